@@ -1,0 +1,35 @@
+"""Pass: assemble the program, which verifies itself."""
+
+from dataclasses import dataclass
+
+from qif2hw.compiler.draft import Draft
+from qif2hw.ir import Program, ProgramPopulation
+
+
+@dataclass(frozen=True)
+class Lower:
+    """Put grid, weights and tables together; initial phases absorb the delay of one step per layer."""
+
+    name: str = "lower"
+
+    def run(self, draft: Draft) -> Draft:
+        """Make the `Program`."""
+        network, grid = draft.network, draft.time
+        populations = tuple(
+            ProgramPopulation(
+                name=p.name,
+                depth=network.depth[p.name],
+                neuron=p.neuron,
+                phase0=grid.phase0(p.phi0, network.depth[p.name]),
+                unit=draft.units[p.name],
+                ptc=draft.ptc[p.name],
+                flush_drop=draft.flush_drop[p.name],
+            )
+            for p in network.order
+        )
+        program = Program(grid, network.encoders, populations, draft.projections, network.outputs)
+        facts = {
+            "populations": {p.name: {"neurons": p.size, "depth": p.depth} for p in populations},
+            "synapses": int(sum(p.weight.size for p in draft.projections)),
+        }
+        return draft.with_report(self.name, facts, program=program)

@@ -1,0 +1,59 @@
+"""Pass: round weights to the hardware's grid."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from qif2hw.compiler.draft import Draft, Facts
+from qif2hw.errors import InputError
+from qif2hw.ir import ProgramProjection
+from qif2hw.ir.grid import nearest_unit, round_to_grid
+from qif2hw.ir.program import STATE_MAX
+
+FULL_RANGE = 128.0
+"""The potential register reaches at least this ``|cot(theta)|``: all but the outer 0.5 % of the cycle."""
+
+
+def smallest_unit(r: float) -> float:
+    """Smallest weight unit for which the 24-bit potential still covers `FULL_RANGE`."""
+    return FULL_RANGE * r / STATE_MAX
+
+
+@dataclass(frozen=True)
+class RoundWeights:
+    """Nearest grid point, one real unit per population; a further projection onto it may use a power of two of that unit."""
+
+    bits: int = 8
+    name: str = "weights"
+
+    def run(self, draft: Draft) -> Draft:
+        """Round every projection; `InputError` if the target has fewer bits than asked for."""
+        most = draft.target.limit("weight_bits") or 8
+        if self.bits > most:
+            raise InputError(f"weight bits = {self.bits}: target '{draft.target.name}' has {most}")
+        units: dict[str, float] = {}
+        projections = []
+        facts: Facts = {"bits": self.bits, "projections": {}}
+        for population in draft.network.populations:
+            incoming = draft.network.incoming(population.name)
+            wanted = [nearest_unit(p.weight, self.bits) for p in incoming]
+            unit = max(min(u for u, p in zip(wanted, incoming, strict=True) if p.weight.any() or len(incoming) == 1),
+                       smallest_unit(population.neuron.r), max(wanted) / 128)
+            units[population.name] = unit
+            for p, own in zip(incoming, wanted, strict=True):
+                exponent = max(0, math.ceil(math.log2(own / unit) - 1e-9)) if p.weight.any() else 0
+                rounded = round_to_grid(p.weight, unit * 2.0**exponent, self.bits)
+                projections.append(ProgramProjection(p.pre, p.post, rounded.astype(np.int16), exponent))
+                error = rounded * (unit * 2.0**exponent) - p.weight
+                facts["projections"][f"{p.pre}->{p.post}"] = {
+                    "unit": unit,
+                    "exponent": exponent,
+                    "rms_error": float(np.sqrt(np.mean(error**2))),
+                    "max_error": float(np.abs(error).max()),
+                    "largest": float(np.abs(p.weight).max()),
+                }
+        ordered = {(p.pre, p.post): p for p in projections}
+        return draft.with_report(
+            self.name, facts, units=units, projections=tuple(ordered[p.pre, p.post] for p in draft.network.projections)
+        )

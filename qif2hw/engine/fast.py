@@ -1,0 +1,242 @@
+"""The integer machine, compiled: equal to `qif2hw.engine.spec` bit for bit, but it skips the steps in which nothing arrives.
+
+Between two arrivals a neuron's phase grows by the same count each step, so the steps and lateness of its spikes follow from one
+subtraction and two shifts.  The cost is that of the arrivals, not of the steps.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from qif2hw.ir.program import LATE_FRACTION, Program, ProgramPopulation
+from qif2hw.ir.spikes import MachineOutput, StepSpikes
+
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Messages:
+    """Spikes of one group of senders, by sample and machine step, and their flush.
+
+    The spikes that ``sample`` sends in ``step`` are entries ``start[sample, step]`` to ``start[sample, step + 1]`` of ``source``
+    and ``late``; ``flush`` has shape (samples, senders).
+    """
+
+    start: Int64
+    source: Int32
+    late: Int32
+    flush: Int64
+
+
+def run(program: Program, step_in: Int32, late_in: Int32) -> tuple[MachineOutput, dict[str, StepSpikes]]:
+    """Run the machine on encoded inputs; arguments and results as those of `qif2hw.engine.spec.run`."""
+    samples = step_in.shape[0]
+    sent: dict[str, _Messages] = {}
+    spikes: dict[str, StepSpikes] = {}
+    start = 0
+    for encoder in program.encoders:
+        part = slice(start, start + encoder.size)
+        start += encoder.size
+        sample, neuron = np.divmod(np.arange(samples * encoder.size), encoder.size)
+        sent[encoder.name] = _pack(
+            program, samples, sample, neuron, step_in[:, part].ravel(), late_in[:, part].ravel(),
+            np.zeros((samples, encoder.size), np.int64),
+        )  # fmt: skip
+    first: dict[str, tuple[Int32, Int32, Int32]] = {}
+    outputs = set(program.output_populations)
+    for population in program.populations:
+        sample, neuron, step, late, flush = _population(program, population, sent)
+        sent[population.name] = _pack(program, samples, sample, neuron, step, late, flush)
+        rows = StepSpikes.of(np.stack([sample, neuron, step, late], axis=1))
+        spikes[population.name] = rows
+        if population.name in outputs:
+            first[population.name] = _first(rows, flush)
+    columns = [np.concatenate([first[name][k] for name in program.output_populations], axis=1) for k in range(3)]
+    return MachineOutput(*columns), spikes
+
+
+def _first(rows: StepSpikes, flush: Int64) -> tuple[Int32, Int32, Int32]:
+    step = np.full(flush.shape, -1, np.int32)
+    late = np.zeros(flush.shape, np.int32)
+    # Sorted by sample, neuron, step: written backwards, the first spike stays.
+    step[rows.sample[::-1], rows.neuron[::-1]] = rows.step[::-1]
+    late[rows.sample[::-1], rows.neuron[::-1]] = rows.lateness[::-1]
+    return step, late, flush.astype(np.int32)
+
+
+def _pack(
+    program: Program, samples: int, sample: Int64, neuron: Int64, step: Int64 | Int32, late: Int64 | Int32, flush: Int64
+) -> _Messages:
+    width = program.steps + 2
+    key = sample.astype(np.int64) * width + step
+    order = np.argsort(key, kind="stable")
+    start = np.zeros(samples * width + 1, np.int64)
+    np.cumsum(np.bincount(key, minlength=samples * width), out=start[1:])
+    return _Messages(
+        np.lib.stride_tricks.sliding_window_view(start, width + 1)[::width].copy(),
+        neuron[order].astype(np.int32),
+        late[order].astype(np.int32),
+        flush,
+    )
+
+
+def _merge(program: Program, parts: list[_Messages]) -> _Messages:
+    """The messages of several groups as those of one, whose senders are numbered through."""
+    if len(parts) == 1:
+        return parts[0]
+    samples, width = parts[0].start.shape[0], program.steps + 2
+    rows, offset = [], 0
+    for part in parts:
+        count = np.diff(part.start, axis=1)
+        sample, step = np.divmod(np.repeat(np.arange(samples * width), count.ravel()), width)
+        rows.append((sample, part.source.astype(np.int64) + offset, step, part.late))
+        offset += part.flush.shape[1]
+    sample, source, step, late = (np.concatenate(column) for column in zip(*rows, strict=True))
+    return _pack(program, samples, sample, source, step, late, np.concatenate([p.flush for p in parts], axis=1))
+
+
+def _population(
+    program: Program, population: ProgramPopulation, sent: dict[str, _Messages]
+) -> tuple[Int64, Int64, Int64, Int64, Int64]:
+    """Spikes (sample, neuron, step, lateness) and flush payloads of one population."""
+    grid, ptc = program.grid, population.ptc
+    incoming = program.incoming(population.name)
+    messages = _merge(program, [sent[p.pre] for p in incoming])
+    weight = np.concatenate([(p.weight.astype(np.int64) << p.exponent).T for p in incoming], axis=0)
+    shape = np.array(
+        [
+            grid.threshold, grid.phase_bits, grid.lateness_bits, grid.trial_steps, population.depth,
+            grid.overshoot(population.depth), population.flush_drop,
+        ],
+        np.int64,
+    )  # fmt: skip
+    table = np.array(
+        [
+            ptc.edge, ptc.limit, ptc.kick_bits, ptc.late_gain, ptc.late_shift, ptc.flush_gain, ptc.flush_shift,
+            ptc.to_potential.first_octave, ptc.to_potential.mantissa_bits,
+            ptc.to_phase.first_octave, ptc.to_phase.mantissa_bits,
+        ],
+        np.int64,
+    )  # fmt: skip
+    capacity = 2 * population.size + 8
+    while True:
+        count, step, neuron, late, flush = _kernel(
+            messages.start, messages.source, messages.late, messages.flush, np.ascontiguousarray(weight),
+            population.phase0.astype(np.int64), shape, table,
+            ptc.to_potential.knots.astype(np.int64), ptc.to_phase.knots.astype(np.int64), capacity,
+        )  # fmt: skip
+        if count.max(initial=0) <= capacity:
+            break
+        capacity = int(count.max())
+    sample = np.repeat(np.arange(count.size), count)
+    place = np.arange(sample.size) - np.repeat(np.cumsum(count) - count, count)
+    return sample, neuron[sample, place], step[sample, place], late[sample, place], flush
+
+
+@numba.njit(cache=True, inline="always")
+def _rounded_shift(value: int, bits: int) -> int:
+    return (value + ((1 << bits) >> 1)) >> bits
+
+
+@numba.njit(cache=True)
+def _look_up(knots: Int64, first_octave: int, mantissa_bits: int, x: int) -> int:
+    octave = math.frexp(float(x))[1] - first_octave
+    start, spacing = 0, first_octave - mantissa_bits
+    if octave > 0:
+        spacing += octave - 1
+        start = 1 << (first_octave + octave - 1)
+    else:
+        octave = 0
+    index = (octave << mantissa_bits) + ((x - start) >> spacing)
+    left = knots[index]
+    right = knots[min(index + 1, knots.size - 1)]
+    fraction = (x - start) & ((1 << spacing) - 1)
+    return left + (((right - left) * fraction + ((1 << spacing) >> 1)) >> spacing)
+
+
+@numba.njit(cache=True)
+def _kick(phase: int, a0: int, a1: int, threshold: int, table: Int64, to_potential: Int64, to_phase: Int64) -> int:
+    edge = table[0]
+    if (a0 == 0 and a1 == 0) or phase < edge or phase > threshold - edge:
+        return phase
+    if 2 * phase < threshold:
+        v = -max(_look_up(to_potential, table[7], table[8], phase), 0)
+    else:
+        v = max(_look_up(to_potential, table[7], table[8], threshold - phase), 0)
+    v += a0 + _rounded_shift(a1 * (2 * v + a0), LATE_FRACTION)
+    distance = max(_look_up(to_phase, table[9], table[10], min(abs(v), table[1])), edge)
+    return distance if v < 0 else threshold - distance
+
+
+@numba.njit(cache=True, parallel=True)
+def _kernel(  # type: ignore[no-untyped-def]
+    start, source, late_in, flush_in, weight, phase0, shape, table, to_potential, to_phase, capacity
+):
+    samples, posts = start.shape[0], phase0.size
+    threshold, phase_bits, lateness_bits, trial_steps = shape[0], shape[1], shape[2], shape[3]
+    depth, overshoot, flush_drop = shape[4], shape[5], shape[6]
+    increment = 1 << phase_bits
+    last = trial_steps + depth
+    count = np.zeros(samples, np.int64)
+    out_step = np.empty((samples, capacity), np.int64)
+    out_neuron = np.empty((samples, capacity), np.int64)
+    out_late = np.empty((samples, capacity), np.int64)
+    out_flush = np.empty((samples, posts), np.int64)
+    for b in numba.prange(samples):
+        phase = phase0.copy()
+        a0 = np.empty(posts, np.int64)
+        a1 = np.empty(posts, np.int64)
+        done = 0
+        found = 0
+        for n in range(1, last + 1):
+            begin, end = start[b, n - 1], start[b, n]
+            if begin == end and n != last:
+                continue
+            a0[:] = 0
+            a1[:] = 0
+            for k in range(begin, end):
+                row = weight[source[k]]
+                late = late_in[k]
+                for i in range(posts):
+                    a0[i] += row[i]
+                    a1[i] += row[i] * late
+            for i in range(posts):
+                p = phase[i] + (n - done) * increment
+                turns = p // threshold if p >= threshold else 0
+                undo = 0
+                for turn in range(turns):
+                    over = p - (turn + 1) * threshold
+                    when = n - (over >> phase_bits)
+                    crossed = over & (increment - 1)
+                    if n == last and when == n and crossed < overshoot:
+                        undo = 1
+                        continue
+                    if found < capacity:
+                        out_step[b, found] = when
+                        out_neuron[b, found] = i
+                        out_late[b, found] = crossed >> (phase_bits - lateness_bits)
+                    found += 1
+                p -= turns * threshold
+                late = _rounded_shift(a1[i] * table[3], table[4])
+                p = _kick(p, a0[i] << table[2], late, threshold, table, to_potential, to_phase)
+                if n == last:
+                    p = min(max(p - overshoot + undo * threshold, 0), threshold - 1)
+                phase[i] = p
+            done = n
+        a1[:] = 0
+        for j in range(weight.shape[0]):
+            payload = flush_in[b, j]
+            if payload != 0:
+                for i in range(posts):
+                    a1[i] += weight[j, i] * payload
+        for i in range(posts):
+            kicked = _kick(
+                phase[i], _rounded_shift(a1[i] * table[5], table[6]), 0, threshold, table, to_potential, to_phase
+            )
+            out_flush[b, i] = _rounded_shift(kicked, flush_drop)
+        count[b] = found
+    return count, out_step, out_neuron, out_late, out_flush

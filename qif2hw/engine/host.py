@@ -1,0 +1,69 @@
+"""What the host does around the machine: inputs to spike steps, first spikes to results."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qif2hw.ir.network import FloatArray, check_inputs, decode
+from qif2hw.ir.program import Program
+from qif2hw.ir.spikes import MachineOutput, Run, Spikes, StepSpikes
+
+
+def encode(program: Program, x: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Step and lateness (in ticks) of every input spike, (samples, inputs), for inputs in [0, 1].
+
+    A spike at time ``t`` is rounded to a tick and sent in the step that holds it: ``step = ceil(t / Delta)``, late by the rest.
+
+    Raises
+    ------
+    InputError
+        On a wrong width or values outside [0, 1].
+    """
+    grid = program.grid
+    checked = check_inputs(x, program.inputs)
+    columns = np.cumsum([e.size for e in program.encoders])[:-1]
+    times = np.concatenate(
+        [e.times(part) for e, part in zip(program.encoders, np.split(checked, columns, axis=1), strict=True)], axis=1
+    )
+    tick = np.clip(np.rint(times / grid.tick), 1, np.floor(grid.trial / grid.tick)).astype(np.int64)
+    step = -(-tick >> grid.lateness_bits)
+    return step.astype(np.int32), ((step << grid.lateness_bits) - tick).astype(np.int32)
+
+
+def spike_times(program: Program, output: MachineOutput) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """First spike times of the output neurons in time units, pseudospikes included, and which of them are ordinary."""
+    grid = program.grid
+    ordinary = output.step >= 0
+    times = np.empty(output.step.shape)
+    start = 0
+    for name in program.output_populations:
+        population = program.population(name)
+        part = slice(start, start + population.size)
+        start += population.size
+        real = grid.times(output.step[:, part], output.lateness[:, part], population.depth)
+        phase = output.flush[:, part].astype(np.int64) << population.flush_drop
+        pseudo = grid.trial + (grid.threshold - phase) / grid.threshold * grid.period
+        times[:, part] = np.where(ordinary[:, part], real, pseudo)
+    return times, ordinary
+
+
+def finish(
+    program: Program, backend: str, output: MachineOutput, step_spikes: dict[str, StepSpikes], seconds: float
+) -> Run:
+    """Decode what a machine returned into a `Run`."""
+    times, ordinary = spike_times(program, output)
+    sizes = [program.population(name).size for name in program.output_populations]
+    parts = np.split(times, np.cumsum(sizes)[:-1], axis=1)
+    spikes = {
+        name: Spikes(s.sample, s.neuron, program.grid.times(s.step, s.lateness, program.depth[name]))
+        for name, s in step_spikes.items()
+    }
+    return Run(
+        backend=backend,
+        y=decode(program.outputs, dict(zip(program.output_populations, parts, strict=True))),
+        spike_time=times,
+        ordinary=ordinary,
+        spikes=spikes,
+        machine=output,
+        step_spikes=step_spikes,
+        seconds=seconds,
+    )

@@ -1,0 +1,35 @@
+"""The weight grid of the hardware: even integers in [-256, 254] times a real unit.
+
+An 8-bit mantissa in [-128, 127] counts in steps of two (Lava's mixed-sign synapses); ``bits`` below 8 drop low mantissa bits.
+Training (straight-through rounding) and compiling use this one function, so that what is trained is what is deployed.
+"""
+
+import numpy as np
+
+from qif2hw.errors import InputError
+from qif2hw.ir.network import FloatArray, IntArray
+
+
+def weight_step(bits: int) -> int:
+    """Distance of neighbouring grid points, ``2^(9 - bits)``."""
+    if not 2 <= bits <= 8:
+        raise InputError(f"weight bits = {bits}: 2 to 8 are possible")
+    return int(1 << (9 - bits))
+
+
+def largest_weight(bits: int) -> int:
+    """Largest magnitude used, ``256 - 2^(9 - bits)``; the grid is used symmetrically, -256 stays unused."""
+    return 256 - weight_step(bits)
+
+
+def nearest_unit(weight: FloatArray, bits: int) -> float:
+    """The unit that puts ``max|w|`` on the largest grid point (1 for an all-zero array)."""
+    largest = float(np.abs(weight).max(initial=0.0))
+    return largest / largest_weight(bits) if largest > 0 else 1.0
+
+
+def round_to_grid(weight: FloatArray, unit: float, bits: int) -> IntArray:
+    """Nearest grid integers ``W`` with ``w ~ W unit``, saturated at the largest."""
+    step = weight_step(bits)
+    levels = largest_weight(bits) // step
+    return (step * np.clip(np.rint(weight / (unit * step)), -levels, levels)).astype(np.int64)

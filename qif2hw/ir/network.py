@@ -1,0 +1,386 @@
+"""The float network: populations of QIF neurons in units of time, as trained.
+
+A `Network` is a directed acyclic graph of input groups (`Encoder`), `Population` s and `Projection` s; its result is computed on
+the host from first spikes (`Readout`, `Product`).  Every class checks itself when it is made.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qif2hw.errors import InputError
+from qif2hw.ir.arrays import ByValue, frozen
+from qif2hw.neuron import QIF
+
+FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+
+
+def _finite(values: ArrayLike, what: str) -> FloatArray:
+    array = frozen(values, np.float64)
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise InputError(f"{what} holds {array[where]} at {list(where)}: every value must be finite")
+    return array
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Latency encoding of one input group: ``t = latest - x (latest - earliest)``, larger values spike first.
+
+    Parameters
+    ----------
+    name
+        Name of the group; projections refer to it.
+    size
+        Number of channels; each sends one spike.
+    earliest, latest
+        Spike times, in time units, of ``x = 1`` and ``x = 0``; strictly inside the trial.
+    """
+
+    name: str
+    size: int
+    earliest: float
+    latest: float
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise InputError(f"input group '{self.name}' has size {self.size}: at least one channel is needed")
+        if not self.earliest < self.latest:
+            raise InputError(
+                f"input group '{self.name}' encodes into ({self.earliest:g}, {self.latest:g}): the first must be smaller"
+            )
+
+    def times(self, x: FloatArray) -> FloatArray:
+        """Spike times of inputs ``x`` in [0, 1], same shape."""
+        return self.latest - x * (self.latest - self.earliest)
+
+
+@dataclass(frozen=True, eq=False)
+class Population(ByValue):
+    """A group of QIF neurons with the same parameters.
+
+    Parameters
+    ----------
+    name
+        Name of the population.
+    neuron
+        ``tau`` and ``I0``.
+    phi0
+        Initial phases in ``[0, Theta)``, one per neuron, in time units.
+    """
+
+    name: str
+    neuron: QIF
+    phi0: FloatArray
+
+    def __post_init__(self) -> None:
+        phi0 = _finite(self.phi0, f"phi0 of population '{self.name}'")
+        if phi0.ndim != 1 or phi0.size == 0:
+            raise InputError(f"phi0 of population '{self.name}' has shape {phi0.shape}: one value per neuron is needed")
+        if (phi0 < 0).any() or (phi0 >= self.neuron.period).any():
+            raise InputError(
+                f"phi0 of population '{self.name}' reaches from {phi0.min():g} to {phi0.max():g}: "
+                f"initial phases lie in [0, Theta) = [0, {self.neuron.period:g})"
+            )
+        object.__setattr__(self, "phi0", phi0)
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return int(self.phi0.size)
+
+
+@dataclass(frozen=True, eq=False)
+class Projection(ByValue):
+    """All-to-all synapses from ``pre`` (an input group or population) to the population ``post``.
+
+    ``weight[i, j]`` is the jump of the potential of neuron ``i`` at a spike of ``j``; shape (post, pre).
+    """
+
+    pre: str
+    post: str
+    weight: FloatArray
+
+    def __post_init__(self) -> None:
+        weight = _finite(self.weight, f"weight of projection {self.pre} -> {self.post}")
+        if weight.ndim != 2:
+            raise InputError(f"weight of projection {self.pre} -> {self.post} has shape {weight.shape}: (post, pre) is needed")
+        object.__setattr__(self, "weight", weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Readout(ByValue):
+    """Differences of first spikes: ``y_m = offset_m + scale_m (t[stop_m] - t[start_m])``.
+
+    ``t`` are the first spike times (ordinary or pseudo) of ``population``; all arrays have shape (outputs,).
+    """
+
+    population: str
+    start: IntArray
+    stop: IntArray
+    scale: FloatArray
+    offset: FloatArray
+
+    def __post_init__(self) -> None:
+        for name in ("start", "stop"):
+            object.__setattr__(self, name, frozen(getattr(self, name), np.int64))
+        for name in ("scale", "offset"):
+            object.__setattr__(self, name, _finite(getattr(self, name), f"readout {name} of '{self.population}'"))
+        shapes = {getattr(self, name).shape for name in ("start", "stop", "scale", "offset")}
+        if len(shapes) != 1 or self.start.ndim != 1 or self.start.size == 0:
+            raise InputError(f"readout of '{self.population}': start, stop, scale and offset need one equal, non-empty length")
+
+    @property
+    def size(self) -> int:
+        """Number of outputs."""
+        return int(self.start.size)
+
+    def decode(self, times: FloatArray) -> FloatArray:
+        """Outputs (samples, outputs) of the population's first spike times (samples, neurons)."""
+        return self.offset + self.scale * (times[:, self.stop] - times[:, self.start])
+
+
+@dataclass(frozen=True)
+class Product:
+    """Inner product of two readouts, as in a DeepONet: ``y = offset + scale sum_m left_m right_m``; one output."""
+
+    left: Readout
+    right: Readout
+    scale: float = 1.0
+    offset: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.left.size != self.right.size:
+            raise InputError(f"product of readouts of {self.left.size} and {self.right.size} values: equal sizes are needed")
+        if not (np.isfinite(self.scale) and np.isfinite(self.offset)):
+            raise InputError("product of readouts: scale and offset must be finite")
+
+    @property
+    def size(self) -> int:
+        """Number of outputs."""
+        return 1
+
+
+@dataclass(frozen=True, eq=False)
+class Network(ByValue):
+    """A feed-forward network of QIF populations.
+
+    Parameters
+    ----------
+    trial
+        Length ``T`` of a trial, in time units.
+    encoders
+        Input groups, in the order of the columns of an input array.
+    populations
+        In any order; `order` sorts them so that each comes after all that project to it.
+    projections
+        Synapses between them.
+    outputs
+        What the host computes from the first spikes; concatenated, they are the columns of the result.
+
+    Raises
+    ------
+    InputError
+        If names clash or are unknown, shapes do not chain, a population has no input, the graph has a cycle, or an input
+        could spike outside the trial.
+    """
+
+    trial: float
+    encoders: tuple[Encoder, ...]
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...]
+    outputs: tuple[Readout | Product, ...]
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.trial) and self.trial > 0):
+            raise InputError(f"trial T = {self.trial:g}: a positive length is needed")
+        if not (self.encoders and self.populations and self.outputs):
+            raise InputError("a network needs at least one input group, one population and one output")
+        names = [p.name for p in (*self.encoders, *self.populations)]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(f"the name '{name}' is used twice: input groups and populations need names of their own")
+        for encoder in self.encoders:
+            if not (encoder.earliest > 0 and encoder.latest < self.trial):
+                raise InputError(
+                    f"input group '{encoder.name}' encodes into ({encoder.earliest:g}, {encoder.latest:g}): "
+                    f"this must lie inside the trial (0, {self.trial:g})"
+                )
+        self._check_projections()
+        self._check_outputs()
+        _ = self.depth
+
+    def _check_projections(self) -> None:
+        sizes = self.sizes
+        posts = {p.name for p in self.populations}
+        for projection in self.projections:
+            where = f"projection {projection.pre} -> {projection.post}"
+            if projection.pre not in sizes or projection.post not in posts:
+                raise InputError(f"{where}: no such population")
+            wanted = (sizes[projection.post], sizes[projection.pre])
+            if projection.weight.shape != wanted:
+                raise InputError(f"{where}: the weight has shape {projection.weight.shape}, (post, pre) = {wanted} is needed")
+        for population in self.populations:
+            if not self.incoming(population.name):
+                raise InputError(f"population '{population.name}' has no input: connect it or leave it out")
+
+    def _check_outputs(self) -> None:
+        posts = {p.name: p.size for p in self.populations}
+        for readout in self.readouts:
+            if readout.population not in posts:
+                raise InputError(f"readout of '{readout.population}': no such population")
+            index = np.concatenate([readout.start, readout.stop])
+            if index.min() < 0 or index.max() >= posts[readout.population]:
+                raise InputError(
+                    f"readout of '{readout.population}' names neuron {int(index.max())} of {posts[readout.population]}"
+                )
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Size of every input group and population by name."""
+        return {p.name: p.size for p in (*self.encoders, *self.populations)}
+
+    @property
+    def inputs(self) -> int:
+        """Number of input channels: columns of an input array."""
+        return sum(encoder.size for encoder in self.encoders)
+
+    @property
+    def readouts(self) -> tuple[Readout, ...]:
+        """All readouts, those inside products included, in order."""
+        return readouts_of(self.outputs)
+
+    @property
+    def output_populations(self) -> tuple[str, ...]:
+        """Populations that are read out, each once, in order; their neurons are the columns of ``spike_time``."""
+        return output_populations_of(self.outputs)
+
+    def population(self, name: str) -> Population:
+        """Population by name."""
+        return next(p for p in self.populations if p.name == name)
+
+    def incoming(self, name: str) -> tuple[Projection, ...]:
+        """Projections onto the population ``name``, in order."""
+        return tuple(p for p in self.projections if p.post == name)
+
+    @cached_property
+    def depth(self) -> dict[str, int]:
+        """Longest path from the inputs: 0 for an input group, 1 for a population fed by inputs alone ..."""
+        depth = {encoder.name: 0 for encoder in self.encoders}
+        waiting = [p.name for p in self.populations]
+        while waiting:
+            ready = [name for name in waiting if all(p.pre in depth for p in self.incoming(name))]
+            if not ready:
+                raise InputError(f"populations {', '.join(waiting)} form a cycle: only feed-forward networks are supported")
+            for name in ready:
+                depth[name] = 1 + max(depth[p.pre] for p in self.incoming(name))
+            waiting = [name for name in waiting if name not in depth]
+        return depth
+
+    @property
+    def order(self) -> tuple[Population, ...]:
+        """Populations sorted by depth."""
+        return tuple(sorted(self.populations, key=lambda p: self.depth[p.name]))
+
+    def check_inputs(self, x: ArrayLike) -> FloatArray:
+        """Inputs as float64 (samples, inputs); `InputError` on a wrong width or values outside [0, 1]."""
+        return check_inputs(x, self.inputs)
+
+    def decode(self, times: dict[str, FloatArray]) -> FloatArray:
+        """Results (samples, outputs) of first spike times (samples, neurons) by population."""
+        return decode(self.outputs, times)
+
+
+def readouts_of(outputs: tuple[Readout | Product, ...]) -> tuple[Readout, ...]:
+    """All readouts of a tuple of outputs, those inside products included, in order."""
+    found: list[Readout] = []
+    for output in outputs:
+        found.extend([output] if isinstance(output, Readout) else [output.left, output.right])
+    return tuple(found)
+
+
+def output_populations_of(outputs: tuple[Readout | Product, ...]) -> tuple[str, ...]:
+    """Populations that are read out, each once, in order."""
+    return tuple(dict.fromkeys(r.population for r in readouts_of(outputs)))
+
+
+def decode(outputs: tuple[Readout | Product, ...], times: dict[str, FloatArray]) -> FloatArray:
+    """Results (samples, outputs) of first spike times (samples, neurons) by population."""
+    columns = []
+    for output in outputs:
+        if isinstance(output, Readout):
+            columns.append(output.decode(times[output.population]))
+        else:
+            left = output.left.decode(times[output.left.population])
+            right = output.right.decode(times[output.right.population])
+            columns.append(output.offset + output.scale * (left * right).sum(axis=1, keepdims=True))
+    return np.concatenate(columns, axis=1)
+
+
+def check_inputs(x: ArrayLike, width: int) -> FloatArray:
+    """Inputs as float64 (samples, width); `InputError` on a wrong shape or values outside [0, 1]."""
+    try:
+        array = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"inputs are not an array of numbers: {error}") from None
+    if array.ndim != 2 or array.shape[1] != width:
+        raise InputError(f"inputs have shape {array.shape}: (samples, {width}) is needed")
+    if array.shape[0] == 0:
+        raise InputError("inputs hold no sample: at least one row is needed")
+    outside = ~((array >= 0) & (array <= 1))
+    if outside.any():
+        row, column = (int(i) for i in np.argwhere(outside)[0])
+        raise InputError(f"inputs hold {array[row, column]:g} at [{row}, {column}]: every value must be scaled to [0, 1]")
+    return array
+
+
+def layered(
+    weights: list[FloatArray],
+    phi0: list[FloatArray],
+    *,
+    trial: float,
+    encode: tuple[float, float],
+    neuron: QIF | None = None,
+    scale: float = 1.0,
+    offset: float = 0.0,
+) -> Network:
+    """A network of layers: ``input -> layer1 -> ... -> output``, read out as first-spike differences.
+
+    Parameters
+    ----------
+    weights
+        One array (post, pre) per layer.
+    phi0
+        Initial phases, one array per layer.
+    trial, encode
+        Trial length and the input's earliest and latest spike time.
+    neuron
+        Parameters of all neurons; the default is ``tau = 6 / pi``, ``I0 = 5/4`` (``Theta = 6``).
+    scale, offset
+        Output ``m`` is ``offset + scale (t[2m+1] - t[2m])``; the last layer has two neurons per output.
+    """
+    neuron = neuron or QIF()
+    if not weights or len(weights) != len(phi0):
+        raise InputError(f"{len(weights)} weight arrays and {len(phi0)} arrays of initial phases: one of each per layer is needed")
+    if np.ndim(weights[0]) != 2:
+        raise InputError(f"the first weight array has shape {np.shape(weights[0])}: (post, pre) is needed")
+    names = ["input", *(f"hidden{k}" for k in range(1, len(weights))), "output"]
+    last = len(phi0[-1])
+    if last < 2 or last % 2:
+        raise InputError(f"the last layer has {last} neurons: two per output are needed (its result is a spike-time difference)")
+    pairs = np.arange(last // 2)
+    return Network(
+        trial=trial,
+        encoders=(Encoder("input", int(np.shape(weights[0])[1]), *encode),),
+        populations=tuple(Population(name, neuron, p) for name, p in zip(names[1:], phi0, strict=True)),
+        projections=tuple(
+            Projection(pre, post, w) for pre, post, w in zip(names[:-1], names[1:], weights, strict=True)
+        ),
+        outputs=(
+            Readout("output", 2 * pairs, 2 * pairs + 1, np.full(len(pairs), scale), np.full(len(pairs), offset)),
+        ),
+    )

@@ -1,0 +1,355 @@
+"""The integer program: what the machine runs, in steps.
+
+Compiling turns a `Network` (float, units of time) into a `Program` (integers, steps of length Delta).  `qif2hw.engine.spec` defines
+what each number does.  Every class checks the widths of what it holds.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qif2hw.errors import InputError
+from qif2hw.ir.arrays import ByValue, frozen
+from qif2hw.ir.network import (
+    Encoder,
+    FloatArray,
+    Network,
+    Population,
+    Product,
+    Projection,
+    Readout,
+    output_populations_of,
+    readouts_of,
+)
+from qif2hw.neuron import QIF
+
+STATE_BITS = 24
+"""Width of a signed state register: phase and potential."""
+STATE_MAX = (1 << (STATE_BITS - 1)) - 1
+ACCUMULATOR_BITS = 24
+"""Width of a signed register that adds up weights, or weights times payloads, over one step."""
+ACCUMULATOR_MAX = (1 << (ACCUMULATOR_BITS - 1)) - 1
+LATE_FRACTION = 16
+"""Fraction bits of the lateness factor a1."""
+
+
+def _need(condition: bool, message: str) -> None:
+    if not condition:
+        raise InputError(message)
+
+
+@dataclass(frozen=True)
+class TimeGrid:
+    r"""Steps of length ``Delta = Theta / S``; the phase counts ``2^q`` per step, so the threshold is ``S 2^q`` and nothing drifts.
+
+    Parameters
+    ----------
+    period
+        ``Theta``, in time units.
+    trial
+        ``T``, in time units.
+    period_steps
+        ``S``.
+    phase_bits
+        ``q``.
+    lateness_bits
+        A spike tells its lateness in ticks of ``Delta / 2^lateness_bits``.
+    """
+
+    period: float
+    trial: float
+    period_steps: int
+    phase_bits: int
+    lateness_bits: int
+
+    def __post_init__(self) -> None:
+        _need(self.period > 0 and self.trial > 0, "time grid: period and trial must be positive")
+        _need(self.period_steps >= 2, f"time grid: {self.period_steps} steps per period, at least 2 are needed")
+        _need(
+            0 <= self.lateness_bits < self.phase_bits,
+            f"time grid: {self.lateness_bits} lateness bits need more than {self.phase_bits} phase bits",
+        )
+        _need(
+            self.threshold + self.increment <= STATE_MAX,
+            f"time grid: threshold {self.threshold} + increment {self.increment} exceed the {STATE_BITS}-bit state",
+        )
+
+    @property
+    def delta(self) -> float:
+        """Length of a step, in time units."""
+        return self.period / self.period_steps
+
+    @property
+    def increment(self) -> int:
+        """Phase counts per step, ``2^q``."""
+        return 1 << self.phase_bits
+
+    @property
+    def threshold(self) -> int:
+        """Phase counts per period."""
+        return self.period_steps << self.phase_bits
+
+    @property
+    def tick(self) -> float:
+        """Unit of the lateness, in time units."""
+        return self.delta / self.ticks
+
+    @property
+    def ticks(self) -> int:
+        """Ticks per step, ``2^lateness_bits``."""
+        return 1 << self.lateness_bits
+
+    @property
+    def half_tick(self) -> int:
+        """Half a tick in phase counts: the mean of what truncating a lateness drops."""
+        return 1 << (self.phase_bits - self.lateness_bits - 1)
+
+    @property
+    def trial_steps(self) -> int:
+        """Steps of a population's own trial: the last one contains, or ends at, ``T``."""
+        return math.ceil(self.trial / self.delta)
+
+    def overshoot(self, depth: int) -> int:
+        """Phase counts from the trial's end, as a population of this depth sees it, to the end of its last step."""
+        return (self.trial_steps << self.phase_bits) - round(self.trial / self.delta * self.increment) - (depth - 1) * self.half_tick
+
+    def phase0(self, phi0: FloatArray, depth: int) -> NDArray[np.int32]:
+        """Initial phase counts that cancel the delay of ``depth`` synapses and the mean lateness truncated on the way."""
+        counts = np.rint(phi0 / self.period * self.threshold).astype(np.int64)
+        return (counts - (depth << self.phase_bits) - (depth - 1) * self.half_tick).astype(np.int32)
+
+    def phi0(self, phase0: NDArray[np.int32], depth: int) -> FloatArray:
+        """Initial phases in time units; inverse of `phase0`."""
+        counts = phase0.astype(np.int64) + (depth << self.phase_bits) + (depth - 1) * self.half_tick
+        return np.clip(counts, 0, self.threshold - 1) / self.threshold * self.period
+
+    def times(self, step: NDArray[Any], lateness: NDArray[Any], depth: int) -> FloatArray:
+        """Spike times, in time units, of spikes a population of this depth sent in machine step ``step``."""
+        return (step - depth) * self.delta - (lateness + 0.5 * depth) * self.tick
+
+
+@dataclass(frozen=True, eq=False)
+class Table(ByValue):
+    """A piecewise linear integer function on ``[0, end]`` with knots spaced like floating-point numbers.
+
+    Below ``2^first_octave`` the ``2^mantissa_bits`` knots are equally spaced; each further octave has as many again.
+    `qif2hw.engine.spec.look_up` says how it is read.
+    """
+
+    knots: NDArray[np.int32]
+    first_octave: int
+    mantissa_bits: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "knots", frozen(self.knots, np.int32))
+        _need(0 <= self.mantissa_bits <= self.first_octave, "table: an octave cannot hold more knots than integers")
+        _need(self.knots.ndim == 1 and self.knots.size >= 2, "table: at least two knots are needed")
+
+
+@dataclass(frozen=True, eq=False)
+class CotangentTables(ByValue):
+    r"""The phase transition curve as a pair of tables: phase -> ``v = -cot(theta)`` -> kick -> phase.
+
+    ``v`` counts in units of ``unit_v = unit / (r 2^kick_bits)``, where ``unit`` is the population's weight unit: an accumulated
+    weight ``A0`` is then exactly ``A0 2^kick_bits`` counts.  The curve is odd, so each table covers one half.
+
+    Parameters
+    ----------
+    to_potential
+        ``|v|`` of the distance (in phase counts) to the nearer end of the cycle.
+    to_phase
+        That distance, of ``|v|``.
+    edge
+        Nearer than this to either end, a kick does nothing (its effect is below ``a sin^2``); also the distance that belongs to
+        the largest ``|v|``.
+    kick_bits
+        Shift that turns an accumulated weight into counts of ``v``.
+    late_gain, late_shift
+        ``a1 = (A1 late_gain) >> late_shift`` with ``LATE_FRACTION`` fraction bits, from the accumulated lateness ``A1``.
+    flush_gain, flush_shift
+        Counts of ``v`` of an accumulated flush ``F``: ``(F flush_gain) >> flush_shift``.
+    """
+
+    to_potential: Table
+    to_phase: Table
+    edge: int
+    kick_bits: int
+    late_gain: int
+    late_shift: int
+    flush_gain: int
+    flush_shift: int
+
+    def __post_init__(self) -> None:
+        for name in ("late_gain", "flush_gain"):
+            value = getattr(self, name)
+            _need(0 <= value < 1 << STATE_BITS, f"tables: {name} = {value} does not fit {STATE_BITS} bits")
+        for name in ("kick_bits", "late_shift", "flush_shift"):
+            value = getattr(self, name)
+            _need(0 <= value < 48, f"tables: {name} = {value} is no possible shift")
+        for table in (self.to_potential, self.to_phase):
+            _need(bool((np.diff(table.knots.astype(np.int64)) <= 0).all()), "tables: knots must not increase")
+        _need(int(self.to_potential.knots.max()) <= STATE_MAX, f"tables: the potential does not fit {STATE_BITS} bits")
+
+    @property
+    def limit(self) -> int:
+        """Largest ``|v|``; the potential saturates there."""
+        return int(self.to_potential.knots[0])
+
+
+@dataclass(frozen=True, eq=False)
+class ProgramPopulation(ByValue):
+    """A population on the machine.
+
+    Parameters
+    ----------
+    name, depth
+        Name, and length of the path from the inputs: its clock runs ``depth`` steps behind the machine's.
+    neuron
+        ``tau`` and ``I0``; they served to make the tables, and turn the program back into a network.
+    phase0
+        Initial phase counts at machine step 0; negative where the clock's lag exceeds the initial phase.
+    unit
+        Weight of one grid count, real.
+    ptc
+        The phase transition curve.
+    flush_drop
+        Low bits dropped from the phase it sends in the flush step.
+    """
+
+    name: str
+    depth: int
+    neuron: QIF
+    phase0: NDArray[np.int32]
+    unit: float
+    ptc: CotangentTables
+    flush_drop: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "phase0", frozen(self.phase0, np.int32))
+        _need(self.depth >= 1, f"population '{self.name}' has depth {self.depth}")
+        _need(0 <= self.flush_drop < STATE_BITS, f"population '{self.name}': flush_drop = {self.flush_drop}")
+        _need(bool(np.isfinite(self.unit)) and self.unit > 0, f"population '{self.name}': the weight unit must be positive")
+        _need(
+            bool((np.abs(self.phase0.astype(np.int64)) <= STATE_MAX).all()),
+            f"population '{self.name}': initial phases do not fit {STATE_BITS} bits",
+        )
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return int(self.phase0.size)
+
+
+@dataclass(frozen=True, eq=False)
+class ProgramProjection(ByValue):
+    """Synapses on the machine: even integers in [-256, 254], shape (post, pre), shifted left by ``exponent`` when accumulated."""
+
+    pre: str
+    post: str
+    weight: NDArray[np.int16]
+    exponent: int = 0
+
+    def __post_init__(self) -> None:
+        where = f"projection {self.pre} -> {self.post}"
+        weight = frozen(self.weight, np.int16)
+        _need(weight.ndim == 2, f"{where}: the weight has shape {weight.shape}, (post, pre) is needed")
+        _need(bool(((weight >= -256) & (weight <= 254) & (weight % 2 == 0)).all()), f"{where}: weights are even, in [-256, 254]")
+        _need(0 <= self.exponent <= 7, f"{where}: exponent {self.exponent} is outside 0 to 7")
+        object.__setattr__(self, "weight", weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Program(ByValue):
+    """A compiled network.
+
+    Populations are sorted by depth, and each projection goes from one depth to the next: a synapse takes one step, and all
+    populations of one depth share a clock.
+    """
+
+    grid: TimeGrid
+    encoders: tuple[Encoder, ...]
+    populations: tuple[ProgramPopulation, ...]
+    projections: tuple[ProgramProjection, ...]
+    outputs: tuple[Readout | Product, ...]
+
+    def __post_init__(self) -> None:
+        depth = {e.name: 0 for e in self.encoders} | {p.name: p.depth for p in self.populations}
+        sizes = {e.name: e.size for e in self.encoders} | {p.name: p.size for p in self.populations}
+        _need(len(depth) == len(self.encoders) + len(self.populations), "program: a name is used twice")
+        _need(bool(self.encoders and self.populations and self.outputs), "program: inputs, populations and outputs are needed")
+        _need(
+            list(self.populations) == sorted(self.populations, key=lambda p: p.depth), "program: populations are sorted by depth"
+        )
+        for p in self.projections:
+            where = f"projection {p.pre} -> {p.post}"
+            _need(p.pre in depth and p.post in depth, f"{where}: no such population")
+            _need(
+                depth[p.post] == depth[p.pre] + 1,
+                f"{where}: it spans {depth[p.post] - depth[p.pre]} layers, a synapse must reach the next one",
+            )
+            _need(p.weight.shape == (sizes[p.post], sizes[p.pre]), f"{where}: the weight has shape {p.weight.shape}")
+        for population in self.populations:
+            _need(bool(self.incoming(population.name)), f"population '{population.name}' has no input")
+            drops = {self.population(p.pre).flush_drop for p in self.incoming(population.name) if depth[p.pre] > 0}
+            _need(len(drops) <= 1, f"population '{population.name}': its sources drop different numbers of flush bits")
+            over = self.grid.overshoot(population.depth)
+            _need(
+                0 <= over <= self.grid.increment,
+                f"population '{population.name}': the trial does not end in its last step (overshoot {over})",
+            )
+        for readout in self.readouts:
+            _need(readout.population in depth, f"readout of '{readout.population}': no such population")
+            top = max(int(readout.start.max()), int(readout.stop.max()))
+            _need(top < sizes[readout.population], f"readout of '{readout.population}': no neuron {top}")
+
+    @property
+    def inputs(self) -> int:
+        """Number of input channels."""
+        return sum(e.size for e in self.encoders)
+
+    @property
+    def readouts(self) -> tuple[Readout, ...]:
+        """All readouts, those inside products included."""
+        return readouts_of(self.outputs)
+
+    @property
+    def output_populations(self) -> tuple[str, ...]:
+        """Populations that are read out, in order; their neurons are the columns of ``spike_time``."""
+        return output_populations_of(self.outputs)
+
+    @cached_property
+    def depth(self) -> dict[str, int]:
+        """Depth of every input group (0) and population."""
+        return {e.name: 0 for e in self.encoders} | {p.name: p.depth for p in self.populations}
+
+    @property
+    def steps(self) -> int:
+        """Machine steps of one trial: the deepest population's own trial, its lag, and the flush step."""
+        return self.grid.trial_steps + 1 + self.populations[-1].depth
+
+    def population(self, name: str) -> ProgramPopulation:
+        """Population by name."""
+        return next(p for p in self.populations if p.name == name)
+
+    def incoming(self, name: str) -> tuple[ProgramProjection, ...]:
+        """Projections onto a population, in order."""
+        return tuple(p for p in self.projections if p.post == name)
+
+    def network(self) -> Network:
+        """The float network with exactly this program's weights and initial phases."""
+        unit = {p.name: p.unit for p in self.populations}
+        return Network(
+            trial=self.grid.trial,
+            encoders=self.encoders,
+            populations=tuple(
+                Population(p.name, p.neuron, self.grid.phi0(p.phase0, p.depth)) for p in self.populations
+            ),
+            projections=tuple(
+                Projection(p.pre, p.post, p.weight * (unit[p.post] * 2.0**p.exponent)) for p in self.projections
+            ),
+            outputs=self.outputs,
+        )

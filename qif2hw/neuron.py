@@ -1,0 +1,168 @@
+r"""The quadratic integrate-and-fire (QIF) neuron: every formula of the project.
+
+.. math:: \tau\, \dot V = V (V - 1) + I_0, \qquad V \to V + w \text{ at an input spike of weight } w
+
+With ``I0 > 1/4`` the neuron oscillates.  ``r = sqrt(I0 - 1/4)``, ``omega = r / tau``, period ``Theta = pi tau / r``.
+The phase ``phi`` in ``[0, Theta)`` is the time since the reset of the free neuron; ``theta = omega phi`` is its angle and
+``V = 1/2 - r cot(theta)``.  A spike is ``theta = pi``, the reset ``theta = 0``.
+
+The same neuron is a vector ``(x, y) = R (cos theta, sin theta)`` of the plane: time rotates it, a spike shears it
+(``x -= (w / r) y``), and it fires each time it crosses ``y = 0`` from above.
+
+All functions take and return float64 scalars or arrays and broadcast.  Those that numba compiles into kernels
+(``rotate``, ``shear`` ...) use operators and numpy functions only.
+
+References
+----------
+C. Klos and R.-M. Memmesheimer, *Smooth exact gradient descent learning in spiking neural networks*, 2025.
+R. Wan, G. E. Karniadakis and P. Stinis, *From LIF to QIF*, arXiv:2511.06614, 2025.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qif2hw.errors import InputError
+
+Real = TypeVar("Real", float, NDArray[np.float64])
+"""A float64 scalar, or an array of them: the functions below serve both, and numba compiles them for scalars."""
+
+
+@dataclass(frozen=True)
+class QIF:
+    r"""Parameters of an oscillating QIF neuron.
+
+    Parameters
+    ----------
+    tau
+        Membrane time constant, in units of time.
+    i0
+        Constant drive, dimensionless; must exceed 1/4.
+
+    Raises
+    ------
+    InputError
+        If ``tau <= 0`` or ``i0 <= 1/4`` (the neuron would rest instead of oscillate), or either is not finite.
+    """
+
+    tau: float = 6 / math.pi
+    i0: float = 1.25
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.tau) and self.tau > 0):
+            raise InputError(f"tau = {self.tau:g}: the membrane time constant must be positive")
+        if not (math.isfinite(self.i0) and self.i0 > 0.25):
+            raise InputError(f"I0 = {self.i0:g}: an oscillating QIF neuron needs a drive above 1/4")
+
+    @property
+    def r(self) -> float:
+        """``sqrt(I0 - 1/4)``: the voltage scale; a weight ``w`` shears by ``w / r``."""
+        return math.sqrt(self.i0 - 0.25)
+
+    @property
+    def omega(self) -> float:
+        """Angular speed ``r / tau``."""
+        return self.r / self.tau
+
+    @property
+    def period(self) -> float:
+        """Period ``Theta = pi tau / r`` of the free neuron; the threshold of the phase."""
+        return math.pi / self.omega
+
+
+def voltage(phase: Real, neuron: QIF) -> Real:
+    r"""Membrane potential ``V = 1/2 - r cot(omega phi)`` of a neuron with phase ``phi`` in ``(0, Theta)``."""
+    return 0.5 - neuron.r / np.tan(neuron.omega * phase)
+
+
+def phase_of(potential: Real, neuron: QIF) -> Real:
+    r"""Phase ``phi = (atan((V - 1/2) / r) + pi/2) / omega`` of a neuron with potential ``V``; inverse of `voltage`."""
+    return (np.arctan((potential - 0.5) / neuron.r) + 0.5 * np.pi) / neuron.omega
+
+
+def kick(theta: Real, a: Real) -> Real:
+    r"""Angle after a shear ``a = w / r``: ``atan2(sin, cos - a sin)``, exact at both ends, monotone in between."""
+    s, c = np.sin(theta), np.cos(theta)
+    return np.arctan2(s, c - a * s)
+
+
+def ptc(phase: Real, weight: Real, neuron: QIF) -> Real:
+    r"""Phase transition curve ``H_w(phi)``: the phase after an input spike of weight ``w`` at phase ``phi``."""
+    return kick(neuron.omega * phase, weight / neuron.r) / neuron.omega
+
+
+def _ptc_stretch(theta: Real, a: Real) -> Real:
+    s = np.sin(theta)
+    return s * s + (np.cos(theta) - a * s) ** 2
+
+
+def ptc_slope(phase: Real, weight: Real, neuron: QIF) -> Real:
+    r"""``dH_w/dphi = 1 / D`` with ``D = sin^2 + (cos - (w/r) sin)^2``."""
+    return 1.0 / _ptc_stretch(neuron.omega * phase, weight / neuron.r)
+
+
+def ptc_weight_slope(phase: Real, weight: Real, neuron: QIF) -> Real:
+    r"""``dH_w/dw = (tau / r^2) sin^2(theta) / D``."""
+    theta = neuron.omega * phase
+    return neuron.tau / neuron.r**2 * np.sin(theta) ** 2 / _ptc_stretch(theta, weight / neuron.r)
+
+
+def ptc_steepest(weight: Real, neuron: QIF) -> Real:
+    r"""Largest slope of the PTC over all phases: ``L(w) = 1 + c^2/2 + |c| sqrt(1 + c^2/4)``, ``c = w / r``."""
+    c = np.abs(weight / neuron.r)
+    return 1.0 + 0.5 * c * c + c * np.sqrt(1.0 + 0.25 * c * c)
+
+
+def rotate(x: Real, y: Real, c: Real, s: Real) -> tuple[Real, Real]:
+    """Let time pass: rotate the plane vector by the angle whose cosine and sine are ``c`` and ``s``."""
+    return c * x - s * y, s * x + c * y
+
+
+def shear(x: Real, y: Real, a: Real) -> Real:
+    """Receive a spike ``a = w / r``: the new ``x``; ``y`` stays."""
+    return x - a * y
+
+
+def length_change(x: Real, y: Real, a: Real) -> Real:
+    r"""``R+^2 - R-^2 = a y (a y - 2 x)``: change of a vector's squared length by a shear ``a``."""
+    return a * y * (a * y - (x + x))
+
+
+def late_kick(v: Real, a0: Real, a1: Real) -> Real:
+    r"""Several spikes of one time step, each late by its own ``delta_i``, in the coordinate ``v = -cot(theta)``.
+
+    ``v -> v + a0 + a1 (2 v + a0)`` with ``a0 = sum_i w_i / r`` and ``a1 = omega sum_i w_i delta_i / r``: what the spikes
+    do at the step's end, to first order in the lateness.  It follows from ``dv/dt = omega (1 + v^2)``.
+    """
+    return v + a0 + a1 * (2.0 * v + a0)
+
+
+def spike_weight_slope(y: Real, length2: Real, r: float, omega: float) -> Real:
+    r"""``dt_k/dw_i = -y_i^2 / (r omega R_k^2)``: vector height at the input, squared length at the output spike."""
+    return -y * y / (r * omega * length2)
+
+
+def spike_input_slope(before2: Real, after2: Real, length2: Real) -> Real:
+    r"""``dt_k/dt_i = (R_i+^2 - R_i-^2) / R_k^2``: squared lengths after and before the shear, and at the spike."""
+    return (after2 - before2) / length2
+
+
+def spike_phase_slope(length2: Real) -> Real:
+    r"""``dt_k/dphi0 = -1 / R_k^2`` (start of length 1)."""
+    return -1.0 / length2
+
+
+def pseudo_phase(theta: Real) -> Real:
+    r"""Normalised pseudo-phase ``psi = theta' / pi`` that a neuron shows its successors when the trial ends."""
+    return theta / np.pi
+
+
+def pseudospike_time(theta: Real, trial: float, extra: Real, neuron: QIF) -> Real:
+    r"""Time of a spike after the trial: ``T + (pi - theta') / omega + extra Theta``.
+
+    ``theta'`` is the angle after the extra shear at ``T``; ``extra = k - 1 - n_fired`` further periods for the k-th spike.
+    """
+    return trial + (np.pi - theta) / neuron.omega + extra * neuron.period
