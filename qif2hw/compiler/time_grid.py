@@ -38,9 +38,8 @@ class ChooseTimeGrid:
                 raise InputError(
                     f"{self.steps} steps with {self.lateness_bits} payload bits need a phase of more than 24 bits: fewer of either"
                 )
-            grid = TimeGrid(period, network.trial, period_steps, phase_bits, self.lateness_bits)
-            fits = all(0 <= grid.overshoot(d) <= grid.increment for d in range(1, depth + 1))
-            if fits and grid.trial_steps + 1 + depth <= self.steps:
+            grid = TimeGrid(period, network.trial, period_steps, phase_bits, self.lateness_bits, depth)
+            if grid.trial_steps + 1 + depth <= self.steps:
                 facts = {
                     "steps": grid.trial_steps + 1 + depth,
                     "steps_per_period": period_steps,

@@ -62,9 +62,11 @@ def run(program: Program, step_in: Int32, late_in: Int32) -> tuple[MachineOutput
 def _first(rows: StepSpikes, flush: Int64) -> tuple[Int32, Int32, Int32]:
     step = np.full(flush.shape, -1, np.int32)
     late = np.zeros(flush.shape, np.int32)
-    # Sorted by sample, neuron, step: written backwards, the first spike stays.
-    step[rows.sample[::-1], rows.neuron[::-1]] = rows.step[::-1]
-    late[rows.sample[::-1], rows.neuron[::-1]] = rows.lateness[::-1]
+    # Rows are sorted by sample, neuron, step.
+    new = np.ones(len(rows), bool)
+    new[1:] = (np.diff(rows.sample) != 0) | (np.diff(rows.neuron) != 0)
+    step[rows.sample[new], rows.neuron[new]] = rows.step[new]
+    late[rows.sample[new], rows.neuron[new]] = rows.lateness[new]
     return step, late, flush.astype(np.int32)
 
 

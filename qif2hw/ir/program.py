@@ -58,6 +58,8 @@ class TimeGrid:
         ``q``.
     lateness_bits
         A spike tells its lateness in ticks of ``Delta / 2^lateness_bits``.
+    layers
+        Depth of the deepest population.
     """
 
     period: float
@@ -65,6 +67,7 @@ class TimeGrid:
     period_steps: int
     phase_bits: int
     lateness_bits: int
+    layers: int
 
     def __post_init__(self) -> None:
         _need(self.period > 0 and self.trial > 0, "time grid: period and trial must be positive")
@@ -110,12 +113,16 @@ class TimeGrid:
 
     @property
     def trial_steps(self) -> int:
-        """Steps of a population's own trial: the last one contains, or ends at, ``T``."""
-        return math.ceil(self.trial / self.delta)
+        """Steps of a population's own trial, enough for ``T`` as the deepest population sees it."""
+        return -(-(self._trial_counts + (self.layers - 1) * self.half_tick) >> self.phase_bits)
+
+    @property
+    def _trial_counts(self) -> int:
+        return round(self.trial / self.delta * self.increment)
 
     def overshoot(self, depth: int) -> int:
         """Phase counts from the trial's end, as a population of this depth sees it, to the end of its last step."""
-        return (self.trial_steps << self.phase_bits) - round(self.trial / self.delta * self.increment) - (depth - 1) * self.half_tick
+        return (self.trial_steps << self.phase_bits) - self._trial_counts - (depth - 1) * self.half_tick
 
     def phase0(self, phi0: FloatArray, depth: int) -> NDArray[np.int32]:
         """Initial phase counts that cancel the delay of ``depth`` synapses and the mean lateness truncated on the way."""
@@ -296,11 +303,7 @@ class Program(ByValue):
             _need(bool(self.incoming(population.name)), f"population '{population.name}' has no input")
             drops = {self.population(p.pre).flush_drop for p in self.incoming(population.name) if depth[p.pre] > 0}
             _need(len(drops) <= 1, f"population '{population.name}': its sources drop different numbers of flush bits")
-            over = self.grid.overshoot(population.depth)
-            _need(
-                0 <= over <= self.grid.increment,
-                f"population '{population.name}': the trial does not end in its last step (overshoot {over})",
-            )
+            _need(population.depth <= self.grid.layers, f"population '{population.name}' is deeper than the time grid")
         for readout in self.readouts:
             _need(readout.population in depth, f"readout of '{readout.population}': no such population")
             top = max(int(readout.start.max()), int(readout.stop.max()))

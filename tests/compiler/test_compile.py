@@ -1,0 +1,133 @@
+"""The passes: what they decide, what they refuse, and that the program says the same as the network."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import branched, ordinary
+
+from qif2hw.compiler import CompileOptions, compile_network, known_targets, load_target
+from qif2hw.errors import InputError
+from qif2hw.ir import Network, Population, Projection
+from qif2hw.ir.grid import largest_weight, nearest_unit, round_to_grid, weight_step
+from qif2hw.neuron import QIF
+
+
+@settings(max_examples=60, deadline=None)
+@given(bits=st.integers(2, 8), seed=st.integers(0, 2**32 - 1), scale=st.floats(1e-3, 1e3))
+def test_weight_grid(bits: int, seed: int, scale: float) -> None:
+    weight = np.random.default_rng(seed).normal(size=(5, 7)) * scale
+    unit = nearest_unit(weight, bits)
+    rounded = round_to_grid(weight, unit, bits)
+    assert (rounded % weight_step(bits) == 0).all()
+    assert np.abs(rounded).max() == largest_weight(bits)
+    assert np.abs(rounded * unit - weight).max() <= 0.5 * weight_step(bits) * unit * (1 + 1e-9)
+    # What quantization-aware training exports is a fixed point of the compiler.
+    again = rounded * unit
+    np.testing.assert_array_equal(round_to_grid(again, nearest_unit(again, bits), bits), rounded)
+
+
+def test_grid_has_a_power_of_two_increment_and_keeps_within_the_steps() -> None:
+    for steps in (40, 128, 512, 1000):
+        compiled = compile_network(ordinary((1, 4, 4, 2)), CompileOptions(steps=steps))
+        grid, program = compiled.program.grid, compiled.program
+        assert program.steps <= steps
+        assert program.steps > 0.97 * steps - 4
+        assert grid.threshold == grid.period_steps * grid.increment
+        assert grid.increment & (grid.increment - 1) == 0
+        assert grid.delta == pytest.approx(6.0 / grid.period_steps, rel=1e-12)
+        for population in program.populations:
+            assert 0 <= grid.overshoot(population.depth) < grid.increment + grid.layers * grid.half_tick
+
+
+def test_program_network_has_the_rounded_weights() -> None:
+    network = branched(4)
+    program = compile_network(network, CompileOptions(weight_bits=8)).program
+    back = program.network()
+    for before, after in zip(network.projections, back.projections, strict=True):
+        assert (before.pre, before.post) == (after.pre, after.post)
+        assert np.abs(before.weight - after.weight).max() <= np.abs(before.weight).max() / 127
+    for population in network.populations:
+        error = np.abs(back.population(population.name).phi0 - population.phi0)
+        assert error.max() <= program.grid.period / program.grid.threshold
+    assert back.outputs == network.outputs
+
+
+def test_report_is_json_and_repeatable() -> None:
+    first, second = (compile_network(ordinary((2, 5, 2))) for _ in range(2))
+    assert json.dumps(first.report) == json.dumps(second.report)
+    assert first.program == second.program
+    for facts in first.report["tables"]["populations"].values():
+        assert facts["monotone"]
+        assert 0 < facts["rms_error_steps"] < facts["max_error_steps"] < 0.05
+
+
+def test_coarser_tables_have_larger_errors() -> None:
+    fine, coarse = (
+        compile_network(ordinary((1, 4, 2)), CompileOptions(table_bits=bits)).report["tables"]["populations"]["output"]
+        for bits in (7, 4)
+    )
+    assert coarse["knots"] < fine["knots"]
+    assert coarse["max_error_steps"] > 10 * fine["max_error_steps"]
+
+
+def test_fit_names_what_does_not_fit(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    assert compile_network(ordinary((1, 4, 2))).report["fit"]["fits"]
+    tiny = tmp_path / "tiny.toml"
+    tiny.write_text(
+        '[target]\nname = "tiny"\ntitle = "a small chip"\n[limits.cores]\nvalue = 1\nsource = "made up"\n'
+        '[limits.neurons_per_core]\nvalue = 3\nsource = "made up"\n'
+    )
+    fit = compile_network(ordinary((1, 4, 2)), CompileOptions(target=str(tiny))).report["fit"]
+    assert not fit["fits"]
+    assert fit["reasons"] == ["3 cores are needed, 1 there are"]
+
+
+def test_targets_name_their_sources() -> None:
+    assert {"loihi2", "unconstrained"} <= set(known_targets())
+    for name in known_targets():
+        assert all(limit.source and limit.value > 0 for limit in load_target(name).limits.values())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 7}, "steps = 7"),
+        ({"weight_bits": 9}, "weight bits = 9"),
+        ({"weight_bits": 1}, "weight bits = 1"),
+        ({"payload_bits": 13}, "payload bits = 13"),
+        ({"payload_bits": -1}, "payload bits = -1"),
+        ({"table_bits": 1}, "table bits = 1"),
+        ({"target": "loihi9"}, "no target 'loihi9'"),
+        ({"steps": 60000, "payload_bits": 12}, "fewer of either"),
+    ],
+)
+def test_options_out_of_range(options: dict[str, int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        compile_network(ordinary((1, 3, 2)), CompileOptions(**options))  # type: ignore[arg-type]
+
+
+def test_too_wide_an_accumulator_is_refused_with_its_neuron() -> None:
+    wide = ordinary((1, 400, 2))
+    heavy = Network(
+        wide.trial,
+        wide.encoders,
+        wide.populations,
+        (wide.projections[0], Projection("hidden1", "output", np.ones((2, 400)))),
+        wide.outputs,
+    )
+    with pytest.raises(InputError, match=r"neuron 0 of population 'output' may accumulate .* fewer than 8 payload bits"):
+        compile_network(heavy)
+    assert compile_network(heavy, CompileOptions(payload_bits=4)).program
+
+
+def test_networks_the_machine_cannot_run() -> None:
+    base = ordinary((2, 3, 2))
+    other = Population("hidden1", QIF(tau=1.0), np.full(3, 0.5))
+    with pytest.raises(InputError, match="one time grid needs one period"):
+        compile_network(Network(base.trial, base.encoders, (other, base.populations[1]), base.projections, base.outputs))
+    skip = Projection("input", "output", np.ones((2, 2)))
+    with pytest.raises(InputError, match="input -> output spans 2 layers"):
+        compile_network(Network(base.trial, base.encoders, base.populations, (*base.projections, skip), base.outputs))

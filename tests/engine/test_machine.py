@@ -1,0 +1,153 @@
+"""The integer machine: spec and fast are one, no register overflows, and it is close to the exact network."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import branched, ordinary, published
+
+from qif2hw import engine, reference
+from qif2hw.compiler import CompileOptions, compile_network
+from qif2hw.engine import spec
+from qif2hw.errors import InputError
+from qif2hw.ir import Network, Table
+from qif2hw.neuron import kick as exact_kick
+
+
+def same(network: Network, options: CompileOptions, samples: int, seed: int = 0) -> None:
+    program = compile_network(network, options).program
+    x = np.random.default_rng(seed).random((samples, network.inputs))
+    slow, fast = engine.run(program, x, machine="checked"), engine.run(program, x)
+    assert slow.machine == fast.machine
+    assert slow.step_spikes.keys() == fast.step_spikes.keys()
+    for name, spikes in slow.step_spikes.items():
+        assert spikes == fast.step_spikes[name], name
+    np.testing.assert_array_equal(slow.y, fast.y)
+
+
+@pytest.mark.parametrize("network", [ordinary((2, 9, 7, 2)), published((2, 9, 7, 4)), branched()], ids=["ordinary", "flush", "graph"])
+@pytest.mark.parametrize("steps", [33, 200])
+def test_spec_equals_fast(network: Network, steps: int) -> None:
+    same(network, CompileOptions(steps=steps), samples=7)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 6), min_size=2, max_size=4),
+    gain=st.floats(0.01, 60),
+    steps=st.integers(16, 120),
+    bits=st.integers(2, 8),
+    payload=st.integers(0, 8),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_no_program_overflows_and_both_machines_agree(
+    sizes: list[int], gain: float, steps: int, bits: int, payload: int, seed: int
+) -> None:
+    network = ordinary((*sizes, 2), seed, gain)
+    same(network, CompileOptions(steps=steps, weight_bits=bits, payload_bits=payload), samples=3, seed=seed)
+
+
+@pytest.mark.parametrize("sizes", [(1, 32, 32, 2), (3, 20, 20, 2)])
+def test_ordinary_spike_times_are_within_a_tenth_of_a_step(sizes: tuple[int, ...]) -> None:
+    program = compile_network(ordinary(sizes, 1)).program
+    x = np.random.default_rng(2).random((200, sizes[0]))
+    exact, run = reference.run(program.network(), x), engine.run(program, x)
+    assert exact.ordinary.all()
+    assert run.ordinary.all()
+    error = (run.spike_time - exact.spike_time) / program.grid.delta
+    assert np.sqrt(np.mean(error**2)) < 0.1
+
+
+def test_flush_reproduces_pseudospikes() -> None:
+    program = compile_network(published((2, 16, 16, 2), 3)).program
+    x = np.random.default_rng(2).random((200, 2))
+    exact, run = reference.run(program.network(), x), engine.run(program, x)
+    assert not exact.ordinary.any()
+    assert not run.ordinary.any()
+    assert np.abs(run.spike_time - exact.spike_time).max() < 0.1 * program.grid.delta
+
+
+def test_lateness_payload_is_worth_ten_times() -> None:
+    network = ordinary((1, 32, 32, 2), 1)
+    x = np.random.default_rng(2).random((200, 1))
+    errors = []
+    for payload in (8, 0):
+        program = compile_network(network, CompileOptions(steps=128, payload_bits=payload)).program
+        run, exact = engine.run(program, x), reference.run(program.network(), x)
+        errors.append(np.sqrt(np.mean((run.y - exact.y) ** 2)))
+    assert errors[1] > 10 * errors[0]
+
+
+@pytest.fixture(scope="module")
+def tables():  # type: ignore[no-untyped-def]
+    program = compile_network(ordinary((1, 8, 2), 5)).program
+    return program.populations[1], program.grid
+
+
+@settings(max_examples=60, deadline=None)
+@given(a0=st.integers(-300, 300), a1=st.integers(-2000, 2000), seed=st.integers(0, 2**32 - 1))
+def test_integer_ptc_is_monotone_with_exact_ends(tables, a0: int, a1: int, seed: int) -> None:  # type: ignore[no-untyped-def]
+    population, grid = tables
+    rng = np.random.default_rng(seed)
+    phase = np.unique(np.concatenate([rng.integers(0, grid.threshold + 1, 3000), [0, grid.threshold], np.arange(20000)]))
+    kicked = spec.kick(
+        population.ptc, grid.threshold, phase, np.full_like(phase, a0 << population.ptc.kick_bits), np.full_like(phase, a1)
+    )
+    assert (np.diff(kicked) >= 0).all()
+    assert kicked[0] == 0
+    assert kicked[-1] == grid.threshold
+    assert ((kicked >= 0) & (kicked <= grid.threshold)).all()
+
+
+def test_integer_ptc_follows_the_exact_one(tables) -> None:  # type: ignore[no-untyped-def]
+    population, grid = tables
+    phase = np.arange(1, grid.threshold, 997)
+    for weight in (-200, -3, 5, 180):
+        kicked = spec.kick(
+            population.ptc, grid.threshold, phase, np.full_like(phase, weight << population.ptc.kick_bits), np.zeros_like(phase)
+        )
+        exact = exact_kick(np.pi * phase / grid.threshold, weight * population.unit / population.neuron.r) / np.pi
+        assert np.abs(kicked / grid.threshold - exact).max() * grid.period_steps < 0.03
+
+
+def test_look_up_interpolates_between_knots_placed_like_floats() -> None:
+    # first_octave 3, two mantissa bits: knots at 0 2 4 6 | 8 10 12 14 | 16 20 24 28 | 32
+    table = Table(np.array([90, 80, 70, 60, 50, 45, 40, 35, 30, 20, 10, 4, 0], np.int32), 3, 2)
+    x = np.array([0, 1, 2, 7, 8, 9, 15, 16, 17, 19, 28, 30, 32])
+    assert spec.look_up(table, x).tolist() == [90, 85, 80, 55, 50, 48, 33, 30, 28, 23, 4, 2, 0]
+
+
+def test_delay_compensation_does_not_depend_on_depth() -> None:
+    """A chain of neurons that never touch each other fires where each would fire alone."""
+    sizes = (1, 1, 1, 1, 2)
+    rng = np.random.default_rng(0)
+    network = ordinary(sizes)
+    silent = Network(
+        network.trial,
+        network.encoders,
+        network.populations,
+        tuple(type(p)(p.pre, p.post, 0 * p.weight) for p in network.projections),
+        network.outputs,
+    )
+    program = compile_network(silent).program
+    run = engine.run(program, rng.random((1, 1)))
+    for population in network.populations:
+        expected = population.neuron.period - population.phi0
+        assert np.abs(np.sort(run.spikes[population.name].time) - np.sort(expected)).max() <= 0.51 * program.grid.tick
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.zeros((4, 2)), r"inputs have shape \(4, 2\)"),
+        (np.zeros(3), r"inputs have shape \(3,\)"),
+        (np.array([[1.5]]), r"1.5 at \[0, 0\]"),
+        (np.array([[np.nan]]), r"nan at \[0, 0\]"),
+        (np.zeros((0, 1)), "no sample"),
+        (np.array([["a"]]), "not an array of numbers"),
+    ],
+)
+def test_wrong_inputs(x: np.ndarray, message: str) -> None:
+    program = compile_network(ordinary((1, 3, 2))).program
+    with pytest.raises(InputError, match=message):
+        engine.run(program, x)

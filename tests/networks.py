@@ -1,0 +1,52 @@
+"""Networks for tests: random ones that nobody trained."""
+
+import numpy as np
+
+from qif2hw.ir import Encoder, Network, Population, Product, Projection, Readout, layered
+from qif2hw.neuron import QIF
+
+
+def ordinary(sizes: tuple[int, ...], seed: int = 0, gain: float = 0.9) -> Network:
+    """Weights uniform in +-gain / sqrt(fan_in), hidden phi0 ~ U(2, 5), outputs 1.0 and 0.5, T = 6.5: outputs fire in the trial."""
+    rng = np.random.default_rng(seed)
+    weights = [rng.uniform(-gain, gain, (post, pre)) / np.sqrt(pre) for pre, post in zip(sizes, sizes[1:], strict=False)]
+    phi0 = [rng.uniform(2, 5, n) for n in sizes[1:-1]] + [np.tile([1.0, 0.5], sizes[-1] // 2)]
+    return layered(weights, phi0, trial=6.5, encode=(0.05, 1.95))
+
+
+def published(sizes: tuple[int, ...], seed: int = 0) -> Network:
+    """The published setting: phi0 = Theta / 2 and T = 2, so that outputs are pseudospikes."""
+    rng = np.random.default_rng(seed)
+    weights = [rng.normal(size=(post, pre)) / np.sqrt(pre) for pre, post in zip(sizes, sizes[1:], strict=False)]
+    return layered(weights, [np.full(n, 3.0) for n in sizes[1:]], trial=2.0, encode=(0.05, 1.95))
+
+
+def branched(seed: int = 0) -> Network:
+    """Two input groups, two branches of which one mixes both inputs, a readout and an inner product."""
+    rng = np.random.default_rng(seed)
+    neuron = QIF()
+
+    def population(name: str, size: int) -> Population:
+        return Population(name, neuron, rng.uniform(0.5, 5, size))
+
+    def projection(pre: str, post: str, shape: tuple[int, int], size: float) -> Projection:
+        return Projection(pre, post, rng.uniform(-size, size, shape))
+
+    pairs = np.arange(2)
+    ones, zeros = np.ones(2), np.zeros(2)
+    left = Readout("branch", 2 * pairs, 2 * pairs + 1, ones, zeros)
+    right = Readout("trunk", 2 * pairs + 1, 2 * pairs, 2 * ones, zeros + 0.5)
+    return Network(
+        trial=6.5,
+        encoders=(Encoder("f", 3, 0.1, 1.5), Encoder("x", 2, 0.2, 1.9)),
+        populations=(population("trunk", 4), population("mixed", 6), population("plain", 5), population("branch", 4)),
+        projections=(
+            projection("f", "mixed", (6, 3), 0.5),
+            projection("x", "mixed", (6, 2), 4.0),
+            projection("f", "plain", (5, 3), 0.4),
+            projection("mixed", "branch", (4, 6), 0.3),
+            projection("plain", "branch", (4, 5), 0.6),
+            projection("mixed", "trunk", (4, 6), 0.4),
+        ),
+        outputs=(left, Product(left, right, 1.5, 0.25)),
+    )
