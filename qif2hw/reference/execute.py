@@ -1,0 +1,199 @@
+"""Run a network population by population, in the order of their depth."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qif2hw import neuron
+from qif2hw.errors import InputError
+from qif2hw.ir.network import FloatArray, IntArray, Network, Population
+from qif2hw.ir.spikes import Run, Spikes
+from qif2hw.reference.kernels import collect, place, propagate
+
+_CHUNK = 4096
+"""Samples run at once: bounds the memory of the spike buffers."""
+_EXPONENT_ROOM = 900
+"""Powers of two a plane vector may grow or shrink by between renormalisations; float64 has 1022 each way."""
+
+
+@dataclass(frozen=True)
+class _Events:
+    """Spikes of one input group or population; those of sample ``b`` are ``start[b]:start[b + 1]``."""
+
+    start: IntArray
+    channel: NDArray[np.int32]
+    time: FloatArray
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Everything that happened in a trial.
+
+    Parameters
+    ----------
+    spikes
+        Ordinary spikes (``t <= T``) by population.
+    theta
+        Angle of every neuron right after the trial, the extra shear at ``T`` included, (samples, neurons) by
+        population, in ``[0, pi]``: ``theta / pi`` is its pseudo-phase.
+    """
+
+    spikes: dict[str, Spikes]
+    theta: dict[str, FloatArray]
+
+
+def trace(network: Network, x: ArrayLike) -> Trace:
+    r"""Execute a network: all spikes of all neurons, and the flush after the trial.
+
+    Layer by layer, each population's input is the merged spikes of its sources.  At the trial's end ``T``
+    every neuron receives one extra shear of weight ``sum_j w_ij psi_j``, where ``psi_j = theta_j / pi`` is
+    the pseudo-phase of its source ``j`` after that source's own extra shear (0 for an input channel).
+
+    Parameters
+    ----------
+    network
+        What to run.
+    x
+        Inputs in [0, 1], (samples, inputs).
+
+    Raises
+    ------
+    InputError
+        On inputs of a wrong width or outside [0, 1], and on weights so large that float64 cannot hold their
+        effect.
+
+    References
+    ----------
+    C. Klos and R.-M. Memmesheimer, *Smooth exact gradient descent learning in spiking neural networks*, 2025
+    (pseudospikes).
+    """
+    checked = network.check_inputs(x)
+    parts = [_trace_chunk(network, checked[i : i + _CHUNK], i) for i in range(0, len(checked), _CHUNK)]
+    if len(parts) == 1:
+        return parts[0]
+    return Trace(
+        {
+            p.name: Spikes(
+                *(
+                    np.concatenate([getattr(part.spikes[p.name], f) for part in parts])
+                    for f in ("sample", "neuron", "time")
+                )
+            )
+            for p in network.populations
+        },
+        {p.name: np.concatenate([part.theta[p.name] for part in parts]) for p in network.populations},
+    )
+
+
+def run(network: Network, x: ArrayLike) -> Run:
+    """Execute a network and decode its result: the exact run that every other backend is measured against.
+
+    See `trace` for what is computed, the parameters, and the errors raised.
+    """
+    begin = time.perf_counter()
+    result = trace(network, x)
+    times, ordinary = {}, {}
+    for name in network.output_populations:
+        spikes, theta = result.spikes[name], result.theta[name]
+        first = _first_times(spikes, theta.shape)
+        ordinary[name] = np.isfinite(first)
+        pseudo = neuron.pseudospike_time(
+            theta, network.trial, np.zeros_like(theta), network.population(name).neuron
+        )
+        times[name] = np.where(ordinary[name], first, pseudo)
+    return Run(
+        backend="reference",
+        y=network.decode(times),
+        spike_time=np.concatenate([times[name] for name in network.output_populations], axis=1),
+        ordinary=np.concatenate([ordinary[name] for name in network.output_populations], axis=1),
+        spikes=result.spikes,
+        seconds=time.perf_counter() - begin,
+    )
+
+
+def _first_times(spikes: Spikes, shape: tuple[int, ...]) -> FloatArray:
+    """First spike time per (sample, neuron), infinite where there is none."""
+    first = np.full(shape, np.inf)
+    np.minimum.at(first, (spikes.sample, spikes.neuron), spikes.time)
+    return first
+
+
+def _trace_chunk(network: Network, x: FloatArray, first_sample: int) -> Trace:
+    samples = len(x)
+    events: dict[str, _Events] = {}
+    psi: dict[str, FloatArray] = {}
+    for encoder, column in zip(
+        network.encoders, np.cumsum([0, *(e.size for e in network.encoders)]), strict=False
+    ):
+        times = encoder.times(x[:, column : column + encoder.size])
+        channel = np.tile(np.arange(encoder.size, dtype=np.int32), samples)
+        events[encoder.name] = _Events(np.arange(samples + 1) * encoder.size, channel, times.ravel())
+    spikes: dict[str, Spikes] = {}
+    theta: dict[str, FloatArray] = {}
+    for population in network.order:
+        name, incoming = population.name, network.incoming(population.name)
+        shears = np.concatenate([p.weight.T for p in incoming]) / population.neuron.r
+        arriving = _merge([events[p.pre] for p in incoming], [p.weight.shape[1] for p in incoming], samples)
+        events[name], found, end = _run_population(population, arriving, shears, network.trial, samples)
+        spikes[name] = Spikes(found.sample + np.int32(first_sample), found.neuron, found.time)
+        extra = np.zeros((samples, population.size))
+        for p in incoming:
+            if p.pre in psi:
+                extra += psi[p.pre] @ (p.weight.T / population.neuron.r)
+        theta[name] = np.arctan2(end[:, 1], neuron.shear(end[:, 0], end[:, 1], extra))
+        psi[name] = neuron.pseudo_phase(theta[name])
+    return Trace(spikes, theta)
+
+
+def _merge(sources: list[_Events], widths: list[int], samples: int) -> _Events:
+    """Spikes of several sources as one, with consecutive channel numbers."""
+    if len(sources) == 1:
+        return sources[0]
+    start = np.sum([source.start for source in sources], axis=0)
+    merged = _Events(start, np.empty(start[-1], np.int32), np.empty(start[-1]))
+    position, first_channel = start[:samples].copy(), 0
+    for source, width in zip(sources, widths, strict=True):
+        place(position, source.start, source.channel, source.time, first_channel, merged.channel, merged.time)
+        first_channel += width
+    return merged
+
+
+def _run_population(
+    population: Population, arriving: _Events, shears: FloatArray, trial: float, samples: int
+) -> tuple[_Events, Spikes, FloatArray]:
+    """Spikes of a population, as a source and as a result, and its plane vectors at the trial's end."""
+    # A shear by a changes a length by a factor of at most 1 + |a|, up or down.
+    growth = np.log2(1.0 + np.abs(shears).max(initial=0.0))
+    if growth > _EXPONENT_ROOM / 2:
+        raise InputError(
+            f"weights onto population '{population.name}' reach 2^{growth:.0f}: too large for float64"
+        )
+    renew = max(1, int(_EXPONENT_ROOM / 2 / max(growth, 1.0)))
+    size, omega = population.size, population.neuron.omega
+    capacity = size * (2 + int(trial / population.neuron.period))
+    end, count = np.empty((samples, 2, size)), np.empty(samples, np.int64)
+    while True:
+        time_buffer, neuron_buffer = np.empty((samples, capacity)), np.empty((samples, capacity), np.int32)
+        propagate(
+            arriving.start,
+            arriving.time,
+            arriving.channel,
+            shears,
+            population.phi0,
+            omega,
+            trial,
+            renew,
+            time_buffer,
+            neuron_buffer,
+            end,
+            count,
+        )
+        if count.max() <= capacity:
+            break
+        capacity = int(count.max())
+    start = np.concatenate([[0], np.cumsum(count)])
+    found = Spikes(np.empty(start[-1], np.int32), np.empty(start[-1], np.int32), np.empty(start[-1]))
+    collect(start, size, time_buffer, neuron_buffer, found.sample, found.neuron, found.time)
+    return _Events(start, found.neuron, found.time), found, end
