@@ -3,8 +3,8 @@ r"""The quadratic integrate-and-fire (QIF) neuron: every formula of the project.
 .. math:: \tau\, \dot V = V (V - 1) + I_0, \qquad V \to V + w \text{ at an input spike of weight } w
 
 With ``I0 > 1/4`` the neuron oscillates.  ``r = sqrt(I0 - 1/4)``, ``omega = r / tau``, period ``Theta = pi tau / r``.
-The phase ``phi`` in ``[0, Theta)`` is the time since the reset of the free neuron; ``theta = omega phi`` is its angle and
-``V = 1/2 - r cot(theta)``.  A spike is ``theta = pi``, the reset ``theta = 0``.
+The phase ``phi`` in ``[0, Theta)`` is the time since the reset of the free neuron; ``theta = omega phi`` is its angle
+and ``V = 1/2 - r cot(theta)``.  A spike is ``theta = pi``, the reset ``theta = 0``.
 
 The same neuron is a vector ``(x, y) = R (cos theta, sin theta)`` of the plane: time rotates it, a spike shears it
 (``x -= (w / r) y``), and it fires each time it crosses ``y = 0`` from above.
@@ -134,8 +134,7 @@ def length_change(x: Real, y: Real, a: Real) -> Real:
 def late_kick(v: Real, a0: Real, a1: Real) -> Real:
     r"""Several spikes of one time step, each late by its own ``delta_i``, in the coordinate ``v = -cot(theta)``.
 
-    ``v -> v + a0 + a1 (2 v + a0)`` with ``a0 = sum_i w_i / r`` and ``a1 = omega sum_i w_i delta_i / r``: what the spikes
-    do at the step's end, to first order in the lateness.  It follows from ``dv/dt = omega (1 + v^2)``.
+    ``v -> v + a0 + a1 (2 v + a0)`` with ``a0 = sum_i w_i / r`` and ``a1 = omega sum_i w_i delta_i / r``: what they do at the step's end, to first order in the lateness.  It follows from ``dv/dt = omega (1 + v^2)``.
     """
     return v + a0 + a1 * (2.0 * v + a0)
 
@@ -163,6 +162,6 @@ def pseudo_phase(theta: Real) -> Real:
 def pseudospike_time(theta: Real, trial: float, extra: Real, neuron: QIF) -> Real:
     r"""Time of a spike after the trial: ``T + (pi - theta') / omega + extra Theta``.
 
-    ``theta'`` is the angle after the extra shear at ``T``; ``extra = k - 1 - n_fired`` further periods for the k-th spike.
+    ``theta'`` is the angle after the extra shear at ``T``; ``extra = k - 1 - n_fired`` periods for the k-th spike.
     """
     return trial + (np.pi - theta) / neuron.omega + extra * neuron.period

@@ -1,5 +1,7 @@
 """Networks for tests: random ones that nobody trained."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from qif2hw.ir import Encoder, Network, Population, Product, Projection, Readout, layered
@@ -7,9 +9,9 @@ from qif2hw.neuron import QIF
 
 
 def ordinary(sizes: tuple[int, ...], seed: int = 0, gain: float = 0.9) -> Network:
-    """Weights uniform in +-gain / sqrt(fan_in), hidden phi0 ~ U(2, 5), outputs 1.0 and 0.5, T = 6.5: outputs fire in the trial."""
+    """Weights U(+-gain / sqrt(fan_in)), hidden phi0 ~ U(2, 5), outputs 1.0 and 0.5, T = 6.5: outputs fire in the trial."""
     rng = np.random.default_rng(seed)
-    weights = [rng.uniform(-gain, gain, (post, pre)) / np.sqrt(pre) for pre, post in zip(sizes, sizes[1:], strict=False)]
+    weights = [rng.uniform(-gain, gain, (post, pre)) / np.sqrt(pre) for pre, post in pairwise(sizes)]
     phi0 = [rng.uniform(2, 5, n) for n in sizes[1:-1]] + [np.tile([1.0, 0.5], sizes[-1] // 2)]
     return layered(weights, phi0, trial=6.5, encode=(0.05, 1.95))
 
@@ -17,7 +19,7 @@ def ordinary(sizes: tuple[int, ...], seed: int = 0, gain: float = 0.9) -> Networ
 def published(sizes: tuple[int, ...], seed: int = 0) -> Network:
     """The published setting: phi0 = Theta / 2 and T = 2, so that outputs are pseudospikes."""
     rng = np.random.default_rng(seed)
-    weights = [rng.normal(size=(post, pre)) / np.sqrt(pre) for pre, post in zip(sizes, sizes[1:], strict=False)]
+    weights = [rng.normal(size=(post, pre)) / np.sqrt(pre) for pre, post in pairwise(sizes)]
     return layered(weights, [np.full(n, 3.0) for n in sizes[1:]], trial=2.0, encode=(0.05, 1.95))
 
 

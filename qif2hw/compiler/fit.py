@@ -1,4 +1,4 @@
-"""Pass: does the program fit the target?"""
+"""Pass: count what the program needs against the target's limits."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ BYTES_PER_SYNAPSE = 1
 
 @dataclass(frozen=True)
 class FitTarget:
-    """Count neurons, bytes and cores against the target's limits; report, do not refuse: a simulator runs what no chip holds."""
+    """Count neurons, bytes and cores; report, do not refuse: the simulator runs what no chip holds."""
 
     name: str = "fit"
 

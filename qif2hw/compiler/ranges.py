@@ -13,8 +13,8 @@ from qif2hw.ir.program import ACCUMULATOR_BITS, ACCUMULATOR_MAX
 class ProveRanges:
     """Bound what a neuron can receive in one step, and choose how many phase bits the flush may carry.
 
-    Each source sends at most one message per step, so a neuron receives at most ``sum_j |W_ij|`` times the largest payload.  The
-    flush payload is the phase with its low bits dropped, as few as the accumulators allow.
+    Each source sends at most one message per step, so a neuron receives at most ``sum_j |W_ij|`` times the largest
+    payload.  The flush payload is the phase with its low bits dropped, as few as the accumulators allow.
     """
 
     name: str = "ranges"
@@ -33,8 +33,8 @@ class ProveRanges:
             largest = load[population.name] * max(1, grid.ticks - 1)
             if largest > ACCUMULATOR_MAX:
                 raise InputError(
-                    f"neuron {witness} of population '{population.name}' may accumulate {largest}, more than {ACCUMULATOR_BITS} bits "
-                    f"hold: use fewer than {grid.lateness_bits} payload bits, or split its {total.size} inputs"
+                    f"neuron {witness} of population '{population.name}' may accumulate {largest}, more than "
+                    f"{ACCUMULATOR_BITS} bits hold: use fewer than {grid.lateness_bits} payload bits, or split its {total.size} inputs"
                 )
         hidden = {p.pre for p in draft.projections}
         worst = max((load[p.post] for p in draft.projections if p.pre in load), default=1)
@@ -50,7 +50,11 @@ class ProveRanges:
                     "a0_max": value,
                     "a1_max": value * max(1, grid.ticks - 1),
                     "flush_max": max(
-                        (load[name] * ((grid.threshold >> drop) + 1) for p in draft.projections if p.post == name and p.pre in load),
+                        (
+                            load[name] * ((grid.threshold >> drop) + 1)
+                            for p in draft.projections
+                            if p.post == name and p.pre in load
+                        ),
                         default=0,
                     ),
                 }

@@ -20,7 +20,7 @@ GAIN_BITS = 15
 
 @dataclass(frozen=True)
 class MakeTables:
-    """Tabulate ``cot`` and ``arccot`` with ``2^table_bits`` knots per octave, per population (its weight unit sets the scale)."""
+    """Tabulate ``cot`` and ``arccot``, ``2^table_bits`` knots per octave, in the weight unit of each population."""
 
     table_bits: int = 7
     name: str = "tables"
@@ -46,7 +46,9 @@ class MakeTables:
         return draft.with_report(self.name, facts, ptc=ptc)
 
 
-def make_tables(population: Population, grid: TimeGrid, unit: float, flush_drop: int, table_bits: int) -> CotangentTables:
+def make_tables(
+    population: Population, grid: TimeGrid, unit: float, flush_drop: int, table_bits: int
+) -> CotangentTables:
     """The tables of one population; ``flush_drop`` is that of its sources."""
     r, threshold = population.neuron.r, grid.threshold
     kick_bits = max(0, math.floor(math.log2(STATE_MAX * unit / (r * FULL_RANGE))))
@@ -97,8 +99,8 @@ def _gain(factor: float) -> tuple[int, int]:
 def measure(tables: CotangentTables, grid: TimeGrid, population: Population, unit: float, load: int) -> Facts:
     """Error of the tabulated phase transition curve against the exact one, in steps, over the whole domain.
 
-    Phases: eight per knot interval of both halves of the cycle, both ends included.  Weights: 33 sums of either sign up to the
-    largest that can arrive (``load`` counts), equally spaced in their square root.
+    Phases: eight per knot interval of both halves of the cycle, both ends included.  Weights: 33 sums of either sign
+    up to the largest that can arrive (``load`` counts), equally spaced in their square root.
     """
     threshold = grid.threshold
     knots = knot_positions(tables.to_potential.first_octave, tables.to_potential.mantissa_bits, threshold >> 1)

@@ -15,8 +15,8 @@ from qif2hw.ir.program import STATE_MAX
 class ChooseTimeGrid:
     """Cut the trial into steps of ``Delta = Theta / S`` so that the machine needs at most ``steps`` of them.
 
-    ``S`` is the largest integer that keeps the whole run (the trial, one step per layer, the flush) within ``steps``; the phase
-    counts a power of two per step, the largest the state holds.
+    ``S`` is the largest integer that keeps the whole run (the trial, one step per layer, the flush) within
+    ``steps``; the phase counts a power of two per step, the largest the state holds.
     """
 
     steps: int = 512
@@ -36,7 +36,8 @@ class ChooseTimeGrid:
             phase_bits = (STATE_MAX // (period_steps + 1)).bit_length() - 1
             if phase_bits <= self.lateness_bits:
                 raise InputError(
-                    f"{self.steps} steps with {self.lateness_bits} payload bits need a phase of more than 24 bits: fewer of either"
+                    f"{self.steps} steps with {self.lateness_bits} payload bits need a phase of more than 24 bits: "
+                    "use fewer of either"
                 )
             grid = TimeGrid(period, network.trial, period_steps, phase_bits, self.lateness_bits, depth)
             if grid.trial_steps + 1 + depth <= self.steps:
@@ -49,7 +50,9 @@ class ChooseTimeGrid:
                     "tick": grid.tick,
                 }
                 return draft.with_report(self.name, facts, grid=grid)
-        raise InputError(f"{self.steps} steps are too few for {depth} layers and a trial of {network.trial / period:g} periods")
+        raise InputError(
+            f"{self.steps} steps are too few for {depth} layers and a trial of {network.trial / period:g} periods"
+        )
 
 
 def _common_period(network: Network) -> float:

@@ -22,7 +22,7 @@ def smallest_unit(r: float) -> float:
 
 @dataclass(frozen=True)
 class RoundWeights:
-    """Nearest grid point, one real unit per population; a further projection onto it may use a power of two of that unit."""
+    """Nearest grid point, one real unit per population; further projections onto it use a power of two of that unit."""
 
     bits: int = 8
     name: str = "weights"
@@ -38,8 +38,11 @@ class RoundWeights:
         for population in draft.network.populations:
             incoming = draft.network.incoming(population.name)
             wanted = [nearest_unit(p.weight, self.bits) for p in incoming]
-            unit = max(min(u for u, p in zip(wanted, incoming, strict=True) if p.weight.any() or len(incoming) == 1),
-                       smallest_unit(population.neuron.r), max(wanted) / 128)
+            unit = max(
+                min(u for u, p in zip(wanted, incoming, strict=True) if p.weight.any() or len(incoming) == 1),
+                smallest_unit(population.neuron.r),
+                max(wanted) / 128,
+            )
             units[population.name] = unit
             for p, own in zip(incoming, wanted, strict=True):
                 exponent = max(0, math.ceil(math.log2(own / unit) - 1e-9)) if p.weight.any() else 0

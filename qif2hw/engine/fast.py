@@ -1,7 +1,8 @@
-"""The integer machine, compiled: equal to `qif2hw.engine.spec` bit for bit, but it skips the steps in which nothing arrives.
+"""The integer machine, compiled: equal to `qif2hw.engine.spec` bit for bit, but it skips the steps in which nothing
+arrives.
 
-Between two arrivals a neuron's phase grows by the same count each step, so the steps and lateness of its spikes follow from one
-subtraction and two shifts.  The cost is that of the arrivals, not of the steps.
+Between two arrivals a neuron's phase grows by the same count each step, so the steps and lateness of its spikes
+follow from one subtraction and two shifts.  The cost is that of the arrivals, not of the steps.
 """
 
 import math
@@ -22,8 +23,8 @@ Int64 = NDArray[np.int64]
 class _Messages:
     """Spikes of one group of senders, by sample and machine step, and their flush.
 
-    The spikes that ``sample`` sends in ``step`` are entries ``start[sample, step]`` to ``start[sample, step + 1]`` of ``source``
-    and ``late``; ``flush`` has shape (samples, senders).
+    The spikes that ``sample`` sends in ``step`` are entries ``start[sample, step]`` to ``start[sample, step + 1]``
+    of ``source`` and ``late``; ``flush`` has shape (samples, senders).
     """
 
     start: Int64

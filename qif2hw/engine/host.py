@@ -11,7 +11,8 @@ from qif2hw.ir.spikes import MachineOutput, Run, Spikes, StepSpikes
 def encode(program: Program, x: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Step and lateness (in ticks) of every input spike, (samples, inputs), for inputs in [0, 1].
 
-    A spike at time ``t`` is rounded to a tick and sent in the step that holds it: ``step = ceil(t / Delta)``, late by the rest.
+    A spike at time ``t`` is rounded to a tick and sent in the step that holds it: ``step = ceil(t / Delta)``, late by
+    the rest.
 
     Raises
     ------

@@ -1,15 +1,16 @@
 r"""The integer machine, written to be read: the specification that every other execution must equal bit for bit.
 
-Registers are signed integers; ``>>`` is an arithmetic shift (rounds towards minus infinity).  `rounded_shift` adds half a unit
-first.  Products and sums before a shift fit 64 bits; what is *kept* fits 24 (`qif2hw.ir.program.STATE_BITS`).
+Registers are signed integers; ``>>`` is an arithmetic shift (rounds towards minus infinity).  `rounded_shift` adds
+half a unit first.  Products and sums before a shift fit 64 bits; what is *kept* fits 24
+(`qif2hw.ir.program.STATE_BITS`).
 
 One machine step ``n = 1, 2, ...``:
 
-1. Every population adds up what was sent to it in step ``n - 1``: ``A0 = sum W`` over the spikes, ``A1 = sum W payload``.
-2. Every neuron does `step` for its local step ``m = n - depth`` and sends a spike flag and a payload, or nothing.
+1. Every population adds up what was sent to it in step ``n - 1``: ``A0 = sum W flag`` and ``A1 = sum W payload``.
+2. Every neuron does `step` for its local step ``m = n - depth`` and sends a flag and a payload, or nothing.
 
-Local steps ``m <= trial_steps`` advance the phase.  The step ``m = trial_steps + 1`` is the *flush*: time stands still, each neuron
-receives the pseudo-phases of its sources as one weighted sum in ``A1`` (no flags), and sends its own.
+Local steps ``m <= trial_steps`` advance the phase.  The step ``m = trial_steps + 1`` is the *flush*: time stands still,
+each neuron receives the pseudo-phases of its sources as one weighted sum in ``A1`` (no flags), and sends its own.
 An input channel sends one spike, with its lateness as payload, in the step that its encoded time falls into.
 """
 
@@ -41,8 +42,8 @@ class RegisterOverflow(ArithmeticError):
 class Sent:
     """What the neurons of a population keep and send in one step; arrays of one shape.
 
-    ``phase`` is the new register.  ``flag`` is 1 for an ordinary spike.  ``payload`` is its lateness in ticks, or in the flush step
-    the phase shifted right by ``flush_drop`` (with flag 0); 0 otherwise.
+    ``phase`` is the new register.  ``flag`` is 1 for an ordinary spike.  ``payload`` is its lateness in ticks, or in
+    the flush step the phase shifted right by ``flush_drop`` (with flag 0); 0 otherwise.
     """
 
     phase: Int
@@ -91,7 +92,8 @@ def phase_of(tables: CotangentTables, threshold: int, v: Int) -> Int:
 
 
 def kick(tables: CotangentTables, threshold: int, phase: Int, a0: Int, a1: Int) -> Int:
-    """Phase after a kick of ``a0`` counts of ``v`` with the lateness factor ``a1``; unchanged nearer than ``edge`` to an end.
+    """Phase after a kick of ``a0`` counts of ``v`` with the lateness factor ``a1``; unchanged nearer than ``edge``
+    to an end.
 
     ``v -> v + a0 + a1 (2 v + a0)``, see `qif2hw.neuron.late_kick`.
     """
@@ -120,7 +122,9 @@ def step(population: ProgramPopulation, grid: TimeGrid, local_step: int, phase: 
         if local_step > grid.trial_steps + 1:
             nothing = np.zeros_like(phase)
             return Sent(phase, nothing, nothing)
-        kicked = kick(tables, threshold, phase, rounded_shift(a1 * tables.flush_gain, tables.flush_shift), np.zeros_like(a1))
+        kicked = kick(
+            tables, threshold, phase, rounded_shift(a1 * tables.flush_gain, tables.flush_shift), np.zeros_like(a1)
+        )
         return Sent(kicked, np.zeros_like(phase), rounded_shift(kicked, population.flush_drop))
 
     advanced = phase + grid.increment
@@ -202,11 +206,16 @@ def run(
                     flush[name] = out.payload
     names = program.output_populations
     output = MachineOutput(
-        *(np.concatenate([part[name] for name in names], axis=1).astype(np.int32) for part in (first, first_late, flush))
+        *(
+            np.concatenate([part[name] for name in names], axis=1).astype(np.int32)
+            for part in (first, first_late, flush)
+        )
     )
     return output, {name: StepSpikes.of(np.concatenate(rows)) for name, rows in spikes.items()}
 
 
 def _check(population: str, n: int, register: str, value: Int, limit: int) -> None:
     if np.abs(value).max(initial=0) > limit:
-        raise RegisterOverflow(f"{register} of population '{population}' reached {int(np.abs(value).max())} in step {n}")
+        raise RegisterOverflow(
+            f"{register} of population '{population}' reached {int(np.abs(value).max())} in step {n}"
+        )

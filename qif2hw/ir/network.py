@@ -1,7 +1,7 @@
 """The float network: populations of QIF neurons in units of time, as trained.
 
-A `Network` is a directed acyclic graph of input groups (`Encoder`), `Population` s and `Projection` s; its result is computed on
-the host from first spikes (`Readout`, `Product`).  Every class checks itself when it is made.
+A `Network` is a directed acyclic graph of input groups (`Encoder`), `Population` s and `Projection` s; its result is
+computed on the host from first spikes (`Readout`, `Product`).  Every class checks itself when it is made.
 """
 
 from dataclasses import dataclass
@@ -51,7 +51,8 @@ class Encoder:
             raise InputError(f"input group '{self.name}' has size {self.size}: at least one channel is needed")
         if not self.earliest < self.latest:
             raise InputError(
-                f"input group '{self.name}' encodes into ({self.earliest:g}, {self.latest:g}): the first must be smaller"
+                f"input group '{self.name}' encodes into ({self.earliest:g}, {self.latest:g}): "
+                "the first must be smaller"
             )
 
     def times(self, x: FloatArray) -> FloatArray:
@@ -108,7 +109,9 @@ class Projection(ByValue):
     def __post_init__(self) -> None:
         weight = _finite(self.weight, f"weight of projection {self.pre} -> {self.post}")
         if weight.ndim != 2:
-            raise InputError(f"weight of projection {self.pre} -> {self.post} has shape {weight.shape}: (post, pre) is needed")
+            raise InputError(
+                f"weight of projection {self.pre} -> {self.post} has shape {weight.shape}: (post, pre) is needed"
+            )
         object.__setattr__(self, "weight", weight)
 
 
@@ -132,7 +135,9 @@ class Readout(ByValue):
             object.__setattr__(self, name, _finite(getattr(self, name), f"readout {name} of '{self.population}'"))
         shapes = {getattr(self, name).shape for name in ("start", "stop", "scale", "offset")}
         if len(shapes) != 1 or self.start.ndim != 1 or self.start.size == 0:
-            raise InputError(f"readout of '{self.population}': start, stop, scale and offset need one equal, non-empty length")
+            raise InputError(
+                f"readout of '{self.population}': start, stop, scale and offset need one equal, non-empty length"
+            )
 
     @property
     def size(self) -> int:
@@ -155,7 +160,9 @@ class Product:
 
     def __post_init__(self) -> None:
         if self.left.size != self.right.size:
-            raise InputError(f"product of readouts of {self.left.size} and {self.right.size} values: equal sizes are needed")
+            raise InputError(
+                f"product of readouts of {self.left.size} and {self.right.size} values: equal sizes are needed"
+            )
         if not (np.isfinite(self.scale) and np.isfinite(self.offset)):
             raise InputError("product of readouts: scale and offset must be finite")
 
@@ -185,8 +192,8 @@ class Network(ByValue):
     Raises
     ------
     InputError
-        If names clash or are unknown, shapes do not chain, a population has no input, the graph has a cycle, or an input
-        could spike outside the trial.
+        If names clash or are unknown, shapes do not chain, a population has no input, the graph has a cycle, or an
+        input could spike outside the trial.
     """
 
     trial: float
@@ -200,10 +207,12 @@ class Network(ByValue):
             raise InputError(f"trial T = {self.trial:g}: a positive length is needed")
         if not (self.encoders and self.populations and self.outputs):
             raise InputError("a network needs at least one input group, one population and one output")
-        names = [p.name for p in (*self.encoders, *self.populations)]
+        names = [*(e.name for e in self.encoders), *(p.name for p in self.populations)]
         for name in names:
             if names.count(name) > 1:
-                raise InputError(f"the name '{name}' is used twice: input groups and populations need names of their own")
+                raise InputError(
+                    f"the name '{name}' is used twice: input groups and populations need names of their own"
+                )
         for encoder in self.encoders:
             if not (encoder.earliest > 0 and encoder.latest < self.trial):
                 raise InputError(
@@ -223,7 +232,9 @@ class Network(ByValue):
                 raise InputError(f"{where}: no such population")
             wanted = (sizes[projection.post], sizes[projection.pre])
             if projection.weight.shape != wanted:
-                raise InputError(f"{where}: the weight has shape {projection.weight.shape}, (post, pre) = {wanted} is needed")
+                raise InputError(
+                    f"{where}: the weight has shape {projection.weight.shape}, (post, pre) = {wanted} is needed"
+                )
         for population in self.populations:
             if not self.incoming(population.name):
                 raise InputError(f"population '{population.name}' has no input: connect it or leave it out")
@@ -242,7 +253,7 @@ class Network(ByValue):
     @property
     def sizes(self) -> dict[str, int]:
         """Size of every input group and population by name."""
-        return {p.name: p.size for p in (*self.encoders, *self.populations)}
+        return {e.name: e.size for e in self.encoders} | {p.name: p.size for p in self.populations}
 
     @property
     def inputs(self) -> int:
@@ -275,7 +286,9 @@ class Network(ByValue):
         while waiting:
             ready = [name for name in waiting if all(p.pre in depth for p in self.incoming(name))]
             if not ready:
-                raise InputError(f"populations {', '.join(waiting)} form a cycle: only feed-forward networks are supported")
+                raise InputError(
+                    f"populations {', '.join(waiting)} form a cycle: only feed-forward networks are supported"
+                )
             for name in ready:
                 depth[name] = 1 + max(depth[p.pre] for p in self.incoming(name))
             waiting = [name for name in waiting if name not in depth]
@@ -334,7 +347,9 @@ def check_inputs(x: ArrayLike, width: int) -> FloatArray:
     outside = ~((array >= 0) & (array <= 1))
     if outside.any():
         row, column = (int(i) for i in np.argwhere(outside)[0])
-        raise InputError(f"inputs hold {array[row, column]:g} at [{row}, {column}]: every value must be scaled to [0, 1]")
+        raise InputError(
+            f"inputs hold {array[row, column]:g} at [{row}, {column}]: every value must be scaled to [0, 1]"
+        )
     return array
 
 
@@ -365,13 +380,17 @@ def layered(
     """
     neuron = neuron or QIF()
     if not weights or len(weights) != len(phi0):
-        raise InputError(f"{len(weights)} weight arrays and {len(phi0)} arrays of initial phases: one of each per layer is needed")
+        raise InputError(
+            f"{len(weights)} weight arrays and {len(phi0)} arrays of initial phases: one of each per layer is needed"
+        )
     if np.ndim(weights[0]) != 2:
         raise InputError(f"the first weight array has shape {np.shape(weights[0])}: (post, pre) is needed")
     names = ["input", *(f"hidden{k}" for k in range(1, len(weights))), "output"]
     last = len(phi0[-1])
     if last < 2 or last % 2:
-        raise InputError(f"the last layer has {last} neurons: two per output are needed (its result is a spike-time difference)")
+        raise InputError(
+            f"the last layer has {last} neurons: two per output are needed (its result is a spike-time difference)"
+        )
     pairs = np.arange(last // 2)
     return Network(
         trial=trial,
@@ -380,7 +399,5 @@ def layered(
         projections=tuple(
             Projection(pre, post, w) for pre, post, w in zip(names[:-1], names[1:], weights, strict=True)
         ),
-        outputs=(
-            Readout("output", 2 * pairs, 2 * pairs + 1, np.full(len(pairs), scale), np.full(len(pairs), offset)),
-        ),
+        outputs=(Readout("output", 2 * pairs, 2 * pairs + 1, np.full(len(pairs), scale), np.full(len(pairs), offset)),),
     )

@@ -1,10 +1,9 @@
 """The integer program: what the machine runs, in steps.
 
-Compiling turns a `Network` (float, units of time) into a `Program` (integers, steps of length Delta).  `qif2hw.engine.spec` defines
-what each number does.  Every class checks the widths of what it holds.
+Compiling turns a `Network` (float, units of time) into a `Program` (integers, steps of length Delta).
+`qif2hw.engine.spec` defines what each number does.  Every class checks the widths of what it holds.
 """
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -44,7 +43,8 @@ def _need(condition: bool, message: str) -> None:
 
 @dataclass(frozen=True)
 class TimeGrid:
-    r"""Steps of length ``Delta = Theta / S``; the phase counts ``2^q`` per step, so the threshold is ``S 2^q`` and nothing drifts.
+    r"""Steps of length ``Delta = Theta / S``; the phase counts ``2^q`` per step, so the threshold is ``S 2^q`` and
+    nothing drifts.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class TimeGrid:
         return (self.trial_steps << self.phase_bits) - self._trial_counts - (depth - 1) * self.half_tick
 
     def phase0(self, phi0: FloatArray, depth: int) -> NDArray[np.int32]:
-        """Initial phase counts that cancel the delay of ``depth`` synapses and the mean lateness truncated on the way."""
+        """Initial phase counts that cancel the delay of ``depth`` synapses and the mean lateness cut off."""
         counts = np.rint(phi0 / self.period * self.threshold).astype(np.int64)
         return (counts - (depth << self.phase_bits) - (depth - 1) * self.half_tick).astype(np.int32)
 
@@ -161,7 +161,7 @@ class Table(ByValue):
 class CotangentTables(ByValue):
     r"""The phase transition curve as a pair of tables: phase -> ``v = -cot(theta)`` -> kick -> phase.
 
-    ``v`` counts in units of ``unit_v = unit / (r 2^kick_bits)``, where ``unit`` is the population's weight unit: an accumulated
+    ``v`` counts in units of ``unit / (r 2^kick_bits)``, where ``unit`` is the population's weight unit: an accumulated
     weight ``A0`` is then exactly ``A0 2^kick_bits`` counts.  The curve is odd, so each table covers one half.
 
     Parameters
@@ -171,12 +171,12 @@ class CotangentTables(ByValue):
     to_phase
         That distance, of ``|v|``.
     edge
-        Nearer than this to either end, a kick does nothing (its effect is below ``a sin^2``); also the distance that belongs to
-        the largest ``|v|``.
+        Nearer than this to either end, a kick does nothing (its effect is below ``a sin^2``); also the distance that
+        belongs to the largest ``|v|``.
     kick_bits
         Shift that turns an accumulated weight into counts of ``v``.
     late_gain, late_shift
-        ``a1 = (A1 late_gain) >> late_shift`` with ``LATE_FRACTION`` fraction bits, from the accumulated lateness ``A1``.
+        ``a1 = (A1 late_gain) >> late_shift`` with ``LATE_FRACTION`` fraction bits; ``A1`` is the accumulated lateness.
     flush_gain, flush_shift
         Counts of ``v`` of an accumulated flush ``F``: ``(F flush_gain) >> flush_shift``.
     """
@@ -239,7 +239,10 @@ class ProgramPopulation(ByValue):
         object.__setattr__(self, "phase0", frozen(self.phase0, np.int32))
         _need(self.depth >= 1, f"population '{self.name}' has depth {self.depth}")
         _need(0 <= self.flush_drop < STATE_BITS, f"population '{self.name}': flush_drop = {self.flush_drop}")
-        _need(bool(np.isfinite(self.unit)) and self.unit > 0, f"population '{self.name}': the weight unit must be positive")
+        _need(
+            bool(np.isfinite(self.unit)) and self.unit > 0,
+            f"population '{self.name}': the weight unit must be positive",
+        )
         _need(
             bool((np.abs(self.phase0.astype(np.int64)) <= STATE_MAX).all()),
             f"population '{self.name}': initial phases do not fit {STATE_BITS} bits",
@@ -253,7 +256,7 @@ class ProgramPopulation(ByValue):
 
 @dataclass(frozen=True, eq=False)
 class ProgramProjection(ByValue):
-    """Synapses on the machine: even integers in [-256, 254], shape (post, pre), shifted left by ``exponent`` when accumulated."""
+    """Synapses: even integers in [-256, 254], shape (post, pre), shifted left by ``exponent`` when accumulated."""
 
     pre: str
     post: str
@@ -264,7 +267,10 @@ class ProgramProjection(ByValue):
         where = f"projection {self.pre} -> {self.post}"
         weight = frozen(self.weight, np.int16)
         _need(weight.ndim == 2, f"{where}: the weight has shape {weight.shape}, (post, pre) is needed")
-        _need(bool(((weight >= -256) & (weight <= 254) & (weight % 2 == 0)).all()), f"{where}: weights are even, in [-256, 254]")
+        _need(
+            bool(((weight >= -256) & (weight <= 254) & (weight % 2 == 0)).all()),
+            f"{where}: weights are even, in [-256, 254]",
+        )
         _need(0 <= self.exponent <= 7, f"{where}: exponent {self.exponent} is outside 0 to 7")
         object.__setattr__(self, "weight", weight)
 
@@ -273,8 +279,8 @@ class ProgramProjection(ByValue):
 class Program(ByValue):
     """A compiled network.
 
-    Populations are sorted by depth, and each projection goes from one depth to the next: a synapse takes one step, and all
-    populations of one depth share a clock.
+    Populations are sorted by depth, and each projection goes from one depth to the next: a synapse takes one step,
+    and all populations of one depth share a clock.
     """
 
     grid: TimeGrid
@@ -287,9 +293,13 @@ class Program(ByValue):
         depth = {e.name: 0 for e in self.encoders} | {p.name: p.depth for p in self.populations}
         sizes = {e.name: e.size for e in self.encoders} | {p.name: p.size for p in self.populations}
         _need(len(depth) == len(self.encoders) + len(self.populations), "program: a name is used twice")
-        _need(bool(self.encoders and self.populations and self.outputs), "program: inputs, populations and outputs are needed")
         _need(
-            list(self.populations) == sorted(self.populations, key=lambda p: p.depth), "program: populations are sorted by depth"
+            bool(self.encoders and self.populations and self.outputs),
+            "program: inputs, populations and outputs are needed",
+        )
+        _need(
+            list(self.populations) == sorted(self.populations, key=lambda p: p.depth),
+            "program: populations are sorted by depth",
         )
         for p in self.projections:
             where = f"projection {p.pre} -> {p.post}"

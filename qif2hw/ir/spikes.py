@@ -50,8 +50,9 @@ class StepSpikes(ByValue):
 class MachineOutput(ByValue):
     """First spikes of the output populations, concatenated: arrays (samples, output neurons), int32.
 
-    ``step`` is the machine step of the first ordinary spike, -1 where the neuron did not fire within the trial; ``lateness`` its
-    lateness in ticks (0 then); ``flush`` the phase, in counts shifted right by ``flush_drop``, that the neuron sent in the flush step.
+    ``step`` is the machine step of the first ordinary spike, -1 where the neuron did not fire within the trial;
+    ``lateness`` its lateness in ticks (0 then); ``flush`` the phase, in counts shifted right by ``flush_drop``, that
+    the neuron sent in the flush step.
     """
 
     step: NDArray[np.int32]

@@ -118,7 +118,9 @@ def test_too_wide_an_accumulator_is_refused_with_its_neuron() -> None:
         (wide.projections[0], Projection("hidden1", "output", np.ones((2, 400)))),
         wide.outputs,
     )
-    with pytest.raises(InputError, match=r"neuron 0 of population 'output' may accumulate .* fewer than 8 payload bits"):
+    with pytest.raises(
+        InputError, match=r"neuron 0 of population 'output' may accumulate .* fewer than 8 payload bits"
+    ):
         compile_network(heavy)
     assert compile_network(heavy, CompileOptions(payload_bits=4)).program
 
@@ -127,7 +129,9 @@ def test_networks_the_machine_cannot_run() -> None:
     base = ordinary((2, 3, 2))
     other = Population("hidden1", QIF(tau=1.0), np.full(3, 0.5))
     with pytest.raises(InputError, match="one time grid needs one period"):
-        compile_network(Network(base.trial, base.encoders, (other, base.populations[1]), base.projections, base.outputs))
+        compile_network(
+            Network(base.trial, base.encoders, (other, base.populations[1]), base.projections, base.outputs)
+        )
     skip = Projection("input", "output", np.ones((2, 2)))
     with pytest.raises(InputError, match="input -> output spans 2 layers"):
         compile_network(Network(base.trial, base.encoders, base.populations, (*base.projections, skip), base.outputs))

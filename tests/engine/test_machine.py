@@ -25,7 +25,9 @@ def same(network: Network, options: CompileOptions, samples: int, seed: int = 0)
     np.testing.assert_array_equal(slow.y, fast.y)
 
 
-@pytest.mark.parametrize("network", [ordinary((2, 9, 7, 2)), published((2, 9, 7, 4)), branched()], ids=["ordinary", "flush", "graph"])
+@pytest.mark.parametrize(
+    "network", [ordinary((2, 9, 7, 2)), published((2, 9, 7, 4)), branched()], ids=["ordinary", "flush", "graph"]
+)
 @pytest.mark.parametrize("steps", [33, 200])
 def test_spec_equals_fast(network: Network, steps: int) -> None:
     same(network, CompileOptions(steps=steps), samples=7)
@@ -89,9 +91,15 @@ def tables():  # type: ignore[no-untyped-def]
 def test_integer_ptc_is_monotone_with_exact_ends(tables, a0: int, a1: int, seed: int) -> None:  # type: ignore[no-untyped-def]
     population, grid = tables
     rng = np.random.default_rng(seed)
-    phase = np.unique(np.concatenate([rng.integers(0, grid.threshold + 1, 3000), [0, grid.threshold], np.arange(20000)]))
+    phase = np.unique(
+        np.concatenate([rng.integers(0, grid.threshold + 1, 3000), [0, grid.threshold], np.arange(20000)])
+    )
     kicked = spec.kick(
-        population.ptc, grid.threshold, phase, np.full_like(phase, a0 << population.ptc.kick_bits), np.full_like(phase, a1)
+        population.ptc,
+        grid.threshold,
+        phase,
+        np.full_like(phase, a0 << population.ptc.kick_bits),
+        np.full_like(phase, a1),
     )
     assert (np.diff(kicked) >= 0).all()
     assert kicked[0] == 0
@@ -104,7 +112,11 @@ def test_integer_ptc_follows_the_exact_one(tables) -> None:  # type: ignore[no-u
     phase = np.arange(1, grid.threshold, 997)
     for weight in (-200, -3, 5, 180):
         kicked = spec.kick(
-            population.ptc, grid.threshold, phase, np.full_like(phase, weight << population.ptc.kick_bits), np.zeros_like(phase)
+            population.ptc,
+            grid.threshold,
+            phase,
+            np.full_like(phase, weight << population.ptc.kick_bits),
+            np.zeros_like(phase),
         )
         exact = exact_kick(np.pi * phase / grid.threshold, weight * population.unit / population.neuron.r) / np.pi
         assert np.abs(kicked / grid.threshold - exact).max() * grid.period_steps < 0.03

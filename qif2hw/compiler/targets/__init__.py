@@ -38,7 +38,9 @@ class Target:
 
 def known_targets() -> tuple[str, ...]:
     """Names of the targets that come with the package."""
-    return tuple(sorted(p.name[: -len(".toml")] for p in resources.files(__name__).iterdir() if p.name.endswith(".toml")))
+    return tuple(
+        sorted(p.name[: -len(".toml")] for p in resources.files(__name__).iterdir() if p.name.endswith(".toml"))
+    )
 
 
 def load_target(name: str) -> Target:

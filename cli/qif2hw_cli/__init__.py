@@ -1,0 +1,1 @@
+"""The command line of qif2hw: one file per command, thin."""

@@ -1,0 +1,1 @@
+"""Loihi 2: detection, resource mapping, cluster submission and estimates."""

@@ -1,0 +1,1 @@
+"""Lava Processes for compiled networks, and the worker that runs them."""
