@@ -1,0 +1,1 @@
+"""Training in torch: layers with exact spike-time gradients, networks, readouts, the training loop."""

@@ -1,0 +1,361 @@
+r"""One layer of QIF neurons, forward and backward: the compiled kernels behind `qif2hw.nn.function`.
+
+Each neuron is a plane vector (see `qif2hw.neuron`): an input spike shears it, time rotates it by an angle
+whose sine and cosine the layer shares, and it fires when ``y`` turns negative, whereupon both coordinates
+are negated.  The kernels keep ``x`` and ``y`` of all neurons of a sample in two arrays and treat 64 bytes of
+them at a time.
+
+The backward kernel runs the same recurrence again.  With :math:`G_i = \sum_{k > i} g_k / R_k^2` over the
+output spikes ``k`` after input event ``i`` (``g_k`` the loss's derivative with respect to their times),
+
+.. math:: \partial L / \partial w_i = - y_i^2 G_i / (r \omega), \quad
+          \partial L / \partial t_i = (R_{i+}^2 - R_{i-}^2) G_i, \quad
+          \partial L / \partial \phi_0 = - G_0 .
+
+A neuron whose length leaves the safe range is scaled by an exact power of two:
+``length = 2^exponent * stored length``.
+"""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit, prange
+
+from qif2hw import neuron
+from qif2hw.nn.events import arrange, polar_angles, steps, turn
+from qif2hw.nn.vector import below_zero, load, lowest_bit, splat, store, total, width
+
+_shear = njit(inline="always")(neuron.shear)
+_rotate = njit(inline="always")(neuron.rotate)
+_length_change = njit(inline="always")(neuron.length_change)
+
+
+class Layer(NamedTuple):
+    """Inputs and parameters of a layer.
+
+    Parameters
+    ----------
+    times
+        Input spike times (batch, pre * depth), infinite where there is none.
+    psi
+        Pseudo-phases of the presynaptic neurons (batch, pre).
+    a
+        Weights over r (pre + 1, padded post), the last row zero, flattened.
+    growth
+        ``log2`` of the factor by which a spike of each row of ``a`` can lengthen or shorten a vector.
+    start
+        Initial vectors (2, padded post).
+    depth, r, omega, trial
+        Input spikes per neuron; parameters of the neurons; length of the trial.
+    limit
+        Growth in bits after which lengths are renormalised.
+    most
+        Bound of the number of steps of a sample.
+    """
+
+    times: Any
+    psi: Any
+    a: Any
+    growth: Any
+    start: Any
+    depth: int
+    r: float
+    omega: float
+    trial: float
+    limit: float
+    most: int
+
+
+class Spikes(NamedTuple):
+    """Results of a layer: times (batch, post, K), pseudo-phases and the first spike after the trial.
+
+    The gradients of a loss with respect to them have the same form.
+    """
+
+    times: Any
+    psi: Any
+    next: Any
+
+
+class Record(NamedTuple):
+    """What `backward` needs from `forward`; its size does not depend on the number of input events.
+
+    Parameters
+    ----------
+    order, events
+        Input spikes of each sample in temporal order, and their number.
+    fired, fired_by, fired_in
+        Output spikes in temporal order: their number, neuron and step.
+    length2, scale
+        Squared length at each output spike and the exponent of the length.
+    end_length2, end_scale
+        The same after the extra shear at the trial's end.
+    """
+
+    order: Any
+    events: Any
+    fired: Any
+    fired_by: Any
+    fired_in: Any
+    length2: Any
+    scale: Any
+    end_length2: Any
+    end_scale: Any
+
+
+class Gradients(NamedTuple):
+    """Results of `backward`: to the input times, pseudo-phases, weights (pre, post) and initial phases."""
+
+    times: Any
+    psi: Any
+    weight: Any
+    phi0: Any
+
+
+@njit(cache=True)
+def _scaled(value, exponent):  # type: ignore[no-untyped-def]
+    return value if exponent == 0 else math.ldexp(value, exponent)
+
+
+@njit(cache=True)
+def _renormalise(x, y, size, exponent):  # type: ignore[no-untyped-def]
+    for n in range(size):
+        shift = math.frexp(max(abs(x[n]), abs(y[n])))[1]
+        x[n] = math.ldexp(x[n], -shift)
+        y[n] = math.ldexp(y[n], -shift)
+        exponent[n] += shift
+
+
+@njit(cache=True, parallel=True)
+def forward(layer, chunks, out, record):  # type: ignore[no-untyped-def]
+    """Run a layer on every sample of a batch, in ``chunks`` parallel parts.
+
+    Returns
+    -------
+    int
+        Largest number of spikes of a neuron, above K if the results are incomplete; -1 if an input time is
+        negative or not a number.
+    """
+    batch = layer.times.shape[0]
+    largest = np.zeros(chunks, np.int64)
+    for chunk in prange(chunks):
+        largest[chunk] = _forward_share(chunk * batch // chunks, (chunk + 1) * batch // chunks, layer, out, record)
+    return -1 if largest.min() < 0 else largest.max()
+
+
+@njit(cache=True, error_model="numpy")
+def _forward_share(low, high, layer, out, record):  # type: ignore[no-untyped-def]
+    times, psi, a, growth, start, depth, _, omega, trial, limit, most = layer
+    out_times, out_psi, out_next = out
+    order, events, fired, fired_by, fired_in, length2, scale, end_length2, end_scale = record
+    _, post, capacity = out_times.shape
+    room = fired_by.shape[1]
+    pre = psi.shape[1]
+    pad = start.shape[1]
+    x, y, kick = np.empty(pad, a.dtype), np.empty(pad, a.dtype), np.empty(pad, a.dtype)
+    cosine, sine = np.empty(most), np.empty(most)
+    key, spare, source = np.empty(most, a.dtype), np.empty(most, np.int32), np.empty(most, np.int32)
+    step_time, angle, row = np.empty(most), np.empty(most), np.empty(most, np.int32)
+    late_x, late_y, late = np.empty(room), np.empty(room), np.empty(max(room, pad))
+    exponent, number = np.zeros(pad, np.int32), np.empty(pad, np.int32)
+    largest = 0
+    for b in range(low, high):
+        events[b] = arrange(times[b], trial, key, source, spare, order[b])
+        if events[b] < 0:
+            return -1
+        many = steps(
+            times[b], order[b], events[b], depth, pre, trial, omega, step_time, angle, row, source
+        )  # fmt: skip
+        turn(angle, many, cosine, sine)
+        for n in range(pad):
+            x[n], y[n], exponent[n], number[n] = start[0, n], start[1, n], 0, 0
+        spikes = 0
+        before = pre * pad
+        grown = 0.0
+        for i in range(many):
+            if grown > limit:
+                _renormalise(x, y, post, exponent)
+                grown = 0.0
+            c, s = splat(x, cosine[i]), splat(x, sine[i])
+            for v in range(0, pad, width(a)):
+                here, height = load(x, v), load(y, v)
+                here, height = _rotate(_shear(here, height, load(a, before + v)), height, c, s)
+                store(x, v, here)
+                store(y, v, height)
+                crossed = below_zero(height)
+                while crossed != 0:
+                    n = v + lowest_bit(crossed)
+                    crossed &= crossed - np.uint64(1)
+                    x[n], y[n] = -x[n], -y[n]
+                    if spikes < room:
+                        late_x[spikes], late_y[spikes] = x[n], y[n]
+                        fired_by[b, spikes], fired_in[b, spikes], scale[b, spikes] = n, i, exponent[n]
+                    spikes += 1
+            before = row[i] * pad
+            grown += growth[row[i]]
+        if spikes > room:
+            largest = max(largest, capacity + 1)
+            spikes = room
+        fired[b] = spikes
+        polar_angles(late_x, late_y, spikes, late)
+        for n in range(post):
+            for k in range(capacity):
+                out_times[b, n, k] = np.inf
+        for e in range(spikes):
+            n = fired_by[b, e]
+            length2[b, e] = late_x[e] * late_x[e] + late_y[e] * late_y[e]
+            if number[n] < capacity:
+                out_times[b, n, number[n]] = step_time[fired_in[b, e]] - late[e] / omega
+            number[n] += 1
+            largest = max(largest, number[n])
+        _last_shear(x, y, psi[b], a, pad, kick)
+        polar_angles(x, y, post, late)
+        for n in range(post):
+            out_psi[b, n] = late[n] / np.pi
+            out_next[b, n] = trial + (np.pi - late[n]) / omega
+            end_length2[b, n] = x[n] * x[n] + y[n] * y[n]
+            end_scale[b, n] = exponent[n]
+    return largest
+
+
+@njit(cache=True)
+def _last_shear(x, y, psi, a, pad, kick):  # type: ignore[no-untyped-def]
+    """Extra shear at the trial's end, by the pseudo-phases of the presynaptic neurons."""
+    for n in range(pad):
+        kick[n] = 0.0
+    for j in range(psi.size):
+        if psi[j] != 0.0:
+            share = splat(x, psi[j])
+            for v in range(0, pad, width(a)):
+                store(kick, v, load(kick, v) + share * load(a, j * pad + v))
+    for v in range(0, pad, width(a)):
+        store(x, v, _shear(load(x, v), load(y, v), load(kick, v)))
+
+
+@njit(cache=True, parallel=True)
+def backward(layer, chunks, record, grad, to):  # type: ignore[no-untyped-def]
+    """Turn gradients with respect to the results of `forward` into those with respect to its arguments.
+
+    Sums over the batch go through ``chunks`` partial sums in a fixed order: the result does not depend on the
+    number of threads.
+    """
+    batch = layer.times.shape[0]
+    pre = to.weight.shape[0]
+    pad = layer.start.shape[1]
+    weights = np.empty((chunks, (pre + 1) * pad), layer.a.dtype)
+    phases = np.empty((chunks, pad), layer.a.dtype)
+    for chunk in prange(chunks):
+        _backward_share(
+            chunk * batch // chunks, (chunk + 1) * batch // chunks, layer, record, grad, to,
+            weights[chunk], phases[chunk],
+        )  # fmt: skip
+    for j in prange(pre):
+        _sum_chunks(weights, j * pad, -1.0 / (layer.r * layer.omega), to.weight[j])
+    _sum_chunks(phases, 0, -1.0, to.phi0)
+
+
+@njit(cache=True, error_model="numpy")
+def _backward_share(low, high, layer, record, grad, to, weights, phases):  # type: ignore[no-untyped-def]
+    times, psi, a, growth, start, depth, _, omega, trial, limit, most = layer
+    order, events, fired, fired_by, fired_in, length2, scale, end_length2, end_scale = record
+    grad_times, grad_psi, grad_next = grad
+    to_times, to_psi = to.times, to.psi
+    _, post, _ = grad_times.shape
+    pre = psi.shape[1]
+    pad = start.shape[1]
+    weights[:] = 0.0
+    phases[:] = 0.0
+    x, y = np.empty(pad, a.dtype), np.empty(pad, a.dtype)
+    cosine, sine = np.empty(most), np.empty(most)
+    source, row = np.empty(most, np.int32), np.empty(most, np.int32)
+    step_time, angle = np.empty(most), np.empty(most)
+    exponent, number = np.zeros(pad, np.int32), np.zeros(pad, np.int32)
+    g, base, base_scale = np.zeros(pad, a.dtype), np.zeros(pad, a.dtype), np.zeros(pad, np.int32)
+    rest, rest_scale = np.empty(fired_by.shape[1], a.dtype), np.empty(fired_by.shape[1], np.int32)
+    for b in range(low, high):
+        many = steps(
+            times[b], order[b], events[b], depth, pre, trial, omega, step_time, angle, row, source
+        )  # fmt: skip
+        turn(angle, many, cosine, sine)
+        for n in range(pad):
+            x[n], y[n], exponent[n], number[n] = start[0, n], start[1, n], 0, 0
+        # base: G for lengths in units of 2^base_scale; g: the same in the present units of each neuron.
+        flush = False
+        for n in range(post):
+            pull = grad_next[b, n] - grad_psi[b, n] * (omega / np.pi)
+            flush |= pull != 0.0
+            base[n], base_scale[n] = pull / end_length2[b, n], end_scale[b, n]
+        spikes = fired[b]
+        for e in range(spikes):
+            number[fired_by[b, e]] += 1
+        for e in range(spikes - 1, -1, -1):
+            n = fired_by[b, e]
+            number[n] -= 1
+            rest[e], rest_scale[e] = base[n], base_scale[n]
+            later = _scaled(base[n], 2 * (scale[b, e] - base_scale[n]))
+            base[n], base_scale[n] = grad_times[b, n, number[n]] / length2[b, e] + later, scale[b, e]
+        for n in range(post):
+            g[n] = _scaled(base[n], -2 * base_scale[n])
+            phases[n] += g[n]
+        for q in range(to_times.shape[1]):
+            to_times[b, q] = 0.0
+        spike = 0
+        before = pre * pad
+        grown = 0.0
+        for i in range(many):
+            if grown > limit:
+                _renormalise(x, y, post, exponent)
+                grown = 0.0
+                for n in range(post):
+                    g[n] = _scaled(base[n], 2 * (exponent[n] - base_scale[n]))
+            while spike < spikes and fired_in[b, spike] == i:
+                n = fired_by[b, spike]
+                base[n], base_scale[n] = rest[spike], rest_scale[spike]
+                g[n] = _scaled(base[n], 2 * (exponent[n] - base_scale[n]))
+                spike += 1
+            c, s = splat(x, cosine[i]), splat(x, sine[i])
+            now = row[i] * pad
+            change = splat(x, 0.0)
+            for v in range(0, pad, width(a)):
+                here, height = load(x, v), load(y, v)
+                here, height = _rotate(_shear(here, height, load(a, before + v)), height, c, s)
+                store(x, v, here)
+                store(y, v, height)
+                share = load(g, v)
+                change = change + share * _length_change(here, height, load(a, now + v))
+                store(weights, now + v, load(weights, now + v) + height * (height * share))
+            if source[i] >= 0:
+                to_times[b, source[i]] = total(change)
+            before = now
+            grown += growth[row[i]]
+        if flush:
+            _back_through_flush(y, g, psi[b], a, pad, omega, weights, to_psi[b])
+        else:
+            for j in range(pre):
+                to_psi[b, j] = 0.0
+
+
+@njit(cache=True)
+def _back_through_flush(y, g, psi, a, pad, omega, weights, to_psi):  # type: ignore[no-untyped-def]
+    """Share of the extra shear at the trial's end in the gradients of weights and pseudo-phases."""
+    for v in range(0, pad, width(a)):
+        store(g, v, load(y, v) * (load(y, v) * load(g, v)))
+    for j in range(psi.size):
+        share = splat(y, psi[j])
+        change = splat(y, 0.0)
+        for v in range(0, pad, width(a)):
+            change = change + load(g, v) * load(a, j * pad + v)
+            store(weights, j * pad + v, load(weights, j * pad + v) + share * load(g, v))
+        to_psi[j] = -total(change) / omega
+
+
+@njit(cache=True)
+def _sum_chunks(parts, offset, factor, sums):  # type: ignore[no-untyped-def]
+    for n in range(sums.size):
+        sums[n] = parts[0, offset + n]
+    for chunk in range(1, parts.shape[0]):
+        for n in range(sums.size):
+            sums[n] += parts[chunk, offset + n]
+    for n in range(sums.size):
+        sums[n] *= factor

@@ -1,0 +1,125 @@
+"""A layer of QIF neurons as a torch module, with weights on the hardware's grid if wanted."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qif2hw.errors import InputError
+from qif2hw.ir.grid import nearest_unit, round_to_grid, weight_step
+from qif2hw.neuron import QIF
+from qif2hw.nn import eager, function
+from qif2hw.nn.function import LayerOutput
+
+
+class _Rounded(torch.autograd.Function):
+    """Weights on the grid forward, the identity backward (straight through)."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: Tensor, bits: int) -> Tensor:
+        values = weight.detach().double().numpy()
+        unit = nearest_unit(values, bits)
+        return torch.from_numpy(unit * round_to_grid(values, unit, bits)).to(weight.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        return grads[0], None
+
+
+class QIFLayer(nn.Module):
+    """QIF neurons with all-to-all synapses from their inputs; several sources are concatenated.
+
+    Parameters
+    ----------
+    pre, post
+        Number of presynaptic channels and of neurons.
+    trial
+        Length ``T`` of a trial.
+    neuron
+        Parameters of the neurons.
+    weight_bits
+        Round the weights to the grid of `qif2hw.ir.grid` in the forward pass; None leaves them free.
+    spread
+        Weights start uniform in ``+-spread / sqrt(pre)``.
+    phases
+        Initial phases start uniform in this range.
+    dtype
+        float64 or float32.
+    """
+
+    def __init__(
+        self,
+        pre: int,
+        post: int,
+        *,
+        trial: float,
+        neuron: QIF | None = None,
+        weight_bits: int | None = None,
+        spread: float = 0.9,
+        phases: tuple[float, float] = (2.0, 5.0),
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        super().__init__()
+        if pre < 1 or post < 1:
+            raise InputError(f"a layer of {post} neurons with {pre} inputs: at least one of each is needed")
+        self.neuron = neuron or QIF()
+        self.trial = trial
+        self.weight_bits = weight_bits
+        self.capacity = 2
+        bound = spread / pre**0.5
+        uniform = torch.rand((post, pre), generator=generator, dtype=torch.float64)
+        start = torch.rand(post, generator=generator, dtype=torch.float64)
+        self.weight = nn.Parameter((bound * (2 * uniform - 1)).to(dtype))
+        self.phi0 = nn.Parameter((phases[0] + (phases[1] - phases[0]) * start).to(dtype))
+        self.keep_inside()
+
+    @property
+    def weight_bits(self) -> int | None:
+        """Bits of the weights' grid; None for free weights."""
+        return self._weight_bits
+
+    @weight_bits.setter
+    def weight_bits(self, bits: int | None) -> None:
+        if bits is not None:
+            weight_step(bits)
+        self._weight_bits = bits
+
+    def effective_weight(self) -> Tensor:
+        """Weights as the neurons see them: on the grid if `weight_bits` says so."""
+        if self.weight_bits is None:
+            return self.weight
+        rounded: Tensor = _Rounded.apply(self.weight, self.weight_bits)
+        return rounded
+
+    @torch.no_grad()
+    def keep_inside(self) -> None:
+        """Put the initial phases back into [0, Theta)."""
+        top = np.nextafter(self.neuron.period, 0.0) if self.phi0.dtype == torch.float64 else None
+        if top is None:
+            top = float(np.nextafter(np.float32(self.neuron.period), np.float32(0.0)))
+        self.phi0.clamp_(0.0, top)
+
+    def forward(self, times: Tensor, psi: Tensor | None = None, *, oracle: bool = False) -> LayerOutput:
+        """Spikes of the neurons.
+
+        Parameters
+        ----------
+        times
+            Input spike times (batch, pre, K), padded with infinity.
+        psi
+            Pseudo-phases of presynaptic neurons (batch, pre); none for input channels.
+        oracle
+            Use the slow eager twin.
+        """
+        if psi is None:
+            psi = times.new_zeros(times.shape[:2])
+        weight = self.effective_weight()
+        if oracle:
+            return eager.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
+        out = function.layer(
+            times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial, capacity=self.capacity
+        )
+        self.capacity = out.times.shape[2]
+        return out

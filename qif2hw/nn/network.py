@@ -1,0 +1,226 @@
+"""Layered QIF networks in torch: latency encoder, layers, readout of first-spike differences."""
+
+import itertools
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qif2hw.errors import InputError
+from qif2hw.ir import network as ir
+from qif2hw.neuron import QIF
+from qif2hw.nn.function import LayerOutput
+from qif2hw.nn.layer import QIFLayer
+
+OUTPUT_PHASES = (1.0, 0.5)
+"""Initial phases of the two neurons of each output: they spike late, after all of their inputs."""
+
+
+@dataclass(frozen=True)
+class Regime:
+    """The ordinary regime: every output is a real spike before the trial's end.
+
+    Parameters
+    ----------
+    trial
+        Length ``T`` of a trial, a little over the period.
+    encode
+        Spike times of inputs 1 and 0.
+    hidden_phases
+        Range of the initial phases of hidden neurons.
+    spread
+        Weights start uniform in ``+-spread / sqrt(fan_in)``.
+    margin
+        Outputs later than ``trial - margin`` are penalised.
+    """
+
+    trial: float = 6.5
+    encode: tuple[float, float] = (0.05, 1.95)
+    hidden_phases: tuple[float, float] = (2.0, 5.0)
+    spread: float = 0.9
+    margin: float = 0.3
+
+
+class Run(NamedTuple):
+    """A forward pass: result (batch, outputs), first spike times of the last layer, and every layer's spikes."""
+
+    y: Tensor
+    first: Tensor
+    layers: list[LayerOutput]
+
+
+class QIFNetwork(nn.Module):
+    """Layers of QIF neurons; output ``m`` is ``offset_m + scale_m (t[2m+1] - t[2m])``.
+
+    Parameters
+    ----------
+    sizes
+        Inputs, hidden layers, outputs times two.
+    scale, offset
+        Of the readout; numbers, the same for all outputs.
+    neuron, regime
+        Parameters of the neurons; times and initialisation.
+    weight_bits
+        Weights on the hardware's grid, straight-through in training; None for free weights.
+    seed
+        Of the initialisation.
+    dtype
+        float64 or float32.
+    """
+
+    def __init__(
+        self,
+        sizes: tuple[int, ...],
+        *,
+        scale: float = 1.0,
+        offset: float = 0.0,
+        neuron: QIF | None = None,
+        regime: Regime | None = None,
+        weight_bits: int | None = None,
+        seed: int = 0,
+        dtype: torch.dtype = torch.float64,
+    ) -> None:
+        super().__init__()
+        if len(sizes) < 2 or sizes[-1] % 2 or min(sizes) < 1:
+            raise InputError(f"network sizes {'-'.join(map(str, sizes))}: at least two, the last one even")
+        self.sizes = tuple(sizes)
+        self.neuron = neuron or QIF()
+        self.regime = regime or Regime()
+        generator = torch.Generator().manual_seed(seed)
+        self.layers = nn.ModuleList(
+            QIFLayer(
+                pre,
+                post,
+                trial=self.regime.trial,
+                neuron=self.neuron,
+                spread=self.regime.spread,
+                phases=self.regime.hidden_phases,
+                generator=generator,
+                dtype=dtype,
+            )
+            for pre, post in itertools.pairwise(sizes)
+        )
+        with torch.no_grad():
+            self.last.phi0.copy_(torch.tensor(OUTPUT_PHASES, dtype=dtype).repeat(sizes[-1] // 2))
+            self.last.keep_inside()
+        outputs = sizes[-1] // 2
+        self.register_buffer("scale", torch.full((outputs,), float(scale), dtype=dtype))
+        self.register_buffer("offset", torch.full((outputs,), float(offset), dtype=dtype))
+        self.weight_bits = weight_bits
+
+    scale: Tensor
+    offset: Tensor
+
+    @property
+    def last(self) -> QIFLayer:
+        """The output layer."""
+        layer = self.layers[-1]
+        assert isinstance(layer, QIFLayer)
+        return layer
+
+    @property
+    def weight_bits(self) -> int | None:
+        """Bits of the weights' grid in every layer; None for free weights."""
+        return self.last.weight_bits
+
+    @weight_bits.setter
+    def weight_bits(self, bits: int | None) -> None:
+        for layer in self.layers:
+            layer.weight_bits = bits
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Spike times (batch, inputs, 1) of inputs in [0, 1]; larger values spike first."""
+        earliest, latest = self.regime.encode
+        return (latest - x * (latest - earliest)).unsqueeze(2)
+
+    def run(self, x: Tensor, *, oracle: bool = False) -> Run:
+        """Forward pass that keeps what every layer did; ``oracle`` uses the slow eager twin."""
+        if x.ndim != 2 or x.shape[1] != self.sizes[0]:
+            raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {self.sizes[0]}) is needed")
+        times, psi = self.encode(x), None
+        done: list[LayerOutput] = []
+        for layer in self.layers:
+            done.append(layer(times, psi, oracle=oracle))
+            times, psi = done[-1].times, done[-1].psi
+        first = done[-1].first()
+        return Run(self.offset + self.scale * (first[:, 1::2] - first[:, 0::2]), first, done)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Results (batch, outputs) of inputs (batch, inputs) in [0, 1]."""
+        return self.run(x).y
+
+    def deadline_penalty(self, first: Tensor) -> Tensor:
+        """``0.1 relu(t - (T - margin))^2``, averaged: keeps the outputs inside the trial."""
+        return 0.1 * torch.relu(first - (self.regime.trial - self.regime.margin)).square().mean()
+
+    @torch.no_grad()
+    def keep_inside(self) -> None:
+        """Put all initial phases back into [0, Theta)."""
+        for layer in self.layers:
+            layer.keep_inside()
+
+    def to_network(self) -> ir.Network:
+        """The network as an `ir.Network`; with `weight_bits` its weights lie on the grid."""
+        with torch.no_grad():
+            weights = [layer.effective_weight().double().numpy() for layer in self.layers]
+        names = ["input", *(f"hidden{k}" for k in range(1, len(weights))), "output"]
+        pairs = np.arange(self.sizes[-1] // 2)
+        return ir.Network(
+            trial=self.regime.trial,
+            encoders=(ir.Encoder("input", self.sizes[0], *self.regime.encode),),
+            populations=tuple(
+                ir.Population(name, self.neuron, layer.phi0.detach().double().numpy())
+                for name, layer in zip(names[1:], self.layers, strict=True)
+            ),
+            projections=tuple(
+                ir.Projection(pre, post, w) for pre, post, w in zip(names[:-1], names[1:], weights, strict=True)
+            ),
+            outputs=(
+                ir.Readout(
+                    "output", 2 * pairs, 2 * pairs + 1, self.scale.double().numpy(), self.offset.double().numpy()
+                ),
+            ),
+        )
+
+    @classmethod
+    def from_network(
+        cls, network: ir.Network, *, weight_bits: int | None = None, dtype: torch.dtype = torch.float64
+    ) -> "QIFNetwork":
+        """A torch network that computes what ``network`` does; it must be a chain of layers."""
+        chain = network.order
+        names = [network.encoders[0].name, *(p.name for p in chain)]
+        links = [(p.pre, p.post) for population in chain for p in network.incoming(population.name)]
+        readout = network.outputs[0]
+        pairs = np.arange(chain[-1].size // 2)
+        if (
+            len(network.encoders) != 1
+            or links != list(itertools.pairwise(names))
+            or len({p.neuron for p in chain}) != 1
+            or len(network.outputs) != 1
+            or not isinstance(readout, ir.Readout)
+            or readout.population != names[-1]
+            or not np.array_equal(readout.start, 2 * pairs)
+            or not np.array_equal(readout.stop, 2 * pairs + 1)
+        ):
+            raise InputError(
+                "this network is not a chain of layers of equal neurons with two output neurons per result: "
+                "QIFNetwork cannot hold it"
+            )
+        encoder = network.encoders[0]
+        made = cls(
+            (encoder.size, *(p.size for p in chain)),
+            neuron=chain[0].neuron,
+            regime=Regime(trial=network.trial, encode=(encoder.earliest, encoder.latest)),
+            weight_bits=weight_bits,
+            dtype=dtype,
+        )
+        with torch.no_grad():
+            for layer, population in zip(made.layers, chain, strict=True):
+                (projection,) = network.incoming(population.name)
+                layer.weight.copy_(torch.from_numpy(projection.weight.copy()))
+                layer.phi0.copy_(torch.from_numpy(population.phi0.copy()))
+            made.scale.copy_(torch.from_numpy(readout.scale.copy()))
+            made.offset.copy_(torch.from_numpy(readout.offset.copy()))
+        return made
