@@ -134,7 +134,8 @@ def length_change(x: Real, y: Real, a: Real) -> Real:
 def late_kick(v: Real, a0: Real, a1: Real) -> Real:
     r"""Several spikes of one time step, each late by its own ``delta_i``, in the coordinate ``v = -cot(theta)``.
 
-    ``v -> v + a0 + a1 (2 v + a0)`` with ``a0 = sum_i w_i / r`` and ``a1 = omega sum_i w_i delta_i / r``: what they do at the step's end, to first order in the lateness.  It follows from ``dv/dt = omega (1 + v^2)``.
+    ``v -> v + a0 + a1 (2 v + a0)`` with ``a0 = sum_i w_i / r`` and ``a1 = omega sum_i w_i delta_i / r``: what they do
+    at the step's end, to first order in the lateness.  It follows from ``dv/dt = omega (1 + v^2)``.
     """
     return v + a0 + a1 * (2.0 * v + a0)
 

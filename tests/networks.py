@@ -9,7 +9,7 @@ from qif2hw.neuron import QIF
 
 
 def ordinary(sizes: tuple[int, ...], seed: int = 0, gain: float = 0.9) -> Network:
-    """Weights U(+-gain / sqrt(fan_in)), hidden phi0 ~ U(2, 5), outputs 1.0 and 0.5, T = 6.5: outputs fire in the trial."""
+    """Weights U(+-gain / sqrt(fan_in)), hidden phi0 ~ U(2, 5), outputs 1.0 and 0.5, T = 6.5: outputs fire."""
     rng = np.random.default_rng(seed)
     weights = [rng.uniform(-gain, gain, (post, pre)) / np.sqrt(pre) for pre, post in pairwise(sizes)]
     phi0 = [rng.uniform(2, 5, n) for n in sizes[1:-1]] + [np.tile([1.0, 0.5], sizes[-1] // 2)]

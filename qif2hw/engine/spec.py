@@ -92,10 +92,9 @@ def phase_of(tables: CotangentTables, threshold: int, v: Int) -> Int:
 
 
 def kick(tables: CotangentTables, threshold: int, phase: Int, a0: Int, a1: Int) -> Int:
-    """Phase after a kick of ``a0`` counts of ``v`` with the lateness factor ``a1``; unchanged nearer than ``edge``
-    to an end.
+    """Phase after a kick of ``a0`` counts of ``v`` with the lateness factor ``a1``.
 
-    ``v -> v + a0 + a1 (2 v + a0)``, see `qif2hw.neuron.late_kick`.
+    ``v -> v + a0 + a1 (2 v + a0)``, see `qif2hw.neuron.late_kick`; a phase nearer than ``edge`` to an end stays.
     """
     inside = ((a0 != 0) | (a1 != 0)) & (phase >= tables.edge) & (phase <= threshold - tables.edge)
     v = potential(tables, threshold, np.where(inside, phase, threshold >> 1))

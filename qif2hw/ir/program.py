@@ -43,8 +43,7 @@ def _need(condition: bool, message: str) -> None:
 
 @dataclass(frozen=True)
 class TimeGrid:
-    r"""Steps of length ``Delta = Theta / S``; the phase counts ``2^q`` per step, so the threshold is ``S 2^q`` and
-    nothing drifts.
+    r"""Steps of length ``Delta = Theta / S``, phase counts of ``Delta / 2^q``: the threshold is ``S 2^q``, nothing drifts.
 
     Parameters
     ----------
