@@ -1,0 +1,113 @@
+"""Weights from elsewhere: a layered `Network` from bare arrays in an npz file."""
+
+import math
+import os
+import re
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+
+from qif2hw.errors import InputError
+from qif2hw.files import BROKEN_ZIP
+from qif2hw.ir.network import FloatArray, Network, layered
+from qif2hw.neuron import QIF
+
+MAX_BYTES = 256 * 2**20
+"""Arrays larger than this, all together and unpacked, are refused before they are read."""
+
+
+def import_npz(
+    path: str | os.PathLike[str],
+    *,
+    trial: float,
+    encode: tuple[float, float],
+    tau: float = 6 / math.pi,
+    i0: float = 1.25,
+    scale: float = 1.0,
+    offset: float = 0.0,
+) -> Network:
+    """A layered network from the arrays of an npz file.
+
+    Parameters
+    ----------
+    path
+        The file: keys ``w0``, ``w1``, ... (one array (post, pre) per layer) and ``phi0`` (initial phases of
+        all neurons, layer by layer, in time units).
+    trial, encode
+        Trial length; earliest and latest spike time of an input, inside ``(0, trial)``.
+    tau, i0
+        Parameters of all neurons.
+    scale, offset
+        Output ``m`` is ``offset + scale (t[2m+1] - t[2m])`` of the last layer's first spikes.
+
+    Raises
+    ------
+    InputError
+        On a file that is no npz, wrong keys, types or shapes, or values that no network can have.
+    """
+    neuron = QIF(tau, i0)
+    try:
+        arrays = _read(Path(path))
+        weights, phases = _layers(arrays)
+        return layered(weights, phases, trial=trial, encode=encode, neuron=neuron, scale=scale, offset=offset)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _read(path: Path) -> dict[str, FloatArray]:
+    if path.is_dir():
+        raise InputError("this is a folder, an npz file is needed")
+    try:
+        # Sizes come from the zip directory: checked before anything is unpacked.
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
+                raise InputError(f"larger than the limit of {MAX_BYTES} bytes")
+        with np.load(path, allow_pickle=False) as loaded:
+            assert isinstance(loaded, NpzFile)
+            return {key: _numbers(key, loaded[key]) for key in loaded.files}
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"cannot be read ({(error.strerror or str(error)).lower()})") from None
+    except zipfile.BadZipFile:
+        raise InputError("not an npz file, or a damaged one (numpy.savez writes them)") from None
+    except BROKEN_ZIP as error:
+        raise InputError(f"cannot be read ({str(error).partition(chr(10))[0]})") from None
+
+
+def _numbers(key: str, array: object) -> FloatArray:
+    # np.load hands back raw bytes for a member that is no npy file.
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"'{key}' is not an array")
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"'{key}' has type {array.dtype}: real numbers are needed")
+    return array.astype(np.float64)
+
+
+def _layers(arrays: dict[str, FloatArray]) -> tuple[list[FloatArray], list[FloatArray]]:
+    numbers = sorted(int(key[1:]) for key in arrays if re.fullmatch(r"w(0|[1-9]\d*)", key))
+    unknown = sorted(set(arrays) - {f"w{k}" for k in numbers} - {"phi0"})
+    if unknown:
+        raise InputError(f"unknown key '{unknown[0]}': only w0, w1, ... and phi0 are read")
+    if not numbers or numbers != list(range(len(numbers))):
+        missing = next(k for k in range(len(numbers) + 1) if k not in numbers)
+        raise InputError(f"the key 'w{missing}' is missing: one array (post, pre) per layer is needed")
+    if "phi0" not in arrays:
+        raise InputError("the key 'phi0' is missing: the initial phases of all neurons, layer by layer")
+    weights = [arrays[f"w{k}"] for k in numbers]
+    for k, weight in enumerate(weights):
+        if weight.ndim != 2 or 0 in weight.shape:
+            raise InputError(f"'w{k}' has shape {weight.shape}: (post, pre) is needed")
+        if k and weight.shape[1] != weights[k - 1].shape[0]:
+            raise InputError(
+                f"shapes do not chain: 'w{k}' {weight.shape} expects {weight.shape[1]} neurons before it, "
+                f"'w{k - 1}' {weights[k - 1].shape} makes {weights[k - 1].shape[0]}"
+            )
+    sizes = [weight.shape[0] for weight in weights]
+    phi0 = arrays["phi0"]
+    if phi0.shape != (sum(sizes),):
+        neurons = f"{' + '.join(map(str, sizes))} = {sum(sizes)}"
+        raise InputError(f"'phi0' has shape {phi0.shape}: the layers have {neurons} neurons")
+    return weights, np.split(phi0, np.cumsum(sizes)[:-1])
