@@ -1,0 +1,48 @@
+"""Put networks of QIF neurons on neuromorphic hardware without losing their spike times.
+
+>>> import qif2hw
+>>> bundle = qif2hw.compile("model.onnx", weight_bits=8, steps=512)  # doctest: +SKIP
+>>> bundle.save("model.qif")  # doctest: +SKIP
+>>> run = qif2hw.load("model.qif").run(x)  # doctest: +SKIP
+>>> qif2hw.parity.check(bundle, x).ok  # doctest: +SKIP
+
+Names are imported when they are first used: a program next to a chip needs numpy and safetensors only.
+"""
+
+import importlib
+import importlib.metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qif2hw import parity as parity
+    from qif2hw.api import compile as compile
+    from qif2hw.api import load as load
+    from qif2hw.api import run as run
+    from qif2hw.bundle import Bundle as Bundle
+    from qif2hw.errors import InputError as InputError
+    from qif2hw.ir import Network as Network
+
+__all__ = ["Bundle", "InputError", "Network", "compile", "load", "parity", "run"]
+
+_HOME = {
+    "Bundle": "qif2hw.bundle",
+    "InputError": "qif2hw.errors",
+    "Network": "qif2hw.ir",
+    "compile": "qif2hw.api",
+    "load": "qif2hw.api",
+    "run": "qif2hw.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("qif2hw")
+    if name == "parity":
+        return importlib.import_module("qif2hw.parity")
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'qif2hw' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,164 @@
+"""The library in three functions: compile a network, load a bundle, run it on a backend."""
+
+import importlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qif2hw import bundle as bundles
+from qif2hw.bundle import Bundle, Golden
+from qif2hw.errors import InputError
+from qif2hw.ir import Network, Program, Run
+from qif2hw.ir.network import FloatArray, check_inputs
+
+BACKENDS = ("engine", "lava", "reference", "loihi2")
+
+AnyPath: TypeAlias = str | os.PathLike[str]
+
+_GOLDEN_SAMPLES = 17
+
+
+def compile(network: Network | AnyPath, **options: Any) -> Bundle:
+    """Compile a network into a bundle.
+
+    Parameters
+    ----------
+    network
+        A network, or the path of an ONNX file that holds one.
+    **options
+        Fields of `qif2hw.compiler.CompileOptions`: target, weight_bits, steps, payload_bits, table_bits.
+
+    Raises
+    ------
+    InputError
+        If the file, the network or an option is wrong, or the network cannot be put on the machine.
+    """
+    return compile_timed(network, **options)[0]
+
+
+def compile_timed(network: Network | AnyPath, **options: Any) -> tuple[Bundle, dict[str, float]]:
+    """`compile`, and how many seconds each pass took: durations have no place in a bundle."""
+    from qif2hw.compiler import CompileOptions, compile_network
+
+    known = [f.name for f in fields(CompileOptions)]
+    for name in options:
+        if name not in known:
+            raise InputError(f"unknown option '{name}': known are {', '.join(known)}")
+    chosen = CompileOptions(**options)
+    source = network if isinstance(network, Network) else load_model(network)
+    compiled = compile_network(source, chosen)
+    bundle = Bundle(
+        program=compiled.program,
+        network=source,
+        options=asdict(chosen),
+        report=compiled.report,
+        golden=make_golden(compiled.program),
+        versions=bundles.versions(),
+    )
+    return bundle, dict(compiled.seconds)
+
+
+def load_model(path: AnyPath) -> Network:
+    """Read a network from an ONNX file."""
+    from qif2hw.ir import onnx_io
+
+    return onnx_io.load(path)
+
+
+def load(path: AnyPath) -> Bundle:
+    """Read a bundle; see `qif2hw.bundle.load`."""
+    return bundles.load(path)
+
+
+def golden_inputs(width: int) -> FloatArray:
+    """A few inputs that fill the unit cube evenly: a lattice of binary fractions, the same everywhere."""
+    sample = np.arange(_GOLDEN_SAMPLES)[:, None]
+    # 3 generates all residues of 17 but 0: each column is another permutation of 0, 1/16 ... 1.
+    step = np.array([pow(3, column, _GOLDEN_SAMPLES) for column in range(width)])
+    return (sample * step % _GOLDEN_SAMPLES) / (_GOLDEN_SAMPLES - 1.0)
+
+
+def make_golden(program: Program) -> Golden:
+    """Golden inputs, and what the engine makes of them."""
+    from qif2hw import engine
+
+    x = golden_inputs(program.inputs)
+    run = engine.run(program, x)
+    assert run.machine is not None
+    return Golden(x, run.machine, run.step_spikes)
+
+
+def run(
+    bundle: Bundle | AnyPath,
+    x: ArrayLike,
+    backend: str = "engine",
+    *,
+    mode: str = "fused",
+    timeout: float | None = None,
+) -> Run:
+    """Run a compiled network.
+
+    Parameters
+    ----------
+    bundle
+        A bundle or its path.
+    x
+        Inputs (samples, inputs), scaled to [0, 1].
+    backend
+        ``engine``
+            the integer machine, compiled;
+        ``lava``
+            the same machine as Lava Processes on Lava's CPU simulator, in a child process;
+        ``reference``
+            the float network it was compiled from, event driven, without a time grid;
+        ``loihi2``
+            a chip.  Nothing has run on one yet: this raises `InputError` and says what is missing.
+    mode, timeout
+        For Lava: ``fused`` (one Process, all samples at once) or ``modular`` (a Process per layer and
+        projection); seconds after which the child process is ended (None: the backend's own limit).
+    """
+    if backend not in BACKENDS:
+        raise InputError(f"unknown backend '{backend}': known are {', '.join(BACKENDS)}")
+    loaded = bundle if isinstance(bundle, Bundle) else load(bundle)
+    inputs = check_inputs(x, loaded.program.inputs)
+    if backend == "engine":
+        from qif2hw import engine
+
+        return engine.run(loaded.program, inputs)
+    if backend == "reference":
+        from qif2hw import reference
+
+        return reference.run(loaded.network, inputs)
+    if backend == "lava":
+        return _lava(bundle, inputs, mode, timeout)
+    return _loihi2()
+
+
+def _lava(bundle: Bundle | AnyPath, x: FloatArray, mode: str, timeout: float | None) -> Run:
+    # By name: the library must not depend on the backends that stand above it.
+    lava = importlib.import_module("qif2hw_lava")
+    options: dict[str, Any] = {"mode": mode} if timeout is None else {"mode": mode, "timeout": timeout}
+    with _on_disk(bundle) as path:
+        run: Run = lava.run(path, x, **options)
+    return run
+
+
+def _loihi2() -> Run:
+    found = importlib.import_module("qif2hw_deploy.loihi2").available()
+    raise InputError(f"backend 'loihi2': {found.reason}")
+
+
+@contextmanager
+def _on_disk(bundle: Bundle | AnyPath) -> Iterator[Path]:
+    if not isinstance(bundle, Bundle):
+        yield Path(bundle)
+        return
+    with tempfile.TemporaryDirectory(prefix="qif2hw-") as folder:
+        yield bundle.save(Path(folder) / "model.qif")

@@ -1,0 +1,11 @@
+"""The bundle (``.qif``): a compiled network on disk, readable without this project.
+
+A folder or a zip of seven parts; ``docs/bundle.md`` describes them.  Nothing is believed before its size and
+sha256 have been compared with the manifest.  The same model and options give the same bytes.  Loading the
+program (`load_program`) needs numpy and safetensors; the source model also needs onnx.
+"""
+
+from qif2hw.bundle.artefact import Bundle, Golden, load, load_program, versions
+from qif2hw.bundle.container import FORMAT, MAX_BYTES, SCHEMA
+
+__all__ = ["FORMAT", "MAX_BYTES", "SCHEMA", "Bundle", "Golden", "load", "load_program", "versions"]

@@ -1,0 +1,196 @@
+"""The outside of a bundle: named parts and a manifest in a folder or a zip, verified before they are read."""
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from qif2hw.errors import InputError
+from qif2hw.files import BROKEN_ZIP, read_bytes, write_bytes, write_folder
+
+FORMAT = "qif2hw bundle"
+SCHEMA = 1
+MAX_BYTES = 256 * 2**20
+"""Limit of a part, and of a whole zip; larger ones are refused before they are read."""
+
+MANIFEST = "manifest.json"
+PARTS = (
+    "README.txt",
+    "golden.safetensors",
+    "model.onnx",
+    "program.json",
+    "program.safetensors",
+    "report.json",
+)
+
+Json: TypeAlias = dict[str, Any]
+
+
+def to_json(value: Json) -> bytes:
+    """The one way in which a bundle writes JSON."""
+    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def from_json(data: bytes) -> Json:
+    """A JSON object; `InputError` if the text is none."""
+
+    def refuse(constant: str) -> None:
+        raise InputError(f"it holds {constant}, which is no JSON")
+
+    try:
+        value = json.loads(data.decode(), parse_constant=refuse)
+    except InputError:
+        raise
+    except (ValueError, RecursionError):
+        raise InputError("not a JSON text, or a damaged one") from None
+    if not isinstance(value, dict):
+        raise InputError("not a JSON object")
+    return value
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str], part: str) -> Iterator[None]:
+    """Name the bundle and the part in an `InputError` from inside."""
+    try:
+        yield
+    except InputError as error:
+        # Names come from the file and may hold line breaks; an error is one line.
+        raise InputError(f"{os.fspath(path)}: part '{part}': {' '.join(str(error).split())}") from None
+
+
+def with_manifest(parts: Mapping[str, bytes], about: Json) -> dict[str, bytes]:
+    """All parts of a bundle, the manifest first; ``about`` is what it tells besides sizes and sha256."""
+    listed = {name: {"size": len(data), "sha256": _sha256(data)} for name, data in sorted(parts.items())}
+    manifest = {"format": FORMAT, "schema": SCHEMA, **about, "parts": listed}
+    return {MANIFEST: to_json(manifest | {"sha256": _sha256(to_json(manifest))}), **parts}
+
+
+def write(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Path:
+    """Write parts: to a folder if ``path`` ends in ``/`` or is a folder already, else to a zip."""
+    if os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir():
+        return write_folder(path, parts)
+    return write_bytes(path, _zip(parts))
+
+
+def read(path: str | os.PathLike[str]) -> tuple[Json, dict[str, bytes]]:
+    """Manifest and parts of a bundle, every part verified.
+
+    Raises
+    ------
+    InputError
+        If this is no bundle, or a part is missing, unknown, too large or damaged; the message names the part.
+    """
+    path = Path(path)
+    found = _read_folder(path) if path.is_dir() else _read_zip(path)
+    if MANIFEST not in found:
+        raise InputError(f"{path}: not a qif2hw bundle ('{MANIFEST}' is missing)")
+    for name in found:
+        if name != MANIFEST and name not in PARTS:
+            raise InputError(f"{path}: unknown part '{name}'")
+    with naming(path, MANIFEST):
+        manifest = _manifest(found.pop(MANIFEST))
+    for name in PARTS:
+        if name not in found:
+            raise InputError(f"{path}: part '{name}' is missing")
+        with naming(path, name):
+            listed = manifest["parts"][name]
+            if len(found[name]) != listed["size"]:
+                raise InputError(f"damaged ({len(found[name])} bytes, the manifest says {listed['size']})")
+            if _sha256(found[name]) != listed["sha256"]:
+                raise InputError("damaged (its sha256 is not the manifest's)")
+    return manifest, found
+
+
+def _manifest(data: bytes) -> Json:
+    manifest = from_json(data)
+    if manifest.get("format") != FORMAT:
+        raise InputError("not a manifest of a qif2hw bundle")
+    if manifest.get("schema") != SCHEMA:
+        raise InputError(f"schema version {manifest.get('schema')!r}, this qif2hw reads version {SCHEMA}")
+    sealed = {key: value for key, value in manifest.items() if key != "sha256"}
+    # Compared as bytes too: JSON leaves freedom (spaces, escapes) in which a changed byte could hide.
+    if to_json(manifest) != data or manifest.get("sha256") != _sha256(to_json(sealed)):
+        raise InputError("damaged (its sha256 does not fit its text)")
+    parts, options, versions = (manifest.get(key) for key in ("parts", "options", "versions"))
+    if not (isinstance(parts, dict) and isinstance(options, dict) and isinstance(versions, dict)):
+        raise InputError("'parts', 'options' and 'versions' are needed")
+    if sorted(parts) != sorted(PARTS):
+        odd = min(set(parts) ^ set(PARTS))
+        raise InputError(f"it lists the unknown part '{odd}'" if odd in parts else f"it does not list '{odd}'")
+    for name, listed in parts.items():
+        if not (isinstance(listed, dict) and set(listed) == {"size", "sha256"}):
+            raise InputError(f"size and sha256 of '{name}' are needed")
+    return manifest
+
+
+def _read_folder(path: Path) -> dict[str, bytes]:
+    found = {}
+    try:
+        names = sorted(os.listdir(path))  # noqa: PTH208
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({(error.strerror or '').lower()})") from None
+    for name in names:
+        if name != MANIFEST and name not in PARTS:
+            found[name] = b""
+            continue
+        part = path / name
+        if part.is_symlink() or not part.is_file():
+            raise InputError(f"{path}: part '{name}' is no regular file")
+        found[name] = read_bytes(part, MAX_BYTES)
+    return found
+
+
+def _read_zip(path: Path) -> dict[str, bytes]:
+    data = read_bytes(path, MAX_BYTES)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return _members(path, archive)
+    except InputError:
+        raise
+    except BROKEN_ZIP:
+        raise InputError(f"{path}: not a qif2hw bundle, or a damaged one (neither a folder nor a whole zip)") from None
+
+
+def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    total = 0
+    for member in archive.infolist():
+        name = member.filename
+        if name in found:
+            raise InputError(f"{path}: part '{name}' is there twice")
+        if name != MANIFEST and name not in PARTS:
+            raise InputError(f"{path}: unknown part '{name}'")
+        total += member.file_size
+        if total > MAX_BYTES:
+            raise InputError(f"{path}: part '{name}' is too large (the limit of a bundle is {MAX_BYTES} bytes)")
+        with naming(path, name):
+            if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise InputError("encrypted, or compressed in another way than deflate")
+            try:
+                # Never more than the size it claims: what unpacks to more is damaged.
+                with archive.open(member) as file:
+                    found[name] = file.read(member.file_size + 1)
+            except BROKEN_ZIP:
+                raise InputError("damaged (it does not unpack)") from None
+    return found
+
+
+def _zip(parts: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    # Stored: the bytes of deflate depend on the zlib at hand, and weights hardly shrink.
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in parts.items():
+            member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            member.create_system = 3
+            member.external_attr = 0o644 << 16
+            archive.writestr(member, data)
+    return buffer.getvalue()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
