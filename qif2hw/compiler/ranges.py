@@ -34,7 +34,7 @@ class ProveRanges:
             if largest > ACCUMULATOR_MAX:
                 raise InputError(
                     f"neuron {witness} of population '{population.name}' may accumulate {largest}, more than "
-                    f"{ACCUMULATOR_BITS} bits hold: use fewer than {grid.lateness_bits} payload bits, or a smaller fan-in"
+                    f"{ACCUMULATOR_BITS} bits hold: use fewer payload bits than {grid.lateness_bits}"
                 )
         hidden = {p.pre for p in draft.projections}
         worst = max((load[p.post] for p in draft.projections if p.pre in load), default=1)

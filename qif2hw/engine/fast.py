@@ -1,7 +1,8 @@
 """The integer machine, compiled: equal to `qif2hw.engine.spec` bit for bit.
 
-It skips the steps in which nothing arrives.  Between two arrivals a neuron's phase grows by the same count each step, so the steps and lateness of its spikes
-follow from one subtraction and two shifts.  The cost is that of the arrivals, not of the steps.
+It skips the steps in which nothing arrives.  Between two arrivals a neuron's phase grows by the same count each step,
+so the steps and lateness of its spikes follow from one subtraction and two shifts.  The cost is that of the arrivals,
+not of the steps.
 """
 
 import math

@@ -43,7 +43,7 @@ def _need(condition: bool, message: str) -> None:
 
 @dataclass(frozen=True)
 class TimeGrid:
-    r"""Steps of length ``Delta = Theta / S``, phase counts of ``Delta / 2^q``: the threshold is ``S 2^q``, nothing drifts.
+    r"""Steps of length ``Delta = Theta / S``, phase counts of ``Delta / 2^q``, hence a threshold of ``S 2^q``.
 
     Parameters
     ----------

@@ -119,7 +119,7 @@ def test_too_wide_an_accumulator_is_refused_with_its_neuron() -> None:
         wide.outputs,
     )
     with pytest.raises(
-        InputError, match=r"neuron 0 of population 'output' may accumulate .* fewer than 8 payload bits"
+        InputError, match=r"neuron 0 of population 'output' may accumulate .* fewer payload bits than 8"
     ):
         compile_network(heavy)
     assert compile_network(heavy, CompileOptions(payload_bits=4)).program
