@@ -99,9 +99,7 @@ def run(network: Network, x: ArrayLike) -> Run:
         spikes, theta = result.spikes[name], result.theta[name]
         first = _first_times(spikes, theta.shape)
         ordinary[name] = np.isfinite(first)
-        pseudo = neuron.pseudospike_time(
-            theta, network.trial, np.zeros_like(theta), network.population(name).neuron
-        )
+        pseudo = neuron.pseudospike_time(theta, network.trial, np.zeros_like(theta), network.population(name).neuron)
         times[name] = np.where(ordinary[name], first, pseudo)
     return Run(
         backend="reference",
@@ -124,9 +122,7 @@ def _trace_chunk(network: Network, x: FloatArray, first_sample: int) -> Trace:
     samples = len(x)
     events: dict[str, _Events] = {}
     psi: dict[str, FloatArray] = {}
-    for encoder, column in zip(
-        network.encoders, np.cumsum([0, *(e.size for e in network.encoders)]), strict=False
-    ):
+    for encoder, column in zip(network.encoders, np.cumsum([0, *(e.size for e in network.encoders)]), strict=False):
         times = encoder.times(x[:, column : column + encoder.size])
         channel = np.tile(np.arange(encoder.size, dtype=np.int32), samples)
         events[encoder.name] = _Events(np.arange(samples + 1) * encoder.size, channel, times.ravel())
@@ -167,9 +163,7 @@ def _run_population(
     # A shear by a changes a length by a factor of at most 1 + |a|, up or down.
     growth = np.log2(1.0 + np.abs(shears).max(initial=0.0))
     if growth > _EXPONENT_ROOM / 2:
-        raise InputError(
-            f"weights onto population '{population.name}' reach 2^{growth:.0f}: too large for float64"
-        )
+        raise InputError(f"weights onto population '{population.name}' reach 2^{growth:.0f}: too large for float64")
     renew = max(1, int(_EXPONENT_ROOM / 2 / max(growth, 1.0)))
     size, omega = population.size, population.neuron.omega
     capacity = size * (2 + int(trial / population.neuron.period))

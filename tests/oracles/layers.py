@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 
 from qif2hw.ir import Network
 
-Neuron = Callable[
-    [float, float, float, NDArray[np.float64], NDArray[np.float64], float], tuple[list[float], float]
-]
+Neuron = Callable[[float, float, float, NDArray[np.float64], NDArray[np.float64], float], tuple[list[float], float]]
 """(tau, I0, phi0, input times, input weights, trial) -> spike times in [0, trial], potential at its end."""
 
 

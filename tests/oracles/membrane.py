@@ -27,9 +27,7 @@ class _State:
         return _State(above / below, False) if abs(above) < abs(below) else _State(below / above, True)
 
 
-def _integrate(
-    state: _State, start: float, stop: float, tau: float, i0: float, spikes: list[float]
-) -> _State:
+def _integrate(state: _State, start: float, stop: float, tau: float, i0: float, spikes: list[float]) -> _State:
     """Integrate from ``start`` to ``stop``; every crossing of ``V = inf`` is appended to ``spikes``."""
     now = start
     while now < stop:
@@ -62,9 +60,7 @@ def _integrate(
                 state = _State(1.0 / state.value, True)
                 continue
 
-        found = solve_ivp(
-            slope, (now, stop), [state.value], method="DOP853", rtol=1e-13, atol=1e-14, events=events
-        )
+        found = solve_ivp(slope, (now, stop), [state.value], method="DOP853", rtol=1e-13, atol=1e-14, events=events)
         assert found.success, found.message
         now, value = float(found.t[-1]), float(found.y[0, -1])
         if found.status == 0:

@@ -19,9 +19,7 @@ def random_layers(
 ) -> Network:
     """The ordinary regime: weights ``+-gain / sqrt(fan_in)``, ``phi0 ~ U(2, 5)``, outputs 1.0 and 0.5."""
     rng = np.random.default_rng(seed)
-    weights = [
-        rng.uniform(-1, 1, (post, pre)) * gain / np.sqrt(pre) for pre, post in itertools.pairwise(sizes)
-    ]
+    weights = [rng.uniform(-1, 1, (post, pre)) * gain / np.sqrt(pre) for pre, post in itertools.pairwise(sizes)]
     phi0 = [rng.uniform(2, 5, size) for size in sizes[1:-1]] + [np.resize([1.0, 0.5], sizes[-1])]
     return layered(weights, phi0, trial=trial, encode=encode)
 

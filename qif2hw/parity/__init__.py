@@ -1,0 +1,23 @@
+"""Parity: whether every spike is where it has to be, on every backend."""
+
+from qif2hw.parity.check import Bounds, Compiled, Runner, check
+from qif2hw.parity.identical import Difference, first_difference
+from qif2hw.parity.matching import Matching, match
+from qif2hw.parity.rows import BackendParity, NeuronParity, ParityReport, PopulationParity, ResultError, Verdict
+
+__all__ = [
+    "BackendParity",
+    "Bounds",
+    "Compiled",
+    "Difference",
+    "Matching",
+    "NeuronParity",
+    "ParityReport",
+    "PopulationParity",
+    "ResultError",
+    "Runner",
+    "Verdict",
+    "check",
+    "first_difference",
+    "match",
+]

@@ -1,0 +1,238 @@
+"""Run a compiled network on several backends and hold what differs to its bounds."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qif2hw import engine, reference
+from qif2hw.errors import InputError
+from qif2hw.ir.network import FloatArray, Network, check_inputs
+from qif2hw.ir.program import Program
+from qif2hw.ir.spikes import Run
+from qif2hw.parity.identical import first_difference
+from qif2hw.parity.matching import match
+from qif2hw.parity.rows import BackendParity, ParityReport, ResultError, Verdict, largest, rms, summarise
+
+Runner: TypeAlias = Callable[[FloatArray], Run]
+"""Runs inputs (samples, inputs) on a backend."""
+
+
+class Compiled(Protocol):
+    """A program together with the network it was compiled from: a bundle, for one."""
+
+    @property
+    def program(self) -> Program:
+        """What the machine runs."""
+
+    @property
+    def network(self) -> Network:
+        """The source, with weights that were not rounded."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a backend is held to.
+
+    Parameters
+    ----------
+    rms
+        Largest root-mean-square timing error of output neurons, in steps Delta; for their first spikes (pseudospikes
+        included) and for all their matched ordinary spikes.
+    unmatched
+        Most missing and extra spikes of output neurons, together.
+    tolerance
+        In steps Delta: how far apart two spikes may be and still be the same one where the numbers of spikes differ;
+        and how near to the trial's end a spike may be missing or extra without counting.  There the same spike may be
+        ordinary on one side and a pseudospike on the other; its time, which `rms` bounds, is continuous, its being
+        ordinary is not.
+    result
+        Largest relative L2 error of the results against the reference; None for no bound.
+    """
+
+    rms: float = 0.1
+    unmatched: int = 0
+    tolerance: float = 1.0
+    result: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise InputError(f"bound {field.name} = {value}: a number of at least 0 is needed")
+
+
+def check(
+    compiled: Program | Compiled,
+    x: ArrayLike,
+    *,
+    source: Network | None = None,
+    runners: Mapping[str, Runner] | None = None,
+    backends: Sequence[str] | None = None,
+    bounds: Bounds | None = None,
+    truth: ArrayLike | None = None,
+) -> ParityReport:
+    """Run on every backend and compare: integer backends bit for bit, each with the exact reference within bounds.
+
+    The reference runs ``program.network()``: the rounded weights and initial phases that the machine has.  Its
+    difference from ``source`` is what rounding costs, and is reported apart from what the machine costs.
+
+    Spikes are paired by `qif2hw.parity.matching.match`.  Two nearly simultaneous inputs may swap: spike times are
+    continuous there.  What is not continuous is a spike that crosses the trial's end, hence the rule in
+    `Bounds.tolerance`.
+
+    Parameters
+    ----------
+    compiled
+        A program, or a bundle.
+    x
+        Inputs in [0, 1], (samples, inputs).
+    source
+        The network before rounding; a bundle brings its own.
+    runners
+        How to run on further backends, ``lava`` for one; may replace ``engine`` and ``reference``.
+    backends
+        What to compare; by default ``reference``, ``engine`` and all ``runners``.
+    bounds
+        What to hold them to.
+    truth
+        The results there should be, (samples, outputs); errors against it are reported, not bounded.
+
+    Raises
+    ------
+    InputError
+        If the inputs are wrong, a backend has no runner, fewer than two are to be compared, or a run lacks what a
+        comparison needs.
+    """
+    program = compiled if isinstance(compiled, Program) else compiled.program
+    source = source if source is not None or isinstance(compiled, Program) else compiled.network
+    bounds = bounds or Bounds()
+    inputs = check_inputs(x, program.inputs)
+    rebuilt = program.network()
+    known: dict[str, Runner] = {
+        "reference": lambda z: reference.run(rebuilt, z),
+        "engine": lambda z: engine.run(program, z),
+        **(runners or {}),
+    }
+    names = tuple(dict.fromkeys(backends if backends is not None else known))
+    for name in names:
+        if name not in known:
+            raise InputError(f"backend '{name}' cannot be run here: there are {', '.join(known)}")
+    if len(names) < 2:
+        raise InputError(f"parity compares at least two backends: {len(names)} given")
+    runs = {name: known[name](inputs) for name in names}
+    for name, run in runs.items():
+        _check_run(program, name, run, len(inputs))
+    timing = tuple(
+        _compare(program, name, runs["reference"], runs[name], bounds)
+        for name in names
+        if name != "reference" and "reference" in names
+    )
+    if source is not None:
+        runs["float"] = reference.run(source, inputs)
+    target = None if truth is None else _check_truth(truth, runs[names[0]].y.shape)
+    results = tuple(_result_errors(names, runs, target))
+    verdicts = (*_identity_verdicts(program, names, runs), *_bound_verdicts(program, timing, results, bounds))
+    return ParityReport(
+        delta=program.grid.delta,
+        trial=program.grid.trial,
+        steps=program.steps,
+        x=inputs,
+        backends=names,
+        runs=runs,
+        truth=target,
+        timing=timing,
+        results=results,
+        verdicts=verdicts,
+    )
+
+
+def _check_run(program: Program, name: str, run: Run, samples: int) -> None:
+    columns = sum(program.population(p).size for p in program.output_populations)
+    outputs = sum(output.size for output in program.outputs)
+    for what, got, wanted in (
+        ("y", run.y.shape, (samples, outputs)),
+        ("spike_time", run.spike_time.shape, (samples, columns)),
+    ):
+        if got != wanted:
+            raise InputError(f"the run on {name} has {what} of shape {got}: {wanted} is needed")
+    lacking = [p.name for p in program.populations if p.name not in run.spikes]
+    if lacking:
+        raise InputError(f"the run on {name} has no spikes of {', '.join(lacking)}: it cannot be compared")
+
+
+def _check_truth(truth: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
+    target = np.asarray(truth, np.float64)
+    if target.shape != shape:
+        raise InputError(f"the true results have shape {target.shape}: {shape} is needed")
+    if not np.isfinite(target).all():
+        raise InputError("the true results hold values that are not finite")
+    return target
+
+
+def _compare(program: Program, name: str, expected: Run, actual: Run, bounds: Bounds) -> BackendParity:
+    grid, samples = program.grid, len(expected.y)
+    tolerance = bounds.tolerance * grid.delta
+    rows = []
+    for population in program.populations:
+        matching = match(
+            expected.spikes[population.name], actual.spikes[population.name], (samples, population.size), tolerance
+        )
+        rows.append(summarise(population.name, matching, grid.trial, tolerance, grid.delta))
+    return BackendParity(name, tuple(rows), actual.spike_time - expected.spike_time)
+
+
+def _result_errors(names: Sequence[str], runs: Mapping[str, Run], truth: FloatArray | None) -> list[ResultError]:
+    """Every backend against those before it, all against the source network, and everything against the truth."""
+    found = []
+    for k, name in enumerate(names):
+        found += [ResultError.of(name, runs[name].y, other, runs[other].y) for other in names[:k]]
+        if "float" in runs:
+            found.append(ResultError.of(name, runs[name].y, "float", runs["float"].y))
+    if truth is not None:
+        found += [ResultError.of(name, run.y, "truth", truth) for name, run in runs.items()]
+    return found
+
+
+def _identity_verdicts(program: Program, names: Sequence[str], runs: Mapping[str, Run]) -> list[Verdict]:
+    """All integer backends against the first of them."""
+    integer = [name for name in names if runs[name].machine is not None]
+    found = []
+    for name in integer[1:]:
+        difference = first_difference(program, runs[integer[0]], runs[name])
+        quantity = f"equal to {integer[0]}: step and lateness of every spike"
+        differs = float(difference is not None)
+        found.append(Verdict(name, quantity, differs, 0.0, "difference", difference is None, str(difference or "")))
+    return found
+
+
+def _bound_verdicts(
+    program: Program, timing: Sequence[BackendParity], results: Sequence[ResultError], bounds: Bounds
+) -> list[Verdict]:
+    delta, found = program.grid.delta, []
+    for one in timing:
+        outputs = [row for row in one.populations if row.population in program.output_populations]
+
+        def hold(
+            quantity: str, measured: float, bound: float, unit: str, note: str = "", backend: str = one.backend
+        ) -> None:
+            ok = measured <= bound
+            found.append(Verdict(backend, quantity, measured, bound, unit, ok, "" if ok else note))
+
+        error = one.first_error / delta
+        worst = np.unravel_index(np.argmax(np.abs(error)), error.shape)
+        where = f"largest {largest(error):.3g} Delta in sample {worst[0]}, output neuron {worst[1]}"
+        hold("first spikes of the output neurons, RMS error", rms(error), bounds.rms, "Delta", where)
+        paired = np.concatenate([row.error for row in outputs])
+        if paired.size:
+            hold("all spikes of the output neurons, RMS error", rms(paired) / delta, bounds.rms, "Delta")
+        unmatched = sum(row.missing + row.extra for row in outputs)
+        split = f"{sum(row.missing for row in outputs)} missing, {sum(row.extra for row in outputs)} extra"
+        hold("missing or extra spikes of the output neurons", unmatched, bounds.unmatched, "spikes", split)
+        if bounds.result is not None:
+            result = next(r for r in results if (r.backend, r.against) == (one.backend, "reference"))
+            hold("result, relative L2 error", result.relative, bounds.result, "of the reference")
+    return found

@@ -1,0 +1,209 @@
+"""Exact derivatives of every readout with respect to every weight and initial phase, sample by sample.
+
+The compiler uses them to see what rounding a weight does to the result.  They are the closed forms of `qif2hw.neuron`
+(`spike_weight_slope`, `spike_input_slope`, `spike_phase_slope`), accumulated from the readouts back to the inputs.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qif2hw import neuron
+from qif2hw.ir.network import FloatArray, Network
+from qif2hw.ir.spikes import Spikes
+from qif2hw.reference.execute import trace
+
+_rotate = numba.njit(inline="always")(neuron.rotate)
+_shear = numba.njit(inline="always")(neuron.shear)
+_weight_slope = numba.njit(inline="always")(neuron.spike_weight_slope)
+_input_slope = numba.njit(inline="always")(neuron.spike_input_slope)
+_phase_slope = numba.njit(inline="always")(neuron.spike_phase_slope)
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """Readouts and their derivatives; rows are (sample, readout).
+
+    Parameters
+    ----------
+    value
+        First-spike differences of all readouts, scaled, offset included, (samples, readouts).
+    weight
+        By projection, in the network's order: (rows, post, pre).
+    phi0
+        By population, in the network's order: (rows, neurons).
+    """
+
+    value: FloatArray
+    weight: tuple[FloatArray, ...]
+    phi0: tuple[FloatArray, ...]
+
+
+def sensitivity(network: Network, x: ArrayLike) -> Sensitivity:
+    """Derivatives at the inputs ``x`` (samples, inputs), in [0, 1].
+
+    Raises
+    ------
+    InputError
+        On inputs of a wrong width or outside [0, 1].
+    """
+    inputs = network.check_inputs(x)
+    samples, rows = len(inputs), sum(r.size for r in network.readouts)
+    result = trace(network, inputs)
+    pull_time = {p.name: np.zeros((len(result.spikes[p.name]), rows)) for p in network.populations}
+    pull_end = {p.name: np.zeros((samples, p.size, rows)) for p in network.populations}
+    value = _pull_readouts(network, result.spikes, result.theta, pull_time, pull_end)
+    weight = [np.zeros((samples, rows, *p.weight.shape)) for p in network.projections]
+    phi0 = {p.name: np.zeros((samples, rows, p.size)) for p in network.populations}
+    columns = dict(
+        zip(
+            (e.name for e in network.encoders),
+            np.split(np.arange(network.inputs), np.cumsum([e.size for e in network.encoders])[:-1]),
+            strict=True,
+        )
+    )
+    for population in reversed(network.order):
+        incoming = [k for k, p in enumerate(network.projections) if p.post == population.name]
+        sources = []
+        for k in incoming:
+            pre = network.projections[k].pre
+            if pre in columns:
+                encoder = next(e for e in network.encoders if e.name == pre)
+                times = encoder.times(inputs[:, columns[pre]])
+                sample, channel = np.divmod(np.arange(times.size), encoder.size)
+                sources.append((sample, channel, times.ravel(), np.zeros_like(times), np.zeros((times.size, rows))))
+            else:
+                s = result.spikes[pre]
+                sources.append((s.sample, s.neuron, s.time, result.theta[pre] / np.pi, pull_time[pre]))
+        widths = [network.projections[k].weight.shape[1] for k in incoming]
+        offset = np.cumsum([0, *widths])
+        sample = np.concatenate([s[0] for s in sources])
+        channel = np.concatenate([s[1] + o for s, o in zip(sources, offset, strict=False)]).astype(np.int64)
+        time = np.concatenate([s[2] for s in sources])
+        order = np.lexsort((time, sample))
+        start = np.searchsorted(sample[order], np.arange(samples + 1))
+        own = result.spikes[population.name]
+        shears = np.concatenate([network.projections[k].weight.T for k in incoming]) / population.neuron.r
+        to_weight = np.zeros((samples, rows, population.size, int(offset[-1])))
+        to_time, to_psi = np.zeros((time.size, rows)), np.zeros((samples, int(offset[-1]), rows))
+        _pull_back(
+            start, time[order], channel[order], shears, np.concatenate([s[3] for s in sources], axis=1),
+            population.phi0, population.neuron.r, population.neuron.omega, network.trial,
+            np.searchsorted(own.sample.astype(np.int64) * population.size + own.neuron,
+                            np.arange(samples * population.size + 1)),
+            own.time, pull_time[population.name], pull_end[population.name],
+            to_weight, phi0[population.name], to_time, to_psi,
+        )  # fmt: skip
+        back = np.empty_like(to_time)
+        back[order] = to_time
+        begin = 0
+        for k, source, low, high in zip(incoming, sources, offset[:-1], offset[1:], strict=True):
+            weight[k] += to_weight[:, :, :, low:high]
+            end = begin + len(source[2])
+            pre = network.projections[k].pre
+            if pre in pull_time:
+                pull_time[pre] += back[begin:end]
+                pull_end[pre] += to_psi[:, low:high] / np.pi
+            begin = end
+    return Sensitivity(
+        value,
+        tuple(w.reshape(samples * rows, *w.shape[2:]) for w in weight),
+        tuple(phi0[p.name].reshape(samples * rows, p.size) for p in network.populations),
+    )
+
+
+def _pull_readouts(
+    network: Network,
+    spikes: dict[str, Spikes],
+    theta: dict[str, FloatArray],
+    pull_time: dict[str, FloatArray],
+    pull_end: dict[str, FloatArray],
+) -> FloatArray:
+    """Values of the readouts; seeds their derivatives with respect to spike times and final angles."""
+    values, row = [], 0
+    for readout in network.readouts:
+        name = readout.population
+        population, own, end = network.population(name), spikes[name], theta[name]
+        index = np.full(end.shape, -1, np.int64)
+        first = np.ones(len(own), bool)
+        first[1:] = (np.diff(own.sample) != 0) | (np.diff(own.neuron) != 0)
+        index[own.sample[first], own.neuron[first]] = np.nonzero(first)[0]
+        times = neuron.pseudospike_time(end, network.trial, np.zeros_like(end), population.neuron)
+        times[index >= 0] = own.time[index[index >= 0]]
+        values.append(readout.decode(times))
+        for m in range(readout.size):
+            for which, sign in ((readout.stop[m], 1.0), (readout.start[m], -1.0)):
+                pull, at = sign * readout.scale[m], index[:, which]
+                pull_time[name][at[at >= 0], row] += pull
+                pull_end[name][at < 0, which, row] -= pull / population.neuron.omega
+            row += 1
+    return np.concatenate(values, axis=1)
+
+
+@numba.njit(cache=True, parallel=True)
+def _pull_back(  # type: ignore[no-untyped-def]
+    start: Any, time: Any, channel: Any, shears: Any, psi: Any, phi0: Any, r: float, omega: float, trial: float,
+    own_start: Any, own_time: Any, pull_time: Any, pull_end: Any, to_weight: Any, to_phi0: Any, to_time: Any, to_psi: Any,
+):  # fmt: skip
+    """One population: derivatives of spike times and final angles become those of weights, phases and input times.
+
+    ``pull_time`` (spikes, rows) and ``pull_end`` (samples, neurons, rows) hold what arrived from above.
+    """
+    rows, posts, channels = pull_time.shape[1], phi0.size, shears.shape[0]
+    for b in numba.prange(start.size - 1):
+        first, events = start[b], start[b + 1] - start[b]
+        height, before, after, rise = np.empty(events), np.empty(events), np.empty(events), np.empty(rows)
+        for i in range(posts):
+            spike, last = own_start[b * posts + i], own_start[b * posts + i + 1]
+            spike_length = np.empty(last - spike)
+            x, y, length, now = math.cos(omega * phi0[i]), math.sin(omega * phi0[i]), 0.0, 0.0
+            seen = spike
+            for e in range(events):
+                t = time[first + e]
+                while seen < last and own_time[seen] <= t:
+                    spike_length[seen - spike] = length
+                    seen += 1
+                x, y = _rotate(x, y, math.cos(omega * (t - now)), math.sin(omega * (t - now)))
+                now = t
+                height[e], before[e] = y, length
+                x = _shear(x, y, shears[channel[first + e], i])
+                grown = math.hypot(x, y)
+                x, y, length = x / grown, y / grown, length + math.log(grown)
+                after[e] = length
+            while seen < last:
+                spike_length[seen - spike] = length
+                seen += 1
+            x, y = _rotate(x, y, math.cos(omega * (trial - now)), math.sin(omega * (trial - now)))
+            flush = 0.0
+            for j in range(channels):
+                flush += psi[b, j] * shears[j, i]
+            grown = math.hypot(_shear(x, y, flush), y)
+            for q in range(rows):
+                # t' = T + (pi - theta') / omega stands for the final angle.
+                rise[q] = -omega * pull_end[b, i, q] * math.exp(-2.0 * (length + math.log(grown)))
+                slope = _weight_slope(y * math.exp(length), 1.0, r, omega) * rise[q]
+                if slope != 0.0:
+                    for j in range(channels):
+                        to_weight[b, q, i, j] += slope * psi[b, j]
+                        to_psi[b, j, q] += slope * shears[j, i] * r
+            for e in range(events - 1, -1, -1):
+                while seen > spike and own_time[seen - 1] > time[first + e]:
+                    seen -= 1
+                    for q in range(rows):
+                        rise[q] += pull_time[seen, q] * math.exp(-2.0 * spike_length[seen - spike])
+                short = math.exp(2.0 * before[e])
+                stretch = _input_slope(short, math.exp(2.0 * after[e]), 1.0)
+                slope = short * _weight_slope(height[e], 1.0, r, omega)
+                for q in range(rows):
+                    to_weight[b, q, i, channel[first + e]] += slope * rise[q]
+                    to_time[first + e, q] += stretch * rise[q]
+            while seen > spike:
+                seen -= 1
+                for q in range(rows):
+                    rise[q] += pull_time[seen, q] * math.exp(-2.0 * spike_length[seen - spike])
+            for q in range(rows):
+                to_phi0[b, q, i] += _phase_slope(1.0) * rise[q]

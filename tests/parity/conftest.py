@@ -1,0 +1,29 @@
+"""One compiled network for the parity tests."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from oracles.nets import random_layers
+
+from qif2hw import engine, reference
+from qif2hw.compiler import compile_network
+from qif2hw.ir import Network, Program, Run
+
+
+@dataclass(frozen=True)
+class Case:
+    network: Network
+    program: Program
+    x: NDArray[np.float64]
+    engine: Run
+    reference: Run
+
+
+@pytest.fixture(scope="session")
+def case() -> Case:
+    network = random_layers((3, 20, 20, 2), 0)
+    program = compile_network(network).program
+    x = np.random.default_rng(0).uniform(size=(40, 3))
+    return Case(network, program, x, engine.run(program, x), reference.run(program.network(), x))
