@@ -1,1 +1,26 @@
 """Training in torch: layers with exact spike-time gradients, networks, readouts, the training loop."""
+
+from qif2hw.nn.diagnosis import Diagnosis, diagnose
+from qif2hw.nn.function import LayerOutput
+from qif2hw.nn.layer import QIFLayer
+from qif2hw.nn.network import QIFNetwork, Regime, Run
+from qif2hw.nn.task import Samples, Settings, Task, relative_l2
+from qif2hw.nn.training import Progress, TrainResult, plan, train
+
+__all__ = [
+    "Diagnosis",
+    "LayerOutput",
+    "Progress",
+    "QIFLayer",
+    "QIFNetwork",
+    "Regime",
+    "Run",
+    "Samples",
+    "Settings",
+    "Task",
+    "TrainResult",
+    "diagnose",
+    "plan",
+    "relative_l2",
+    "train",
+]

@@ -18,6 +18,9 @@ from qif2hw.nn.vector import padded
 RENORMALISE_AFTER = {"float64": 100.0, "float32": 16.0}
 """Growth of a vector, in bits, after which its length is renormalised."""
 
+WORTH_THREADS = 250_000
+"""Updates (input spikes times neurons times samples) of a layer from which on threads pay."""
+
 
 class LayerOutput(NamedTuple):
     """What a layer sends on.
@@ -75,6 +78,7 @@ class _Layer(torch.autograd.Function):
         layer = _prepare(times, psi, weight, phi0, neuron, trial, limit)
         batch, post, dtype = times.shape[0], weight.shape[0], layer.a.dtype
         chunks = _chunks(batch, layer.a.size)
+        parallel = batch * layer.a.size * times.shape[2] > WORTH_THREADS
         while True:
             out = kernel.Spikes(
                 np.empty((batch, post, capacity), dtype),
@@ -82,20 +86,20 @@ class _Layer(torch.autograd.Function):
                 np.empty((batch, post), dtype),
             )
             record = _record(batch, layer.times.shape[1], post, capacity, dtype)
-            largest = kernel.forward(layer, chunks, out, record)
+            largest = (kernel.forward_parallel if parallel else kernel.forward)(layer, chunks, out, record)
             if largest < 0:
                 raise InputError("an input spike time is negative or not a number: it must lie in [0, T] or be inf")
             if largest <= capacity:
                 break
             capacity *= 2
-        ctx.saved = (layer, chunks, record)
+        ctx.saved = (layer, chunks, record, parallel)
         ctx.shape = times.shape
         return torch.from_numpy(out.times), torch.from_numpy(out.psi), torch.from_numpy(out.next)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        layer, chunks, record = ctx.saved
+        layer, chunks, record, parallel = ctx.saved
         grad = kernel.Spikes(*(_array(g) for g in grads))
         pre, post, dtype = layer.psi.shape[1], grad.psi.shape[1], layer.a.dtype
         to = kernel.Gradients(
@@ -104,7 +108,7 @@ class _Layer(torch.autograd.Function):
             np.empty((pre, post), dtype),
             np.empty(post, dtype),
         )
-        kernel.backward(layer, chunks, record, grad, to)
+        (kernel.backward_parallel if parallel else kernel.backward)(layer, chunks, record, grad, to)
         times, psi, weight, phi0 = (torch.from_numpy(array) for array in to)
         return times.reshape(ctx.shape), psi, weight.T, phi0, None, None, None, None
 

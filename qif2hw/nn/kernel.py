@@ -12,7 +12,8 @@ output spikes ``k`` after input event ``i`` (``g_k`` the loss's derivative with 
           \partial L / \partial t_i = (R_{i+}^2 - R_{i-}^2) G_i, \quad
           \partial L / \partial \phi_0 = - G_0 .
 
-A neuron whose length leaves the safe range is scaled by an exact power of two:
+`forward` and `backward` run on one thread, `forward_parallel` and `backward_parallel` on all, with the same
+bits as result.  A neuron whose length leaves the safe range is scaled by an exact power of two:
 ``length = 2^exponent * stored length``.
 """
 
@@ -127,8 +128,7 @@ def _renormalise(x, y, size, exponent):  # type: ignore[no-untyped-def]
         exponent[n] += shift
 
 
-@njit(cache=True, parallel=True)
-def forward(layer, chunks, out, record):  # type: ignore[no-untyped-def]
+def _forward(layer, chunks, out, record):  # type: ignore[no-untyped-def]
     """Run a layer on every sample of a batch, in ``chunks`` parallel parts.
 
     Returns
@@ -142,6 +142,10 @@ def forward(layer, chunks, out, record):  # type: ignore[no-untyped-def]
     for chunk in prange(chunks):
         largest[chunk] = _forward_share(chunk * batch // chunks, (chunk + 1) * batch // chunks, layer, out, record)
     return -1 if largest.min() < 0 else largest.max()
+
+
+forward = njit(cache=True)(_forward)
+forward_parallel = njit(cache=True, parallel=True)(_forward)
 
 
 @njit(cache=True, error_model="numpy")
@@ -233,8 +237,7 @@ def _last_shear(x, y, psi, a, pad, kick):  # type: ignore[no-untyped-def]
         store(x, v, _shear(load(x, v), load(y, v), load(kick, v)))
 
 
-@njit(cache=True, parallel=True)
-def backward(layer, chunks, record, grad, to):  # type: ignore[no-untyped-def]
+def _backward(layer, chunks, record, grad, to):  # type: ignore[no-untyped-def]
     """Turn gradients with respect to the results of `forward` into those with respect to its arguments.
 
     Sums over the batch go through ``chunks`` partial sums in a fixed order: the result does not depend on the
@@ -253,6 +256,10 @@ def backward(layer, chunks, record, grad, to):  # type: ignore[no-untyped-def]
     for j in prange(pre):
         _sum_chunks(weights, j * pad, -1.0 / (layer.r * layer.omega), to.weight[j])
     _sum_chunks(phases, 0, -1.0, to.phi0)
+
+
+backward = njit(cache=True)(_backward)
+backward_parallel = njit(cache=True, parallel=True)(_backward)
 
 
 @njit(cache=True, error_model="numpy")

@@ -1,0 +1,33 @@
+"""The parabola ``x^2`` on [-1, 1]."""
+
+import numpy as np
+
+from qif2hw.nn.task import Samples, Settings, Task
+
+
+def _grid(points: int) -> Samples:
+    x = np.linspace(-1.0, 1.0, points)[:, None]
+    return Samples((x + 1) / 2, x**2)
+
+
+def train_set(seed: int) -> Samples:
+    """100 points, uniform; the same for every seed."""
+    del seed
+    return _grid(100)
+
+
+def test_set() -> Samples:
+    """1000 points, uniform."""
+    return _grid(1000)
+
+
+PARABOLA = Task(
+    name="parabola",
+    summary="x^2 on [-1, 1], the published first example",
+    domain=((-1.0, 1.0),),
+    train_set=train_set,
+    test_set=test_set,
+    sizes=(1, 32, 32, 2),
+    settings=Settings(steps=3000, learning_rate=1e-2, qat_steps=3000, qat_learning_rate=2e-3),
+)
+"""The task."""
