@@ -1,0 +1,111 @@
+"""Run a program under Lava from any Python: write a job, start a worker, read what its Processes left."""
+
+import math
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from qif2hw.bundle import load_program
+from qif2hw.engine.host import encode, finish
+from qif2hw.errors import InputError
+from qif2hw.ir import MachineOutput, Program, Run, StepSpikes
+from qif2hw_lava.interpreter import find_interpreter
+from qif2hw_lava.job import Job, Mode, read_arrays, write_job
+from qif2hw_lava.launch import run_worker
+
+AnyPath: TypeAlias = str | os.PathLike[str]
+
+WIDEST: dict[Mode, int] = {"fused": 1 << 18, "modular": 512}
+"""Neurons that the copies of a population may fill, side by side: a matter of memory and speed alone."""
+
+
+def run(
+    program: Program | AnyPath,
+    x: ArrayLike,
+    *,
+    mode: Mode = "fused",
+    timeout: float | None = None,
+    interpreter: AnyPath | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Run inputs ``x`` (samples, inputs) in [0, 1] on Lava's CPU simulator, in a child process.
+
+    Parameters
+    ----------
+    program
+        A program, or the path of a bundle.
+    x
+        Inputs.
+    mode
+        ``fused``: one Process for all, fast.  ``modular``: a Process per input group, population and readout and two
+        Dense connections per projection, as on a chip.  Both give the same spikes.
+    timeout
+        Hard limit in seconds; by default a generous one that grows with samples, steps and network.
+    interpreter
+        The Python with Lava; see `qif2hw_lava.find_interpreter` for where it is looked for when not given.
+    progress
+        Called with machine steps done and machine steps in all.
+
+    Raises
+    ------
+    InputError
+        On wrong inputs or a wrong bundle.
+    LavaMissing
+        When there is no lava-nc (also an `InputError`).
+    LavaTimeout, LavaError
+        When Lava did not finish within the limit, or failed.  No process is left in any case.
+    """
+    started = time.perf_counter()
+    if mode not in get_args(Mode):
+        raise InputError(f"unknown mode '{mode}': known are {', '.join(get_args(Mode))}")
+    if timeout is not None and not (timeout > 0 and math.isfinite(timeout)):
+        raise InputError(f"timeout = {timeout}: a positive number of seconds is needed")
+    if not isinstance(program, Program):
+        program = load_program(program)
+    job = prepare(program, x, mode)
+    python = find_interpreter(interpreter)
+    tell = None if progress is None else lambda done: progress(done, job.steps)
+    with tempfile.TemporaryDirectory(prefix="qif2hw-lava-") as name:
+        folder = Path(name)
+        write_job(folder, job)
+        run_worker(python, folder, default_timeout(job) if timeout is None else timeout, tell)
+        output, spikes = collect(folder, job)
+    return finish(program, "lava", output, spikes, time.perf_counter() - started)
+
+
+def prepare(program: Program, x: ArrayLike, mode: Mode) -> Job:
+    """The job of running inputs ``x``."""
+    step_in, late_in = encode(program, x)
+    widest = max([*(e.size for e in program.encoders), *(p.size for p in program.populations)])
+    return Job(mode, program, step_in, late_in, copies=max(1, min(step_in.shape[0], WIDEST[mode] // widest)))
+
+
+def default_timeout(job: Job) -> float:
+    """Seconds: a minute to start, then about twenty times what a slow machine took, measured in both modes."""
+    program = job.program
+    neurons = sum(p.size for p in program.populations)
+    synapses = sum(p.weight.size for p in program.projections)
+    if job.mode == "fused":
+        return 60 + job.steps * (0.02 + job.copies * (2e-6 * neurons + 2e-8 * synapses))
+    parts = len(program.encoders) + 2 * len(program.populations) + 2 * len(program.projections)
+    return 60 + job.steps * (0.01 * parts + 4e-8 * synapses * job.copies**2)
+
+
+def collect(folder: Path, job: Job) -> tuple[MachineOutput, dict[str, StepSpikes]]:
+    """What the Processes left, without the samples that only filled up the last round."""
+    firsts = [read_arrays(folder, f"first{k}") for k in range(len(job.program.output_populations))]
+    columns = (
+        np.concatenate([first[key][: job.samples] for first in firsts], axis=1).astype(np.int32)
+        for key in ("step", "lateness", "flush")
+    )
+    spikes = {}
+    for k, population in enumerate(job.program.populations):
+        rows = read_arrays(folder, f"spikes{k}")["rows"]
+        spikes[population.name] = StepSpikes.of(rows[rows[:, 0] < job.samples])
+    return MachineOutput(*columns), spikes

@@ -1,0 +1,111 @@
+"""The job folder: what a worker is given, what it leaves.
+
+``program.json`` and ``program.safetensors`` are those of a bundle, ``inputs.safetensors`` holds the encoded inputs,
+``job.json`` how to run them.  No pickle: writer and reader may be different versions of Python and numpy.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from qif2hw.bundle.packing import pack, unpack
+from qif2hw.ir.program import Program
+
+Mode: TypeAlias = Literal["fused", "modular"]
+
+ERROR = "error.json"
+"""What a process that fails leaves: keys ``where`` and ``traceback``."""
+PROGRESS = "progress"
+"""Steps done so far, in decimal."""
+LOG = "log.txt"
+"""Standard output and error of the worker and its children."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A program, encoded inputs (samples, inputs) and how to run them.
+
+    ``copies`` samples run side by side, in ``rounds`` rounds.
+    """
+
+    mode: Mode
+    program: Program
+    step_in: NDArray[np.int32]
+    late_in: NDArray[np.int32]
+    copies: int
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return int(self.step_in.shape[0])
+
+    @property
+    def rounds(self) -> int:
+        """Rounds needed for all samples."""
+        return -(-self.samples // self.copies)
+
+    @property
+    def steps(self) -> int:
+        """Machine steps of all rounds."""
+        return self.rounds * self.program.steps
+
+    def batches(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Encoded inputs (rounds, copies, inputs), the last round filled up with inputs that send nothing."""
+        shape = (self.rounds * self.copies, self.step_in.shape[1])
+        step, late = np.full(shape, -1, np.int64), np.zeros(shape, np.int64)
+        step[: self.samples], late[: self.samples] = self.step_in, self.late_in
+        split = (self.rounds, self.copies, shape[1])
+        return step.reshape(split), late.reshape(split)
+
+
+def write_job(folder: Path, job: Job) -> None:
+    """Write a job into an empty folder."""
+    arrays: dict[str, NDArray[Any]] = {}
+    program = pack(job.program, arrays)
+    inputs = {"step": np.ascontiguousarray(job.step_in), "lateness": np.ascontiguousarray(job.late_in)}
+    (folder / "program.json").write_text(json.dumps(program), encoding="utf-8")
+    (folder / "program.safetensors").write_bytes(safetensors.numpy.save(arrays))
+    (folder / "inputs.safetensors").write_bytes(safetensors.numpy.save(inputs))
+    (folder / "job.json").write_text(json.dumps({"mode": job.mode, "copies": job.copies}), encoding="utf-8")
+
+
+def read_job(folder: Path) -> Job:
+    """Read what `write_job` wrote."""
+    arrays = safetensors.numpy.load((folder / "program.safetensors").read_bytes())
+    program = unpack(Program, json.loads((folder / "program.json").read_text(encoding="utf-8")), arrays)
+    inputs = safetensors.numpy.load((folder / "inputs.safetensors").read_bytes())
+    how = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    return Job(how["mode"], program, inputs["step"], inputs["lateness"], how["copies"])
+
+
+def write_arrays(folder: Path, name: str, arrays: dict[str, NDArray[Any]]) -> None:
+    """Leave results in a job folder."""
+    part = folder / f"{name}.part"
+    with part.open("wb") as file:
+        np.savez(file, **arrays)
+    part.replace(folder / f"{name}.npz")
+
+
+def read_arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
+    """Read what `write_arrays` wrote."""
+    with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
+        return dict(file)
+
+
+def write_error(folder: Path, where: str, traceback: str) -> None:
+    """Leave an error for the parent, unless there is one: the first is the cause."""
+    if not (folder / ERROR).exists():
+        write_text(folder / ERROR, json.dumps({"where": where, "traceback": traceback}))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write so that a reader sees all or nothing."""
+    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

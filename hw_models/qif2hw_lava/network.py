@@ -1,0 +1,84 @@
+"""From a job folder to Lava Processes, and through their run.  Imports lava: only the worker loads this."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.dense.process import Dense
+from lava.utils.weightutils import SignMode
+
+from qif2hw.ir.program import ProgramProjection
+from qif2hw_lava.job import Job, read_job
+from qif2hw_lava.processes.fused import FusedNetwork
+from qif2hw_lava.processes.modular import FirstSpikeReadout, PhaseNeurons, SpikeInput
+
+
+def execute(folder: Path) -> AbstractProcess:
+    """Run a job; every Process leaves its results in the folder in its last step.
+
+    Returns one Process of the network, which is left to be stopped.
+    """
+    job = read_job(folder)
+    process = fused(job, folder) if job.mode == "fused" else modular(job, folder)
+    process.run(condition=RunSteps(num_steps=job.steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
+    return process
+
+
+def fused(job: Job, folder: Path) -> AbstractProcess:
+    """The one Process."""
+    step_in, late_in = job.batches()
+    return FusedNetwork(program=job.program, step_in=step_in, late_in=late_in, job=str(folder))
+
+
+@dataclass(frozen=True)
+class _Source:
+    flag: Any
+    payload: Any
+
+
+def modular(job: Job, folder: Path) -> AbstractProcess:
+    """The graph of a program; returns one of its Processes, from which Lava finds the others."""
+    program = job.program
+    common = {"job": str(folder), "steps": program.steps, "rounds": job.rounds, "copies": job.copies}
+    sources: dict[str, _Source] = {}
+    step_in, late_in = job.batches()
+    ends = np.cumsum([e.size for e in program.encoders])
+    for encoder, end in zip(program.encoders, ends, strict=True):
+        parts = [a[:, :, end - encoder.size : end].reshape(job.rounds, -1) for a in (step_in, late_in)]
+        sent = SpikeInput(name=encoder.name, step_in=parts[0], late_in=parts[1], common=common)
+        sources[encoder.name] = _Source(sent.flag, sent.payload)
+    for k, population in enumerate(program.populations):
+        neurons = PhaseNeurons(population=population, grid=program.grid, file=f"spikes{k}", common=common)
+        for projection in program.incoming(population.name):
+            source = sources[projection.pre]
+            for out, into, bits in ((source.flag, neurons.a0, 0), (source.payload, neurons.a1, 24)):
+                synapses = dense(projection, job.copies, bits)
+                out.connect(synapses.s_in)
+                synapses.a_out.connect(into)
+        sources[population.name] = _Source(neurons.flag, neurons.payload)
+        if population.name in program.output_populations:
+            file = f"first{program.output_populations.index(population.name)}"
+            name = f"{population.name}: first spikes"
+            readout = FirstSpikeReadout(name=name, size=population.size, file=file, common=common)
+            neurons.flag.connect(readout.flag)
+            neurons.payload.connect(readout.payload)
+    return neurons
+
+
+def dense(projection: ProgramProjection, copies: int, message_bits: int) -> Dense:
+    """Synapses of ``copies`` networks side by side.
+
+    With 0 message bits they see whether anything came, otherwise its value.  The sign mode is given: Lava's guess from
+    weights of which none is positive would turn -256 into -255.
+    """
+    return Dense(
+        weights=np.kron(np.eye(copies, dtype=np.int64), projection.weight.astype(np.int64)),
+        num_message_bits=message_bits,
+        num_weight_bits=8,
+        weight_exp=projection.exponent,
+        sign_mode=SignMode.MIXED,
+    )

@@ -1,0 +1,187 @@
+r"""The network as a graph of Processes, one per part of the chip's model.
+
+    SpikeInput --flag----> Dense --a0--> PhaseNeurons --flag----> Dense --a0--> ... --> FirstSpikeReadout
+               --payload-> Dense --a1-->              --payload-> Dense --a1-->
+
+A Dense holds back what it computes for one step, which is the delay of a synapse.  Copies of the network lie side by
+side (block-diagonal weights) and take one sample each; further samples follow in further rounds.
+"""
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from numpy.typing import NDArray
+
+from qif2hw.engine import spec
+from qif2hw.ir.program import ProgramPopulation, TimeGrid
+from qif2hw_lava.arithmetic import Int
+from qif2hw_lava.processes.guarded import GuardedModel
+from qif2hw_lava.record import FirstSpikes, SpikeLog
+
+
+class SpikeInput(AbstractProcess):
+    """One input group: in machine step ``n`` of a round, channel ``j`` sends
+
+        flag_j = [step_in_j = n]        payload_j = flag_j late_in_j
+
+    that is, one spike per sample with its lateness as payload.
+
+    Parameters
+    ----------
+    name
+        Name of this Process.
+    step_in, late_in
+        Step and lateness of every spike, (rounds, copies * channels).
+    common
+        ``job``, ``steps``, ``rounds``, ``copies``.
+    """  # noqa: D400
+
+    def __init__(self, *, name: str, step_in: Int, late_in: Int, common: dict[str, Any]) -> None:
+        super().__init__(name=name, step_in=step_in, late_in=late_in, **common)
+        self.flag = OutPort(shape=step_in.shape[1:])
+        self.payload = OutPort(shape=step_in.shape[1:])
+
+
+@implements(proc=SpikeInput, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PySpikeInput(GuardedModel):
+    """Sends what the host encoded."""
+
+    flag: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
+    payload: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=8)
+
+    def step(self, current: int, n: int) -> None:
+        """Flags of the channels whose step this is, and their lateness."""
+        now = self.proc_params["step_in"][current] == n
+        self.flag.send(now.astype(np.int32))
+        self.payload.send(np.where(now, self.proc_params["late_in"][current], 0).astype(np.int32))
+
+
+class PhaseNeurons(AbstractProcess):
+    """A population of QIF neurons in phase representation.
+
+    Every machine step it takes the sums ``a0`` (weights of arriving spikes) and ``a1`` (weights times payloads), does
+    `qif2hw.engine.spec.step` and sends a flag and a payload per neuron: the lateness of a spike, or, once, the phase
+    at the trial's end.  Leaves all its spikes in ``file``.
+
+    Parameters
+    ----------
+    population, grid
+        The program's.
+    file
+        Name of the file it leaves.
+    common
+        ``job``, ``steps``, ``rounds``, ``copies``.
+
+    Attributes
+    ----------
+    phase_counts : Var
+        The phase register.
+    """
+
+    def __init__(self, *, population: ProgramPopulation, grid: TimeGrid, file: str, common: dict[str, Any]) -> None:
+        super().__init__(name=population.name, file=file, population=population, grid=grid, **common)
+        shape = (common["copies"] * population.size,)
+        self.a0 = InPort(shape=shape)
+        self.a1 = InPort(shape=shape)
+        self.flag = OutPort(shape=shape)
+        self.payload = OutPort(shape=shape)
+        self.phase_counts = Var(shape=shape, init=np.tile(population.phase0, common["copies"]))
+
+
+@implements(proc=PhaseNeurons, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyPhaseNeurons(GuardedModel):
+    """The specification itself, between two pairs of ports."""
+
+    a0: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=24)
+    a1: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=24)
+    flag: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
+    payload: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    phase_counts: NDArray[Any] = LavaPyType(np.ndarray, np.int32, precision=24)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.population: ProgramPopulation = proc_params["population"]
+        self.grid: TimeGrid = proc_params["grid"]
+        self.copies: int = proc_params["copies"]
+        self.spikes = SpikeLog()
+
+    def reset(self, current: int) -> None:
+        """Initial phases."""
+        self.phase_counts[:] = np.tile(self.population.phase0, self.copies)
+
+    def step(self, current: int, n: int) -> None:
+        """Take both sums, send flags and payloads."""
+        a0, a1 = self.a0.recv(), self.a1.recv()
+        if n == 1:
+            # The synapses still hold what the last step of the round before sent.
+            a0, a1 = np.zeros_like(a0), np.zeros_like(a1)
+        local = n - self.population.depth
+        sent = spec.step(self.population, self.grid, local, self.phase_counts.astype(np.int64), a0, a1)
+        self.phase_counts[:] = sent.phase
+        self.flag.send(sent.flag.astype(np.int32))
+        self.payload.send(sent.payload.astype(np.int32))
+        flag, payload = (values.reshape(self.copies, -1) for values in (sent.flag, sent.payload))
+        self.spikes.add(current * self.copies, n, flag, payload)
+
+    def deliver(self) -> None:
+        """All spikes."""
+        self.save(self.proc_params["file"], self.spikes.arrays())
+
+
+class FirstSpikeReadout(AbstractProcess):
+    """Keeps, for every neuron of one population and every sample, what the result is decoded from.
+
+    That is the step and the lateness of its first spike, and its phase in the flush step.  Connected without
+    synapses: what is sent in a step is read in the same step.
+
+    Parameters
+    ----------
+    name
+        Name of this Process.
+    size
+        Neurons of the population.
+    file
+        Name of the file it leaves.
+    common
+        ``job``, ``steps``, ``rounds``, ``copies``.
+    """
+
+    def __init__(self, *, name: str, size: int, file: str, common: dict[str, Any]) -> None:
+        super().__init__(name=name, file=file, size=size, **common)
+        self.flag = InPort(shape=(common["copies"] * size,))
+        self.payload = InPort(shape=(common["copies"] * size,))
+
+
+@implements(proc=FirstSpikeReadout, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PyFirstSpikeReadout(GuardedModel):
+    """Writes down what arrives."""
+
+    flag: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=1)
+    payload: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.shape = (proc_params["copies"], proc_params["size"])
+        self.first = FirstSpikes(self.rounds, *self.shape)
+
+    def step(self, current: int, n: int) -> None:
+        """Note new first spikes."""
+        self.first.add(current, n, self.flag.recv().reshape(self.shape), self.payload.recv().reshape(self.shape))
+
+    def deliver(self) -> None:
+        """First spikes and flushes."""
+        self.save(self.proc_params["file"], self.first.arrays())

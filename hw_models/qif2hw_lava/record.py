@@ -1,0 +1,46 @@
+"""What Processes write down while they run."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class SpikeLog:
+    """Rows (sample, neuron, step, lateness) of all ordinary spikes of a population."""
+
+    def __init__(self) -> None:
+        self.parts: list[NDArray[Any]] = [np.empty((0, 4), np.int64)]
+
+    def add(self, first_sample: int, n: int, flag: NDArray[Any], payload: NDArray[Any]) -> None:
+        """Note the spikes of machine step ``n``; arrays (copies, neurons)."""
+        sample, neuron = np.nonzero(flag)
+        if sample.size:
+            late = payload[sample, neuron]
+            self.parts.append(np.stack([sample + first_sample, neuron, np.full_like(sample, n), late], axis=1))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All rows, for a file."""
+        return {"rows": np.concatenate(self.parts)}
+
+
+class FirstSpikes:
+    """First ordinary spike and flush of every neuron: arrays (rounds * copies, neurons)."""
+
+    def __init__(self, rounds: int, copies: int, size: int) -> None:
+        self.copies = copies
+        self.step = np.full((rounds * copies, size), -1, np.int64)
+        self.lateness = np.zeros_like(self.step)
+        self.flush = np.zeros_like(self.step)
+
+    def add(self, current: int, n: int, flag: NDArray[Any], payload: NDArray[Any]) -> None:
+        """Note what was sent in machine step ``n``; a payload without a flag is the flush."""
+        part = slice(current * self.copies, (current + 1) * self.copies)
+        new = (flag != 0) & (self.step[part] < 0)
+        self.step[part][new] = n
+        self.lateness[part][new] = payload[new]
+        self.flush[part] += np.where(flag == 0, payload, 0)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All three, for a file."""
+        return {"step": self.step, "lateness": self.lateness, "flush": self.flush}
