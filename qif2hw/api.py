@@ -2,12 +2,9 @@
 
 import importlib
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +15,13 @@ from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program, Run
 from qif2hw.ir.network import FloatArray, check_inputs
 
+if TYPE_CHECKING:
+    from qif2hw.parity import Bounds, ParityReport
+
 BACKENDS = ("engine", "lava", "reference", "loihi2")
+
+CHECKED = ("reference", "engine", "lava")
+"""Backends that a parity check compares, in order."""
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 
@@ -102,6 +105,7 @@ def run(
     *,
     mode: str = "fused",
     timeout: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Run:
     """Run a compiled network.
 
@@ -120,9 +124,10 @@ def run(
             the float network it was compiled from, event driven, without a time grid;
         ``loihi2``
             a chip.  Nothing has run on one yet: this raises `InputError` and says what is missing.
-    mode, timeout
+    mode, timeout, progress
         For Lava: ``fused`` (one Process, all samples at once) or ``modular`` (a Process per layer and
-        projection); seconds after which the child process is ended (None: the backend's own limit).
+        projection); seconds after which the child process is ended (None: the backend's own limit); called with
+        machine steps done and machine steps in all.
     """
     if backend not in BACKENDS:
         raise InputError(f"unknown backend '{backend}': known are {', '.join(BACKENDS)}")
@@ -137,16 +142,16 @@ def run(
 
         return reference.run(loaded.network, inputs)
     if backend == "lava":
-        return _lava(bundle, inputs, mode, timeout)
+        return _lava(loaded.program, inputs, mode, timeout, progress)
     return _loihi2()
 
 
-def _lava(bundle: Bundle | AnyPath, x: FloatArray, mode: str, timeout: float | None) -> Run:
-    # By name: the library must not depend on the backends that stand above it.
+def _lava(
+    program: Program, x: FloatArray, mode: str, timeout: float | None, progress: Callable[[int, int], None] | None
+) -> Run:
+    # By name: Lava stands above the library, which works without it.
     lava = importlib.import_module("qif2hw_lava")
-    options: dict[str, Any] = {"mode": mode} if timeout is None else {"mode": mode, "timeout": timeout}
-    with _on_disk(bundle) as path:
-        run: Run = lava.run(path, x, **options)
+    run: Run = lava.run(program, x, mode=mode, timeout=timeout, progress=progress)
     return run
 
 
@@ -155,10 +160,38 @@ def _loihi2() -> Run:
     raise InputError(f"backend 'loihi2': {found.reason}")
 
 
-@contextmanager
-def _on_disk(bundle: Bundle | AnyPath) -> Iterator[Path]:
-    if not isinstance(bundle, Bundle):
-        yield Path(bundle)
-        return
-    with tempfile.TemporaryDirectory(prefix="qif2hw-") as folder:
-        yield bundle.save(Path(folder) / "model.qif")
+def lava_missing() -> str | None:
+    """Why Lava cannot be run from here, in one line that says how to get it; None if it can be run."""
+    lava = importlib.import_module("qif2hw_lava")
+    try:
+        lava.find_interpreter()
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def check_parity(
+    bundle: Bundle | AnyPath,
+    x: ArrayLike,
+    *,
+    backends: Sequence[str] | None = None,
+    bounds: "Bounds | None" = None,
+    truth: ArrayLike | None = None,
+    mode: str = "fused",
+    timeout: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> "ParityReport":
+    """`qif2hw.parity.check` of a bundle with Lava among the backends it knows.
+
+    Without ``backends``: the reference, the engine, and Lava where it can be run.  For the other parameters see there
+    and `run`.
+    """
+    from qif2hw import parity
+
+    loaded = bundle if isinstance(bundle, Bundle) else load(bundle)
+    names = backends if backends is not None else [n for n in CHECKED if n != "lava" or lava_missing() is None]
+
+    def on_lava(inputs: FloatArray) -> Run:
+        return _lava(loaded.program, inputs, mode, timeout, progress)
+
+    return parity.check(loaded, x, backends=names, runners={"lava": on_lava}, bounds=bounds, truth=truth)

@@ -1,0 +1,66 @@
+"""``qif2hw compile``: a model becomes a bundle."""
+
+import click
+
+from qif2hw_cli.console import Output, example, json_option, seconds, size
+from qif2hw_cli.facts import show_facts
+
+
+@click.command(
+    epilog=example(
+        "qif2hw compile model.onnx -o model.qif",
+        "qif2hw compile model.onnx -o model.qif --weight-bits 6 --steps 256",
+    )
+)
+@click.argument("model", type=click.Path())
+@click.option(
+    "-o", "--output", required=True, type=click.Path(), metavar="M.qif", help="A file, or a folder with / at its end."
+)
+@click.option("--target", default="loihi2", show_default=True, help="A chip by name, or a TOML file with its limits.")
+@click.option("--weight-bits", type=int, default=8, show_default=True, help="Bits of a weight, 2 to 8.")
+@click.option("--steps", type=int, default=512, show_default=True, help="Most machine steps of a trial.")
+@click.option("--payload-bits", type=int, default=8, show_default=True, help="Bits of a spike's lateness; 0: none.")
+@click.option("--table-bits", type=int, default=7, show_default=True, help="log2 of the tables' knots per octave.")
+@json_option
+def command(
+    model: str,
+    output: str,
+    target: str,
+    weight_bits: int,
+    steps: int,
+    payload_bits: int,
+    table_bits: int,
+    as_json: bool,
+) -> None:
+    """Compile a model for the integer machine.
+
+    Prints the error of the tables over their whole domain, the proven range of every register, and what the chip needs
+    for it.
+    """
+    from qif2hw import api
+    from qif2hw.files import check_writable
+
+    out = Output(as_json)
+    check_writable(output)
+    with out.stage("compile") as stage:
+        bundle, passes = api.compile_timed(
+            model,
+            target=target,
+            weight_bits=weight_bits,
+            steps=steps,
+            payload_bits=payload_bits,
+            table_bits=table_bits,
+        )
+        path = bundle.save(output)
+    written = sum(part.stat().st_size for part in path.iterdir()) if path.is_dir() else path.stat().st_size
+    show_facts(out, bundle)
+    out.say(f"{output}: {size(written)}, compiled in {seconds(stage.seconds)}")
+    out.data(
+        {
+            "bundle": output,
+            "bytes": written,
+            "options": bundle.options,
+            "report": bundle.report,
+            "seconds": {"total": stage.seconds} | passes,
+        }
+    )

@@ -1,0 +1,151 @@
+"""What all commands share: output for people or for machines, and progress on stderr."""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def json_option(function: F) -> F:
+    """Add ``--json`` as ``as_json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, for machines.")(
+        function
+    )
+
+
+def example(*lines: str) -> str:
+    """Epilogue of a command's help: examples of its use."""
+    return "\b\nExample" + ("s" if len(lines) > 1 else "") + ":\n" + "\n".join(f"  {line}" for line in lines)
+
+
+class Output:
+    """Results on stdout, as text or as one JSON object; progress on stderr."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def say(self, text: str = "") -> None:
+        """A line for people."""
+        if not self.as_json:
+            click.echo(text)
+
+    def note(self, text: str) -> None:
+        """A line about the work in progress, or something people should know, on stderr."""
+        click.echo(text, err=True)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> None:
+        """A table for people; the first ``names`` columns hold names, the others numbers."""
+        if self.as_json:
+            return
+        # Here, because rich takes a while to import.
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 120, highlight=False)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for k, column in enumerate(columns):
+            table.add_column(Text(column), justify="right" if k >= names else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        console.print(Text(title, style="bold"))
+        console.print(table)
+
+    def data(self, value: Mapping[str, Any]) -> None:
+        """The JSON object for machines."""
+        if self.as_json:
+            click.echo(to_json(value))
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator["Stage"]:
+        """Time a piece of work and tell that it is going on."""
+        stage = Stage(name)
+        try:
+            yield stage
+        finally:
+            stage.end()
+
+
+class Stage:
+    """A piece of work: a bar on a terminal, otherwise a line now and then."""
+
+    EVERY = 10.0
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.start = self._told = time.perf_counter()
+        self.seconds = 0.0
+        self._live = sys.stderr.isatty()
+        self._progress: Any = None
+        if self._live:
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+            self._progress = Progress(
+                SpinnerColumn(),
+                TextColumn("{task.description}", markup=False),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[detail]}", markup=False),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._progress.add_task(name, total=None, detail="")
+            self._progress.start()
+
+    def update(self, done: float, total: float, detail: str = "") -> None:
+        """Tell how far it is."""
+        if self._live:
+            self._progress.update(self._task, completed=done, total=total, detail=detail)
+        elif time.perf_counter() - self._told >= self.EVERY:
+            self._told = time.perf_counter()
+            click.echo(f"{self.name}: {done:g} of {total:g}{'  ' * bool(detail)}{detail}", err=True)
+
+    def end(self) -> None:
+        """Stop the clock and the bar."""
+        self.seconds = time.perf_counter() - self.start
+        if self._live:
+            self._progress.stop()
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: arrays (numpy's have ``tolist``) become lists, numbers that JSON lacks become null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    """JSON text of a result."""
+    return json.dumps(plain(value), indent=2, allow_nan=False)
+
+
+def percent(value: float) -> str:
+    """A relative error for people."""
+    return f"{100 * value:.3g} %"
+
+
+def seconds(value: float) -> str:
+    """A duration for people."""
+    return f"{value:.2f} s" if value < 60 else f"{value / 60:.1f} min"
+
+
+def size(count: float) -> str:
+    """A number of bytes for people."""
+    return f"{count:.0f} B" if count < 1024 else f"{count / 1024:.1f} KiB"

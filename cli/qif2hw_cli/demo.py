@@ -1,0 +1,165 @@
+"""``qif2hw demo``: the whole path once, on a small task."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qif2hw_cli.console import Output, example, json_option, percent, seconds
+from qif2hw_cli.parity import choose, facts, show
+from qif2hw_cli.train import run_training
+
+if TYPE_CHECKING:
+    from qif2hw.bundle import Bundle
+    from qif2hw.nn import TrainResult
+    from qif2hw.parity import ParityReport
+
+TASK = "parabola"
+
+
+@click.command(epilog=example("qif2hw demo", "qif2hw demo --out out/demo"))
+@click.option(
+    "--out", "folder", default="out/demo", show_default=True, type=click.Path(), help="Folder of what is made."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the training.")
+@click.option("--weight-bits", type=int, default=8, show_default=True, help="Bits of a weight, 2 to 8.")
+@click.option("--steps", type=int, default=512, show_default=True, help="Most machine steps of a trial.")
+@click.option("--training-steps", type=int, help="Instead of the task's own number.")
+@json_option
+def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps: int | None, as_json: bool) -> None:
+    """Train a small task, compile it, run it on engine and Lava, check parity.
+
+    Trains the parabola x^2 twice: with weights on the hardware's grid, and with free weights that are rounded
+    afterwards, to show what training for the hardware is worth. Writes model.onnx, model.qif, report.html, and the
+    rounded model and bundle into the folder. Exit code 1 if parity is broken.
+    """
+    from qif2hw.errors import InputError
+    from qif2hw.parity import report as page
+
+    out = Output(as_json)
+    home = Path(folder)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({(error.strerror or '').lower()})") from None
+    backends = choose(out, None)
+    variants = [
+        _Variant("trained for the hardware", "model", weight_bits),
+        _Variant("rounded after training", "rounded", None),
+    ]
+    for variant in variants:
+        variant.make(out, home, seed, training_steps, {"weight_bits": weight_bits, "steps": steps}, backends)
+    best = variants[0]
+    show(out, best.parity)
+    out.table(
+        f"{TASK}, {weight_bits}-bit weights: relative L2 error on {best.parity.samples} test points",
+        ["", *(v.title for v in variants)],
+        _rows(variants, backends),
+    )
+    report = home / "report.html"
+    about = {"task": TASK, "seed": str(seed)} | facts(best.bundle)
+    page.write(report, page.render(best.parity, title=f"qif2hw demo: {TASK}", stages=best.times, facts=about))
+    ok = all(v.parity.ok for v in variants)
+    if "lava" not in backends:
+        out.say("Lava was left out, see above.")
+    out.say("Nothing has run on a chip: the program keeps within Loihi 2's published limits (qif2hw inspect).")
+    out.say(f"parity {'holds' if ok else 'IS BROKEN'}; report: {report}")
+    out.data(
+        {
+            "ok": ok,
+            "out": folder,
+            "report": str(report),
+            "backends": backends,
+            "variants": {v.name: v.summary() for v in variants},
+        }
+    )
+    click.get_current_context().exit(0 if ok else 1)
+
+
+class _Variant:
+    """One model on its way from training to parity, and how long each stage took."""
+
+    training: "TrainResult"
+    bundle: "Bundle"
+    parity: "ParityReport"
+
+    def __init__(self, title: str, name: str, weight_bits: int | None) -> None:
+        self.title, self.name, self.weight_bits = title, name, weight_bits
+        self.times: dict[str, float] = {}
+
+    def make(
+        self,
+        out: Output,
+        home: Path,
+        seed: int,
+        training_steps: int | None,
+        options: dict[str, Any],
+        backends: Sequence[str],
+    ) -> None:
+        from qif2hw import api
+        from qif2hw import bundle as bundles
+        from qif2hw.ir import onnx_io
+
+        model, path = home / f"{self.name}.onnx", home / f"{self.name}.qif"
+        with out.stage(f"train, {self.title}") as stage:
+            self.training = run_training(stage, TASK, seed=seed, steps=training_steps, weight_bits=self.weight_bits)
+            onnx_io.save(self.training.network, model)
+        self.times["train"] = stage.seconds
+        with out.stage("compile") as stage:
+            self.bundle = api.compile(model, **options)
+            self.bundle.save(path)
+        self.times["compile"] = stage.seconds
+        with out.stage(f"parity of {', '.join(backends)}") as stage:
+            self.parity = api.check_parity(
+                bundles.load(path),
+                self.training.x,
+                backends=backends,
+                truth=self.training.truth,
+                progress=stage.update,
+            )
+        self.times["parity"] = stage.seconds
+
+    def error(self, backend: str) -> float:
+        """Relative L2 error of a backend's results against the truth; ``float`` is the trained network."""
+        found = self.parity.result(backend, "truth")
+        return float("nan") if found is None else found.relative
+
+    def spikes(self) -> dict[str, tuple[int, int]]:
+        """Matched spikes and all spikes of the reference, all populations together, by backend."""
+        return {
+            t.backend: (sum(p.matched for p in t.populations), sum(p.spikes for p in t.populations))
+            for t in self.parity.timing
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "title": self.title,
+            "weight_bits_in_training": self.weight_bits,
+            "error": {name: self.error(name) for name in self.parity.runs},
+            "spikes_matched": {name: list(pair) for name, pair in self.spikes().items()},
+            "steps": self.bundle.program.steps,
+            "seconds": self.times | {name: run.seconds for name, run in self.parity.runs.items()},
+            "ok": self.parity.ok,
+        }
+
+
+def _rows(variants: Sequence[_Variant], backends: Sequence[str]) -> list[list[str]]:
+    def row(title: str, cells: list[str]) -> list[str]:
+        return [title, *cells]
+
+    rows = [row("float, as trained", [percent(v.error("float")) for v in variants])]
+    names = {
+        "reference": "reference (exact, rounded weights)",
+        "engine": "engine (integers)",
+        "lava": "Lava (CPU simulator)",
+    }
+    rows += [row(names[b], [percent(v.error(b)) for v in variants]) for b in backends]
+    for backend in variants[0].spikes():
+        cells = ["{} of {}".format(*v.spikes()[backend]) for v in variants]
+        rows.append(row(f"spikes of {backend} matched with the reference", cells))
+    rows.append(row("machine steps", [str(v.bundle.program.steps) for v in variants]))
+    rows += [row(f"time: {stage}", [seconds(v.times[stage]) for v in variants]) for stage in variants[0].times]
+    rows += [row(f"  of it {b}", [seconds(v.parity.runs[b].seconds) for v in variants]) for b in backends]
+    return rows

@@ -1,0 +1,47 @@
+"""Input arrays and result arrays of the command line."""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qif2hw.errors import InputError
+from qif2hw.files import write_bytes
+from qif2hw.ir import Run
+from qif2hw.ir.network import FloatArray, check_inputs
+
+
+def read_inputs(path: str | os.PathLike[str], width: int) -> FloatArray:
+    """Read an npy file of inputs (samples, width) in [0, 1]; `InputError` for anything else."""
+    try:
+        with Path(path).open("rb") as file:
+            array: Any = np.load(file, allow_pickle=False)
+            if isinstance(array, np.lib.npyio.NpzFile):
+                raise InputError("an npz file; one array in an npy file is needed (numpy.save writes them)")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})") from None
+    except (ValueError, EOFError, MemoryError) as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise InputError(f"{path}: not an npy file of numbers ({reason})") from None
+    except Exception as error:  # a damaged zip or header: numpy raises whatever its parser does
+        raise InputError(f"{path}: not an npy file of numbers ({type(error).__name__})") from None
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{path}: the array has type {array.dtype}: real numbers are needed")
+    try:
+        return check_inputs(array, width)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def write_run(path: str | os.PathLike[str], run: Run) -> Path:
+    """Write the arrays of a run to an npz file."""
+    arrays: dict[str, Any] = {"y": run.y, "spike_time": run.spike_time, "ordinary": run.ordinary}
+    if run.machine is not None:
+        arrays |= {"step": run.machine.step, "lateness": run.machine.lateness}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return write_bytes(path, buffer.getvalue())

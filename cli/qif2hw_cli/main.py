@@ -1,0 +1,76 @@
+"""The command ``qif2hw``: finds its commands by name, and turns errors into one line and an exit code.
+
+0 done, 1 a check failed, 2 bad input, 130 interrupted.
+"""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from qif2hw.errors import InputError
+
+_HOME = {
+    "demo": "demo",
+    "train": "train",
+    "import": "import_npz",
+    "compile": "compile",
+    "run": "run",
+    "parity": "parity",
+    "inspect": "inspect",
+}
+
+
+class Commands(click.Group):
+    """Imports a command's module when it is asked for: ``--help`` must not wait for numerical libraries."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order in which one needs them."""
+        return list(_HOME)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One command by name."""
+        if cmd_name not in _HOME:
+            return None
+        found: click.Command = importlib.import_module(f"qif2hw_cli.{_HOME[cmd_name]}").command
+        return found
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; bad input ends it with one line on stderr and exit code 2, a failure of Lava with 1."""
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            click.echo(f"error: {' '.join(str(error).split())}", err=True)
+            ctx.exit(2)
+        except RuntimeError as error:
+            # Lava's failures; the module is loaded if one of them got here.
+            lava = sys.modules.get("qif2hw_lava")
+            if lava is None or not isinstance(error, lava.LavaError):
+                raise
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="qif2hw")
+def cli() -> None:
+    """Put networks of QIF neurons on neuromorphic hardware without losing their spike times.
+
+    \b
+    train --> model.onnx --> compile --> model.qif --> run --> parity
+
+    Exit codes: 0 done, 1 a check failed, 2 bad input.
+    """  # noqa: D301  # click wants the character, not the escape
+
+
+def main() -> None:
+    """Entry point of the command line."""
+    try:
+        sys.exit(cli.main(standalone_mode=False))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)

@@ -1,0 +1,94 @@
+"""``qif2hw train``: a model for one of the tasks."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from qif2hw_cli.console import Output, Stage, example, json_option, percent, seconds
+
+if TYPE_CHECKING:
+    from qif2hw.nn import TrainResult
+
+
+@click.command(
+    epilog=example(
+        "qif2hw train parabola -o model.onnx",
+        "qif2hw train parabola -o model.onnx --weight-bits 8 --checkpoint state.safetensors",
+    )
+)
+@click.argument("task")
+@click.option("-o", "--output", required=True, type=click.Path(), metavar="M.onnx", help="The model to write.")
+@click.option("--weight-bits", type=int, help="Train weights that lie on the hardware's grid, 2 to 8 bits.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same weights.")
+@click.option("--steps", type=int, help="Steps with free weights, instead of the task's own number.")
+@click.option("--checkpoint", type=click.Path(), help="Keep the state in this file, and go on from it if it exists.")
+@json_option
+def command(
+    task: str,
+    output: str,
+    weight_bits: int | None,
+    seed: int,
+    steps: int | None,
+    checkpoint: str | None,
+    as_json: bool,
+) -> None:
+    """Train a network for TASK (parabola) with exact spike-time gradients.
+
+    Prints the error on the test set, and what looks wrong with the network if anything does.
+    """
+    from qif2hw.files import check_writable
+    from qif2hw.ir import onnx_io
+
+    out = Output(as_json)
+    check_writable(output)
+    with out.stage(f"train {task}") as stage:
+        result = run_training(stage, task, seed=seed, steps=steps, weight_bits=weight_bits, checkpoint=checkpoint)
+    onnx_io.save(result.network, output)
+    sizes = [result.network.inputs, *(p.size for p in result.network.order)]
+    bits = "float weights" if weight_bits is None else f"{weight_bits}-bit weights"
+    out.say(f"{output}: {'-'.join(map(str, sizes))}, {bits}, trained in {seconds(stage.seconds)}")
+    out.say(f"error on the test set: {percent(result.error)}")
+    for line in str(result.diagnosis).splitlines():
+        out.say(f"  {line}")
+    out.data(
+        {
+            "model": output,
+            "task": task,
+            "sizes": sizes,
+            "seed": seed,
+            "weight_bits": weight_bits,
+            "error": result.error,
+            "diagnosis": result.diagnosis.as_dict(),
+            "warnings": result.diagnosis.warnings,
+            "seconds": stage.seconds,
+        }
+    )
+
+
+def run_training(
+    stage: Stage,
+    name: str,
+    *,
+    seed: int = 0,
+    steps: int | None = None,
+    weight_bits: int | None = None,
+    checkpoint: str | None = None,
+) -> "TrainResult":
+    """Train for the task ``name`` and tell ``stage`` how far it is."""
+    from qif2hw.errors import InputError
+
+    try:
+        from qif2hw import tasks
+        from qif2hw.nn import plan, train
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise InputError("training needs torch, which is not installed: pip install 'qif2hw[train]'") from None
+
+    task = tasks.get(name)
+    total = sum(plan(task.settings, steps, weight_bits))
+
+    def tell(done: int, loss: float, error: float) -> None:
+        stage.update(done, total, f"loss {loss:.2e}, test error {percent(error)}")
+
+    return train(task, seed=seed, steps=steps, weight_bits=weight_bits, progress=tell, checkpoint=checkpoint)

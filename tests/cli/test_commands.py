@@ -1,0 +1,162 @@
+"""The commands: what they write, print and return."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import qif2hw
+from qif2hw import api
+from qif2hw.ir import onnx_io
+
+COMMANDS = ["demo", "train", "import", "compile", "run", "parity", "inspect"]
+
+
+def test_help_lists_the_commands_in_order(call: Any) -> None:
+    text = call("--help").stdout.partition("Commands:")[2]
+    places = [text.index(f"\n  {name} ") for name in COMMANDS]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example_and_json(call: Any, name: str) -> None:
+    text = call(name, "--help").stdout
+    assert f"\n    qif2hw {name}" in text
+    assert "--json" in text
+    assert "\x08" not in text
+    assert "\\b" not in text
+
+
+def test_version(call: Any) -> None:
+    assert qif2hw.__version__ in call("--version").stdout
+
+
+def test_import_makes_the_model(call: Any, kit: Any, tmp_path: Path) -> None:
+    out = tmp_path / "m.onnx"
+    result = call("import", kit.weights, "-o", out, "--trial", 6.5, "--encode", 0.05, 1.95, "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout) == {"model": str(out), "sizes": [3, 6, 5, 2], "trial": 6.5, "period": 6.0}
+    assert onnx_io.load(out) == onnx_io.load(kit.model)
+    result = call(
+        "import", kit.weights, "-o", out, "--trial", 8, "--encode", 1, 2, "--tau", 2, "--i0", 1.2, "--scale", 3
+    )
+    assert result.exit_code == 0
+    network = onnx_io.load(out)
+    assert (network.trial, network.encoders[0].latest) == (8.0, 2.0)
+    assert network.readouts[0].scale.tolist() == [3.0]
+
+
+def test_compile(call: Any, kit: Any, tmp_path: Path) -> None:
+    out = tmp_path / "m.qif"
+    result = call("compile", kit.model, "-o", out, "--steps", 256)
+    assert result.exit_code == 0
+    assert out.read_bytes() == kit.bundle.read_bytes()
+    for word in ("Tables", "Registers", "bits needed", "Resources", "nothing was run on a chip"):
+        assert word in result.stdout
+    result = call("compile", kit.model, "-o", f"{out}-folder/", "--steps", 128, "--weight-bits", 4, "--json")
+    told = json.loads(result.stdout)
+    assert told["options"]["weight_bits"] == 4
+    assert told["report"]["fit"]["fits"] is True
+    assert told["bytes"] == sum(p.stat().st_size for p in Path(told["bundle"]).iterdir())
+    assert qif2hw.load(told["bundle"]).program.steps <= 128
+
+
+@pytest.mark.parametrize("backend", ["engine", "reference"])
+def test_run(call: Any, kit: Any, tmp_path: Path, backend: str) -> None:
+    out = tmp_path / "out.npz"
+    result = call("run", kit.bundle, "--inputs", kit.inputs, "-o", out, "--backend", backend, "--json")
+    assert result.exit_code == 0
+    told = json.loads(result.stdout)
+    assert (told["backend"], told["samples"], told["outputs"]) == (backend, 20, 1)
+    wanted = qif2hw.load(kit.bundle).run(np.load(kit.inputs), backend)
+    with np.load(out) as found:
+        integers = {"step", "lateness"} if backend == "engine" else set()
+        assert set(found.files) == {"y", "spike_time", "ordinary"} | integers
+        np.testing.assert_array_equal(found["y"], wanted.y)
+        np.testing.assert_array_equal(found["spike_time"], wanted.spike_time)
+        assert found["ordinary"].dtype == bool
+        if wanted.machine is not None:
+            np.testing.assert_array_equal(found["step"], wanted.machine.step)
+            np.testing.assert_array_equal(found["lateness"], wanted.machine.lateness)
+    first = out.read_bytes()
+    call("run", kit.bundle, "--inputs", kit.inputs, "-o", out, "--backend", backend)
+    assert out.read_bytes() == first
+
+
+def test_inspect(call: Any, kit: Any) -> None:
+    result = call("inspect", kit.bundle)
+    assert result.exit_code == 0
+    for word in ("every part verified", "input 3, hidden1 6", "Registers", "gives the same spikes", "fits"):
+        assert word in result.stdout
+    told = json.loads(call("inspect", kit.bundle, "--json").stdout)
+    assert told["golden_reproduced"] is told["fits"] is True
+    assert told["sizes"] == {"input": 3, "hidden1": 6, "hidden2": 5, "output": 2}
+
+
+def test_inspect_says_why_it_does_not_fit(call: Any, kit: Any, tmp_path: Path) -> None:
+    target = tmp_path / "tiny.toml"
+    target.write_text(
+        '[target]\nname = "tiny"\ntitle = "a tiny chip"\n'
+        '[limits.cores]\nvalue = 2\nsource = "made up"\n'
+        '[limits.neurons_per_core]\nvalue = 4\nsource = "made up"\n'
+    )
+    out = tmp_path / "m.qif"
+    assert call("compile", kit.model, "-o", out, "--target", target, "--steps", 64).exit_code == 0
+    result = call("inspect", out)
+    assert result.exit_code == 1
+    assert "does NOT fit the target 'tiny'" in result.stdout
+    assert "5 cores are needed, 2 there are" in result.stdout
+
+
+def test_parity(call: Any, kit: Any, tmp_path: Path) -> None:
+    path, report = tmp_path / "p.json", tmp_path / "r.html"
+    arguments = ["parity", kit.bundle, "--backends", "reference,engine"]
+    result = call(*arguments, "--inputs", kit.inputs, "--json", path, "--report", report)
+    assert result.exit_code == 0
+    assert "parity holds" in result.stdout
+    told = json.loads(path.read_text())
+    assert told["ok"] is True
+    assert told["samples"] == 20
+    assert report.read_text().lstrip().lower().startswith("<!doctype html")
+    result = call(*arguments, "--json")
+    assert json.loads(result.stdout)["samples"] == 256
+    result = call(*arguments, "--rms", 1e-9)
+    assert result.exit_code == 1
+    assert "PARITY IS BROKEN" in result.stdout
+
+
+def test_parity_says_that_lava_is_left_out(call: Any, kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QIF2HW_LAVA_PYTHON", "/no/such/python")
+    result = call("parity", kit.bundle, "--inputs", kit.inputs)
+    assert result.exit_code == 0
+    assert "LAVA IS LEFT OUT" in result.stderr
+    assert "/no/such/python" in result.stderr
+    assert api.lava_missing() is not None
+
+
+@pytest.mark.lava
+def test_lava_equals_engine(call: Any, kit: Any, tmp_path: Path) -> None:
+    if api.lava_missing() is not None:
+        pytest.skip(str(api.lava_missing()))
+    out = tmp_path / "out.npz"
+    result = call("run", kit.bundle, "--inputs", kit.inputs, "-o", out, "--backend", "lava", "--json")
+    assert result.exit_code == 0
+    wanted = qif2hw.load(kit.bundle).run(np.load(kit.inputs))
+    assert wanted.machine is not None
+    with np.load(out) as found:
+        np.testing.assert_array_equal(found["step"], wanted.machine.step)
+        np.testing.assert_array_equal(found["lateness"], wanted.machine.lateness)
+        np.testing.assert_array_equal(found["y"], wanted.y)
+
+
+@pytest.mark.lava
+def test_lava_that_takes_too_long(call: Any, kit: Any, tmp_path: Path) -> None:
+    if api.lava_missing() is not None:
+        pytest.skip(str(api.lava_missing()))
+    out = tmp_path / "out.npz"
+    result = call("run", kit.bundle, "--inputs", kit.inputs, "-o", out, "--backend", "lava", "--timeout", 0.2)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert not out.exists()
