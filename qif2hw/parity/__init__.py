@@ -3,6 +3,7 @@
 from qif2hw.parity.check import Bounds, Compiled, Runner, check
 from qif2hw.parity.identical import Difference, first_difference
 from qif2hw.parity.matching import Matching, match
+from qif2hw.parity.report import render, write
 from qif2hw.parity.rows import BackendParity, NeuronParity, ParityReport, PopulationParity, ResultError, Verdict
 
 __all__ = [
@@ -20,4 +21,6 @@ __all__ = [
     "check",
     "first_difference",
     "match",
+    "render",
+    "write",
 ]

@@ -15,7 +15,7 @@ from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run
 from qif2hw.parity.identical import first_difference
 from qif2hw.parity.matching import match
-from qif2hw.parity.rows import BackendParity, ParityReport, ResultError, Verdict, largest, rms, summarise
+from qif2hw.parity.rows import IDENTITY, BackendParity, ParityReport, ResultError, Verdict, largest, rms, summarise
 
 Runner: TypeAlias = Callable[[FloatArray], Run]
 """Runs inputs (samples, inputs) on a backend."""
@@ -137,9 +137,7 @@ def check(
     results = tuple(_result_errors(names, runs, target))
     verdicts = (*_identity_verdicts(program, names, runs), *_bound_verdicts(program, timing, results, bounds))
     return ParityReport(
-        delta=program.grid.delta,
-        trial=program.grid.trial,
-        steps=program.steps,
+        program=program,
         x=inputs,
         backends=names,
         runs=runs,
@@ -205,7 +203,7 @@ def _identity_verdicts(program: Program, names: Sequence[str], runs: Mapping[str
         difference = first_difference(program, runs[integer[0]], runs[name])
         quantity = f"equal to {integer[0]}: step and lateness of every spike"
         differs = float(difference is not None)
-        found.append(Verdict(name, quantity, differs, 0.0, "difference", difference is None, str(difference or "")))
+        found.append(Verdict(name, quantity, differs, 0.0, IDENTITY, difference is None, str(difference or "")))
     return found
 
 

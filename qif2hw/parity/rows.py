@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 
 from qif2hw.ir.network import FloatArray, IntArray
+from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run
 from qif2hw.parity.matching import Matching
+
+IDENTITY = "difference"
+"""Unit of the verdicts that compare integer backends bit for bit."""
 
 
 def rms(error: FloatArray) -> float:
@@ -152,8 +156,8 @@ class ParityReport:
 
     Parameters
     ----------
-    delta, trial, steps
-        Length of a step and of a trial in time units, and machine steps of a trial.
+    program
+        What ran.
     x
         The inputs (samples, inputs).
     backends
@@ -170,9 +174,7 @@ class ParityReport:
         Every bound that was checked.
     """
 
-    delta: float
-    trial: float
-    steps: int
+    program: Program
     x: FloatArray
     backends: tuple[str, ...]
     runs: dict[str, Run]
@@ -190,6 +192,26 @@ class ParityReport:
     def samples(self) -> int:
         """Number of samples."""
         return len(self.x)
+
+    @property
+    def delta(self) -> float:
+        """Length of a step, in time units."""
+        return self.program.grid.delta
+
+    @property
+    def trial(self) -> float:
+        """Length of a trial, in time units."""
+        return self.program.grid.trial
+
+    @property
+    def steps(self) -> int:
+        """Machine steps of a trial."""
+        return self.program.steps
+
+    @property
+    def identical(self) -> tuple[str, ...]:
+        """Integer backends that agree bit for bit with the first of them."""
+        return tuple(v.backend for v in self.verdicts if v.unit == IDENTITY and v.ok)
 
     def result(self, backend: str, against: str) -> ResultError | None:
         """Error of one backend's results against another's, if it was computed."""

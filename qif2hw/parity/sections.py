@@ -1,0 +1,167 @@
+"""The sections of a report, from a check to markup; an empty string where there is nothing to show."""
+
+from collections.abc import Mapping
+from html import escape
+
+from qif2hw.parity import figures, html, raster, svg
+from qif2hw.parity.html import DASH, cell, raw_cell, row, section
+from qif2hw.parity.rows import IDENTITY, BackendParity, ParityReport, largest, rms
+
+_BACKENDS = {
+    "float": "float: weights as trained",
+    "reference": "reference: weights as on the machine",
+    "engine": "engine: integers, in steps",
+    "lava": "lava: the same, on Lava",
+}
+
+
+def summary(report: ParityReport) -> str:
+    """One line per execution: errors of the result, spikes, time."""
+    bases = [
+        *(["truth"] if report.truth is not None else []),
+        *(["float"] if "float" in report.runs else []),
+        *(["reference"] if "reference" in report.backends else []),
+    ]
+    head = ["", *(f"against {'the truth' if b == 'truth' else b}" for b in bases)]
+    if report.timing:
+        head += ["spikes matched", "missing, extra", "at the end", "output spikes, RMS / Δ", "largest / Δ"]
+    rows = []
+    for name in [*(["float"] if "float" in report.runs else []), *report.backends]:
+        cells = [_BACKENDS.get(name, name)]
+        for base in bases:
+            result = report.result(name, base)
+            cells.append(html.percent(result.relative) if result is not None else DASH)
+        if report.timing:
+            timing = next((t for t in report.timing if t.backend == name), None)
+            cells += [DASH] * 5 if timing is None else _spike_cells(timing, report.delta)
+        rows.append(row([cell(c) for c in [*cells, html.seconds(report.runs[name].seconds)]]))
+    words = (
+        "Results: relative L2 error over all samples. Spikes: against the reference, an exact event-driven run in "
+        "float64 with the machine's own weights. The reference's error is what rounding costs; what the lines below "
+        "it add is the cost of time steps and integers."
+    )
+    return section("Summary", html.table([*head, "run"], rows), words=words)
+
+
+def _spike_cells(timing: BackendParity, delta: float) -> list[str]:
+    spikes, matched, missing, extra, at_end = (
+        sum(getattr(p, what) for p in timing.populations)
+        for what in ("spikes", "matched", "missing", "extra", "at_end")
+    )
+    error = timing.first_error / delta
+    counts = [f"{matched:,} of {spikes:,}", f"{missing:,}, {extra:,}", f"{at_end:,}"]
+    return [*counts, svg.number(rms(error)), svg.number(largest(error))]
+
+
+def bounds(report: ParityReport) -> str:
+    """What was held to what."""
+    rows = []
+    for v in report.verdicts:
+        mark = '<b class="good">holds</b>' if v.ok else '<b class="bad">broken</b>'
+        words = escape(v.quantity) + (f"<small>{escape(v.note)}</small>" if v.note else "")
+        if v.unit == IDENTITY:
+            measured, bound = ("identical" if v.ok else "different"), "identical"
+        else:
+            measured, bound = svg.number(v.measured), f"{svg.number(v.bound)} {v.unit}"
+        cells = [cell(v.backend), raw_cell(words.replace("Delta", "Δ"), "words")]
+        rows.append(row([*cells, cell(measured), cell(bound.replace("Delta", "Δ")), raw_cell(mark)]))
+    return section("Bounds", html.table(["backend", "", "measured", "at most", ""], rows))
+
+
+def results(report: ParityReport) -> str:
+    """Curve of the result where there is one input and one output, differences where there are more."""
+    backend, base = machine(report), figures.base_name(report)
+    if report.x.shape[1] == 1 and report.runs[backend].y.shape[1] == 1:
+        shown = [(base, "truth")]
+        if base == "the truth" and "float" in report.runs:
+            shown.append(("float", "float"))
+        key = html.legend([*shown, (label(report, backend), "machine")])
+        return section("Result", key, html.figure(figures.curve(report, backend)))
+    return section("Result", html.figure(figures.scatter(report, backend)))
+
+
+def populations(report: ParityReport) -> str:
+    """Spikes by population."""
+    if not report.timing:
+        return ""
+    head = ["population", "spikes", "matched", "missing", "extra", "at the end"]
+    head += ["mean / Δ", "RMS / Δ", "largest / Δ", "largest", "RMS of each neuron"]
+    rows = []
+    for timing in report.timing:
+        if timing.backend in report.identical:
+            continue
+        rows.append(row([f'<td colspan="{len(head)}">{escape(label(report, timing.backend))}</td>'], "group"))
+        for p in timing.populations:
+            cells = [p.population, *(f"{n:,}" for n in (p.spikes, p.matched, p.missing, p.extra, p.at_end))]
+            cells += [svg.number(value / p.delta) for value in (p.mean, p.rms, p.largest)]
+            drawn = raw_cell(figures.spark(p.neurons.rms, p.delta), "mini")
+            rows.append(row([*(cell(c) for c in [*cells, svg.number(p.largest)]), drawn]))
+    words = (
+        "The k-th spike of a neuron is compared with its k-th; where the numbers differ, by the best alignment. "
+        "<em>At the end</em>: without a partner, but so near the trial's end that the other side may rightly have it "
+        "as a pseudospike."
+    )
+    return section("Spikes by population", html.table(head, rows), words=words)
+
+
+def errors(report: ParityReport) -> str:
+    """Histograms of the timing errors."""
+    if not report.timing:
+        return ""
+    timing = next(t for t in report.timing if t.backend == machine(report))
+    held = [v for v in report.verdicts if v.backend == timing.backend and v.quantity.startswith("all spikes")]
+    outputs = report.program.output_populations
+    drawn = [
+        f"<div>{figures.histogram(p, held[0].bound if held and p.population in outputs else None)}</div>"
+        for p in timing.populations
+    ]
+    words = f"{escape(label(report, timing.backend))} against the reference, all samples."
+    words += " Heights are square roots of counts."
+    words += " Dashed: the bound on the RMS." if held else ""
+    return section("Timing errors", f'<div class="many">{"".join(drawn)}</div>', words=words)
+
+
+def one_sample(report: ParityReport, sample: int | None) -> str:
+    """All spikes of one sample, and a few of them enlarged."""
+    if not report.timing:
+        return ""
+    backend = machine(report)
+    shown = raster.worst_sample(report, backend) if sample is None else sample
+    which = ", the one whose output spikes are furthest off" if sample is None else ""
+    x = ", ".join(f"{v:.4g}" for v in report.x[shown][:6]) + (", …" if report.x.shape[1] > 6 else "")
+    marks = [("reference", "expected"), (label(report, backend), "dot")]
+    if not report.runs[backend].ordinary[shown].all():
+        marks.append(("pseudospike of an output", "pseudo"))
+    parts = [html.legend(marks), html.figure(raster.raster(report, backend, shown))]
+    close = raster.zoom(report, backend, shown)
+    if close:
+        caption = (
+            "A few steps enlarged. A spike is sent at the end of a step (square) and says how late it is (bar); "
+            "what is heard is the dot. The black line is the exact time."
+        )
+        parts.append(html.figure(close, caption))
+    return section("One sample", *parts, words=f"Sample {shown}{which}; input {escape(x)}.")
+
+
+def times(report: ParityReport, stages: Mapping[str, float]) -> str:
+    """Seconds of each stage and each run."""
+    taken = {**stages, **{f"run: {name}": run.seconds for name, run in report.runs.items()}}
+    longest = max(max(taken.values()), 1e-12)
+    rows = [
+        row([cell(name), cell(html.seconds(value)), raw_cell(figures.bar(value / longest), "bar")])
+        for name, value in taken.items()
+    ]
+    return section("Time", html.table([], rows))
+
+
+def machine(report: ParityReport) -> str:
+    """The backend that the figures show: the first that is not the reference."""
+    return next(name for name in report.backends if name != "reference")
+
+
+def label(report: ParityReport, backend: str) -> str:
+    """Name of a backend, with those that are bit for bit equal to it."""
+    integer = [name for name in report.backends if report.runs[name].machine is not None]
+    if integer[:1] == [backend] and report.identical:
+        return f"{' = '.join([backend, *report.identical])}, bit for bit"
+    return backend
