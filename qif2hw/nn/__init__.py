@@ -5,11 +5,12 @@ from qif2hw.nn.function import LayerOutput
 from qif2hw.nn.layer import QIFLayer
 from qif2hw.nn.network import QIFNetwork, Regime, Run
 from qif2hw.nn.task import Samples, Settings, Task, relative_l2
-from qif2hw.nn.training import Progress, TrainResult, plan, train
+from qif2hw.nn.training import Phase, Progress, TrainResult, plan, train
 
 __all__ = [
     "Diagnosis",
     "LayerOutput",
+    "Phase",
     "Progress",
     "QIFLayer",
     "QIFNetwork",

@@ -9,6 +9,8 @@ import math
 import numpy as np
 from numba import njit
 
+from qif2hw.nn.vector import count_bits, equal, less, load, splat, width
+
 WIDEST = 2.5
 """Largest angle of one rotation; below half a turn, so that a rotation holds at most one crossing."""
 
@@ -31,25 +33,38 @@ def arrange(times, trial, key, source, spare, order):  # type: ignore[no-untyped
             key[count] = t
             source[count] = q
             count += 1
+    lanes = width(key)
+    for q in range(count, -(-count // lanes) * lanes):
+        key[q] = np.inf
     for low in range(0, count, _RUN):
-        high = min(low + _RUN, count)
-        for i in range(low, high):
-            ti = key[i]
-            rank = low
-            for j in range(low, i):
-                rank += key[j] <= ti
-            for j in range(i + 1, high):
-                rank += key[j] < ti
-            order[rank] = i
-    width = _RUN
-    while width < count:
-        for low in range(0, count, 2 * width):
-            _merge(key, order, spare, low, min(low + width, count), min(low + 2 * width, count))
+        _rank(key, low, min(low + _RUN, count), order)
+    run = _RUN
+    while run < count:
+        for low in range(0, count, 2 * run):
+            _merge(key, order, spare, low, min(low + run, count), min(low + 2 * run, count))
         order[:count] = spare[:count]
-        width *= 2
+        run *= 2
     for i in range(count):
         order[i] = source[order[i]]
     return count
+
+
+@njit(cache=True)
+def _rank(key, low, high, order):  # type: ignore[no-untyped-def]
+    """Sort a block by counting, for each key, those that come before it."""
+    lanes = width(key)
+    for own in range(low, high, lanes):
+        mine = load(key, own)
+        for i in range(own, min(own + lanes, high)):
+            ti = splat(key, key[i])
+            before = (np.uint64(1) << np.uint64(i - own)) - np.uint64(1)
+            rank = low + count_bits(equal(mine, ti) & before)
+            for v in range(low, own, lanes):
+                other = load(key, v)
+                rank += count_bits(less(other, ti) | equal(other, ti))
+            for v in range(own, high, lanes):
+                rank += count_bits(less(load(key, v), ti))
+            order[rank] = i
 
 
 @njit(cache=True)
@@ -89,16 +104,18 @@ def steps(  # type: ignore[no-untyped-def]
             total += 1
         step_time[total] = until
         angle[total] = gap
-        row[total] = order[i] // depth if i < count else rows
-        source[total] = order[i] if i < count else -1
+        if i == count:
+            row[total], source[total] = rows, -1
+        else:
+            row[total], source[total] = order[i] if depth == 1 else order[i] // depth, order[i]
         now = until
         total += 1
     return total
 
 
 def most_steps(spikes: int, trial: float, omega: float) -> int:
-    """Upper bound of the number of `steps` for so many input spikes."""
-    return spikes + 2 + math.ceil(trial * omega / WIDEST)
+    """Upper bound of the number of `steps` for so many input spikes, with room for a last vector of keys."""
+    return spikes + 2 + math.ceil(trial * omega / WIDEST) + 16
 
 
 @njit(cache=True, fastmath={"contract"})

@@ -66,7 +66,8 @@ def _chunks(batch: int, cells: int) -> int:
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:
-    return tensor.detach().contiguous().numpy()
+    array = tensor.detach().numpy()
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
 class _Layer(torch.autograd.Function):
@@ -120,12 +121,9 @@ def _prepare(
     batch, _, depth = times.shape
     spikes = _array(times).reshape(batch, pre * depth)
     pad = padded(post, spikes.dtype)
-    a = np.zeros((pre + 1, pad), spikes.dtype)
-    np.divide(_array(weight).T, neuron.r, out=a[:pre, :post])
-    growth = np.log2(1.0 + np.abs(a).max(axis=1)).astype(np.float64)
-    start = np.zeros((2, pad), spikes.dtype)
-    angle = neuron.omega * _array(phi0).astype(np.float64)
-    start[0, :post], start[1, :post] = np.cos(angle), np.sin(angle)
+    a, start = np.empty((pre + 1, pad), spikes.dtype), np.empty((2, pad), spikes.dtype)
+    growth = np.empty(pre + 1)
+    kernel.prepare(_array(weight), _array(phi0), neuron.r, neuron.omega, a, growth, start)
     most = most_steps(pre * depth, trial, neuron.omega)
     return kernel.Layer(
         spikes, _array(psi), a.ravel(), growth, start, depth, neuron.r, neuron.omega, trial, limit, most

@@ -115,6 +115,21 @@ class Gradients(NamedTuple):
 
 
 @njit(cache=True)
+def prepare(weight, phi0, r, omega, a, growth, start):  # type: ignore[no-untyped-def]
+    """Fill ``a`` (pre + 1, padded post), ``growth`` and ``start`` of a `Layer`."""
+    post, pre = weight.shape
+    for j in range(pre + 1):
+        strongest = 0.0
+        for n in range(a.shape[1]):
+            a[j, n] = weight[n, j] / r if j < pre and n < post else 0.0
+            strongest = max(strongest, abs(a[j, n]))
+        growth[j] = math.log2(1.0 + strongest)
+    for n in range(a.shape[1]):
+        start[0, n] = math.cos(omega * phi0[n]) if n < post else 0.0
+        start[1, n] = math.sin(omega * phi0[n]) if n < post else 0.0
+
+
+@njit(cache=True)
 def _scaled(value, exponent):  # type: ignore[no-untyped-def]
     return value if exponent == 0 else math.ldexp(value, exponent)
 

@@ -161,6 +161,10 @@ class QIFNetwork(nn.Module):
         for layer in self.layers:
             layer.keep_inside()
 
+    def parameter_groups(self) -> tuple[list[Tensor], list[Tensor]]:
+        """All weights, and all initial phases."""
+        return [layer.weight for layer in self.layers], [layer.phi0 for layer in self.layers]
+
     def to_network(self) -> ir.Network:
         """The network as an `ir.Network`; with `weight_bits` its weights lie on the grid."""
         with torch.no_grad():

@@ -25,8 +25,9 @@ class Settings:
     ----------
     steps, learning_rate
         Adam steps with free weights; the rate decays to zero as a cosine.
-    qat_steps, qat_learning_rate
-        Further steps with weights on the grid (straight-through), if weight bits are asked for.
+    qat_steps, settle_steps, qat_learning_rate
+        If weight bits are asked for: further steps with weights on the grid (straight-through), then steps in which the
+        weights stay where they are and the initial phases alone take up the rounding.
     batch
         Samples per step, drawn anew in every epoch; None takes all of them.
     clip
@@ -36,6 +37,7 @@ class Settings:
     steps: int = 2000
     learning_rate: float = 1e-2
     qat_steps: int = 1000
+    settle_steps: int = 500
     qat_learning_rate: float = 2e-3
     batch: int | None = None
     clip: float = 1.0

@@ -53,14 +53,37 @@ class TrainResult:
     diagnosis: Diagnosis
 
 
-def plan(settings: Settings, steps: int | None = None, weight_bits: int | None = None) -> tuple[int, int]:
-    """Number of steps with free weights and on the grid; ``steps`` replaces the first, the second in proportion."""
+@dataclass(frozen=True)
+class Phase:
+    """A part of a training run: steps ``start`` to ``stop``, with a rate that decays to zero as a cosine."""
+
+    start: int
+    stop: int
+    rate: float
+    weight_bits: int | None = None
+    weights_move: bool = True
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step."""
+        return self.rate * 0.5 * (1 + math.cos(math.pi * (step - self.start) / (self.stop - self.start)))
+
+
+def plan(settings: Settings, steps: int | None = None, weight_bits: int | None = None) -> tuple[Phase, ...]:
+    """The phases of a run; ``steps`` replaces the steps with free weights, and the others in proportion.
+
+    With weight bits: straight-through rounding, then the initial phases alone, which takes the error that rounding left
+    most of the way back and ends at weights that no longer jump between grid points.
+    """
     free = settings.steps if steps is None else steps
     if free < 1:
         raise InputError(f"steps = {free}: at least one step is needed")
-    if weight_bits is None:
-        return free, 0
-    return free, max(1, round(settings.qat_steps * free / settings.steps))
+    phases = [Phase(0, free, settings.learning_rate)]
+    if weight_bits is not None:
+        for length, weights_move in ((settings.qat_steps, True), (settings.settle_steps, False)):
+            start = phases[-1].stop
+            stop = start + max(1, round(length * free / settings.steps))
+            phases.append(Phase(start, stop, settings.qat_learning_rate, weight_bits, weights_move))
+    return tuple(phases)
 
 
 def train(
@@ -91,15 +114,16 @@ def train(
     """
     started = time.perf_counter()
     settings = task.settings
-    free, on_grid = plan(settings, steps, weight_bits)
+    phases = plan(settings, steps, weight_bits)
     network = QIFNetwork(task.sizes, scale=task.scale, offset=task.offset, regime=task.regime, seed=seed)
     train_set, test_set = _tensors(task.train_set(seed)), task.test_set()
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+    weights, initial_phases = network.parameter_groups()
+    optimizer = torch.optim.Adam([{"params": weights}, {"params": initial_phases}], lr=settings.learning_rate)
     identity = {
         "task": task.name,
         "sizes": list(task.sizes),
         "seed": seed,
-        "steps": free,
+        "steps": phases[0].stop,
         "weight_bits": weight_bits,
         "settings": asdict(settings),
     }
@@ -107,13 +131,15 @@ def train(
     done = 0
     if path is not None and path.exists():
         done = int(saved.read(path, identity, network, optimizer)["done"])
-    for step in range(done, free + on_grid):
-        network.weight_bits = weight_bits if step >= free else None
-        for group in optimizer.param_groups:
-            group["lr"] = _rate(settings, step, free, on_grid)
+    for step in range(done, phases[-1].stop):
+        phase = next(p for p in phases if step < p.stop)
+        network.weight_bits = phase.weight_bits
+        rate = phase.rate_at(step)
+        for group, moves in zip(optimizer.param_groups, (phase.weights_move, True), strict=True):
+            group["lr"] = rate if moves else 0.0
         x, y = _batch(train_set, settings.batch, seed, step)
         loss = _step(network, optimizer, x, y, settings.clip)
-        last = step + 1 == free + on_grid
+        last = step + 1 == phases[-1].stop
         if progress is not None and (last or (step + 1) % REPORT_EVERY == 0):
             progress(step + 1, loss, _evaluate(task, network, test_set)[0])
         if path is not None and (last or (step + 1) % SAVE_EVERY == 0):
@@ -133,12 +159,6 @@ def train(
 
 def _tensors(samples: Samples) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(samples.x), torch.from_numpy(samples.y)
-
-
-def _rate(settings: Settings, step: int, free: int, on_grid: int) -> float:
-    if step < free:
-        return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / free))
-    return settings.qat_learning_rate * 0.5 * (1 + math.cos(math.pi * (step - free) / on_grid))
 
 
 def _batch(samples: tuple[Tensor, Tensor], size: int | None, seed: int, step: int) -> tuple[Tensor, Tensor]:

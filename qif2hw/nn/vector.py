@@ -107,17 +107,44 @@ def splat(typingctx: Any, like: Any, value: Any) -> Any:
     return vec(like, vec.dtype), codegen
 
 
+def _bits(context: Any, builder: Any, vec: VecType, flags: Any) -> Any:
+    return builder.zext(builder.bitcast(flags, ir.IntType(vec.lanes)), ir.IntType(64))
+
+
 @intrinsic
 def below_zero(typingctx: Any, value: Any) -> Any:
     """Integer whose bit ``k`` says that lane ``k`` is negative (``-0.0`` is not)."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector = _vector(value)
-        flags = builder.fcmp_ordered("<", args[0], ir.Constant(vector, None))
-        bits = builder.bitcast(flags, ir.IntType(value.lanes))
-        return builder.zext(bits, ir.IntType(64))
+        flags = builder.fcmp_ordered("<", args[0], ir.Constant(_vector(value), None))
+        return _bits(context, builder, value, flags)
 
     return types.uint64(value), codegen
+
+
+def _comparison(sign: str) -> Any:
+    @intrinsic
+    def compare(typingctx: Any, left: Any, right: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return _bits(context, builder, left, builder.fcmp_ordered(sign, args[0], args[1]))
+
+        return types.uint64(left, right), codegen
+
+    return compare
+
+
+less, equal = _comparison("<"), _comparison("==")
+"""Integers whose bit ``k`` says that lane ``k`` of the first vector is less than, or equal to, that of the second."""
+
+
+@intrinsic
+def count_bits(typingctx: Any, bits: Any) -> Any:
+    """Number of set bits of a uint64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ctpop(args[0])
+
+    return types.intp(types.uint64), codegen
 
 
 @intrinsic

@@ -28,6 +28,6 @@ PARABOLA = Task(
     train_set=train_set,
     test_set=test_set,
     sizes=(1, 32, 32, 2),
-    settings=Settings(steps=3000, learning_rate=1e-2, qat_steps=3000, qat_learning_rate=2e-3),
+    settings=Settings(steps=2500, learning_rate=1e-2, qat_steps=1500, settle_steps=700, qat_learning_rate=2e-3),
 )
 """The task."""

@@ -8,7 +8,9 @@ from qif2hw import tasks
 from qif2hw.errors import InputError
 from qif2hw.nn import Settings, Task, train, training
 
-SMALL = replace(tasks.get("parabola"), sizes=(1, 8, 2), settings=Settings(steps=60, qat_steps=40, batch=32))
+SMALL = replace(
+    tasks.get("parabola"), sizes=(1, 8, 2), settings=Settings(steps=60, qat_steps=30, settle_steps=10, batch=32)
+)
 
 
 class Interrupted(Exception):
@@ -25,7 +27,7 @@ def test_short_training_learns_the_parabola() -> None:
     assert result.diagnosis.outputs_missing == 0
 
 
-@pytest.mark.parametrize("stop", [30, 80])
+@pytest.mark.parametrize("stop", [30, 70, 90])
 def test_resumed_is_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
     monkeypatch.setattr(training, "SAVE_EVERY", 10)
     monkeypatch.setattr(training, "REPORT_EVERY", 5)
@@ -84,5 +86,5 @@ def test_tasks_by_name() -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_parabola_reaches_the_goal(seed: int) -> None:
     result = train(tasks.get("parabola"), seed=seed, weight_bits=8)
-    assert result.error <= 0.005
+    assert result.error <= 0.004
     assert result.diagnosis.outputs_missing == 0
