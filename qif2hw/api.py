@@ -1,5 +1,6 @@
 """The library in three functions: compile a network, load a bundle, run it on a backend."""
 
+import hashlib
 import importlib
 import os
 from collections.abc import Callable, Sequence
@@ -28,25 +29,29 @@ AnyPath: TypeAlias = str | os.PathLike[str]
 _GOLDEN_SAMPLES = 17
 
 
-def compile(network: Network | AnyPath, **options: Any) -> Bundle:
+def compile(network: Network | AnyPath, *, calibration: ArrayLike | None = None, **options: Any) -> Bundle:
     """Compile a network into a bundle.
 
     Parameters
     ----------
     network
         A network, or the path of an ONNX file that holds one.
+    calibration
+        Inputs (samples, inputs) in [0, 1] that are typical for its use; evenly spread ones where there are none.
     **options
-        Fields of `qif2hw.compiler.CompileOptions`: target, weight_bits, steps, payload_bits, table_bits.
+        Fields of `qif2hw.compiler.CompileOptions`: target, weight_bits, steps, payload_bits, table_bits, rounding.
 
     Raises
     ------
     InputError
         If the file, the network or an option is wrong, or the network cannot be put on the machine.
     """
-    return compile_timed(network, **options)[0]
+    return compile_timed(network, calibration=calibration, **options)[0]
 
 
-def compile_timed(network: Network | AnyPath, **options: Any) -> tuple[Bundle, dict[str, float]]:
+def compile_timed(
+    network: Network | AnyPath, *, calibration: ArrayLike | None = None, **options: Any
+) -> tuple[Bundle, dict[str, float]]:
     """`compile`, and how many seconds each pass took: durations have no place in a bundle."""
     from qif2hw.compiler import CompileOptions, compile_network
 
@@ -56,11 +61,13 @@ def compile_timed(network: Network | AnyPath, **options: Any) -> tuple[Bundle, d
             raise InputError(f"unknown option '{name}': known are {', '.join(known)}")
     chosen = CompileOptions(**options)
     source = network if isinstance(network, Network) else load_model(network)
-    compiled = compile_network(source, chosen)
+    used = None if calibration is None else source.check_inputs(calibration)
+    compiled = compile_network(source, chosen, used)
+    digest = None if used is None else hashlib.sha256(used.astype("<f8").tobytes()).hexdigest()
     bundle = Bundle(
         program=compiled.program,
         network=source,
-        options=asdict(chosen),
+        options=asdict(chosen) | {"calibration": digest},
         report=compiled.report,
         golden=make_golden(compiled.program),
         versions=bundles.versions(),

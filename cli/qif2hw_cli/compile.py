@@ -21,6 +21,14 @@ from qif2hw_cli.facts import show_facts
 @click.option("--steps", type=int, default=512, show_default=True, help="Most machine steps of a trial.")
 @click.option("--payload-bits", type=int, default=8, show_default=True, help="Bits of a spike's lateness; 0: none.")
 @click.option("--table-bits", type=int, default=7, show_default=True, help="log2 of the tables' knots per octave.")
+@click.option(
+    "--rounding",
+    type=click.Choice(["adapt", "nearest"]),
+    default="adapt",
+    show_default=True,
+    help="Round so that the results stay, or each weight to its nearest.",
+)
+@click.option("--calibration", type=click.Path(), metavar="X.npy", help="Typical inputs, for --rounding adapt.")
 @json_option
 def command(
     model: str,
@@ -30,6 +38,8 @@ def command(
     steps: int,
     payload_bits: int,
     table_bits: int,
+    rounding: str,
+    calibration: str | None,
     as_json: bool,
 ) -> None:
     """Compile a model for the integer machine.
@@ -39,17 +49,22 @@ def command(
     """
     from qif2hw import api
     from qif2hw.files import check_writable
+    from qif2hw_cli.inputs import read_inputs
 
     out = Output(as_json)
     check_writable(output)
+    network = api.load_model(model)
+    typical = None if calibration is None else read_inputs(calibration, network.inputs)
     with out.stage("compile") as stage:
         bundle, passes = api.compile_timed(
-            model,
+            network,
+            calibration=typical,
             target=target,
             weight_bits=weight_bits,
             steps=steps,
             payload_bits=payload_bits,
             table_bits=table_bits,
+            rounding=rounding,
         )
         path = bundle.save(output)
     written = sum(part.stat().st_size for part in path.iterdir()) if path.is_dir() else path.stat().st_size

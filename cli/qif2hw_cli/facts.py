@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from qif2hw_cli.console import Output, size
+from qif2hw_cli.console import Output, percent, size
 
 if TYPE_CHECKING:
     from qif2hw.bundle import Bundle
@@ -51,7 +51,14 @@ def show_facts(out: Output, bundle: "Bundle") -> None:
 
 
 def _weights(out: Output, bundle: "Bundle") -> None:
-    weights = bundle.report["weights"]
+    weights, adapted = bundle.report["weights"], bundle.report.get("adapt-rounding")
+    if adapted is not None and "error" in adapted:
+        out.say(
+            f"rounding  changes the results by {percent(adapted['error'])} of their spread; each weight to its nearest: "
+            f"{percent(adapted['plain_error'])} ({adapted['samples']} inputs)"
+        )
+    elif adapted is not None:
+        out.say(f"rounding  not adapted: {adapted['skipped']}")
     out.table(
         f"Weights: {weights['bits']} bits, rounded to even integers times a unit",
         ["projection", "synapses", "largest", "unit", "max error", "RMS error"],

@@ -86,7 +86,7 @@ def run_training(
         raise InputError("training needs torch, which is not installed: pip install 'qif2hw[train]'") from None
 
     task = tasks.get(name)
-    total = sum(plan(task.settings, steps, weight_bits))
+    total = plan(task.settings, steps, weight_bits)[-1].stop
 
     def tell(done: int, loss: float, error: float) -> None:
         stage.update(done, total, f"loss {loss:.2e}, test error {percent(error)}")

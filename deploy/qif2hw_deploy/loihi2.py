@@ -4,9 +4,9 @@ import importlib.util
 import os
 from dataclasses import dataclass
 
-_EXTENSION = "lava.utils.loihi2_profiler"
+EXTENSION = "lava.utils.loihi2_profiler"
 """Lava itself asks for this module to tell whether Intel's extension is there (`lava.utils.loihi.is_installed`)."""
-_HOSTS = ("NXSDKHOST", "BOARD", "PARTITION")
+HOSTS = ("NXSDKHOST", "BOARD", "PARTITION")
 """Variables by which Lava is told where a board is."""
 
 
@@ -24,10 +24,10 @@ def available() -> Availability:
     Never ``ok`` so far: no program of this project has run on a chip, and there is no adapter that claims to do it.
     """
     missing = []
-    if not _installed(_EXTENSION):
+    if not _installed(EXTENSION):
         missing.append("Intel's Lava extension for Loihi (Intel gives it to members of its research community, INRC)")
-    if not any(os.environ.get(name) for name in _HOSTS):
-        missing.append(f"a Loihi 2 board (none of {', '.join(_HOSTS)} names one)")
+    if not any(os.environ.get(name) for name in HOSTS):
+        missing.append(f"a Loihi 2 board (none of {', '.join(HOSTS)} names one)")
     if missing:
         return Availability(
             False, f"missing: {', and '.join(missing)}; nothing has run on a chip yet, use the backend engine or lava"

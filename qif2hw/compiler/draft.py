@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from qif2hw.compiler.targets import Target
-from qif2hw.ir import CotangentTables, Network, Program, ProgramProjection, TimeGrid
+from qif2hw.ir import CotangentTables, Network, Population, Program, ProgramProjection, Projection, TimeGrid
+from qif2hw.ir.network import FloatArray
 
 Facts = dict[str, Any]
 """What a pass decided, as plain JSON values."""
@@ -18,12 +19,16 @@ class Draft:
     ----------
     network, target
         What is compiled, for what.
+    calibration
+        Inputs on which errors are measured, (samples, inputs).
     grid
         Time grid.
     units
         Real weight of one grid count, by population.
     projections
         Integer weights.
+    phi0
+        Initial phases, by population; first those of the network.
     flush_drop
         Low phase bits dropped in the flush, by population.
     ptc
@@ -36,9 +41,11 @@ class Draft:
 
     network: Network
     target: Target
+    calibration: FloatArray
     grid: TimeGrid | None = None
     units: dict[str, float] = field(default_factory=dict)
     projections: tuple[ProgramProjection, ...] = ()
+    phi0: dict[str, FloatArray] = field(default_factory=dict)
     flush_drop: dict[str, int] = field(default_factory=dict)
     ptc: dict[str, CotangentTables] = field(default_factory=dict)
     program: Program | None = None
@@ -50,6 +57,24 @@ class Draft:
         if self.grid is None:
             raise RuntimeError("the pass that chooses the time grid has not run")
         return self.grid
+
+    def __post_init__(self) -> None:
+        if not self.phi0:
+            object.__setattr__(self, "phi0", {p.name: p.phi0 for p in self.network.populations})
+
+    def rounded(self) -> Network:
+        """The float network with the present integer weights and phases."""
+        return replace(
+            self.network,
+            populations=tuple(Population(p.name, p.neuron, self.phi0[p.name]) for p in self.network.populations),
+            projections=tuple(
+                Projection(p.pre, p.post, p.weight * (self.units[p.post] * 2.0**p.exponent)) for p in self.projections
+            ),
+        )
+
+    def changed(self, **changes: Any) -> "Draft":
+        """A copy with changes."""
+        return replace(self, **changes)
 
     def with_report(self, name: str, facts: Facts, **changes: Any) -> "Draft":
         """A copy with changes and the facts of a pass."""

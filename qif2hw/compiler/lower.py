@@ -20,7 +20,7 @@ class Lower:
                 name=p.name,
                 depth=network.depth[p.name],
                 neuron=p.neuron,
-                phase0=grid.phase0(p.phi0, network.depth[p.name]),
+                phase0=grid.phase0(draft.phi0[p.name], network.depth[p.name]),
                 unit=draft.units[p.name],
                 ptc=draft.ptc[p.name],
                 flush_drop=draft.flush_drop[p.name],

@@ -4,6 +4,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from numpy.typing import ArrayLike
+
+from qif2hw.compiler.adapt import AdaptRounding
+from qif2hw.compiler.calibration import spread
 from qif2hw.compiler.draft import Draft, Pass
 from qif2hw.compiler.fit import FitTarget
 from qif2hw.compiler.lower import Lower
@@ -14,6 +18,9 @@ from qif2hw.compiler.time_grid import ChooseTimeGrid
 from qif2hw.compiler.weights import RoundWeights
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program
+
+CALIBRATION = 512
+"""Number of calibration inputs where the user gives none."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,9 @@ class CompileOptions:
         Bits of a spike's lateness; 0 turns it off (every spike counts as sent at its step's end).
     table_bits
         Knots per octave of the phase-transition tables, as a power of two.
+    rounding
+        ``adapt``: weights are rounded, and initial phases shifted, so that the results stay; ``nearest``: each weight
+        to its nearest grid point.
     """
 
     target: str = "loihi2"
@@ -39,8 +49,11 @@ class CompileOptions:
     steps: int = 512
     payload_bits: int = 8
     table_bits: int = 7
+    rounding: str = "adapt"
 
     def __post_init__(self) -> None:
+        if self.rounding not in ("adapt", "nearest"):
+            raise InputError(f"rounding = {self.rounding}: adapt and nearest are possible")
         if not 8 <= self.steps <= 1 << 16:
             raise InputError(f"steps = {self.steps}: 8 to {1 << 16} are possible")
 
@@ -59,6 +72,7 @@ def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
     return (
         ChooseTimeGrid(options.steps, options.payload_bits),
         RoundWeights(options.weight_bits),
+        *([AdaptRounding(options.weight_bits)] if options.rounding == "adapt" else []),
         ProveRanges(),
         MakeTables(options.table_bits),
         Lower(),
@@ -66,8 +80,19 @@ def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
     )
 
 
-def compile_network(network: Network, options: CompileOptions | None = None) -> Compiled:
+def compile_network(
+    network: Network, options: CompileOptions | None = None, calibration: ArrayLike | None = None
+) -> Compiled:
     """Compile a network.
+
+    Parameters
+    ----------
+    network
+        What to compile.
+    options
+        How.
+    calibration
+        Inputs in [0, 1] that are typical for its use, (samples, inputs); evenly spread ones where there are none.
 
     Raises
     ------
@@ -75,7 +100,8 @@ def compile_network(network: Network, options: CompileOptions | None = None) -> 
         If an option is out of range or the network cannot be put on the machine; the message says why.
     """
     options = options or CompileOptions()
-    draft = Draft(network, load_target(options.target))
+    inputs = spread(CALIBRATION, network.inputs) if calibration is None else network.check_inputs(calibration)
+    draft = Draft(network, load_target(options.target), inputs)
     seconds = {}
     for one in passes_for(options):
         start = time.perf_counter()

@@ -8,27 +8,25 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.files import read_bytes, write_bytes
+from qif2hw.nn.adam import FlatAdam
 
 _SCALARS = "state.json"
 _LARGEST = 2**31
 
 
-def write(path: Path, scalars: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Write parameters, optimiser state and the ``scalars``."""
-    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
-    for index, state in optimizer.state_dict()["state"].items():
-        tensors.update({f"optimizer.{index}.{name}": value for name, value in state.items()})
-    text = json.dumps(scalars, sort_keys=True).encode()
-    tensors[_SCALARS] = torch.from_numpy(np.frombuffer(text, np.uint8).copy())
-    write_bytes(path, save({name: tensor.detach().contiguous() for name, tensor in tensors.items()}))
+def write(path: Path, scalars: dict[str, Any], optimizer: FlatAdam) -> None:
+    """Write the parameters, the optimiser's moments and the ``scalars``."""
+    text = json.dumps({**scalars, "adam_steps": optimizer.steps}, sort_keys=True).encode()
+    tensors = {**_tensors(optimizer), _SCALARS: torch.from_numpy(np.frombuffer(text, np.uint8).copy())}
+    write_bytes(path, save(tensors))
 
 
-def read(path: Path, expected: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Restore what `write` wrote and return its scalars.
+def read(path: Path, expected: dict[str, Any], optimizer: FlatAdam) -> dict[str, Any]:
+    """Restore what `write` wrote, parameters included, and return its scalars.
 
     Raises
     ------
@@ -38,9 +36,9 @@ def read(path: Path, expected: dict[str, Any], model: nn.Module, optimizer: torc
     try:
         tensors: dict[str, Tensor] = load(read_bytes(path, _LARGEST))
         scalars: dict[str, Any] = json.loads(bytes(tensors.pop(_SCALARS).numpy()))
-    except (SafetensorError, KeyError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except (SafetensorError, KeyError, ValueError):
         raise InputError(f"{path}: this is not a checkpoint of a training run") from None
     for name, value in expected.items():
         if scalars.get(name) != value:
@@ -48,15 +46,14 @@ def read(path: Path, expected: dict[str, Any], model: nn.Module, optimizer: torc
                 f"{path}: this checkpoint is of another run ({name} = {scalars.get(name)}, here {value}): "
                 "delete it or name another file"
             )
-    groups = optimizer.state_dict()["param_groups"]
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".")
-            moments.setdefault(int(index), {})[key] = tensor
-    try:
-        model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
-    except RuntimeError:
-        raise InputError(f"{path}: this checkpoint does not fit the network") from None
-    optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    targets = _tensors(optimizer)
+    if {k: (v.shape, v.dtype) for k, v in tensors.items()} != {k: (v.shape, v.dtype) for k, v in targets.items()}:
+        raise InputError(f"{path}: this checkpoint does not fit the network")
+    for name, target in targets.items():
+        target.copy_(tensors[name])
+    optimizer.steps = int(scalars["adam_steps"])
     return scalars
+
+
+def _tensors(optimizer: FlatAdam) -> dict[str, Tensor]:
+    return {"values": optimizer.values, "mean": optimizer.mean, "square": optimizer.square}

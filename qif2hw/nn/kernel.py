@@ -18,12 +18,15 @@ bits as result.  A neuron whose length leaves the safe range is scaled by an exa
 """
 
 import math
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, prange
 
 from qif2hw import neuron
+from qif2hw.nn import events, vector
 from qif2hw.nn.events import arrange, polar_angles, steps, turn
 from qif2hw.nn.vector import below_zero, load, lowest_bit, splat, store, total, width
 
@@ -381,3 +384,15 @@ def _sum_chunks(parts, offset, factor, sums):  # type: ignore[no-untyped-def]
             sums[n] += parts[chunk, offset + n]
     for n in range(sums.size):
         sums[n] *= factor
+
+
+def _drop_stale() -> None:
+    """Delete cached machine code that is older than a formula compiled into it; numba looks at its own file alone."""
+    newest = max(Path(str(module.__file__)).stat().st_mtime for module in (neuron, events, vector))
+    for old in Path(forward.stats.cache_path).glob("kernel.*.nb[ic]"):
+        with suppress(OSError):
+            if old.stat().st_mtime < newest:
+                old.unlink()
+
+
+_drop_stale()

@@ -161,7 +161,7 @@ class QIFNetwork(nn.Module):
         for layer in self.layers:
             layer.keep_inside()
 
-    def parameter_groups(self) -> tuple[list[Tensor], list[Tensor]]:
+    def parameter_groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         """All weights, and all initial phases."""
         return [layer.weight for layer in self.layers], [layer.phi0 for layer in self.layers]
 

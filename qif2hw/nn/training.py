@@ -15,6 +15,7 @@ from qif2hw.errors import InputError
 from qif2hw.files import check_writable
 from qif2hw.ir.network import FloatArray, Network
 from qif2hw.nn import checkpoint as saved
+from qif2hw.nn.adam import FlatAdam
 from qif2hw.nn.diagnosis import Diagnosis, diagnose
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.task import Samples, Settings, Task
@@ -117,8 +118,7 @@ def train(
     phases = plan(settings, steps, weight_bits)
     network = QIFNetwork(task.sizes, scale=task.scale, offset=task.offset, regime=task.regime, seed=seed)
     train_set, test_set = _tensors(task.train_set(seed)), task.test_set()
-    weights, initial_phases = network.parameter_groups()
-    optimizer = torch.optim.Adam([{"params": weights}, {"params": initial_phases}], lr=settings.learning_rate)
+    optimizer = FlatAdam(network.parameter_groups())
     identity = {
         "task": task.name,
         "sizes": list(task.sizes),
@@ -130,20 +130,18 @@ def train(
     path = None if checkpoint is None else check_writable(checkpoint)
     done = 0
     if path is not None and path.exists():
-        done = int(saved.read(path, identity, network, optimizer)["done"])
+        done = int(saved.read(path, identity, optimizer)["done"])
     for step in range(done, phases[-1].stop):
         phase = next(p for p in phases if step < p.stop)
         network.weight_bits = phase.weight_bits
-        rate = phase.rate_at(step)
-        for group, moves in zip(optimizer.param_groups, (phase.weights_move, True), strict=True):
-            group["lr"] = rate if moves else 0.0
         x, y = _batch(train_set, settings.batch, seed, step)
-        loss = _step(network, optimizer, x, y, settings.clip)
+        rate = phase.rate_at(step)
+        loss = _step(network, optimizer, x, y, (rate if phase.weights_move else 0.0, rate), settings.clip)
         last = step + 1 == phases[-1].stop
         if progress is not None and (last or (step + 1) % REPORT_EVERY == 0):
             progress(step + 1, loss, _evaluate(task, network, test_set)[0])
         if path is not None and (last or (step + 1) % SAVE_EVERY == 0):
-            saved.write(path, {**identity, "done": step + 1}, network, optimizer)
+            saved.write(path, {**identity, "done": step + 1}, optimizer)
     network.weight_bits = weight_bits
     error, results = _evaluate(task, network, test_set)
     return TrainResult(
@@ -173,13 +171,14 @@ def _batch(samples: tuple[Tensor, Tensor], size: int | None, seed: int, step: in
     return x[chosen], y[chosen]
 
 
-def _step(network: QIFNetwork, optimizer: torch.optim.Optimizer, x: Tensor, y: Tensor, clip: float) -> float:
+def _step(
+    network: QIFNetwork, optimizer: FlatAdam, x: Tensor, y: Tensor, rates: tuple[float, float], clip: float
+) -> float:
     run = network.run(x)
     loss = (run.y - y).square().mean() + network.deadline_penalty(run.first)
     optimizer.zero_grad()
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
-    optimizer.step()
+    optimizer.step(rates, clip)
     network.keep_inside()
     return float(loss)
 

@@ -24,7 +24,7 @@ def curve(report: ParityReport, backend: str) -> str:
     parts = [svg.left_axis(upper, _LEFT, "result", right=across.stop)]
     parts.append(svg.path(across.many(x), upper.many(base[order]), "truth"))
     parts += [svg.path(across.many(x), upper.many(y), css) for css, name, y in lines if name != base_name]
-    parts.append(svg.left_axis(lower, _LEFT, f"difference from {base_name}", right=across.stop, count=3))
+    parts.append(svg.left_axis(lower, _LEFT, f"difference from {base_name}", right=across.stop))
     parts.append(svg.line(across.start, lower(0.0), across.stop, lower(0.0), "zero"))
     parts += [svg.path(across.many(x), lower.many(d), css) for css, d in residuals]
     parts.append(svg.bottom_axis(across, 392.0, "input, scaled to [0, 1]"))
@@ -51,7 +51,7 @@ def histogram(row: PopulationParity, bound: float | None) -> str:
     """Timing errors of one population in steps Delta; dashed where an RMS bound lies."""
     error = row.error / row.delta
     width, left, right, foot = 320.0, 8.0, 312.0, 112.0
-    reach = max(float(np.abs(error).max(initial=0.0)), 1.25 * (bound or 0.0), 1e-9) * 1.03
+    reach = max(float(np.abs(error).max(initial=0.0)), 1.25 * (bound or 0.0), 1e-3) * 1.03
     across = svg.Scale(-reach, reach, left, right)
     count, edges = np.histogram(error, bins=61, range=(-reach, reach))
     top = max(int(count.max()), 1)
@@ -65,7 +65,7 @@ def histogram(row: PopulationParity, bound: float | None) -> str:
             parts.append(svg.rectangle(across(a), foot - height, across(b) - across(a) - 0.6, height, "fill", tip))
     if bound is not None:
         parts += [svg.line(across(side * bound), 26, across(side * bound), foot, "bound") for side in (-1, 1)]
-    parts.append(svg.bottom_axis(across, foot, "timing error / Δ (late is positive)", count=4))
+    parts.append(svg.bottom_axis(across, foot, "timing error / Δ (late is positive)", count=5))
     return svg.figure(width, 150.0, f"Histogram of the timing errors of {row.population}", parts)
 
 
@@ -74,7 +74,7 @@ def spark(values: FloatArray, unit: float) -> str:
     size, top = len(values), float(np.nanmax(values, initial=0.0))
     if not top > 0:
         return ""
-    step = 150.0 / size
+    step = min(150.0 / size, 12.0)
     parts = []
     for i, v in enumerate(values):
         if v > 0:

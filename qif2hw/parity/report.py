@@ -9,7 +9,7 @@ from pathlib import Path
 from qif2hw.errors import InputError
 from qif2hw.files import write_text
 from qif2hw.parity import html, sections, svg
-from qif2hw.parity.rows import ParityReport, rms
+from qif2hw.parity.rows import IDENTITY, ParityReport, rms
 
 
 def write(path: str | os.PathLike[str], page: str) -> Path:
@@ -95,6 +95,10 @@ def _tiles(report: ParityReport) -> str:
         result = report.result(name, against)
         if result is not None:
             tiles.append((html.percent(result.relative), f"error of {name} against {against}"))
+    same = [v for v in report.verdicts if v.unit == IDENTITY]
+    if same:
+        words = f"{', '.join(v.backend for v in same)}: every spike's step and lateness"
+        tiles.append(("identical" if all(v.ok for v in same) else "different", words))
     if report.timing:
         timing = report.timing[0]
         spikes, matched = (sum(getattr(p, what) for p in timing.populations) for what in ("spikes", "matched"))

@@ -8,10 +8,10 @@ from qif2hw.parity.html import DASH, cell, raw_cell, row, section
 from qif2hw.parity.rows import IDENTITY, BackendParity, ParityReport, largest, rms
 
 _BACKENDS = {
-    "float": "float: weights as trained",
-    "reference": "reference: weights as on the machine",
-    "engine": "engine: integers, in steps",
-    "lava": "lava: the same, on Lava",
+    "float": "float, weights as trained",
+    "reference": "reference, weights as on the machine",
+    "engine": "engine, integers in steps",
+    "lava": "lava, the same on Lava",
 }
 
 
@@ -137,7 +137,7 @@ def one_sample(report: ParityReport, sample: int | None) -> str:
     if close:
         caption = (
             "A few steps enlarged. A spike is sent at the end of a step (square) and says how late it is (bar); "
-            "what is heard is the dot. The black line is the exact time."
+            "what is heard is the dot. The vertical line is the exact time."
         )
         parts.append(html.figure(close, caption))
     return section("One sample", *parts, words=f"Sample {shown}{which}; input {escape(x)}.")
@@ -163,5 +163,5 @@ def label(report: ParityReport, backend: str) -> str:
     """Name of a backend, with those that are bit for bit equal to it."""
     integer = [name for name in report.backends if report.runs[name].machine is not None]
     if integer[:1] == [backend] and report.identical:
-        return f"{' = '.join([backend, *report.identical])}, bit for bit"
+        return f"{' = '.join([backend, *report.identical])} (bit for bit)"
     return backend

@@ -147,7 +147,8 @@ def _pull_readouts(
 @numba.njit(cache=True, parallel=True)
 def _pull_back(  # type: ignore[no-untyped-def]
     start: Any, time: Any, channel: Any, shears: Any, psi: Any, phi0: Any, r: float, omega: float, trial: float,
-    own_start: Any, own_time: Any, pull_time: Any, pull_end: Any, to_weight: Any, to_phi0: Any, to_time: Any, to_psi: Any,
+    own_start: Any, own_time: Any, pull_time: Any, pull_end: Any, to_weight: Any, to_phi0: Any, to_time: Any,
+    to_psi: Any,
 ):  # fmt: skip
     """One population: derivatives of spike times and final angles become those of weights, phases and input times.
 

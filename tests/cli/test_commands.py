@@ -160,3 +160,36 @@ def test_lava_that_takes_too_long(call: Any, kit: Any, tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith("error: ")
     assert not out.exists()
+
+
+def test_train(call: Any, tmp_path: Path) -> None:
+    out, state = tmp_path / "m.onnx", tmp_path / "state"
+    arguments = ["train", "parabola", "-o", out, "--steps", 3, "--weight-bits", 8, "--checkpoint", state]
+    result = call(*arguments)
+    assert result.exit_code == 0
+    assert "error on the test set" in result.stdout
+    assert "silent" in result.stdout
+    first = out.read_bytes()
+    told = json.loads(call(*arguments, "--json").stdout)  # goes on from the end
+    assert out.read_bytes() == first
+    assert (told["sizes"], told["weight_bits"]) == ([1, 32, 32, 2], 8)
+    assert 0 < told["error"] < 10
+    assert told["diagnosis"]["outputs_missing"] >= 0
+
+
+def test_demo_without_lava(call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QIF2HW_LAVA_PYTHON", "/no/such/python")
+    home = tmp_path / "a" / "demo"
+    result = call("demo", "--out", home, "--training-steps", 3, "--json")
+    assert result.exit_code == 0
+    assert "LAVA IS LEFT OUT" in result.stderr
+    told = json.loads(result.stdout)
+    assert told["ok"] is True
+    assert told["backends"] == ["reference", "engine"]
+    for name in ("model", "adapted", "nearest"):
+        found = told["variants"][name]
+        assert set(found["error"]) == {"float", "reference", "engine"}
+        assert found["spikes_matched"]["engine"][0] > 0
+        assert {"compile", "parity"} <= set(found["seconds"])
+        assert qif2hw.load(home / f"{name}.qif").network == onnx_io.load(home / f"{name}.onnx")
+    assert (home / "report.html").read_text().lower().startswith("<!doctype html")

@@ -43,6 +43,7 @@ def test_compile_of_something_else(call: Any, tmp_path: Path, data: bytes | None
         (["--payload-bits", 40], "payload bits = 40"),
         (["--table-bits", 99], "table bits = 99"),
         (["--target", "nochip"], "no target 'nochip'"),
+        (["--calibration", "missing.npy"], "missing.npy: cannot be read (no such file"),
     ],
 )
 def test_compile_options(call: Any, kit: Any, tmp_path: Path, options: list[Any], message: str) -> None:

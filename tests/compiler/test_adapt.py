@@ -1,0 +1,70 @@
+"""Adaptive rounding: the result survives 8 bits without retraining."""
+
+import numpy as np
+import pytest
+from networks import branched, ordinary, published
+
+from qif2hw import reference
+from qif2hw.compiler import CompileOptions, compile_network
+from qif2hw.compiler import adapt as adapt_module
+from qif2hw.compiler.calibration import spread
+from qif2hw.ir import Network
+from qif2hw.ir.grid import nearest_unit, round_to_grid
+
+
+def result_error(network: Network, options: CompileOptions) -> float:
+    """Of the rounded network, on inputs that the compiler has not seen."""
+    x = np.random.default_rng(9).random((300, network.inputs))
+    goal = reference.run(network, x).y
+    got = reference.run(compile_network(network, options).program.network(), x).y
+    return float(np.linalg.norm(got - goal) / np.linalg.norm(goal - goal.mean(axis=0)))
+
+
+@pytest.mark.parametrize(
+    ("network", "bits"),
+    [
+        (ordinary((1, 32, 32, 2), 1), 8),
+        (ordinary((3, 20, 20, 2), 2), 8),
+        (published((2, 24, 24, 2), 1), 8),
+        (branched(1), 8),
+    ],
+    ids=["ordinary", "three inputs", "pseudospikes", "graph"],
+)
+def test_adapted_rounding_is_better_than_nearest_on_unseen_inputs(network: Network, bits: int) -> None:
+    nearest, adapted = (
+        result_error(network, CompileOptions(weight_bits=bits, rounding=rounding)) for rounding in ("nearest", "adapt")
+    )
+    assert adapted < nearest / 3
+
+
+def test_weights_already_on_the_grid_stay() -> None:
+    """What quantization-aware training exports is deployed as it is."""
+    network = ordinary((2, 12, 12, 2), 4)
+    on_grid = Network(
+        network.trial,
+        network.encoders,
+        network.populations,
+        tuple(
+            type(p)(p.pre, p.post, round_to_grid(p.weight, nearest_unit(p.weight, 6), 6) * nearest_unit(p.weight, 6))
+            for p in network.projections
+        ),
+        network.outputs,
+    )
+    program = compile_network(on_grid, CompileOptions(weight_bits=6)).program
+    for before, after in zip(on_grid.projections, program.network().projections, strict=True):
+        np.testing.assert_allclose(after.weight, before.weight, rtol=1e-12)
+
+
+def test_a_network_too_large_for_derivatives_is_rounded_to_nearest_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = ordinary((1, 8, 8, 2))
+    monkeypatch.setattr(adapt_module, "MOST_DERIVATIVES", 1000)
+    adapted = compile_network(network)
+    assert "too many derivatives" in adapted.report["adapt-rounding"]["skipped"]
+    assert adapted.program == compile_network(network, CompileOptions(rounding="nearest")).program
+
+
+def test_calibration_inputs_fill_the_cube_evenly() -> None:
+    points = spread(1000, 2)
+    counts, _, _ = np.histogram2d(points[:, 0], points[:, 1], bins=5, range=((0, 1), (0, 1)))
+    assert counts.min() > 30
+    assert counts.max() < 50
