@@ -83,7 +83,7 @@ class Spikes(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What `backward` needs from `forward`; its size does not depend on the number of input events.
+    """What `backward` needs from `forward`: no trajectory, only the order of events and the output spikes.
 
     Parameters
     ----------
