@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from oracles.nets import random_layers
 
 from qif2hw import engine, reference
-from qif2hw.compiler import compile_network
+from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.ir import Network, Program, Run
 
 
@@ -21,9 +21,14 @@ class Case:
     reference: Run
 
 
+def compiled(network: Network, **options: int) -> Program:
+    """With weights rounded to the nearest: quick, and as good for parity."""
+    return compile_network(network, CompileOptions(rounding="nearest", **options)).program
+
+
 @pytest.fixture(scope="session")
 def case() -> Case:
     network = random_layers((3, 20, 20, 2), 0)
-    program = compile_network(network).program
+    program = compiled(network)
     x = np.random.default_rng(0).uniform(size=(40, 3))
     return Case(network, program, x, engine.run(program, x), reference.run(program.network(), x))

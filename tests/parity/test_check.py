@@ -7,10 +7,9 @@ import networks
 import numpy as np
 import pytest
 from oracles.nets import random_layers
-from parity.conftest import Case
+from parity.conftest import Case, compiled
 
 from qif2hw import engine, reference
-from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program, Run, Spikes
 from qif2hw.parity import Bounds, ParityReport, check
@@ -41,7 +40,7 @@ def test_the_machine_holds_its_bounds(case: Case) -> None:
 def test_networks_nobody_trained(seed: int) -> None:
     network = random_layers((3, 20, 20, 2), 100 + seed)
     x = np.random.default_rng(seed).uniform(size=(200, 3))
-    report = check(compile_network(network).program, x)
+    report = check(compiled(network), x)
     assert report.ok, failed(report)
 
 
@@ -50,20 +49,20 @@ def test_networks_nobody_trained(seed: int) -> None:
 def test_many_more_networks_nobody_trained(seed: int) -> None:
     network = random_layers((3, 20, 20, 2), 1000 + seed)
     x = np.random.default_rng(seed).uniform(size=(1000, 3))
-    report = check(compile_network(network).program, x)
+    report = check(compiled(network), x)
     assert report.ok, failed(report)
 
 
 @pytest.mark.parametrize("network", [networks.published((3, 12, 12, 2)), networks.branched(0)])
 def test_pseudospikes_and_graphs(network: Network) -> None:
     x = np.random.default_rng(1).uniform(size=(100, network.inputs))
-    report = check(compile_network(network).program, x)
+    report = check(compiled(network), x)
     assert report.ok, failed(report)
 
 
 def test_without_the_lateness_it_fails(case: Case) -> None:
     """Spikes applied at the step's end, as usual: far off."""
-    program = compile_network(case.network, CompileOptions(payload_bits=0)).program
+    program = compiled(case.network, payload_bits=0)
     report = check(program, case.x)
     assert ("engine", "first spikes of the output neurons, RMS error") in failed(report)
 
