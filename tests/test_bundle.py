@@ -24,7 +24,7 @@ from qif2hw.errors import InputError
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    return qif2hw.compile(ordinary((2, 4, 2)), steps=64, table_bits=5)
+    return qif2hw.compile(ordinary((2, 4, 2)), steps=64, table_bits=5, rounding="nearest")
 
 
 NAMES = (container.MANIFEST, *container.PARTS)
@@ -50,17 +50,19 @@ def test_zip_equals_folder_equals_memory(bundle: Bundle, tmp_path: Path) -> None
 
 
 def test_same_bytes_twice(bundle: Bundle, tmp_path: Path) -> None:
-    again = qif2hw.compile(ordinary((2, 4, 2)), steps=64, table_bits=5)
+    again = qif2hw.compile(ordinary((2, 4, 2)), steps=64, table_bits=5, rounding="nearest")
     first, second = bundle.save(tmp_path / "a"), again.save(tmp_path / "b")
     assert first.read_bytes() == second.read_bytes()
     third = bundles.load(first).save(tmp_path / "c")
     assert third.read_bytes() == first.read_bytes()
-    other = qif2hw.compile(ordinary((2, 4, 2)), steps=64, table_bits=5, weight_bits=7).save(tmp_path / "d")
+    other = qif2hw.compile(ordinary((2, 4, 2)), steps=64, table_bits=5, rounding="nearest", weight_bits=7).save(
+        tmp_path / "d"
+    )
     assert other.read_bytes() != first.read_bytes()
 
 
 def test_branches_and_products(tmp_path: Path) -> None:
-    made = qif2hw.compile(branched(), steps=64, table_bits=5)
+    made = qif2hw.compile(branched(), steps=64, table_bits=5, rounding="nearest")
     assert bundles.load(made.save(tmp_path / "m.qif")) == made
 
 
@@ -178,7 +180,9 @@ FORGED: dict[str, tuple[Callable[[dict[str, bytes]], dict[str, bytes]], str]] = 
     "dtype": (edit("program.safetensors", lambda d: d.replace(b'"I16"', b'"U16"')), "int16 is needed"),
     "golden": (edit("golden.safetensors", lambda d: d.replace(b'"flush"', b'"flash"')), r"golden\.safetensors': array"),
     "other model": (
-        lambda p: reseal(p | {"model.onnx": qif2hw.compile(ordinary((1, 3, 2)), steps=64).parts()["model.onnx"]}),
+        lambda p: reseal(
+            p | {"model.onnx": qif2hw.compile(ordinary((1, 3, 2)), steps=64, rounding="nearest").parts()["model.onnx"]}
+        ),
         r"part 'model\.onnx': the program and the model have different inputs",
     ),
     "no model": (edit("model.onnx", lambda d: b"junk"), r"part 'model\.onnx': the model: not an ONNX file"),
@@ -254,7 +258,7 @@ def test_nothing_half_written(bundle: Bundle, tmp_path: Path, monkeypatch: pytes
     good = bundle.save(tmp_path / "m.qif").read_bytes()
     folder = folder_of(bundle, tmp_path / "m")
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
-    other = qif2hw.compile(ordinary((1, 3, 2)), steps=64, table_bits=5)
+    other = qif2hw.compile(ordinary((1, 3, 2)), steps=64, table_bits=5, rounding="nearest")
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

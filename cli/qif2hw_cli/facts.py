@@ -54,7 +54,7 @@ def _weights(out: Output, bundle: "Bundle") -> None:
     weights, adapted = bundle.report["weights"], bundle.report.get("adapt-rounding")
     if adapted is not None and "error" in adapted:
         out.say(
-            f"rounding  changes the results by {percent(adapted['error'])} of their spread; each weight to its nearest: "
+            f"rounding  changes the results by {percent(adapted['error'])} of their spread; to the nearest: "
             f"{percent(adapted['plain_error'])} ({adapted['samples']} inputs)"
         )
     elif adapted is not None:
