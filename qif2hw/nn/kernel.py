@@ -34,6 +34,8 @@ _shear = njit(inline="always")(neuron.shear)
 _rotate = njit(inline="always")(neuron.rotate)
 _length_change = njit(inline="always")(neuron.length_change)
 
+_WORTH_THREADS = 1_000_000
+
 
 class Layer(NamedTuple):
     """Inputs and parameters of a layer.
@@ -271,8 +273,13 @@ def _backward(layer, chunks, record, grad, to):  # type: ignore[no-untyped-def]
             chunk * batch // chunks, (chunk + 1) * batch // chunks, layer, record, grad, to,
             weights[chunk], phases[chunk],
         )  # fmt: skip
-    for j in prange(pre):
-        _sum_chunks(weights, j * pad, -1.0 / (layer.r * layer.omega), to.weight[j])
+    factor = -1.0 / (layer.r * layer.omega)
+    if weights.size > _WORTH_THREADS:
+        for j in prange(pre):
+            _sum_chunks(weights, j * pad, factor, to.weight[j])
+    else:
+        for j in range(pre):
+            _sum_chunks(weights, j * pad, factor, to.weight[j])
     _sum_chunks(phases, 0, -1.0, to.phi0)
 
 
