@@ -28,6 +28,7 @@ from qif2hw_cli.facts import show_facts
     show_default=True,
     help="Round so that the results stay, or each weight to its nearest.",
 )
+@click.option("--passes", default="", metavar="TEXT", help="The passes themselves, in place of these options.")
 @click.option("--calibration", type=click.Path(), metavar="X.npy", help="Typical inputs, for --rounding adapt.")
 @json_option
 def command(
@@ -39,6 +40,7 @@ def command(
     payload_bits: int,
     table_bits: int,
     rounding: str,
+    passes: str,
     calibration: str | None,
     as_json: bool,
 ) -> None:
@@ -56,7 +58,7 @@ def command(
     network = api.load_model(model)
     typical = None if calibration is None else read_inputs(calibration, network.inputs)
     with out.stage("compile") as stage:
-        bundle, passes = api.compile_timed(
+        bundle, took = api.compile_timed(
             network,
             calibration=typical,
             target=target,
@@ -65,6 +67,7 @@ def command(
             payload_bits=payload_bits,
             table_bits=table_bits,
             rounding=rounding,
+            passes=passes,
         )
         path = bundle.save(output)
     written = sum(part.stat().st_size for part in path.iterdir()) if path.is_dir() else path.stat().st_size
@@ -76,6 +79,6 @@ def command(
             "bytes": written,
             "options": bundle.options,
             "report": bundle.report,
-            "seconds": {"total": stage.seconds} | passes,
+            "seconds": {"total": stage.seconds} | took,
         }
     )

@@ -1,4 +1,4 @@
-"""A bundle in tables: what the compiler found."""
+"""A bundle in tables: what the compiler found. A list of passes of one's own may leave any of it out."""
 
 from typing import TYPE_CHECKING
 
@@ -9,58 +9,28 @@ if TYPE_CHECKING:
 
 
 def show_facts(out: Output, bundle: "Bundle") -> None:
-    """Time grid, tables, registers and resources of a bundle."""
-    report, program = bundle.report, bundle.program
-    grid = program.grid
+    """Time grid, weights, tables, registers, error budget and resources of a bundle."""
+    program, grid = bundle.program, bundle.program.grid
     out.say(
         f"time      {program.steps} steps of Delta = {grid.delta:.6g}; {grid.period_steps} steps in Theta = "
         f"{grid.period:g}; lateness in {grid.ticks} ticks per step"
     )
-    _weights(out, bundle)
-    tables = report["tables"]["populations"]
-    out.table(
-        "Tables of the phase transition curve: error over the whole domain, in steps",
-        ["population", "knots", "max", "RMS", "monotone"],
-        [
-            [
-                name,
-                str(t["knots"]),
-                f"{t['max_error_steps']:.2g}",
-                f"{t['rms_error_steps']:.2g}",
-                "yes" if t["monotone"] else "NO",
-            ]
-            for name, t in tables.items()
-        ],
-    )
-    width = report["ranges"]["accumulator_bits"]
-    out.table(
-        f"Registers: largest values that the weights allow (signed, {width} bits there are)",
-        ["population", "sum of weights", "weights x lateness", "flush", "bits needed"],
-        [
-            [
-                name,
-                str(r["a0_max"]),
-                str(r["a1_max"]),
-                str(r["flush_max"]),
-                str(max(r["a0_max"], r["a1_max"], r["flush_max"]).bit_length() + 1),
-            ]
-            for name, r in report["ranges"]["populations"].items()
-        ],
-    )
-    show_fit(out, bundle)
+    for name, show in {
+        "weights": _weights,
+        "adapt-rounding": _adapted,
+        "tables": _tables,
+        "ranges": _ranges,
+        "budget": _budget,
+        "fit": _fit,
+    }.items():
+        if name in bundle.report:
+            show(out, bundle)
 
 
 def _weights(out: Output, bundle: "Bundle") -> None:
-    weights, adapted = bundle.report["weights"], bundle.report.get("adapt-rounding")
-    if adapted is not None and "error" in adapted:
-        out.say(
-            f"rounding  changes the results by {percent(adapted['error'])} of their spread; to the nearest: "
-            f"{percent(adapted['plain_error'])} ({adapted['samples']} inputs)"
-        )
-    elif adapted is not None:
-        out.say(f"rounding  not adapted: {adapted['skipped']}")
+    weights = bundle.report["weights"]
     out.table(
-        f"Weights: {weights['bits']} bits, rounded to even integers times a unit",
+        f"Weights: {weights['bits']} bits, even integers times a unit (errors of rounding each to its nearest)",
         ["projection", "synapses", "largest", "unit", "max error", "RMS error"],
         [
             [
@@ -76,8 +46,63 @@ def _weights(out: Output, bundle: "Bundle") -> None:
     )
 
 
-def show_fit(out: Output, bundle: "Bundle") -> None:
-    """Cores and memory against the target."""
+def _adapted(out: Output, bundle: "Bundle") -> None:
+    adapted = bundle.report["adapt-rounding"]
+    if "error" in adapted:
+        out.say(
+            f"rounding  changes the results by {percent(adapted['error'])} of their spread; to the nearest: "
+            f"{percent(adapted['plain_error'])} ({adapted['samples']} inputs)"
+        )
+    else:
+        out.say(f"rounding  not adapted: {adapted['skipped']}")
+
+
+def _tables(out: Output, bundle: "Bundle") -> None:
+    out.table(
+        "Tables of the phase transition curve: error over the whole domain, in steps",
+        ["population", "knots", "max", "RMS", "monotone"],
+        [
+            [
+                name,
+                str(t["knots"]),
+                f"{t['max_error_steps']:.2g}",
+                f"{t['rms_error_steps']:.2g}",
+                "yes" if t["monotone"] else "NO",
+            ]
+            for name, t in bundle.report["tables"]["populations"].items()
+        ],
+    )
+
+
+def _ranges(out: Output, bundle: "Bundle") -> None:
+    ranges = bundle.report["ranges"]
+    out.table(
+        f"Registers: largest values that the weights allow (signed, {ranges['accumulator_bits']} bits there are)",
+        ["population", "sum of weights", "weights x lateness", "flush", "bits needed"],
+        [
+            [
+                name,
+                str(r["a0_max"]),
+                str(r["a1_max"]),
+                str(r["flush_max"]),
+                str(max(r["a0_max"], r["a1_max"], r["flush_max"]).bit_length() + 1),
+            ]
+            for name, r in ranges["populations"].items()
+        ],
+    )
+
+
+def _budget(out: Output, bundle: "Bundle") -> None:
+    budget = bundle.report["budget"]
+    rows = [[name.replace("_", " "), percent(value)] for name, value in budget["terms"].items()]
+    out.table(
+        f"Where the result's error comes from: relative RMS on {budget['samples']} inputs",
+        ["cause", "error"],
+        [*rows, ["all together", percent(budget["total"])]],
+    )
+
+
+def _fit(out: Output, bundle: "Bundle") -> None:
     fit = bundle.report["fit"]
     out.table(
         f"Resources on the target '{fit['target']}' (estimated)",

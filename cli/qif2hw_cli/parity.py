@@ -109,7 +109,7 @@ def facts(bundle: "Bundle") -> dict[str, str]:
     """What a report should say about a bundle."""
     program = bundle.program
     sizes = [program.inputs, *(p.size for p in program.populations)]
-    options = {name.replace("_", " "): str(value) for name, value in bundle.options.items()}
+    options = {name.replace("_", " "): str(value) for name, value in bundle.options.items() if value}
     return {"network": "-".join(map(str, sizes))} | options
 
 

@@ -63,6 +63,17 @@ def test_compile(call: Any, kit: Any, tmp_path: Path) -> None:
     assert qif2hw.load(told["bundle"]).program.steps <= 128
 
 
+def test_compile_with_passes_of_ones_own(call: Any, kit: Any, tmp_path: Path) -> None:
+    out, passes = tmp_path / "m.qif", "time-grid{steps=64},weights{bits=4},ranges,tables,lower"
+    assert call("compile", kit.model, "-o", out, "--passes", passes).exit_code == 0
+    result = call("inspect", out, "--json")
+    assert result.exit_code == 0
+    told = json.loads(result.stdout)
+    assert told["fits"] is None
+    assert told["options"]["passes"] == passes
+    assert "no pass 'zoo'" in call.refused("compile", kit.model, "-o", out, "--passes", "zoo")
+
+
 @pytest.mark.parametrize("backend", ["engine", "reference"])
 def test_run(call: Any, kit: Any, tmp_path: Path, backend: str) -> None:
     out = tmp_path / "out.npz"
