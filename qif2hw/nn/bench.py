@@ -52,7 +52,7 @@ def bench(
     -------
     dict
         ``machine``: what was measured on, with its ceiling in floating-point operations per second.
-        ``rows``: per network ``ms_forward``, ``ms_forward_backward``, updates (input spikes times neurons) per second of
+        ``rows``: per network ``ms_forward``, ``ms_forward_backward``, updates (input spikes times neurons) per second
         both, operations and bytes of a pass, fraction of the ceiling, and ``speedup`` over each peer.
     """
     ceiling = {dtype: _ceiling(np.dtype(dtype)) for dtype in sorted({d for _, _, d in networks})}
