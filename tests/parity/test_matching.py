@@ -4,13 +4,14 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qif2hw.errors import InputError
 from qif2hw.ir import Spikes
 from qif2hw.parity import match
 
+law = settings(deadline=None)
 SHAPE = (3, 4)
 
 
@@ -31,6 +32,7 @@ some_spikes = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.floats
 at_least_one = some_spikes.filter(lambda s: len(s) > 0)
 
 
+@law
 @given(some_spikes, st.floats(0, 1))
 def test_a_run_matches_itself(s: Spikes, tolerance: float) -> None:
     found = match(s, s, SHAPE, tolerance)
@@ -40,6 +42,7 @@ def test_a_run_matches_itself(s: Spikes, tolerance: float) -> None:
     assert not found.error.any()
 
 
+@law
 @given(at_least_one, st.data(), st.floats(0, 1))
 def test_a_deleted_spike_is_the_one_missing(s: Spikes, data: st.DataObject, tolerance: float) -> None:
     k = data.draw(st.integers(0, len(s) - 1))
@@ -51,6 +54,7 @@ def test_a_deleted_spike_is_the_one_missing(s: Spikes, data: st.DataObject, tole
     assert (s.sample[missing], s.neuron[missing], s.time[missing]) == (s.sample[k], s.neuron[k], s.time[k])
 
 
+@law
 @given(at_least_one, st.data(), st.floats(0, 1))
 def test_an_added_spike_is_the_one_extra(s: Spikes, data: st.DataObject, tolerance: float) -> None:
     k = data.draw(st.integers(0, len(s) - 1))
@@ -61,6 +65,7 @@ def test_an_added_spike_is_the_one_extra(s: Spikes, data: st.DataObject, toleran
     assert (s.sample[extra], s.neuron[extra], s.time[extra]) == (s.sample[k], s.neuron[k], s.time[k])
 
 
+@law
 @given(at_least_one, st.floats(-5, 5))
 def test_a_shift_is_measured_however_large(s: Spikes, shift: float) -> None:
     found = match(s, Spikes(s.sample, s.neuron, s.time + shift), SHAPE, tolerance=1e-3)
@@ -85,6 +90,7 @@ def best_by_trying(a: list[float], b: list[float], tolerance: float) -> tuple[in
 times = st.lists(st.integers(0, 20).map(lambda t: t / 4), max_size=5).map(sorted)
 
 
+@law
 @given(times, times, st.sampled_from([0.0, 0.25, 1.0, 6.0]))
 def test_unequal_numbers_are_aligned_optimally(a: list[float], b: list[float], tolerance: float) -> None:
     if len(a) == len(b):
