@@ -60,6 +60,8 @@ def run_worker(
     environment = clean_environment() | {
         "PYTHONPATH": str(packages),
         "PYTHONDONTWRITEBYTECODE": "1",
+        # Lava's processes are ended by signals: what they print must be in the file by then.
+        "PYTHONUNBUFFERED": "1",
         "OMP_NUM_THREADS": "1",
     }
     with (job / LOG).open("wb") as log:

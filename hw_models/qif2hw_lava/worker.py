@@ -61,6 +61,7 @@ def main(folder: str, module: str) -> int:
         finished.set()
         process.stop()
     except BaseException:
+        finished.set()
         write_error(job, "the Lava worker", traceback.format_exc())
         return 1
     return 0
