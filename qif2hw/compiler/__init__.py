@@ -1,6 +1,18 @@
 """The compiler: `Network` -> `Program`, pass by pass."""
 
-from qif2hw.compiler.pipeline import Compiled, CompileOptions, compile_network
+from qif2hw.compiler.pipeline import Compiled, CompileOptions, compile_network, estimate, passes_for
 from qif2hw.compiler.targets import Target, known_targets, load_target
+from qif2hw.compiler.text import parse_passes, print_passes
 
-__all__ = ["CompileOptions", "Compiled", "Target", "compile_network", "known_targets", "load_target"]
+__all__ = [
+    "CompileOptions",
+    "Compiled",
+    "Target",
+    "compile_network",
+    "estimate",
+    "known_targets",
+    "load_target",
+    "parse_passes",
+    "passes_for",
+    "print_passes",
+]

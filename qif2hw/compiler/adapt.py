@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from qif2hw.compiler.draft import Draft, Facts
+from qif2hw.compiler.weights import smallest_unit
 from qif2hw.ir import ProgramProjection
 from qif2hw.ir.grid import largest_weight, round_to_grid, weight_step
 from qif2hw.ir.network import FloatArray, IntArray
@@ -42,24 +43,23 @@ class AdaptRounding:
 
     def run(self, draft: Draft) -> Draft:
         """Adapt the rounding; too large a network keeps what it has, and the report says so."""
+        draft.need("weights", by=self.name)
         network = draft.network
-        rows = sum(r.size for r in network.readouts)
-        synapses = sum(p.weight.size for p in network.projections)
-        samples = min(len(draft.calibration), MOST_DERIVATIVES // (rows * synapses))
+        samples = calibration_samples(draft)
         if samples < FEWEST_SAMPLES:
             return draft.with_report(self.name, {"skipped": "too many derivatives: synapses times readouts"})
         x = draft.calibration[:samples]
         goal = sensitivity(network, x)
-        plain = _error(sensitivity(draft.rounded(), x).value, goal.value)
+        plain = relative_error(sensitivity(draft.rounded(), x).value, goal.value)
         draft = _choose_units(draft, goal, self.bits)
         best, lowest, history = draft, plain, []
         for _ in range(self.rounds):
             now = sensitivity(draft.rounded(), x)
-            if (error := _error(now.value, goal.value)) < lowest or best is draft:
+            if (error := relative_error(now.value, goal.value)) < lowest or best is draft:
                 best, lowest = draft, error
             history.append(error)
             draft = _descend(draft, now, goal.value, self.bits)
-        error = _error(sensitivity(draft.rounded(), x).value, goal.value)
+        error = relative_error(sensitivity(draft.rounded(), x).value, goal.value)
         history.append(error)
         if error < lowest:
             best, lowest = draft, error
@@ -67,35 +67,59 @@ class AdaptRounding:
         return best.with_report(self.name, facts)
 
 
-def _error(value: FloatArray, goal: FloatArray) -> float:
+def calibration_samples(draft: Draft) -> int:
+    """Number of calibration inputs for which the derivatives may be held."""
+    rows = sum(r.size for r in draft.network.readouts)
+    synapses = sum(p.weight.size for p in draft.network.projections)
+    return min(len(draft.calibration), MOST_DERIVATIVES // (rows * synapses))
+
+
+def relative_error(value: FloatArray, goal: FloatArray) -> float:
     """Root mean square difference of readouts, relative to their spread."""
     spread = np.sqrt(np.mean((goal - goal.mean(axis=0)) ** 2))
     return float(np.sqrt(np.mean((value - goal) ** 2)) / max(spread, 1e-300))
 
 
-def _metric(s: Sensitivity) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """What is left of an error after the best phases: a square root of the form, and the phases' solution operator."""
+def phase_solution(s: Sensitivity) -> FloatArray:
+    """Operator that turns an error of the readouts into the phases that explain it best, (phases, rows)."""
     phases = np.concatenate(s.phi0, axis=1)
     normal = phases.T @ phases
     ridge = RIDGE * max(float(np.trace(normal)), 1e-300)
-    solve = np.linalg.solve(normal + ridge * np.eye(len(normal)), phases.T)
-    # Errors e and phases dphi cost |e + J dphi|^2 + ridge |dphi|^2; at the best dphi that is e^T (1 - J solve) e.
-    form = np.eye(len(phases)) - phases @ solve
-    values, vectors = np.linalg.eigh(0.5 * (form + form.T))
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))).T
-    return root, solve, phases
+    return np.linalg.solve(normal + ridge * np.eye(len(normal)), phases.T)
+
+
+@dataclass(frozen=True)
+class _PhasesEliminated:
+    """Errors of the readouts, in coordinates in which their squared length is what the best phases leave of it.
+
+    Errors ``e`` and phases ``dphi`` cost ``|e + J dphi|^2 + ridge |dphi|^2``.  With ``J = U S V^T`` the least is
+    ``|e - U (1 - sqrt(ridge / (S^2 + ridge))) U^T e|^2``.
+    """
+
+    basis: FloatArray
+    drop: FloatArray
+
+    def __call__(self, errors: FloatArray) -> FloatArray:
+        share = self.basis.T @ errors
+        return errors - self.basis @ (self.drop[:, None] * share if errors.ndim == 2 else self.drop * share)
+
+
+def _eliminate_phases(s: Sensitivity) -> _PhasesEliminated:
+    basis, size, _ = np.linalg.svd(np.concatenate(s.phi0, axis=1), full_matrices=False)
+    ridge = RIDGE * max(float(np.sum(size**2)), 1e-300)
+    return _PhasesEliminated(basis, 1.0 - np.sqrt(ridge / (size**2 + ridge)))
 
 
 def _choose_units(draft: Draft, goal: Sensitivity, bits: int) -> Draft:
-    root, _, _ = _metric(goal)
+    left = _eliminate_phases(goal)
     units = dict(draft.units)
     new = list(draft.projections)
     for population in draft.network.populations:
         places = [k for k, p in enumerate(draft.projections) if p.post == population.name]
         best = np.inf
         for scale in SCALES:
-            unit = draft.units[population.name] * scale
-            moved = np.zeros(len(root))
+            unit = max(draft.units[population.name] * scale, smallest_unit(population.neuron.r))
+            moved = np.zeros(goal.value.size)
             rounded = []
             for k in places:
                 old, weight = draft.projections[k], draft.network.projections[k].weight
@@ -103,7 +127,7 @@ def _choose_units(draft: Draft, goal: Sensitivity, bits: int) -> Draft:
                 integers = round_to_grid(weight, grid_unit, bits)
                 moved += np.tensordot(goal.weight[k], integers * grid_unit - weight, axes=2)
                 rounded.append(ProgramProjection(old.pre, old.post, integers.astype(np.int16), old.exponent))
-            cost = float(np.sum((root @ moved) ** 2))
+            cost = float(np.sum(left(moved) ** 2))
             if cost < best:
                 best, units[population.name] = cost, unit
                 for k, projection in zip(places, rounded, strict=True):
@@ -113,7 +137,7 @@ def _choose_units(draft: Draft, goal: Sensitivity, bits: int) -> Draft:
 
 def _descend(draft: Draft, now: Sensitivity, goal: FloatArray, bits: int) -> Draft:
     """One descent over all weights, then the phases."""
-    root, solve, _ = _metric(now)
+    left = _eliminate_phases(now)
     error = (now.value - goal).ravel()
     step, limit = weight_step(bits), largest_weight(bits)
     size = [draft.units[p.post] * 2.0**p.exponent for p in draft.projections]
@@ -123,10 +147,10 @@ def _descend(draft: Draft, now: Sensitivity, goal: FloatArray, bits: int) -> Dra
     exact = np.concatenate(
         [(p.weight / (step * u)).ravel() for p, u in zip(draft.network.projections, size, strict=True)]
     )
-    seen = np.ascontiguousarray((root @ jacobian).T)
-    moved = _flip(seen, root @ error, integers.copy(), exact, limit // step)
+    seen = np.ascontiguousarray(left(jacobian).T)
+    moved = _flip(seen, left(error), integers.copy(), exact, limit // step)
     error = error + jacobian @ (moved - integers)
-    shift = -solve @ error
+    shift = -phase_solution(now) @ error
     projections, at = [], 0
     for p in draft.projections:
         part = moved[at : at + p.weight.size].reshape(p.weight.shape) * step

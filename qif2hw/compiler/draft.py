@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from qif2hw.compiler.targets import Target
+from qif2hw.errors import InputError
 from qif2hw.ir import CotangentTables, Network, Population, Program, ProgramProjection, Projection, TimeGrid
 from qif2hw.ir.network import FloatArray
 
@@ -31,8 +32,8 @@ class Draft:
         Initial phases, by population; first those of the network.
     flush_drop
         Low phase bits dropped in the flush, by population.
-    ptc
-        Phase transition curve, by population.
+    ptc, table_bits
+        Phase transition curve, by population, and the resolution it was tabulated with.
     program
         The result.
     report
@@ -48,6 +49,7 @@ class Draft:
     phi0: dict[str, FloatArray] = field(default_factory=dict)
     flush_drop: dict[str, int] = field(default_factory=dict)
     ptc: dict[str, CotangentTables] = field(default_factory=dict)
+    table_bits: int = 0
     program: Program | None = None
     report: dict[str, Facts] = field(default_factory=dict)
 
@@ -55,12 +57,17 @@ class Draft:
     def time(self) -> TimeGrid:
         """The time grid, once chosen."""
         if self.grid is None:
-            raise RuntimeError("the pass that chooses the time grid has not run")
+            raise InputError("passes: 'time-grid' must come first")
         return self.grid
 
     def __post_init__(self) -> None:
         if not self.phi0:
             object.__setattr__(self, "phi0", {p.name: p.phi0 for p in self.network.populations})
+
+    def need(self, what: str, *, by: str) -> None:
+        """`InputError` unless the pass ``what`` has run."""
+        if what not in self.report:
+            raise InputError(f"passes: '{by}' needs '{what}' before it")
 
     def rounded(self) -> Network:
         """The float network with the present integer weights and phases."""

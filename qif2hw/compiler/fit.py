@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from qif2hw.compiler.draft import Draft, Facts
+from qif2hw.errors import InputError
 from qif2hw.ir import Program, ProgramPopulation
 
 BYTES_PER_STATE = 3
@@ -19,7 +20,7 @@ class FitTarget:
     def run(self, draft: Draft) -> Draft:
         """Add the estimate to the report."""
         if draft.program is None:
-            raise RuntimeError("the pass that lowers the network has not run")
+            raise InputError(f"passes: '{self.name}' needs 'lower' before it")
         rows = {p.name: _population(draft, draft.program, p) for p in draft.program.populations}
         cores = sum(row["cores"] for row in rows.values())
         most = draft.target.limit("cores")

@@ -14,6 +14,7 @@ class Lower:
 
     def run(self, draft: Draft) -> Draft:
         """Make the `Program`."""
+        draft.need("tables", by=self.name)
         network, grid = draft.network, draft.time
         populations = tuple(
             ProgramPopulation(

@@ -7,13 +7,16 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from qif2hw.compiler.adapt import AdaptRounding
+from qif2hw.compiler.budget import MeasureBudget
 from qif2hw.compiler.calibration import spread
-from qif2hw.compiler.draft import Draft, Pass
+from qif2hw.compiler.compensate import CompensatePhases
+from qif2hw.compiler.draft import Draft, Facts, Pass
 from qif2hw.compiler.fit import FitTarget
 from qif2hw.compiler.lower import Lower
 from qif2hw.compiler.ranges import ProveRanges
 from qif2hw.compiler.tables import MakeTables
 from qif2hw.compiler.targets import load_target
+from qif2hw.compiler.text import parse_passes
 from qif2hw.compiler.time_grid import ChooseTimeGrid
 from qif2hw.compiler.weights import RoundWeights
 from qif2hw.errors import InputError
@@ -42,6 +45,8 @@ class CompileOptions:
     rounding
         ``adapt``: weights are rounded, and initial phases shifted, so that the results stay; ``nearest``: each weight
         to its nearest grid point.
+    passes
+        The passes themselves, as text (see `qif2hw.compiler.text`), in place of the options above.
     """
 
     target: str = "loihi2"
@@ -50,6 +55,7 @@ class CompileOptions:
     payload_bits: int = 8
     table_bits: int = 7
     rounding: str = "adapt"
+    passes: str = ""
 
     def __post_init__(self) -> None:
         if self.rounding not in ("adapt", "nearest"):
@@ -68,16 +74,40 @@ class Compiled:
 
 
 def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
-    """The passes in order."""
+    """The passes in order: those of ``options.passes`` if it names any, else those that the other options ask for."""
+    if options.passes:
+        return parse_passes(options.passes)
+    adapt = options.rounding == "adapt"
     return (
         ChooseTimeGrid(options.steps, options.payload_bits),
         RoundWeights(options.weight_bits),
-        *([AdaptRounding(options.weight_bits)] if options.rounding == "adapt" else []),
+        *([AdaptRounding(options.weight_bits)] if adapt else []),
         ProveRanges(),
         MakeTables(options.table_bits),
         Lower(),
+        MeasureBudget(),
+        *([CompensatePhases()] if adapt else []),
         FitTarget(),
     )
+
+
+def run_passes(draft: Draft, passes: tuple[Pass, ...]) -> tuple[Draft, dict[str, float]]:
+    """Run passes one after the other; what they made so far is verified after each.
+
+    Raises
+    ------
+    InputError
+        If the network cannot be put on the machine, or a pass needs one that has not run.
+    """
+    seconds: dict[str, float] = {}
+    for one in passes:
+        start = time.perf_counter()
+        draft = one.run(draft)
+        if draft.projections:
+            # Making the network checks shapes, finiteness and the range of every phase.
+            _ = draft.rounded()
+        seconds[one.name] = seconds.get(one.name, 0.0) + time.perf_counter() - start
+    return draft, seconds
 
 
 def compile_network(
@@ -100,13 +130,31 @@ def compile_network(
         If an option is out of range or the network cannot be put on the machine; the message says why.
     """
     options = options or CompileOptions()
-    inputs = spread(CALIBRATION, network.inputs) if calibration is None else network.check_inputs(calibration)
-    draft = Draft(network, load_target(options.target), inputs)
-    seconds = {}
-    for one in passes_for(options):
-        start = time.perf_counter()
-        draft = one.run(draft)
-        seconds[one.name] = time.perf_counter() - start
+    draft, seconds = run_passes(_start(network, options, calibration), passes_for(options))
     if draft.program is None:
-        raise RuntimeError("the passes did not make a program")
+        raise InputError("passes: the list makes no program: it needs 'lower'")
     return Compiled(draft.program, draft.report, seconds)
+
+
+def estimate(
+    network: Network, until: str, options: CompileOptions | None = None, calibration: ArrayLike | None = None
+) -> tuple[Facts, dict[str, float]]:
+    """Run the passes up to and including the one named ``until``: what they report, and how long each took.
+
+    Raises
+    ------
+    InputError
+        As `compile_network`, and if there is no such pass.
+    """
+    options = options or CompileOptions()
+    passes = passes_for(options)
+    names = [one.name for one in passes]
+    if until not in names:
+        raise InputError(f"no pass '{until}' to stop after: the passes are {', '.join(names)}")
+    draft, seconds = run_passes(_start(network, options, calibration), passes[: names.index(until) + 1])
+    return draft.report, seconds
+
+
+def _start(network: Network, options: CompileOptions, calibration: ArrayLike | None) -> Draft:
+    inputs = spread(CALIBRATION, network.inputs) if calibration is None else network.check_inputs(calibration)
+    return Draft(network, load_target(options.target), inputs)

@@ -21,6 +21,7 @@ class ProveRanges:
 
     def run(self, draft: Draft) -> Draft:
         """Prove the ranges; `InputError` with the neuron as witness when one is too large."""
+        draft.need("weights", by=self.name)
         grid = draft.time
         load: dict[str, int] = {}
         for population in draft.network.populations:

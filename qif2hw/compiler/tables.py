@@ -29,21 +29,29 @@ class MakeTables:
         """Make and measure the tables."""
         if not 2 <= self.table_bits <= 12:
             raise InputError(f"table bits = {self.table_bits}: 2 to 12 are possible")
+        draft.need("ranges", by=self.name)
         grid = draft.time
-        ptc: dict[str, CotangentTables] = {}
+        draft = self.tabulate(draft)
         facts: Facts = {"table_bits": self.table_bits, "populations": {}}
-        drops = {p.post: draft.flush_drop[p.pre] for p in draft.projections if p.pre in draft.flush_drop}
         for population in draft.network.populations:
             name = population.name
-            tables = make_tables(population, grid, draft.units[name], drops.get(name, 0), self.table_bits)
-            ptc[name] = tables
+            tables = draft.ptc[name]
             load = max(draft.report["ranges"]["populations"][name]["a0_max"], 1)
             facts["populations"][name] = {
                 "knots": int(tables.to_potential.knots.size + tables.to_phase.knots.size),
                 "edge_in_steps": tables.edge / grid.increment,
                 **measure(tables, grid, population, draft.units[name], load),
             }
-        return draft.with_report(self.name, facts, ptc=ptc)
+        return draft.with_report(self.name, facts)
+
+    def tabulate(self, draft: Draft) -> Draft:
+        """Make the tables without measuring them."""
+        drops = {p.post: draft.flush_drop[p.pre] for p in draft.projections if p.pre in draft.flush_drop}
+        ptc = {
+            p.name: make_tables(p, draft.time, draft.units[p.name], drops.get(p.name, 0), self.table_bits)
+            for p in draft.network.populations
+        }
+        return draft.changed(ptc=ptc, table_bits=self.table_bits)
 
 
 def make_tables(

@@ -44,7 +44,7 @@ def test_grid_has_a_power_of_two_increment_and_keeps_within_the_steps() -> None:
 
 def test_program_network_has_the_rounded_weights() -> None:
     network = branched(4)
-    program = compile_network(network, CompileOptions(weight_bits=8)).program
+    program = compile_network(network, CompileOptions(weight_bits=8, rounding="nearest")).program
     back = program.network()
     for before, after in zip(network.projections, back.projections, strict=True):
         assert (before.pre, before.post) == (after.pre, after.post)

@@ -1,0 +1,85 @@
+"""Passes as text, in any order that makes sense, and the error budget."""
+
+import numpy as np
+import pytest
+from networks import branched, ordinary, published
+
+from qif2hw.compiler import CompileOptions, compile_network, estimate, parse_passes, passes_for, print_passes
+from qif2hw.errors import InputError
+from qif2hw.ir import Network
+
+
+@pytest.mark.parametrize("options", [CompileOptions(), CompileOptions(rounding="nearest", steps=100, weight_bits=5)])
+def test_text_reads_back(options: CompileOptions) -> None:
+    passes = passes_for(options)
+    text = print_passes(passes)
+    assert parse_passes(text) == passes
+    assert f"steps={options.steps}" in text
+
+
+def test_passes_as_text_compile_the_same_program() -> None:
+    network, options = ordinary((1, 6, 2)), CompileOptions(steps=100, rounding="nearest")
+    written = CompileOptions(passes=print_passes(passes_for(options)))
+    assert compile_network(network, options).program == compile_network(network, written).program
+
+
+def test_an_edited_list_changes_what_it_names() -> None:
+    text = "time-grid{steps=64},weights{bits=4},ranges,tables{table_bits=5},lower"
+    compiled = compile_network(ordinary((1, 6, 2)), CompileOptions(passes=text))
+    assert list(compiled.report) == ["time-grid", "weights", "ranges", "tables", "lower"]
+    assert compiled.program.steps <= 64
+    assert compiled.program.populations[0].ptc.to_phase.mantissa_bits == 5
+    assert (compiled.program.projections[0].weight % 32 == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("time-grid,wobble", "no pass 'wobble'"),
+        ("time-grid{pace=3}", "'time-grid' has no option 'pace'"),
+        ("time-grid{steps=many}", "steps=many is not a whole number"),
+        ("time-grid{steps=64", "cannot read"),
+        ("time-grid,ranges", "'ranges' needs 'weights' before it"),
+        ("weights,ranges", "'time-grid' must come first"),
+        ("time-grid,weights,tables", "'tables' needs 'ranges' before it"),
+        ("time-grid,weights,ranges,lower", "'lower' needs 'tables' before it"),
+        ("time-grid,weights,ranges,tables", "it needs 'lower'"),
+        ("time-grid,weights,fit", "'fit' needs 'lower' before it"),
+    ],
+)
+def test_lists_that_make_no_sense(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        compile_network(ordinary((1, 4, 2)), CompileOptions(passes=text))
+
+
+def test_until_stops() -> None:
+    report, seconds = estimate(ordinary((1, 6, 2)), "ranges", CompileOptions(rounding="nearest"))
+    assert list(report) == list(seconds) == ["time-grid", "weights", "ranges"]
+    with pytest.raises(InputError, match="no pass 'rounding' to stop after"):
+        estimate(ordinary((1, 6, 2)), "rounding")
+
+
+@pytest.mark.parametrize(
+    "network",
+    [ordinary((1, 32, 32, 2), 1), ordinary((3, 20, 20, 2), 2), published((2, 24, 24, 2), 1), branched(1)],
+    ids=["ordinary", "three inputs", "pseudospikes", "graph"],
+)
+@pytest.mark.parametrize("options", [CompileOptions(rounding="nearest"), CompileOptions(), CompileOptions(steps=96)])
+def test_budget_adds_up_in_the_mean_square(network: Network, options: CompileOptions) -> None:
+    budget = compile_network(network, options).report["budget"]
+    assert set(budget["terms"]) == {"weights", "time_grid", "tables", "payload"}
+    assert budget["sum"] == pytest.approx(np.sqrt(sum(t**2 for t in budget["terms"].values())))
+    assert budget["total"] == pytest.approx(budget["sum"], rel=0.5)
+
+
+def test_budget_names_the_cause() -> None:
+    network = ordinary((1, 16, 16, 2), 1)
+
+    def largest(**options: int | str) -> str:
+        terms = compile_network(network, CompileOptions(**options)).report["budget"]["terms"]  # type: ignore[arg-type]
+        return str(max(terms, key=terms.get))
+
+    assert largest(weight_bits=3, rounding="nearest") == "weights"
+    assert largest(payload_bits=0, steps=256) == "payload"
+    assert largest(table_bits=2) == "tables"
+    assert largest(steps=32) == "time_grid"
