@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
-from qif2hw.nn import kernel
+from qif2hw.nn import kernel, records
 from qif2hw.nn.events import most_steps
 from qif2hw.nn.vector import padded
 
@@ -81,7 +81,7 @@ class _Layer(torch.autograd.Function):
         chunks = _chunks(batch, layer.a.size)
         parallel = batch * layer.a.size * times.shape[2] > WORTH_THREADS
         while True:
-            out = kernel.Spikes(
+            out = records.Spikes(
                 np.empty((batch, post, capacity), dtype),
                 np.empty((batch, post), dtype),
                 np.empty((batch, post), dtype),
@@ -101,9 +101,9 @@ class _Layer(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         layer, chunks, record, parallel = ctx.saved
-        grad = kernel.Spikes(*(_array(g) for g in grads))
+        grad = records.Spikes(*(_array(g) for g in grads))
         pre, post, dtype = layer.psi.shape[1], grad.psi.shape[1], layer.a.dtype
-        to = kernel.Gradients(
+        to = records.Gradients(
             np.empty_like(layer.times),
             np.empty_like(layer.psi),
             np.empty((pre, post), dtype),
@@ -116,7 +116,7 @@ class _Layer(torch.autograd.Function):
 
 def _prepare(
     times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, neuron: QIF, trial: float, limit: float
-) -> kernel.Layer:
+) -> records.Layer:
     post, pre = weight.shape
     batch, _, depth = times.shape
     spikes = _array(times).reshape(batch, pre * depth)
@@ -125,14 +125,14 @@ def _prepare(
     growth = np.empty(pre + 1)
     kernel.prepare(_array(weight), _array(phi0), neuron.r, neuron.omega, a, growth, start)
     most = most_steps(pre * depth, trial, neuron.omega)
-    return kernel.Layer(
+    return records.Layer(
         spikes, _array(psi), a.ravel(), growth, start, depth, neuron.r, neuron.omega, trial, limit, most
     )
 
 
-def _record(batch: int, inputs: int, post: int, capacity: int, dtype: Any) -> kernel.Record:
+def _record(batch: int, inputs: int, post: int, capacity: int, dtype: Any) -> records.Record:
     spikes = (batch, post * capacity)
-    return kernel.Record(
+    return records.Record(
         order=np.empty((batch, inputs), np.int32),
         events=np.empty(batch, np.int32),
         fired=np.empty(batch, np.int32),

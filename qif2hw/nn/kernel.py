@@ -20,7 +20,6 @@ bits as result.  A neuron whose length leaves the safe range is scaled by an exa
 import math
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -37,91 +36,9 @@ _length_change = njit(inline="always")(neuron.length_change)
 _WORTH_THREADS = 1_000_000
 
 
-class Layer(NamedTuple):
-    """Inputs and parameters of a layer.
-
-    Parameters
-    ----------
-    times
-        Input spike times (batch, pre * depth), infinite where there is none.
-    psi
-        Pseudo-phases of the presynaptic neurons (batch, pre).
-    a
-        Weights over r (pre + 1, padded post), the last row zero, flattened.
-    growth
-        ``log2`` of the factor by which a spike of each row of ``a`` can lengthen or shorten a vector.
-    start
-        Initial vectors (2, padded post).
-    depth, r, omega, trial
-        Input spikes per neuron; parameters of the neurons; length of the trial.
-    limit
-        Growth in bits after which lengths are renormalised.
-    most
-        Bound of the number of steps of a sample.
-    """
-
-    times: Any
-    psi: Any
-    a: Any
-    growth: Any
-    start: Any
-    depth: int
-    r: float
-    omega: float
-    trial: float
-    limit: float
-    most: int
-
-
-class Spikes(NamedTuple):
-    """Results of a layer: times (batch, post, K), pseudo-phases and the first spike after the trial.
-
-    The gradients of a loss with respect to them have the same form.
-    """
-
-    times: Any
-    psi: Any
-    next: Any
-
-
-class Record(NamedTuple):
-    """What `backward` needs from `forward`: no trajectory, only the order of events and the output spikes.
-
-    Parameters
-    ----------
-    order, events
-        Input spikes of each sample in temporal order, and their number.
-    fired, fired_by, fired_in
-        Output spikes in temporal order: their number, neuron and step.
-    length2, scale
-        Squared length at each output spike and the exponent of the length.
-    end_length2, end_scale
-        The same after the extra shear at the trial's end.
-    """
-
-    order: Any
-    events: Any
-    fired: Any
-    fired_by: Any
-    fired_in: Any
-    length2: Any
-    scale: Any
-    end_length2: Any
-    end_scale: Any
-
-
-class Gradients(NamedTuple):
-    """Results of `backward`: to the input times, pseudo-phases, weights (pre, post) and initial phases."""
-
-    times: Any
-    psi: Any
-    weight: Any
-    phi0: Any
-
-
 @njit(cache=True)
 def prepare(weight, phi0, r, omega, a, growth, start):  # type: ignore[no-untyped-def]
-    """Fill ``a`` (pre + 1, padded post), ``growth`` and ``start`` of a `Layer`."""
+    """Fill ``a`` (pre + 1, padded post), ``growth`` and ``start`` of a `qif2hw.nn.records.Layer`."""
     post, pre = weight.shape
     for j in range(pre + 1):
         strongest = 0.0
