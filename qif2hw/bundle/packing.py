@@ -56,7 +56,7 @@ def unpack(cls: type[T], packed: Any, arrays: Mapping[str, NDArray[Any]]) -> T:
 
 def _unpack(hint: Any, packed: Any, arrays: Mapping[str, NDArray[Any]], path: str, used: set[str]) -> Any:
     where = f"'{path}'" if path else "the top"
-    origin = get_origin(hint)
+    origin = _origin(hint)
     if origin in (types.UnionType, Union):
         for choice in get_args(hint):
             if choice is type(None) and packed is None:
@@ -102,6 +102,13 @@ def _dataclass(cls: Any, packed: Any, arrays: Mapping[str, NDArray[Any]], path: 
         if isinstance(given, np.ndarray) and isinstance(kept, np.ndarray) and given.dtype != kept.dtype:
             raise InputError(f"array '{start}{name}' has type {given.dtype}: {kept.dtype} is needed")
     return value
+
+
+def _origin(hint: Any) -> Any:
+    """`typing.get_origin` that looks through named aliases, as numpy's ``NDArray`` became one."""
+    origin = get_origin(hint)
+    value = getattr(origin, "__value__", None)
+    return origin if value is None else get_origin(value) or value
 
 
 def _name(hint: Any) -> str:

@@ -174,6 +174,7 @@ def test_lava_that_takes_too_long(call: Any, kit: Any, tmp_path: Path) -> None:
 
 
 def test_train(call: Any, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     out, state = tmp_path / "m.onnx", tmp_path / "state"
     arguments = ["train", "parabola", "-o", out, "--steps", 3, "--weight-bits", 8, "--checkpoint", state]
     result = call(*arguments)
@@ -189,6 +190,7 @@ def test_train(call: Any, tmp_path: Path) -> None:
 
 
 def test_demo_without_lava(call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
     monkeypatch.setenv("QIF2HW_LAVA_PYTHON", "/no/such/python")
     home = tmp_path / "a" / "demo"
     result = call("demo", "--out", home, "--training-steps", 3, "--json")

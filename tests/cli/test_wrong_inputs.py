@@ -167,6 +167,7 @@ def test_backends(call: Any, kit: Any, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_train(call: Any, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
     out = tmp_path / "m.onnx"
     assert "no task 'zoo'" in call.refused("train", "zoo", "-o", out)
     assert "steps = 0" in call.refused("train", "parabola", "-o", out, "--steps", 0)
@@ -211,3 +212,11 @@ def test_help_does_not_import_numerical_libraries() -> None:
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_train_without_torch(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None; from qif2hw_cli.main import main; main()"
+    command = [sys.executable, "-c", code, "train", "parabola", "-o", str(tmp_path / "m.onnx")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: training needs torch, which is not installed: pip install 'qif2hw[train]'\n"
