@@ -28,9 +28,13 @@ class ChooseTimeGrid:
         network = draft.network
         period = _common_period(network)
         depth = max(network.depth.values())
-        most = draft.target.limit("payload_bits") or 24
+        allowed = draft.target.limit("payload_bits")
+        most = 24 if allowed is None else allowed
         if not 0 <= self.lateness_bits <= min(most, 12):
-            raise InputError(f"payload bits = {self.lateness_bits}: 0 to {min(most, 12)} are possible")
+            raise InputError(
+                f"payload bits = {self.lateness_bits}: 0 to {min(most, 12)} are possible"
+                + (f" on target '{draft.target.name}'" if most < 12 else "")
+            )
         start = math.floor((self.steps - 1 - depth) * period / network.trial)
         for period_steps in range(start, 1, -1):
             phase_bits = (STATE_MAX // (period_steps + 1)).bit_length() - 1

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import branched, ordinary
 
-from qif2hw.compiler import CompileOptions, compile_network, known_targets, load_target
+from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Population, Projection
 from qif2hw.ir.grid import largest_weight, nearest_unit, round_to_grid, weight_step
@@ -83,12 +83,6 @@ def test_fit_names_what_does_not_fit(tmp_path) -> None:  # type: ignore[no-untyp
     fit = compile_network(ordinary((1, 4, 2)), CompileOptions(target=str(tiny))).report["fit"]
     assert not fit["fits"]
     assert fit["reasons"] == ["3 cores are needed, 1 there are"]
-
-
-def test_targets_name_their_sources() -> None:
-    assert {"loihi2", "unconstrained"} <= set(known_targets())
-    for name in known_targets():
-        assert all(limit.source and limit.value > 0 for limit in load_target(name).limits.values())
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,23 @@ else:
     import tomli as tomllib
 
 
+LIMITS: dict[str, str] = {
+    "cores": "cores of a chip",
+    "neurons_per_core": "neurons a core can hold",
+    "memory_per_core_bytes": "memory of a core for synapses, tables and neuron state together",
+    "synaptic_memory_per_core_bytes": "memory of a core for synapses alone",
+    "state_bits": "width of a neuron's state registers",
+    "weight_bits": "most bits of a weight",
+    "payload_bits": "most bits that a spike carries; 0: it carries none",
+    "delay_bits": "most bits of a synaptic delay",
+    "input_axons_per_core": "sources that may send to one core",
+    "fan_in_split": "1 if one neuron's synapses may lie on several cores, which send it partial sums",
+    "programmable_neurons": "1 if the neuron model is a program, 0 if it is fixed",
+}
+"""Every limit a target may state, and what it means."""
+MAY_BE_ZERO = ("payload_bits", "delay_bits", "fan_in_split", "programmable_neurons")
+
+
 @dataclass(frozen=True)
 class Limit:
     """One limit of a chip and where it was published."""
@@ -54,15 +71,46 @@ def load_target(name: str) -> Target:
     if name in known_targets():
         text = (resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8")
     elif Path(name).is_file():
-        text = Path(name).read_text(encoding="utf-8")
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"target '{name}' cannot be read: {error}") from None
     else:
         raise InputError(f"no target '{name}': known are {', '.join(known_targets())}, or the path of a TOML file")
     try:
         return _parse(tomllib.loads(text))
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+    except (tomllib.TOMLDecodeError, InputError) as error:
         raise InputError(f"target '{name}' is not a target description: {error}") from None
 
 
 def _parse(data: dict[str, Any]) -> Target:
-    limits = {name: Limit(int(entry["value"]), str(entry["source"])) for name, entry in data["limits"].items()}
-    return Target(str(data["target"]["name"]), str(data["target"]["title"]), limits)
+    about = _table(data, "target")
+    for key in ("name", "title"):
+        if not isinstance(about.get(key), str) or not about[key]:
+            raise InputError(f"[target] needs a text '{key}'")
+    limits = _table(data, "limits")
+    if extra := sorted(set(data) - {"target", "limits"}):
+        raise InputError(f"unknown table [{extra[0]}]")
+    return Target(about["name"], about["title"], {name: _limit(name, _table(limits, name)) for name in limits})
+
+
+def _table(data: dict[str, Any], name: str) -> dict[str, Any]:
+    found = data.get(name)
+    if not isinstance(found, dict):
+        raise InputError(f"the table [{name}] is missing" if found is None else f"{name} must be a table")
+    return found
+
+
+def _limit(name: str, entry: dict[str, Any]) -> Limit:
+    if name not in LIMITS:
+        raise InputError(f"unknown limit '{name}': known are {', '.join(LIMITS)}")
+    value, source = entry.get("value"), entry.get("source")
+    least = 0 if name in MAY_BE_ZERO else 1
+    # In Python true is an integer.
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise InputError(f"limit '{name}' needs a whole number of at least {least} as 'value'")
+    if not isinstance(source, str) or not source.strip():
+        raise InputError(f"limit '{name}' needs a 'source': where was it published?")
+    if extra := sorted(set(entry) - {"value", "source"}):
+        raise InputError(f"limit '{name}' has an unknown entry '{extra[0]}'")
+    return Limit(value, source)
