@@ -60,11 +60,12 @@ def _adapted(out: Output, bundle: "Bundle") -> None:
 def _tables(out: Output, bundle: "Bundle") -> None:
     out.table(
         "Tables of the phase transition curve: error over the whole domain, in steps",
-        ["population", "knots", "max", "RMS", "monotone"],
+        ["population", "form", "bytes", "max", "RMS", "monotone"],
         [
             [
                 name,
-                str(t["knots"]),
+                t["form"],
+                str(t["bytes"]),
                 f"{t['max_error_steps']:.2g}",
                 f"{t['rms_error_steps']:.2g}",
                 "yes" if t["monotone"] else "NO",

@@ -11,7 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.ir.program import LATE_FRACTION, CotangentTables, ProgramPopulation, Table, TimeGrid
+from qif2hw.engine import spec
+from qif2hw.ir.program import ProgramPopulation, TimeGrid
+from qif2hw.ir.ptc import LATE_FRACTION, CotangentTables, Table
 
 Int: TypeAlias = NDArray[np.int64]
 
@@ -73,6 +75,27 @@ class Sent:
     payload: NDArray[np.integer[Any]]
 
 
+class SpecifiedNeurons:
+    """Registers of one population under `qif2hw.engine.spec.step`, for any arithmetic; parameters as `Neurons`."""
+
+    def __init__(self, population: ProgramPopulation, grid: TimeGrid, copies: int) -> None:
+        self.population, self.grid = population, grid
+        first = spec.start(population, grid)
+        self.first = np.repeat(first[:, None], copies, axis=1)
+        self.shape = self.first.shape[1:]
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the state before step 1."""
+        self.state = self.first
+
+    def step(self, n: int, a0: Int, a1: Int) -> Sent:
+        """Machine step ``n``: take what arrived, return what is sent."""
+        sent = spec.step(self.population, self.grid, n - self.population.depth, self.state, a0, a1)
+        self.state = sent.state
+        return Sent(sent.flag, sent.payload)
+
+
 class Neurons:
     """Phases of one population, and its rule.
 
@@ -85,10 +108,12 @@ class Neurons:
     """
 
     def __init__(self, population: ProgramPopulation, grid: TimeGrid, copies: int) -> None:
-        self.population, self.grid = population, grid
+        assert isinstance(population.ptc, CotangentTables)
+        self.population, self.grid, self.tables = population, grid, population.ptc
         self.kick = Kick(population.ptc, grid.threshold)
         self.start = np.tile(population.phase0.astype(np.int64), (copies, 1))
         self.idle = np.zeros_like(self.start)
+        self.shape = self.start.shape
         self.reset()
 
     def reset(self) -> None:
@@ -105,7 +130,7 @@ class Neurons:
         return Sent(self.idle, self.idle)
 
     def _advance(self, last: bool, a0: Int, a1: Int) -> Sent:
-        grid, tables, phase = self.grid, self.population.ptc, self.phase
+        grid, tables, phase = self.grid, self.tables, self.phase
         phase += grid.increment
         fired = phase >= grid.threshold
         phase[fired] -= grid.threshold
@@ -125,7 +150,13 @@ class Neurons:
         return Sent(fired.astype(np.int64), late)
 
     def _flush(self, a1: Int) -> Sent:
-        tables, hit = self.population.ptc, a1 != 0
+        tables, hit = self.tables, a1 != 0
         v = shift(a1[hit] * tables.flush_gain, tables.flush_shift)
         self.phase[hit] = self.kick(self.phase[hit], v, np.zeros_like(v))
         return Sent(self.idle, shift(self.phase, self.population.flush_drop))
+
+
+def neurons(population: ProgramPopulation, grid: TimeGrid, copies: int) -> Neurons | SpecifiedNeurons:
+    """A population in the implementation that is made for its kind of arithmetic."""
+    kind = Neurons if isinstance(population.ptc, CotangentTables) else SpecifiedNeurons
+    return kind(population, grid, copies)

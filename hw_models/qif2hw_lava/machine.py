@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw.ir.program import Program, ProgramProjection
-from qif2hw_lava.arithmetic import Int, Neurons, Sent
+from qif2hw_lava.arithmetic import Int, Sent, neurons
 
 
 class Machine:
@@ -23,15 +23,15 @@ class Machine:
     def __init__(self, program: Program, copies: int) -> None:
         ends = np.cumsum([e.size for e in program.encoders])
         self.columns = {e.name: slice(end - e.size, end) for e, end in zip(program.encoders, ends, strict=True)}
-        self.neurons = {p.name: Neurons(p, program.grid, copies) for p in program.populations}
+        self.neurons = {p.name: neurons(p, program.grid, copies) for p in program.populations}
         self.synapses = {p.name: [_Synapses(q) for q in program.incoming(p.name)] for p in program.populations}
         self.sent: dict[str, Sent] = {}
 
     def reset(self) -> None:
         """Before step 1 of a batch: initial phases, and nothing on its way."""
         self.sent = {}
-        for neurons in self.neurons.values():
-            neurons.reset()
+        for population in self.neurons.values():
+            population.reset()
 
     def step(self, n: int, step_in: Int, late_in: Int) -> dict[str, Sent]:
         """Machine step ``n = 1, 2, ...``.
@@ -52,13 +52,13 @@ class Machine:
         for name, columns in self.columns.items():
             now = step_in[:, columns] == n
             sent[name] = Sent(now.astype(np.int64), np.where(now, late_in[:, columns], 0))
-        for name, neurons in self.neurons.items():
-            a0, a1 = np.zeros_like(neurons.phase), np.zeros_like(neurons.phase)
+        for name, population in self.neurons.items():
+            a0, a1 = np.zeros(population.shape, np.int64), np.zeros(population.shape, np.int64)
             for synapses in self.synapses[name]:
                 if synapses.pre in arriving:
                     synapses.add(a0, arriving[synapses.pre].flag)
                     synapses.add(a1, arriving[synapses.pre].payload)
-            sent[name] = neurons.step(n, a0, a1)
+            sent[name] = population.step(n, a0, a1)
         self.sent = sent
         return sent
 

@@ -69,9 +69,14 @@ def _saturated(draft: Draft) -> int:
 
 
 def _machine(draft: Draft, x: FloatArray, lateness_bits: int, table_bits: int) -> FloatArray:
-    grid = replace(draft.time, lateness_bits=lateness_bits)
-    other = MakeTables(table_bits).tabulate(draft.changed(grid=grid))
-    program = Lower().run(other).program
+    """Results of the same machine with other payloads; with other table bits, its curves are cotangent tables."""
+    other = draft.changed(grid=replace(draft.time, lateness_bits=lateness_bits))
+    make = MakeTables(table_bits).make
+    ptc = {}
+    for population in draft.network.populations:
+        own = draft.report["tables"]["populations"][population.name]["form"]
+        ptc[population.name] = make(other, population, own if table_bits == draft.table_bits else "cotangent")
+    program = Lower().run(other.changed(ptc=ptc)).program
     if program is None:
         raise RuntimeError("lowering made no program")
     return engine.run(program, x).y

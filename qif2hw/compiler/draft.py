@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from qif2hw.compiler.targets import Target
 from qif2hw.errors import InputError
-from qif2hw.ir import CotangentTables, Network, Population, Program, ProgramProjection, Projection, TimeGrid
+from qif2hw.ir import PTC, Network, Population, Program, ProgramProjection, Projection, TimeGrid
 from qif2hw.ir.network import FloatArray
 
 Facts = dict[str, Any]
@@ -48,7 +48,7 @@ class Draft:
     projections: tuple[ProgramProjection, ...] = ()
     phi0: dict[str, FloatArray] = field(default_factory=dict)
     flush_drop: dict[str, int] = field(default_factory=dict)
-    ptc: dict[str, CotangentTables] = field(default_factory=dict)
+    ptc: dict[str, PTC] = field(default_factory=dict)
     table_bits: int = 0
     program: Program | None = None
     report: dict[str, Facts] = field(default_factory=dict)

@@ -1,9 +1,10 @@
 """Pass: assemble the program, which verifies itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from qif2hw.compiler.curves import start_vectors
 from qif2hw.compiler.draft import Draft
-from qif2hw.ir import Program, ProgramPopulation
+from qif2hw.ir import PTC, PlaneVector, Population, Program, ProgramPopulation
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Lower:
                 neuron=p.neuron,
                 phase0=grid.phase0(draft.phi0[p.name], network.depth[p.name]),
                 unit=draft.units[p.name],
-                ptc=draft.ptc[p.name],
+                ptc=_curve(draft, p),
                 flush_drop=draft.flush_drop[p.name],
             )
             for p in network.order
@@ -34,3 +35,11 @@ class Lower:
             "synapses": int(sum(p.weight.size for p in draft.projections)),
         }
         return draft.with_report(self.name, facts, program=program)
+
+
+def _curve(draft: Draft, population: Population) -> PTC:
+    """The population's curve; that of plane vectors holds the initial phases too."""
+    curve, depth = draft.ptc[population.name], draft.network.depth[population.name]
+    if not isinstance(curve, PlaneVector):
+        return curve
+    return replace(curve, start=start_vectors(draft.time, draft.time.phase0(draft.phi0[population.name], depth), depth))

@@ -42,6 +42,8 @@ class CompileOptions:
         Bits of a spike's lateness; 0 turns it off (every spike counts as sent at its step's end).
     table_bits
         Knots per octave of the phase-transition tables, as a power of two.
+    form
+        Arithmetic of the neurons: ``cotangent`` or ``grid`` tables, ``plane`` vectors, or ``auto``.
     rounding
         ``adapt``: weights are rounded, and initial phases shifted, so that the results stay; ``nearest``: each weight
         to its nearest grid point.
@@ -54,6 +56,7 @@ class CompileOptions:
     steps: int = 512
     payload_bits: int = 8
     table_bits: int = 7
+    form: str = "auto"
     rounding: str = "adapt"
     passes: str = ""
 
@@ -83,7 +86,7 @@ def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
         RoundWeights(options.weight_bits),
         *([AdaptRounding(options.weight_bits)] if adapt else []),
         ProveRanges(),
-        MakeTables(options.table_bits),
+        MakeTables(options.table_bits, options.form),
         Lower(),
         MeasureBudget(),
         *([CompensatePhases()] if adapt else []),

@@ -6,7 +6,7 @@ import numpy as np
 
 from qif2hw.compiler.draft import Draft, Facts
 from qif2hw.errors import InputError
-from qif2hw.ir.program import ACCUMULATOR_BITS, ACCUMULATOR_MAX
+from qif2hw.ir.ptc import ACCUMULATOR_BITS, ACCUMULATOR_MAX
 
 
 @dataclass(frozen=True)

@@ -58,12 +58,15 @@ def parse_passes(text: str) -> tuple[Pass, ...]:
         name, options = match[1], match[2] or ""
         if name not in PASSES:
             raise InputError(f"passes: no pass '{name}': known are {', '.join(PASSES)}")
-        known = {f.name: f.type for f in _options(PASSES[name])}
-        values = {}
+        known = {f.name: f.default for f in _options(PASSES[name])}
+        values: dict[str, int | str] = {}
         for item in options.split():
             key, _, value = item.partition("=")
             if key not in known:
                 raise InputError(f"passes: '{name}' has no option '{key}': it has {', '.join(known) or 'none'}")
+            if isinstance(known[key], str):
+                values[key] = value
+                continue
             try:
                 values[key] = int(value)
             except ValueError:

@@ -8,7 +8,7 @@ import numpy as np
 from qif2hw.compiler.draft import Draft
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, TimeGrid
-from qif2hw.ir.program import STATE_MAX
+from qif2hw.ir.ptc import STATE_MAX
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from qif2hw.compiler.draft import Draft, Facts
 from qif2hw.errors import InputError
 from qif2hw.ir import ProgramProjection
 from qif2hw.ir.grid import nearest_unit, round_to_grid
-from qif2hw.ir.program import STATE_MAX
+from qif2hw.ir.ptc import STATE_MAX
 
 FULL_RANGE = 128.0
 """The potential register reaches at least this ``|cot(theta)|``: all but the outer 0.5 % of the cycle."""

@@ -6,21 +6,22 @@ not of the steps.
 """
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.ir.program import LATE_FRACTION, Program, ProgramPopulation
+from qif2hw.engine.fast_plane import run_vectors, vector_numbers
+from qif2hw.ir.program import Program, ProgramPopulation
+from qif2hw.ir.ptc import LATE_FRACTION, CotangentTables, PhaseWeightTable, PlaneVector
 from qif2hw.ir.spikes import MachineOutput, StepSpikes
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class _Messages:
+class _Messages(NamedTuple):
     """Spikes of one group of senders, by sample and machine step, and their flush.
 
     The spikes that ``sample`` sends in ``step`` are entries ``start[sample, step]`` to ``start[sample, step + 1]``
@@ -106,10 +107,11 @@ def _population(
     program: Program, population: ProgramPopulation, sent: dict[str, _Messages]
 ) -> tuple[Int64, Int64, Int64, Int64, Int64]:
     """Spikes (sample, neuron, step, lateness) and flush payloads of one population."""
-    grid, ptc = program.grid, population.ptc
+    grid, curve = program.grid, population.ptc
     incoming = program.incoming(population.name)
     messages = _merge(program, [sent[p.pre] for p in incoming])
     weight = np.concatenate([(p.weight.astype(np.int64) << p.exponent).T for p in incoming], axis=0)
+    weight = np.ascontiguousarray(weight)
     shape = np.array(
         [
             grid.threshold, grid.phase_bits, grid.lateness_bits, grid.trial_steps, population.depth,
@@ -117,27 +119,34 @@ def _population(
         ],
         np.int64,
     )  # fmt: skip
-    table = np.array(
-        [
-            ptc.edge, ptc.limit, ptc.kick_bits, ptc.late_gain, ptc.late_shift, ptc.flush_gain, ptc.flush_shift,
-            ptc.to_potential.first_octave, ptc.to_potential.mantissa_bits,
-            ptc.to_phase.first_octave, ptc.to_phase.mantissa_bits,
-        ],
-        np.int64,
-    )  # fmt: skip
     capacity = 2 * population.size + 8
     while True:
-        count, step, neuron, late, flush = _kernel(
-            messages.start, messages.source, messages.late, messages.flush, np.ascontiguousarray(weight),
-            population.phase0.astype(np.int64), shape, table,
-            ptc.to_potential.knots.astype(np.int64), ptc.to_phase.knots.astype(np.int64), capacity,
-        )  # fmt: skip
+        if isinstance(curve, PlaneVector):
+            count, step, neuron, late, flush = run_vectors(*messages, weight, shape, *vector_numbers(curve), capacity)
+        else:
+            count, step, neuron, late, flush = _run_phases(
+                *messages, weight, population.phase0.astype(np.int64), shape, *_numbers(curve), capacity
+            )
         if count.max(initial=0) <= capacity:
             break
         capacity = int(count.max())
     sample = np.repeat(np.arange(count.size), count)
     place = np.arange(sample.size) - np.repeat(np.cumsum(count) - count, count)
     return sample, neuron[sample, place], step[sample, place], late[sample, place], flush
+
+
+def _numbers(curve: CotangentTables | PhaseWeightTable) -> tuple[Int64, Int64, Int64]:
+    """A curve as the kernel takes it: scales and shapes, and two arrays."""
+    scales = [curve.kick_bits, curve.late_gain, curve.late_shift, curve.flush_gain, curve.flush_shift]
+    if isinstance(curve, PhaseWeightTable):
+        own = [1, curve.phase_spacing, curve.kick_spacing, *curve.shift.shape]
+        arrays = curve.shift.ravel(), curve.twist
+    else:
+        potential, phase = curve.to_potential, curve.to_phase
+        own = [0, curve.edge, curve.limit, potential.first_octave, potential.mantissa_bits]
+        own += [phase.first_octave, phase.mantissa_bits]
+        arrays = potential.knots, phase.knots
+    return np.array(scales + own, np.int64), arrays[0].astype(np.int64), arrays[1].astype(np.int64)
 
 
 @numba.njit(cache=True, inline="always")
@@ -162,22 +171,51 @@ def _look_up(knots: Int64, first_octave: int, mantissa_bits: int, x: int) -> int
 
 
 @numba.njit(cache=True)
-def _kick(phase: int, a0: int, a1: int, threshold: int, table: Int64, to_potential: Int64, to_phase: Int64) -> int:
-    edge = table[0]
-    if (a0 == 0 and a1 == 0) or phase < edge or phase > threshold - edge:
+def _kick(phase: int, a0: int, a1: int, threshold: int, numbers: Int64, one: Int64, other: Int64) -> int:
+    if a0 == 0 and a1 == 0:
+        return phase
+    if numbers[5] == 1:
+        return _kick_by_grid(phase, a0, a1, threshold, numbers, one, other)
+    edge = numbers[6]
+    if phase < edge or phase > threshold - edge:
         return phase
     if 2 * phase < threshold:
-        v = -max(_look_up(to_potential, table[7], table[8], phase), 0)
+        v = -max(_look_up(one, numbers[8], numbers[9], phase), 0)
     else:
-        v = max(_look_up(to_potential, table[7], table[8], threshold - phase), 0)
+        v = max(_look_up(one, numbers[8], numbers[9], threshold - phase), 0)
     v += a0 + _rounded_shift(a1 * (2 * v + a0), LATE_FRACTION)
-    distance = max(_look_up(to_phase, table[9], table[10], min(abs(v), table[1])), edge)
+    distance = max(_look_up(other, numbers[10], numbers[11], min(abs(v), numbers[7])), edge)
     return distance if v < 0 else threshold - distance
 
 
+@numba.njit(cache=True)
+def _kick_by_grid(phase: int, a0: int, a1: int, threshold: int, numbers: Int64, shift: Int64, twist: Int64) -> int:
+    if phase <= 0 or phase >= threshold:
+        return phase
+    spacing, across, rows, columns = numbers[6], numbers[7], numbers[8], numbers[9]
+    middle = (rows - 1) // 2 << across
+    kick = min(max(a0 + middle, 0), 2 * middle)
+    row = min(kick >> across, rows - 2)
+    column, along = phase >> spacing, phase & ((1 << spacing) - 1)
+    at = row * columns + column
+    low = shift[at] + _rounded_shift((shift[at + 1] - shift[at]) * along, spacing)
+    at += columns
+    high = shift[at] + _rounded_shift((shift[at + 1] - shift[at]) * along, spacing)
+    moved = phase + low + _rounded_shift((high - low) * (kick - (row << across)), across)
+    moved = min(max(moved, 0), threshold)
+    turn = _twist(phase, twist, spacing) + _twist(moved, twist, spacing)
+    return min(max(moved + _rounded_shift(a1 * turn, LATE_FRACTION), 1), threshold - 1)
+
+
+@numba.njit(cache=True)
+def _twist(phase: int, twist: Int64, spacing: int) -> int:
+    k = min(phase >> spacing, twist.size - 2)
+    return twist[k] + _rounded_shift((twist[k + 1] - twist[k]) * (phase - (k << spacing)), spacing)
+
+
 @numba.njit(cache=True, parallel=True)
-def _kernel(  # type: ignore[no-untyped-def]
-    start, source, late_in, flush_in, weight, phase0, shape, table, to_potential, to_phase, capacity
+def _run_phases(  # type: ignore[no-untyped-def]
+    start, source, late_in, flush_in, weight, phase0, shape, numbers, one, other, capacity
 ):
     samples, posts = start.shape[0], phase0.size
     threshold, phase_bits, lateness_bits, trial_steps = shape[0], shape[1], shape[2], shape[3]
@@ -224,8 +262,8 @@ def _kernel(  # type: ignore[no-untyped-def]
                         out_late[b, found] = crossed >> (phase_bits - lateness_bits)
                     found += 1
                 p -= turns * threshold
-                late = _rounded_shift(a1[i] * table[3], table[4])
-                p = _kick(p, a0[i] << table[2], late, threshold, table, to_potential, to_phase)
+                late = _rounded_shift(a1[i] * numbers[1], numbers[2])
+                p = _kick(p, a0[i] << numbers[0], late, threshold, numbers, one, other)
                 if n == last:
                     p = min(max(p - overshoot + undo * threshold, 0), threshold - 1)
                 phase[i] = p
@@ -237,9 +275,7 @@ def _kernel(  # type: ignore[no-untyped-def]
                 for i in range(posts):
                     a1[i] += weight[j, i] * payload
         for i in range(posts):
-            kicked = _kick(
-                phase[i], _rounded_shift(a1[i] * table[5], table[6]), 0, threshold, table, to_potential, to_phase
-            )
+            kicked = _kick(phase[i], _rounded_shift(a1[i] * numbers[3], numbers[4]), 0, threshold, numbers, one, other)
             out_flush[b, i] = _rounded_shift(kicked, flush_drop)
         count[b] = found
     return count, out_step, out_neuron, out_late, out_flush

@@ -19,16 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.ir.program import (
-    ACCUMULATOR_MAX,
-    LATE_FRACTION,
-    STATE_MAX,
-    CotangentTables,
-    Program,
-    ProgramPopulation,
-    Table,
-    TimeGrid,
-)
+from qif2hw.engine import plane
+from qif2hw.engine.curve import kick, rounded_shift
+from qif2hw.ir.program import Program, ProgramPopulation, TimeGrid
+from qif2hw.ir.ptc import ACCUMULATOR_MAX, STATE_MAX, VECTOR_BITS, PlaneVector
 from qif2hw.ir.spikes import MachineOutput, StepSpikes
 
 Int = NDArray[np.int64]
@@ -40,69 +34,26 @@ class RegisterOverflow(ArithmeticError):
 
 @dataclass(frozen=True)
 class Sent:
-    """What the neurons of a population keep and send in one step; arrays of one shape.
+    """What the neurons of a population keep and send in one step.
 
-    ``phase`` is the new register.  ``flag`` is 1 for an ordinary spike.  ``payload`` is its lateness in ticks, or in
-    the flush step the phase shifted right by ``flush_drop`` (with flag 0); 0 otherwise.
+    ``state`` is the new registers, (registers, ..., neurons).  ``flag`` is 1 for an ordinary spike.  ``payload`` is its
+    lateness in ticks, or in the flush step the phase shifted right by ``flush_drop`` (with flag 0); 0 otherwise.
     """
 
-    phase: Int
+    state: Int
     flag: Int
     payload: Int
 
 
-def rounded_shift(value: Int, bits: int) -> Int:
-    """``floor(value / 2^bits + 1/2)``."""
-    return (value + ((1 << bits) >> 1)) >> bits
+def start(population: ProgramPopulation, grid: TimeGrid) -> Int:
+    """Registers before the first step, (registers, neurons): the phase, or the two coordinates of the plane vector."""
+    curve = population.ptc
+    if not isinstance(curve, PlaneVector):
+        return population.phase0.astype(np.int64)[None]
+    return curve.start.astype(np.int64)
 
 
-def bit_length(value: Int) -> Int:
-    """Position of the highest set bit plus one, 0 for 0; values in [0, 2^53)."""
-    return np.frexp(value.astype(np.float64))[1].astype(np.int64)
-
-
-def look_up(table: Table, x: Int) -> Int:
-    """Table value at ``x >= 0``: linear between the knots, rounded half up.
-
-    Octave ``j = max(0, bit_length(x) - first_octave)`` starts at knot ``j 2^m`` and at ``x = 0`` (``j = 0``) or
-    ``2^(first_octave + j - 1)``; its knots lie ``2^s`` apart, ``s = first_octave - m + max(0, j - 1)``.
-    """
-    octave = np.maximum(bit_length(x) - table.first_octave, 0)
-    spacing = table.first_octave - table.mantissa_bits + np.maximum(octave - 1, 0)
-    start = np.where(octave > 0, np.int64(1) << (table.first_octave + np.maximum(octave - 1, 0)), 0)
-    index = (octave << table.mantissa_bits) + ((x - start) >> spacing)
-    fraction = (x - start) & ((np.int64(1) << spacing) - 1)
-    knots = table.knots.astype(np.int64)
-    left = knots[index]
-    right = knots[np.minimum(index + 1, knots.size - 1)]
-    return left + (((right - left) * fraction + ((np.int64(1) << spacing) >> 1)) >> spacing)
-
-
-def potential(tables: CotangentTables, threshold: int, phase: Int) -> Int:
-    """``v = -cot(theta)`` of phases in ``[edge, threshold - edge]``: negative in the first half of the cycle."""
-    early = 2 * phase < threshold
-    size = np.maximum(look_up(tables.to_potential, np.where(early, phase, threshold - phase)), 0)
-    return np.where(early, -size, size)
-
-
-def phase_of(tables: CotangentTables, threshold: int, v: Int) -> Int:
-    """Phase of a potential, after saturation; never nearer than ``edge`` to an end."""
-    distance = np.maximum(look_up(tables.to_phase, np.minimum(np.abs(v), tables.limit)), tables.edge)
-    return np.where(v < 0, distance, threshold - distance)
-
-
-def kick(tables: CotangentTables, threshold: int, phase: Int, a0: Int, a1: Int) -> Int:
-    """Phase after a kick of ``a0`` counts of ``v`` with the lateness factor ``a1``.
-
-    ``v -> v + a0 + a1 (2 v + a0)``, see `qif2hw.neuron.late_kick`; a phase nearer than ``edge`` to an end stays.
-    """
-    inside = ((a0 != 0) | (a1 != 0)) & (phase >= tables.edge) & (phase <= threshold - tables.edge)
-    v = potential(tables, threshold, np.where(inside, phase, threshold >> 1))
-    kicked = v + a0 + rounded_shift(a1 * (2 * v + a0), LATE_FRACTION)
-    return np.where(inside, phase_of(tables, threshold, kicked), phase)
-
-
-def step(population: ProgramPopulation, grid: TimeGrid, local_step: int, phase: Int, a0: Int, a1: Int) -> Sent:
+def step(population: ProgramPopulation, grid: TimeGrid, local_step: int, state: Int, a0: Int, a1: Int) -> Sent:
     """One step of a population.
 
     Parameters
@@ -110,21 +61,28 @@ def step(population: ProgramPopulation, grid: TimeGrid, local_step: int, phase: 
     population, grid
         The program's.
     local_step
-        ``m``, the machine step minus the population's depth; steps before 1 only let time pass.
-    phase
-        Phase register, any shape that ends in neurons.
+        ``m``, the machine step minus the population's depth.  In steps before 1 nothing arrives: a phase grows from its
+        early start, a plane vector waits.
+    state
+        Registers, (registers, ..., neurons).
     a0, a1
-        What arrived, same shape: sum of weights of the spikes, sum of weights times payloads.
+        What arrived, (..., neurons): sum of weights of the spikes, sum of weights times payloads.
     """
-    tables, threshold = population.ptc, grid.threshold
+    if local_step > grid.trial_steps + 1:
+        nothing = np.zeros_like(a0)
+        return Sent(state, nothing, nothing)
+    if isinstance(population.ptc, PlaneVector):
+        return _step_vector(population, population.ptc, grid, local_step, state, a0, a1)
+    return _step_phase(population, grid, local_step, state, a0, a1)
+
+
+def _step_phase(population: ProgramPopulation, grid: TimeGrid, local_step: int, state: Int, a0: Int, a1: Int) -> Sent:
+    tables, threshold, phase = population.ptc, grid.threshold, state[0]
+    assert not isinstance(tables, PlaneVector)
     if local_step > grid.trial_steps:
-        if local_step > grid.trial_steps + 1:
-            nothing = np.zeros_like(phase)
-            return Sent(phase, nothing, nothing)
-        kicked = kick(
-            tables, threshold, phase, rounded_shift(a1 * tables.flush_gain, tables.flush_shift), np.zeros_like(a1)
-        )
-        return Sent(kicked, np.zeros_like(phase), rounded_shift(kicked, population.flush_drop))
+        pull = rounded_shift(a1 * tables.flush_gain, tables.flush_shift)
+        kicked = kick(tables, threshold, phase, pull, np.zeros_like(a1))
+        return Sent(kicked[None], np.zeros_like(phase), rounded_shift(kicked, population.flush_drop))
 
     advanced = phase + grid.increment
     fired = advanced >= threshold
@@ -138,7 +96,33 @@ def step(population: ProgramPopulation, grid: TimeGrid, local_step: int, phase: 
         fired = fired & ~after
         kicked = np.clip(kicked - overshoot + np.where(after, threshold, 0), 0, threshold - 1)
     flag = fired.astype(np.int64)
-    return Sent(kicked, flag, flag * (crossed >> (grid.phase_bits - grid.lateness_bits)))
+    return Sent(kicked[None], flag, flag * (crossed >> (grid.phase_bits - grid.lateness_bits)))
+
+
+def _step_vector(
+    population: ProgramPopulation, curve: PlaneVector, grid: TimeGrid, local_step: int, state: Int, a0: Int, a1: Int
+) -> Sent:
+    x, y = state
+    nothing = np.zeros_like(a0)
+    if local_step < 1:
+        return Sent(state, nothing, nothing)
+    if local_step > grid.trial_steps:
+        x, y = plane.normalise(*plane.shear(x, y, rounded_shift(a1 * curve.flush_gain, curve.flush_shift), nothing))
+        phase = plane.phase_of(curve, grid.threshold, x, y)
+        return Sent(np.stack([x, y]), nothing, rounded_shift(phase, population.flush_drop))
+
+    x, y, fired = plane.cross(*plane.rotate(x, y, curve.cosine, curve.sine))
+    late = plane.ticks_late(curve, x, y, grid.ticks - 1)
+    kicks = rounded_shift(a0 * curve.kick_gain, curve.kick_shift), rounded_shift(a1 * curve.late_gain, curve.late_shift)
+    x, y = plane.normalise(*plane.shear(x, y, *kicks))
+    if local_step == grid.trial_steps:
+        # The trial ends inside this step: turn back to its end; a spike that this undoes came after it.
+        x, y, undone = plane.cross(*plane.rotate(x, y, curve.back_cosine, -curve.back_sine))
+        # What fired in an earlier step and is undone stays fired: it sends no pseudo-phase.
+        keep = (undone > 0) & (fired == 0)
+        x, y = np.where(keep, 1 << (VECTOR_BITS - 1), x), np.where(keep, 0, y)
+        fired = fired * (1 - undone)
+    return Sent(np.stack([x, y]), fired, fired * late)
 
 
 def run(
@@ -161,15 +145,18 @@ def run(
         First spikes of the output neurons, and all ordinary spikes by population.
     """
     grid, samples = program.grid, step_in.shape[0]
-    phase = {p.name: np.broadcast_to(p.phase0.astype(np.int64), (samples, p.size)) for p in program.populations}
+    state = {}
+    for p in program.populations:
+        registers = start(p, grid)
+        state[p.name] = np.broadcast_to(registers[:, None], (len(registers), samples, p.size))
     # Products of integers below 2^53 are exact in float64, which has a fast matrix product.
-    weight = {(p.pre, p.post): p.weight.T.astype(np.float64) for p in program.projections}
+    weight = {(q.pre, q.post): q.weight.T.astype(np.float64) for q in program.projections}
     columns = np.split(np.arange(program.inputs), np.cumsum([e.size for e in program.encoders])[:-1])
     sent: dict[str, Sent] = {}
     spikes: dict[str, list[Int]] = {p.name: [] for p in program.populations}
-    first = {name: np.full(phase[name].shape, -1, np.int64) for name in program.output_populations}
-    first_late = {name: np.zeros(phase[name].shape, np.int64) for name in program.output_populations}
-    flush = {name: np.zeros(phase[name].shape, np.int64) for name in program.output_populations}
+    first = {name: np.full(state[name].shape[1:], -1, np.int64) for name in program.output_populations}
+    first_late = {name: np.zeros_like(first[name]) for name in program.output_populations}
+    flush = {name: np.zeros_like(first[name]) for name in program.output_populations}
 
     for n in range(program.steps + 1):
         arriving, sent = sent, {}
@@ -181,19 +168,19 @@ def run(
         for population in program.populations:
             name, shape = population.name, (samples, population.size)
             a0, a1 = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-            for p in program.incoming(name):
-                got = arriving.get(p.pre)
+            for q in program.incoming(name):
+                got = arriving.get(q.pre)
                 if got is not None and (got.flag.any() or got.payload.any()):
-                    a0 += (got.flag @ weight[p.pre, p.post]).astype(np.int64) << p.exponent
-                    a1 += (got.payload @ weight[p.pre, p.post]).astype(np.int64) << p.exponent
+                    a0 += (got.flag @ weight[q.pre, q.post]).astype(np.int64) << q.exponent
+                    a1 += (got.payload @ weight[q.pre, q.post]).astype(np.int64) << q.exponent
             if checked:
                 _check(name, n, "accumulator", a0, ACCUMULATOR_MAX)
                 _check(name, n, "payload accumulator", a1, ACCUMULATOR_MAX)
             m = n - population.depth
-            out = step(population, grid, m, phase[name], a0, a1)
+            out = step(population, grid, m, state[name], a0, a1)
             if checked:
-                _check(name, n, "phase", out.phase, STATE_MAX)
-            phase[name], sent[name] = out.phase, out
+                _check(name, n, "state", out.state, STATE_MAX)
+            state[name], sent[name] = out.state, out
             sample, neuron = np.nonzero(out.flag)
             late = out.payload[sample, neuron]
             spikes[name].append(np.stack([sample, neuron, np.full_like(sample, n), late], axis=1))

@@ -1,21 +1,18 @@
 """Intermediate representations: `Network` (float, units of time) and `Program` (integers, steps)."""
 
 from qif2hw.ir.network import Encoder, Network, Population, Product, Projection, Readout, layered
-from qif2hw.ir.program import (
-    CotangentTables,
-    Program,
-    ProgramPopulation,
-    ProgramProjection,
-    Table,
-    TimeGrid,
-)
+from qif2hw.ir.program import Program, ProgramPopulation, ProgramProjection, TimeGrid
+from qif2hw.ir.ptc import PTC, CotangentTables, PhaseWeightTable, PlaneVector, Table
 from qif2hw.ir.spikes import MachineOutput, Run, Spikes, StepSpikes
 
 __all__ = [
+    "PTC",
     "CotangentTables",
     "Encoder",
     "MachineOutput",
     "Network",
+    "PhaseWeightTable",
+    "PlaneVector",
     "Population",
     "Product",
     "Program",

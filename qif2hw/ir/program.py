@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, frozen
 from qif2hw.ir.network import (
     Encoder,
@@ -24,21 +23,8 @@ from qif2hw.ir.network import (
     output_populations_of,
     readouts_of,
 )
+from qif2hw.ir.ptc import PTC, STATE_BITS, STATE_MAX, need
 from qif2hw.neuron import QIF
-
-STATE_BITS = 24
-"""Width of a signed state register: phase and potential."""
-STATE_MAX = (1 << (STATE_BITS - 1)) - 1
-ACCUMULATOR_BITS = 24
-"""Width of a signed register that adds up weights, or weights times payloads, over one step."""
-ACCUMULATOR_MAX = (1 << (ACCUMULATOR_BITS - 1)) - 1
-LATE_FRACTION = 16
-"""Fraction bits of the lateness factor a1."""
-
-
-def _need(condition: bool, message: str) -> None:
-    if not condition:
-        raise InputError(message)
 
 
 @dataclass(frozen=True)
@@ -69,13 +55,14 @@ class TimeGrid:
     layers: int
 
     def __post_init__(self) -> None:
-        _need(self.period > 0 and self.trial > 0, "time grid: period and trial must be positive")
-        _need(self.period_steps >= 2, f"time grid: {self.period_steps} steps per period, at least 2 are needed")
-        _need(
+        need(self.period > 0 and self.trial > 0, "time grid: period and trial must be positive")
+        need(0 <= self.phase_bits < STATE_BITS, f"time grid: {self.phase_bits} phase bits do not fit the state")
+        need(self.period_steps >= 2, f"time grid: {self.period_steps} steps per period, at least 2 are needed")
+        need(
             0 <= self.lateness_bits < self.phase_bits,
             f"time grid: {self.lateness_bits} lateness bits need more than {self.phase_bits} phase bits",
         )
-        _need(
+        need(
             self.threshold + self.increment <= STATE_MAX,
             f"time grid: threshold {self.threshold} + increment {self.increment} exceed the {STATE_BITS}-bit state",
         )
@@ -139,74 +126,6 @@ class TimeGrid:
 
 
 @dataclass(frozen=True, eq=False)
-class Table(ByValue):
-    """A piecewise linear integer function on ``[0, end]`` with knots spaced like floating-point numbers.
-
-    Below ``2^first_octave`` the ``2^mantissa_bits`` knots are equally spaced; each further octave has as many again.
-    `qif2hw.engine.spec.look_up` says how it is read.
-    """
-
-    knots: NDArray[np.int32]
-    first_octave: int
-    mantissa_bits: int
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "knots", frozen(self.knots, np.int32))
-        _need(0 <= self.mantissa_bits <= self.first_octave, "table: an octave cannot hold more knots than integers")
-        _need(self.knots.ndim == 1 and self.knots.size >= 2, "table: at least two knots are needed")
-
-
-@dataclass(frozen=True, eq=False)
-class CotangentTables(ByValue):
-    r"""The phase transition curve as a pair of tables: phase -> ``v = -cot(theta)`` -> kick -> phase.
-
-    ``v`` counts in units of ``unit / (r 2^kick_bits)``, where ``unit`` is the population's weight unit: an accumulated
-    weight ``A0`` is then exactly ``A0 2^kick_bits`` counts.  The curve is odd, so each table covers one half.
-
-    Parameters
-    ----------
-    to_potential
-        ``|v|`` of the distance (in phase counts) to the nearer end of the cycle.
-    to_phase
-        That distance, of ``|v|``.
-    edge
-        Nearer than this to either end, a kick does nothing (its effect is below ``a sin^2``); also the distance that
-        belongs to the largest ``|v|``.
-    kick_bits
-        Shift that turns an accumulated weight into counts of ``v``.
-    late_gain, late_shift
-        ``a1 = (A1 late_gain) >> late_shift`` with ``LATE_FRACTION`` fraction bits; ``A1`` is the accumulated lateness.
-    flush_gain, flush_shift
-        Counts of ``v`` of an accumulated flush ``F``: ``(F flush_gain) >> flush_shift``.
-    """
-
-    to_potential: Table
-    to_phase: Table
-    edge: int
-    kick_bits: int
-    late_gain: int
-    late_shift: int
-    flush_gain: int
-    flush_shift: int
-
-    def __post_init__(self) -> None:
-        for name in ("late_gain", "flush_gain"):
-            value = getattr(self, name)
-            _need(0 <= value < 1 << STATE_BITS, f"tables: {name} = {value} does not fit {STATE_BITS} bits")
-        for name in ("kick_bits", "late_shift", "flush_shift"):
-            value = getattr(self, name)
-            _need(0 <= value < 48, f"tables: {name} = {value} is no possible shift")
-        for table in (self.to_potential, self.to_phase):
-            _need(bool((np.diff(table.knots.astype(np.int64)) <= 0).all()), "tables: knots must not increase")
-        _need(int(self.to_potential.knots.max()) <= STATE_MAX, f"tables: the potential does not fit {STATE_BITS} bits")
-
-    @property
-    def limit(self) -> int:
-        """Largest ``|v|``; the potential saturates there."""
-        return int(self.to_potential.knots[0])
-
-
-@dataclass(frozen=True, eq=False)
 class ProgramPopulation(ByValue):
     """A population on the machine.
 
@@ -231,18 +150,18 @@ class ProgramPopulation(ByValue):
     neuron: QIF
     phase0: NDArray[np.int32]
     unit: float
-    ptc: CotangentTables
+    ptc: PTC
     flush_drop: int
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "phase0", frozen(self.phase0, np.int32))
-        _need(self.depth >= 1, f"population '{self.name}' has depth {self.depth}")
-        _need(0 <= self.flush_drop < STATE_BITS, f"population '{self.name}': flush_drop = {self.flush_drop}")
-        _need(
+        need(self.depth >= 1, f"population '{self.name}' has depth {self.depth}")
+        need(0 <= self.flush_drop < STATE_BITS, f"population '{self.name}': flush_drop = {self.flush_drop}")
+        need(
             bool(np.isfinite(self.unit)) and self.unit > 0,
             f"population '{self.name}': the weight unit must be positive",
         )
-        _need(
+        need(
             bool((np.abs(self.phase0.astype(np.int64)) <= STATE_MAX).all()),
             f"population '{self.name}': initial phases do not fit {STATE_BITS} bits",
         )
@@ -265,12 +184,12 @@ class ProgramProjection(ByValue):
     def __post_init__(self) -> None:
         where = f"projection {self.pre} -> {self.post}"
         weight = frozen(self.weight, np.int16)
-        _need(weight.ndim == 2, f"{where}: the weight has shape {weight.shape}, (post, pre) is needed")
-        _need(
+        need(weight.ndim == 2, f"{where}: the weight has shape {weight.shape}, (post, pre) is needed")
+        need(
             bool(((weight >= -256) & (weight <= 254) & (weight % 2 == 0)).all()),
             f"{where}: weights are even, in [-256, 254]",
         )
-        _need(0 <= self.exponent <= 7, f"{where}: exponent {self.exponent} is outside 0 to 7")
+        need(0 <= self.exponent <= 7, f"{where}: exponent {self.exponent} is outside 0 to 7")
         object.__setattr__(self, "weight", weight)
 
 
@@ -291,32 +210,32 @@ class Program(ByValue):
     def __post_init__(self) -> None:
         depth = {e.name: 0 for e in self.encoders} | {p.name: p.depth for p in self.populations}
         sizes = {e.name: e.size for e in self.encoders} | {p.name: p.size for p in self.populations}
-        _need(len(depth) == len(self.encoders) + len(self.populations), "program: a name is used twice")
-        _need(
+        need(len(depth) == len(self.encoders) + len(self.populations), "program: a name is used twice")
+        need(
             bool(self.encoders and self.populations and self.outputs),
             "program: inputs, populations and outputs are needed",
         )
-        _need(
+        need(
             list(self.populations) == sorted(self.populations, key=lambda p: p.depth),
             "program: populations are sorted by depth",
         )
         for p in self.projections:
             where = f"projection {p.pre} -> {p.post}"
-            _need(p.pre in depth and p.post in depth, f"{where}: no such population")
-            _need(
+            need(p.pre in depth and p.post in depth, f"{where}: no such population")
+            need(
                 depth[p.post] == depth[p.pre] + 1,
                 f"{where}: it spans {depth[p.post] - depth[p.pre]} layers, a synapse must reach the next one",
             )
-            _need(p.weight.shape == (sizes[p.post], sizes[p.pre]), f"{where}: the weight has shape {p.weight.shape}")
+            need(p.weight.shape == (sizes[p.post], sizes[p.pre]), f"{where}: the weight has shape {p.weight.shape}")
         for population in self.populations:
-            _need(bool(self.incoming(population.name)), f"population '{population.name}' has no input")
+            need(bool(self.incoming(population.name)), f"population '{population.name}' has no input")
             drops = {self.population(p.pre).flush_drop for p in self.incoming(population.name) if depth[p.pre] > 0}
-            _need(len(drops) <= 1, f"population '{population.name}': its sources drop different numbers of flush bits")
-            _need(population.depth <= self.grid.layers, f"population '{population.name}' is deeper than the time grid")
+            need(len(drops) <= 1, f"population '{population.name}': its sources drop different numbers of flush bits")
+            need(population.depth <= self.grid.layers, f"population '{population.name}' is deeper than the time grid")
         for readout in self.readouts:
-            _need(readout.population in depth, f"readout of '{readout.population}': no such population")
+            need(readout.population in depth, f"readout of '{readout.population}': no such population")
             top = max(int(readout.start.max()), int(readout.stop.max()))
-            _need(top < sizes[readout.population], f"readout of '{readout.population}': no neuron {top}")
+            need(top < sizes[readout.population], f"readout of '{readout.population}': no neuron {top}")
 
     @property
     def inputs(self) -> int:

@@ -66,10 +66,12 @@ def test_report_is_json_and_repeatable() -> None:
 
 def test_coarser_tables_have_larger_errors() -> None:
     fine, coarse = (
-        compile_network(ordinary((1, 4, 2)), CompileOptions(table_bits=bits)).report["tables"]["populations"]["output"]
+        compile_network(
+            ordinary((1, 4, 2)), CompileOptions(table_bits=bits, form="cotangent", rounding="nearest")
+        ).report["tables"]["populations"]["output"]
         for bits in (7, 4)
     )
-    assert coarse["knots"] < fine["knots"]
+    assert coarse["bytes"] < fine["bytes"]
     assert coarse["max_error_steps"] > 10 * fine["max_error_steps"]
 
 
@@ -129,3 +131,23 @@ def test_networks_the_machine_cannot_run() -> None:
     skip = Projection("input", "output", np.ones((2, 2)))
     with pytest.raises(InputError, match="input -> output spans 2 layers"):
         compile_network(Network(base.trial, base.encoders, base.populations, (*base.projections, skip), base.outputs))
+
+
+def test_the_compiler_picks_a_form_and_says_why() -> None:
+    network = ordinary((1, 8, 2), 1)
+
+    def tables(text: str) -> dict[str, object]:
+        passes = f"time-grid,weights,ranges,tables{{{text}}},lower"
+        report = compile_network(network, CompileOptions(passes=passes)).report
+        return dict(report["tables"]["populations"]["output"])
+
+    assert tables("table_bits=7")["form"] == "cotangent"
+    assert tables("table_bits=4")["form"] == "plane"
+    assert "cotangent: not accurate enough" in str(tables("table_bits=4")["why"])
+    assert tables("table_bits=7 bytes=2000")["form"] == "plane"
+    assert "cotangent: too large" in str(tables("table_bits=7 bytes=2000")["why"])
+    assert tables("table_bits=7 form=grid")["why"] == "asked for"
+    with pytest.raises(InputError, match=r"need .* bytes as 'plane', 50 there are"):
+        tables("bytes=50")
+    with pytest.raises(InputError, match="form = round: auto, cotangent, plane, grid are possible"):
+        tables("form=round")

@@ -24,7 +24,7 @@ def test_passes_as_text_compile_the_same_program() -> None:
 
 
 def test_an_edited_list_changes_what_it_names() -> None:
-    text = "time-grid{steps=64},weights{bits=4},ranges,tables{table_bits=5},lower"
+    text = "time-grid{steps=64},weights{bits=4},ranges,tables{table_bits=5 form=cotangent},lower"
     compiled = compile_network(ordinary((1, 6, 2)), CompileOptions(passes=text))
     assert list(compiled.report) == ["time-grid", "weights", "ranges", "tables", "lower"]
     assert compiled.program.steps <= 64
@@ -81,5 +81,5 @@ def test_budget_names_the_cause() -> None:
 
     assert largest(weight_bits=3, rounding="nearest") == "weights"
     assert largest(payload_bits=0, steps=256) == "payload"
-    assert largest(table_bits=2) == "tables"
+    assert largest(table_bits=2, form="cotangent") == "tables"
     assert largest(steps=32) == "time_grid"

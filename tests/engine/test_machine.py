@@ -8,9 +8,11 @@ from networks import branched, ordinary, published
 
 from qif2hw import engine, reference
 from qif2hw.compiler import CompileOptions, compile_network
-from qif2hw.engine import spec
+from qif2hw.compiler.curves import respond
+from qif2hw.engine import curve, plane
 from qif2hw.errors import InputError
-from qif2hw.ir import Network, Table
+from qif2hw.ir import Network, PlaneVector, Table
+from qif2hw.ir.ptc import VECTOR_BITS
 from qif2hw.neuron import kick as exact_kick
 
 
@@ -29,8 +31,9 @@ def same(network: Network, options: CompileOptions, samples: int, seed: int = 0)
     "network", [ordinary((2, 9, 7, 2)), published((2, 9, 7, 4)), branched()], ids=["ordinary", "flush", "graph"]
 )
 @pytest.mark.parametrize("steps", [33, 200])
-def test_spec_equals_fast(network: Network, steps: int) -> None:
-    same(network, CompileOptions(steps=steps), samples=7)
+@pytest.mark.parametrize("form", ["cotangent", "grid", "plane"])
+def test_spec_equals_fast(network: Network, steps: int, form: str) -> None:
+    same(network, CompileOptions(steps=steps, form=form, rounding="nearest"), samples=7)
 
 
 @settings(max_examples=40, deadline=None)
@@ -40,18 +43,23 @@ def test_spec_equals_fast(network: Network, steps: int) -> None:
     steps=st.integers(16, 120),
     bits=st.integers(2, 8),
     payload=st.integers(0, 8),
+    form=st.sampled_from(["cotangent", "grid", "plane"]),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_no_program_overflows_and_both_machines_agree(
-    sizes: list[int], gain: float, steps: int, bits: int, payload: int, seed: int
+    sizes: list[int], gain: float, steps: int, bits: int, payload: int, form: str, seed: int
 ) -> None:
     network = ordinary((*sizes, 2), seed, gain)
-    same(network, CompileOptions(steps=steps, weight_bits=bits, payload_bits=payload), samples=3, seed=seed)
+    options = CompileOptions(
+        steps=steps, weight_bits=bits, payload_bits=payload, form=form, table_bits=5, rounding="nearest"
+    )
+    same(network, options, samples=3, seed=seed)
 
 
+@pytest.mark.parametrize("form", ["cotangent", "plane"])
 @pytest.mark.parametrize("sizes", [(1, 32, 32, 2), (3, 20, 20, 2)])
-def test_ordinary_spike_times_are_within_a_tenth_of_a_step(sizes: tuple[int, ...]) -> None:
-    program = compile_network(ordinary(sizes, 1)).program
+def test_ordinary_spike_times_are_within_a_tenth_of_a_step(sizes: tuple[int, ...], form: str) -> None:
+    program = compile_network(ordinary(sizes, 1), CompileOptions(form=form, rounding="nearest")).program
     x = np.random.default_rng(2).random((200, sizes[0]))
     exact, run = reference.run(program.network(), x), engine.run(program, x)
     assert exact.ordinary.all()
@@ -60,8 +68,9 @@ def test_ordinary_spike_times_are_within_a_tenth_of_a_step(sizes: tuple[int, ...
     assert np.sqrt(np.mean(error**2)) < 0.1
 
 
-def test_flush_reproduces_pseudospikes() -> None:
-    program = compile_network(published((2, 16, 16, 2), 3)).program
+@pytest.mark.parametrize("form", ["cotangent", "plane"])
+def test_flush_reproduces_pseudospikes(form: str) -> None:
+    program = compile_network(published((2, 16, 16, 2), 3), CompileOptions(form=form, rounding="nearest")).program
     x = np.random.default_rng(2).random((200, 2))
     exact, run = reference.run(program.network(), x), engine.run(program, x)
     assert not exact.ordinary.any()
@@ -74,7 +83,7 @@ def test_lateness_payload_is_worth_ten_times() -> None:
     x = np.random.default_rng(2).random((200, 1))
     errors = []
     for payload in (8, 0):
-        program = compile_network(network, CompileOptions(steps=128, payload_bits=payload)).program
+        program = compile_network(network, CompileOptions(steps=128, payload_bits=payload, rounding="nearest")).program
         run, exact = engine.run(program, x), reference.run(program.network(), x)
         errors.append(np.sqrt(np.mean((run.y - exact.y) ** 2)))
     assert errors[1] > 10 * errors[0]
@@ -82,7 +91,7 @@ def test_lateness_payload_is_worth_ten_times() -> None:
 
 @pytest.fixture(scope="module")
 def tables():  # type: ignore[no-untyped-def]
-    program = compile_network(ordinary((1, 8, 2), 5)).program
+    program = compile_network(ordinary((1, 8, 2), 5), CompileOptions(form="cotangent", rounding="nearest")).program
     return program.populations[1], program.grid
 
 
@@ -94,7 +103,7 @@ def test_integer_ptc_is_monotone_with_exact_ends(tables, a0: int, a1: int, seed:
     phase = np.unique(
         np.concatenate([rng.integers(0, grid.threshold + 1, 3000), [0, grid.threshold], np.arange(20000)])
     )
-    kicked = spec.kick(
+    kicked = curve.kick(
         population.ptc,
         grid.threshold,
         phase,
@@ -111,7 +120,7 @@ def test_integer_ptc_follows_the_exact_one(tables) -> None:  # type: ignore[no-u
     population, grid = tables
     phase = np.arange(1, grid.threshold, 997)
     for weight in (-200, -3, 5, 180):
-        kicked = spec.kick(
+        kicked = curve.kick(
             population.ptc,
             grid.threshold,
             phase,
@@ -126,7 +135,27 @@ def test_look_up_interpolates_between_knots_placed_like_floats() -> None:
     # first_octave 3, two mantissa bits: knots at 0 2 4 6 | 8 10 12 14 | 16 20 24 28 | 32
     table = Table(np.array([90, 80, 70, 60, 50, 45, 40, 35, 30, 20, 10, 4, 0], np.int32), 3, 2)
     x = np.array([0, 1, 2, 7, 8, 9, 15, 16, 17, 19, 28, 30, 32])
-    assert spec.look_up(table, x).tolist() == [90, 85, 80, 55, 50, 48, 33, 30, 28, 23, 4, 2, 0]
+    assert curve.look_up(table, x).tolist() == [90, 85, 80, 55, 50, 48, 33, 30, 28, 23, 4, 2, 0]
+
+
+def test_plane_vector_follows_the_exact_ptc_and_finds_every_phase() -> None:
+    program = compile_network(ordinary((1, 8, 2), 5), CompileOptions(form="plane", rounding="nearest")).program
+    population, grid = program.populations[1], program.grid
+    phase = np.arange(1, grid.threshold, 997)
+    assert isinstance(population.ptc, PlaneVector)
+    for weight in (-200, -3, 0, 5, 180):
+        got = respond(population.ptc, grid.threshold, phase, weight)
+        exact = exact_kick(np.pi * phase / grid.threshold, weight * population.unit / population.neuron.r) / np.pi
+        assert np.abs(got / grid.threshold - exact).max() * grid.period_steps < 0.01
+
+
+def test_plane_vector_keeps_its_length_within_a_bit() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(-(1 << 30), 1 << 30, (2, 1000))
+    x, y = plane.normalise(x, y)
+    size = np.maximum(np.abs(x), np.abs(y))
+    assert size.max() <= 1 << VECTOR_BITS
+    assert size.min() >= (1 << VECTOR_BITS) // 2
 
 
 def test_delay_compensation_does_not_depend_on_depth() -> None:
@@ -141,7 +170,7 @@ def test_delay_compensation_does_not_depend_on_depth() -> None:
         tuple(type(p)(p.pre, p.post, 0 * p.weight) for p in network.projections),
         network.outputs,
     )
-    program = compile_network(silent).program
+    program = compile_network(silent, CompileOptions(rounding="nearest")).program
     run = engine.run(program, rng.random((1, 1)))
     for population in network.populations:
         expected = population.neuron.period - population.phi0

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 import qif2hw_lava
-from qif2hw.ir import Program
+from qif2hw.ir import CotangentTables, Program
 from qif2hw_lava import Interpreter, LavaError, LavaTimeout, Mode
 from qif2hw_lava.launch import run_worker
 
@@ -38,6 +38,7 @@ def wait_for(condition: Callable[[], object], seconds: float) -> None:
 def broken(program: Program) -> Program:
     """A program whose first look-up fails: its table ends after two knots."""
     first, *others = program.populations
+    assert isinstance(first.ptc, CotangentTables)
     table = replace(first.ptc.to_potential, knots=first.ptc.to_potential.knots[:2])
     return replace(program, populations=(replace(first, ptc=replace(first.ptc, to_potential=table)), *others))
 

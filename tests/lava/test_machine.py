@@ -8,8 +8,8 @@ from networks import branched, ordinary, published
 
 from qif2hw import engine
 from qif2hw.compiler import CompileOptions, compile_network
-from qif2hw.engine import spec
-from qif2hw.ir import MachineOutput, Network, Run, StepSpikes
+from qif2hw.engine import curve
+from qif2hw.ir import CotangentTables, MachineOutput, Network, Run, StepSpikes
 from qif2hw_lava.arithmetic import Curve
 from qif2hw_lava.backend import prepare
 from qif2hw_lava.job import Job
@@ -45,12 +45,13 @@ def same(network: Network, options: CompileOptions, samples: int, seed: int = 0)
     return expected
 
 
+@pytest.mark.parametrize("form", ["cotangent", "grid", "plane"])
 @pytest.mark.parametrize("payload", [0, 4, 8])
 @pytest.mark.parametrize(
     "network", [ordinary((2, 9, 7, 2)), published((2, 9, 7, 4)), branched()], ids=["ordinary", "flush", "graph"]
 )
-def test_machine_equals_engine(network: Network, payload: int) -> None:
-    run = same(network, CompileOptions(steps=128, payload_bits=payload, rounding="nearest"), samples=40)
+def test_machine_equals_engine(network: Network, payload: int, form: str) -> None:
+    run = same(network, CompileOptions(steps=128, payload_bits=payload, rounding="nearest", form=form), samples=40)
     assert sum(len(s) for s in run.step_spikes.values()) > 0
 
 
@@ -67,16 +68,19 @@ def test_machine_equals_engine_for_any_program(
     sizes: list[int], gain: float, steps: int, bits: int, payload: int, seed: int
 ) -> None:
     network = ordinary((*sizes, 2), seed, gain)
-    options = CompileOptions(steps=steps, weight_bits=bits, payload_bits=payload, table_bits=5, rounding="nearest")
+    options = CompileOptions(
+        steps=steps, weight_bits=bits, payload_bits=payload, table_bits=5, rounding="nearest", form="cotangent"
+    )
     same(network, options, samples=3, seed=seed)
 
 
 def test_curve_equals_look_up_everywhere() -> None:
     program = compile_network(ordinary((1, 4, 2)), CompileOptions(steps=64, rounding="nearest")).program
     tables = program.populations[0].ptc
+    assert isinstance(tables, CotangentTables)
     for table, top in ((tables.to_potential, program.grid.threshold // 2), (tables.to_phase, tables.limit)):
         x = np.unique(np.r_[np.arange(min(top, 5000)), np.geomspace(1, top, 5000).astype(np.int64)])
-        np.testing.assert_array_equal(Curve(table)(x), spec.look_up(table, x))
+        np.testing.assert_array_equal(Curve(table)(x), curve.look_up(table, x))
 
 
 def test_samples_that_do_not_fill_the_last_round(monkeypatch: pytest.MonkeyPatch) -> None:

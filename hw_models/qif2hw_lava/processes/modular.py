@@ -67,7 +67,7 @@ class PySpikeInput(GuardedModel):
 
 
 class PhaseNeurons(AbstractProcess):
-    """A population of QIF neurons in phase representation.
+    """A population of QIF neurons.
 
     Every machine step it takes the sums ``a0`` (weights of arriving spikes) and ``a1`` (weights times payloads), does
     `qif2hw.engine.spec.step` and sends a flag and a payload per neuron: the lateness of a spike, or, once, the phase
@@ -84,8 +84,8 @@ class PhaseNeurons(AbstractProcess):
 
     Attributes
     ----------
-    phase_counts : Var
-        The phase register.
+    registers : Var
+        The phase, or both coordinates of the plane vector, (registers, neurons of all copies).
     """
 
     def __init__(self, *, population: ProgramPopulation, grid: TimeGrid, file: str, common: dict[str, Any]) -> None:
@@ -95,7 +95,8 @@ class PhaseNeurons(AbstractProcess):
         self.a1 = InPort(shape=shape)
         self.flag = OutPort(shape=shape)
         self.payload = OutPort(shape=shape)
-        self.phase_counts = Var(shape=shape, init=np.tile(population.phase0, common["copies"]))
+        first = np.tile(spec.start(population, grid), common["copies"])
+        self.registers = Var(shape=first.shape, init=first)
 
 
 @implements(proc=PhaseNeurons, protocol=LoihiProtocol)
@@ -108,7 +109,7 @@ class PyPhaseNeurons(GuardedModel):
     a1: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=24)
     flag: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
     payload: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
-    phase_counts: NDArray[Any] = LavaPyType(np.ndarray, np.int32, precision=24)
+    registers: NDArray[Any] = LavaPyType(np.ndarray, np.int32, precision=24)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -118,8 +119,8 @@ class PyPhaseNeurons(GuardedModel):
         self.spikes = SpikeLog()
 
     def reset(self, current: int) -> None:
-        """Initial phases."""
-        self.phase_counts[:] = np.tile(self.population.phase0, self.copies)
+        """Initial registers."""
+        self.registers[:] = np.tile(spec.start(self.population, self.grid), self.copies)
 
     def step(self, current: int, n: int) -> None:
         """Take both sums, send flags and payloads."""
@@ -128,8 +129,8 @@ class PyPhaseNeurons(GuardedModel):
             # The synapses still hold what the last step of the round before sent.
             a0, a1 = np.zeros_like(a0), np.zeros_like(a1)
         local = n - self.population.depth
-        sent = spec.step(self.population, self.grid, local, self.phase_counts.astype(np.int64), a0, a1)
-        self.phase_counts[:] = sent.phase
+        sent = spec.step(self.population, self.grid, local, self.registers.astype(np.int64), a0, a1)
+        self.registers[:] = sent.state
         self.flag.send(sent.flag.astype(np.int32))
         self.payload.send(sent.payload.astype(np.int32))
         flag, payload = (values.reshape(self.copies, -1) for values in (sent.flag, sent.payload))

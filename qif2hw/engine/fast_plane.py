@@ -1,0 +1,120 @@
+"""Plane-vector populations, compiled: equal to `qif2hw.engine.plane` in `qif2hw.engine.spec` bit for bit.
+
+A rotation rounds in every step, so no step can be skipped.
+"""
+
+import math
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, TRIG_BITS, VECTOR_BITS, PlaneVector
+
+Int64 = NDArray[np.int64]
+
+
+def vector_numbers(curve: PlaneVector) -> tuple[Int64, Int64, Int64]:
+    """A curve as the kernel takes it: constants, the angles that find a phase, and the start."""
+    numbers = [
+        curve.cosine, curve.sine, curve.back_cosine, curve.back_sine, curve.kick_gain, curve.kick_shift,
+        curve.late_gain, curve.late_shift, curve.flush_gain, curve.flush_shift, curve.tick_gain,
+    ]  # fmt: skip
+    return np.array(numbers, np.int64), curve.angles.astype(np.int64), curve.start.astype(np.int64)
+
+
+@numba.njit(cache=True, inline="always")
+def _rounded_shift(value: int, bits: int) -> int:
+    return (value + ((1 << bits) >> 1)) >> bits
+
+
+@numba.njit(cache=True, inline="always")
+def _rotate(x: int, y: int, cosine: int, sine: int) -> tuple[int, int]:
+    return _rounded_shift(x * cosine - y * sine, TRIG_BITS), _rounded_shift(x * sine + y * cosine, TRIG_BITS)
+
+
+@numba.njit(cache=True, inline="always")
+def _kick(x: int, y: int, a0: int, a1: int) -> tuple[int, int]:
+    low = y - _rounded_shift(a1 * y, LATE_FRACTION)
+    x, y = x + _rounded_shift(a1 * x - a0 * y, LATE_FRACTION), max(low, 1) if y > 0 else low
+    size = max(abs(x), abs(y))
+    if (1 << (VECTOR_BITS - 1)) <= size < (1 << VECTOR_BITS):
+        return x, y
+    down = math.frexp(float(size))[1] - VECTOR_BITS
+    if down < 0:
+        return x << -down, y << -down
+    return _rounded_shift(x, down), _rounded_shift(y, down)
+
+
+@numba.njit(cache=True)
+def _phase(x: int, y: int, threshold: int, angles: Int64) -> int:
+    x, y = x << ANGLE_BITS, y << ANGLE_BITS
+    angle = 0
+    if x < 0:
+        x, y, angle = y, -x, (threshold << ANGLE_BITS) >> 1
+    for i in range(angles.size):
+        if y > 0:
+            x, y, angle = x + (y >> i), y - (x >> i), angle + angles[i]
+        else:
+            x, y, angle = x - (y >> i), y + (x >> i), angle - angles[i]
+    return min(max(_rounded_shift(angle, ANGLE_BITS), 0), threshold - 1)
+
+
+@numba.njit(cache=True, parallel=True)
+def run_vectors(  # type: ignore[no-untyped-def]
+    start, source, late_in, flush_in, weight, shape, numbers, angles, initial, capacity
+):
+    """Spikes and flush payloads of a population, by sample; ``count`` above ``capacity`` asks for more room."""
+    samples, posts = start.shape[0], initial.shape[1]
+    threshold, lateness_bits, trial_steps, depth, flush_drop = shape[0], shape[2], shape[3], shape[4], shape[6]
+    most = (1 << lateness_bits) - 1
+    count = np.zeros(samples, np.int64)
+    out_step = np.empty((samples, capacity), np.int64)
+    out_neuron = np.empty((samples, capacity), np.int64)
+    out_late = np.empty((samples, capacity), np.int64)
+    out_flush = np.empty((samples, posts), np.int64)
+    for b in numba.prange(samples):
+        vx, vy = initial[0].copy(), initial[1].copy()
+        a0, a1 = np.zeros(posts, np.int64), np.zeros(posts, np.int64)
+        found = 0
+        for local in range(1, trial_steps + 1):
+            n = local + depth
+            begin, end = start[b, n - 1], start[b, n]
+            a0[:] = 0
+            a1[:] = 0
+            for k in range(begin, end):
+                row, late = weight[source[k]], late_in[k]
+                for i in range(posts):
+                    a0[i] += row[i]
+                    a1[i] += row[i] * late
+            for i in range(posts):
+                x, y = _rotate(vx[i], vy[i], numbers[0], numbers[1])
+                fired = y < 0 or (y == 0 and x < 0)
+                if fired:
+                    x, y = -x, -y
+                late = min(y * numbers[10] // max(x, 1), most)
+                x, y = _kick(
+                    x, y, _rounded_shift(a0[i] * numbers[4], numbers[5]), _rounded_shift(a1[i] * numbers[6], numbers[7])
+                )
+                if local == trial_steps:
+                    x, y = _rotate(x, y, numbers[2], -numbers[3])
+                    if y < 0 or (y == 0 and x < 0):
+                        x, y = -x, -y
+                        if not fired:
+                            x, y = 1 << (VECTOR_BITS - 1), 0
+                        fired = False
+                vx[i], vy[i] = x, y
+                if fired:
+                    if found < capacity:
+                        out_step[b, found], out_neuron[b, found], out_late[b, found] = n, i, late
+                    found += 1
+        a1[:] = 0
+        for j in range(weight.shape[0]):
+            if flush_in[b, j] != 0:
+                for i in range(posts):
+                    a1[i] += weight[j, i] * flush_in[b, j]
+        for i in range(posts):
+            x, y = _kick(vx[i], vy[i], _rounded_shift(a1[i] * numbers[8], numbers[9]), 0)
+            out_flush[b, i] = _rounded_shift(_phase(x, y, threshold, angles), flush_drop)
+        count[b] = found
+    return count, out_step, out_neuron, out_late, out_flush

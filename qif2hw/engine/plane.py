@@ -1,0 +1,58 @@
+"""The plane-vector neuron in integers, part of the specification.
+
+The state is ``(x, y)``, of which only the direction counts; it is shifted so that the larger coordinate has
+``VECTOR_BITS`` bits.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qif2hw.engine.curve import bit_length, rounded_shift
+from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, TRIG_BITS, VECTOR_BITS, PlaneVector
+
+Int = NDArray[np.int64]
+
+
+def rotate(x: Int, y: Int, cosine: int, sine: int) -> tuple[Int, Int]:
+    """Turn by a fixed angle: four products, each pair rounded once."""
+    return rounded_shift(x * cosine - y * sine, TRIG_BITS), rounded_shift(x * sine + y * cosine, TRIG_BITS)
+
+
+def shear(x: Int, y: Int, a0: Int, a1: Int) -> tuple[Int, Int]:
+    """``x += a1 x - a0 y``, ``y -= a1 y``; a direction above the axis stays above it."""
+    turned = x + rounded_shift(a1 * x - a0 * y, LATE_FRACTION)
+    lowered = y - rounded_shift(a1 * y, LATE_FRACTION)
+    return turned, np.where(y > 0, np.maximum(lowered, 1), lowered)
+
+
+def normalise(x: Int, y: Int) -> tuple[Int, Int]:
+    """Shift both coordinates by one count of bits: left exactly, right with rounding."""
+    down = bit_length(np.maximum(np.abs(x), np.abs(y))) - VECTOR_BITS
+    right, left = np.maximum(down, 0), np.maximum(-down, 0)
+    half = (np.int64(1) << right) >> 1
+    return ((x << left) + half) >> right, ((y << left) + half) >> right
+
+
+def cross(x: Int, y: Int) -> tuple[Int, Int, Int]:
+    """Whether the vector left the upper half plane, as 0 or 1, and the vector, turned back by half a turn if it did."""
+    fired = ((y < 0) | ((y == 0) & (x < 0))).astype(np.int64)
+    sign = 1 - 2 * fired
+    return sign * x, sign * y, fired
+
+
+def ticks_late(curve: PlaneVector, x: Int, y: Int, most: int) -> Int:
+    """Ticks since the crossing, rounded down: the small angle ``y / x`` in units of a tick."""
+    return np.minimum(y * curve.tick_gain // np.maximum(x, 1), most)
+
+
+def phase_of(curve: PlaneVector, threshold: int, x: Int, y: Int) -> Int:
+    """Angle in phase counts, in ``[0, threshold)``: turns by ``atan(2^-i)`` towards ``y = 0`` are added up."""
+    x, y = x << ANGLE_BITS, y << ANGLE_BITS
+    left = x < 0
+    x, y = np.where(left, y, x), np.where(left, -x, y)
+    angle = np.where(left, (threshold << ANGLE_BITS) >> 1, 0)
+    for i, turn in enumerate(curve.angles.astype(np.int64)):
+        up = y > 0
+        x, y = np.where(up, x + (y >> i), x - (y >> i)), np.where(up, y - (x >> i), y + (x >> i))
+        angle = np.where(up, angle + turn, angle - turn)
+    return np.clip(rounded_shift(angle, ANGLE_BITS), 0, threshold - 1)
