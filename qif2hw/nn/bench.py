@@ -1,19 +1,15 @@
-"""Speed of the compiled layer: time per forward and backward pass, against this machine's ceiling and against peers.
+"""Speed of the layer: time per forward and backward pass, against this machine's ceiling and against peers.
 
-Run ``python -m qif2hw.nn.bench`` for one JSON object.
+An *update* is one input spike arriving at one neuron: a shear and a rotation of its vector.
 """
 
-import importlib
-import importlib.util
-import json
 import os
 import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -21,7 +17,11 @@ import torch
 from numba import njit
 from torch import Tensor
 
+from qif2hw.errors import InputError
+from qif2hw.nn.adam import FlatAdam
 from qif2hw.nn.network import QIFNetwork
+from qif2hw.nn.peers import peers as find_peers
+from qif2hw.nn.peers import versions
 from qif2hw.nn.vector import load, splat, store, width
 
 FORWARD_FLOPS = 8
@@ -33,30 +33,78 @@ BACKWARD_FLOPS = 18
 FORWARD_BYTES, BACKWARD_BYTES = 5, 9
 """Numbers read and written per update: x, y, weight, and backward also the gradient's weight and its sum."""
 
-NETWORKS: tuple[tuple[tuple[int, ...], int, str], ...] = (
-    ((1, 32, 32, 2), 100, "float64"),
-    ((1, 64, 64, 64, 2), 100, "float64"),
-    ((1, 64, 64, 64, 2), 100, "float32"),
-    ((1, 64, 64, 64, 2), 1000, "float64"),
-    ((784, 400, 400, 10), 256, "float32"),
+
+class Workload(NamedTuple):
+    """A network to measure: sizes of its layers, samples, element type."""
+
+    sizes: tuple[int, ...]
+    batch: int = 100
+    dtype: str = "float64"
+
+
+WORKLOADS = (
+    Workload((1, 32, 32, 2)),
+    Workload((1, 64, 64, 64, 2)),
+    Workload((1, 64, 64, 64, 2), dtype="float32"),
+    Workload((1, 64, 64, 64, 2), batch=1000),
+    Workload((784, 400, 400, 10), batch=256),
+    Workload((784, 400, 400, 10), batch=256, dtype="float32"),
 )
-"""Sizes, batch, element type."""
+
+
+def workloads(networks: str | None = None, batch: int | None = None, dtype: str | None = None) -> tuple[Workload, ...]:
+    """Workloads from text such as ``1-64-64-2,2-32-2``, or `WORKLOADS`, with this batch and element type if given."""
+    chosen: tuple[Workload, ...] = WORKLOADS
+    if networks is not None:
+        chosen = tuple(Workload(_sizes(part.strip())) for part in networks.split(","))
+    if batch is not None:
+        chosen = tuple(w._replace(batch=batch) for w in chosen)
+    if dtype is not None:
+        chosen = tuple(w._replace(dtype=dtype) for w in chosen)
+    return tuple(dict.fromkeys(chosen))
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split("-"))
+    except ValueError:
+        raise InputError(f"network {text!r}: sizes joined by dashes are needed, such as 1-64-64-2") from None
 
 
 def bench(
-    networks: Sequence[tuple[tuple[int, ...], int, str]] = NETWORKS, *, peers: bool = True, seconds: float = 2.0
+    workloads: Sequence[Workload] = WORKLOADS,
+    *,
+    peers: bool = True,
+    seconds: float = 2.0,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Any]:
-    """Measure all ``networks``; medians of runs that take ``seconds`` per number.
+    """Measure all ``workloads``; medians of repetitions that take ``seconds`` per number.
 
     Returns
     -------
     dict
-        ``machine``: what was measured on, with its ceiling in floating-point operations per second.
-        ``rows``: per network ``ms_forward``, ``ms_forward_backward``, updates (input spikes times neurons) per second
-        both, operations and bytes of a pass, fraction of the ceiling, and ``speedup`` over each peer.
+        ``machine``: what was measured on, its load, and its ceiling in floating-point operations per second.
+        ``peers``: versions of those installed, and why the others are absent.
+        ``rows``: per workload the milliseconds of a pass (medians, and the least), updates per second, operations and
+        bytes of a forward and backward pass, its fraction of the ceiling, and ``speedup`` over each peer.
     """
-    ceiling = {dtype: _ceiling(np.dtype(dtype)) for dtype in sorted({d for _, _, d in networks})}
-    machine = {
+    ceiling = {dtype: _ceiling(np.dtype(dtype)) for dtype in sorted({w.dtype for w in workloads})}
+    rows = []
+    for done, workload in enumerate(workloads):
+        if progress is not None:
+            progress(done, len(workloads), name_of(workload))
+        rows.append(_row(workload, ceiling[workload.dtype], peers, seconds))
+    return {"machine": {**machine(), "ceiling_flops": ceiling}, "peers": versions() if peers else {}, "rows": rows}
+
+
+def name_of(workload: Workload) -> str:
+    """A workload for people."""
+    return f"{'-'.join(map(str, workload.sizes))}, batch {workload.batch}, {workload.dtype}"
+
+
+def machine() -> dict[str, Any]:
+    """What is measured on, and how busy it is."""
+    return {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": numba.get_num_threads(),
@@ -64,95 +112,91 @@ def bench(
         "python": platform.python_version(),
         "numba": numba.__version__,
         "torch": torch.__version__,
-        "ceiling_flops": ceiling,
     }
-    return {"machine": machine, "rows": [_row(*n, ceiling[n[2]], peers, seconds) for n in networks]}
 
 
-def _row(sizes: tuple[int, ...], batch: int, dtype: str, ceiling: float, peers: bool, seconds: float) -> dict[str, Any]:
-    kind = getattr(torch, dtype)
-    network = QIFNetwork(sizes, dtype=kind)
-    x = torch.rand((batch, sizes[0]), generator=torch.Generator().manual_seed(0), dtype=kind)
+def start(workload: Workload) -> tuple[QIFNetwork, Tensor]:
+    """The network of a workload in the ordinary regime, and its inputs."""
+    kind = getattr(torch, workload.dtype)
+    if workload.batch < 1:
+        raise InputError(f"batch = {workload.batch}: at least one sample is needed")
+    network = QIFNetwork(workload.sizes, dtype=kind)
+    generator = torch.Generator().manual_seed(0)
+    return network, torch.rand((workload.batch, workload.sizes[0]), generator=generator, dtype=kind)
 
-    def both(oracle: bool = False) -> None:
-        network.zero_grad(set_to_none=True)
-        network.run(x, oracle=oracle).y.square().sum().backward()
+
+def _row(workload: Workload, ceiling: float, peers: bool, seconds: float) -> dict[str, Any]:
+    network, x = start(workload)
+    optimizer = FlatAdam(network.parameter_groups())
 
     def forward() -> None:
         with torch.no_grad():
             network.run(x)
 
-    updates = _updates(network, x)
-    ms_forward, ms_both = _median(forward, seconds), _median(both, seconds)
-    flops = updates * (2 * FORWARD_FLOPS + BACKWARD_FLOPS - FORWARD_FLOPS)
-    speedup = {}
+    def both() -> None:
+        optimizer.zero_grad()
+        network.run(x).y.square().sum().backward()
+
+    def step() -> None:
+        # A rate of zero: the network stays what is measured.
+        both()
+        optimizer.step((0.0, 0.0), 1.0)
+        network.keep_inside()
+
+    updates = count_updates(network, x)
+    once, twice, thrice = (measure(call, seconds) for call in (forward, both, step))
+    flops = updates * (FORWARD_FLOPS + BACKWARD_FLOPS)
+    speedup: dict[str, float] = {}
+    absent: dict[str, str] = {}
     if peers:
-        for name, peer in _peers(sizes, batch, kind, lambda: both(oracle=True)).items():
-            speedup[name] = _median(peer, seconds) / ms_both
+        passes, steps, absent = find_peers(network, x, updates)
+        for name, peer in passes.items():
+            speedup[name] = measure(peer, seconds).median / twice.median
+        for name, peer in steps.items():
+            speedup[name] = measure(peer, seconds).median / thrice.median
     return {
-        "network": "-".join(map(str, sizes)),
-        "batch": batch,
-        "dtype": dtype,
-        "ms_forward": ms_forward,
-        "ms_forward_backward": ms_both,
+        "network": "-".join(map(str, workload.sizes)),
+        "batch": workload.batch,
+        "dtype": workload.dtype,
+        "ms_forward": once.median,
+        "ms_forward_backward": twice.median,
+        "ms_optimiser_step": thrice.median,
+        "ms_least": {"forward": once.least, "forward_backward": twice.least, "optimiser_step": thrice.least},
         "updates": updates,
-        "updates_per_s_forward": updates / ms_forward * 1e3,
-        "updates_per_s_forward_backward": updates / ms_both * 1e3,
+        "updates_per_s_forward": updates / once.median * 1e3,
+        "updates_per_s_forward_backward": updates / twice.median * 1e3,
         "flops": flops,
-        "bytes": updates * (FORWARD_BYTES + BACKWARD_BYTES) * np.dtype(dtype).itemsize,
-        "fraction_of_ceiling": flops / (ms_both / 1e3) / ceiling,
+        "bytes": updates * (FORWARD_BYTES + BACKWARD_BYTES) * np.dtype(workload.dtype).itemsize,
+        "fraction_of_ceiling": flops / (twice.median / 1e3) / ceiling,
         "speedup": speedup,
+        "absent": absent,
     }
 
 
 @torch.no_grad()
-def _updates(network: QIFNetwork, x: Tensor) -> int:
+def count_updates(network: QIFNetwork, x: Tensor) -> int:
+    """Input spikes times neurons, over all layers and samples."""
     spikes = [x.numel(), *(int(out.number.sum()) for out in network.run(x).layers[:-1])]
     return sum(n * post for n, post in zip(spikes, network.sizes[1:], strict=True))
 
 
-def _peers(
-    sizes: tuple[int, ...], batch: int, dtype: torch.dtype, eager: Callable[[], None]
-) -> dict[str, Callable[[], None]]:
-    found: dict[str, Callable[[], None]] = {}
-    if batch * sum(sizes) < 50_000:
-        found["eager torch"] = eager
-    if importlib.util.find_spec("snntorch") is not None:
-        for steps in (32, 64, 128):
-            found[f"snntorch LIF, {steps} steps"] = _snntorch(sizes, batch, dtype, steps)
-    return found
+class Timing(NamedTuple):
+    """Milliseconds of a call: the median of its repetitions, and the least."""
+
+    median: float
+    least: float
 
 
-def _snntorch(sizes: tuple[int, ...], batch: int, dtype: torch.dtype, steps: int) -> Callable[[], None]:
-    snntorch = importlib.import_module("snntorch")
-    linear = torch.nn.ModuleList(torch.nn.Linear(a, b, dtype=dtype) for a, b in pairwise(sizes))
-    neurons = [snntorch.Leaky(beta=0.9) for _ in linear]
-    x = torch.rand((batch, sizes[0]), generator=torch.Generator().manual_seed(0), dtype=dtype)
-
-    def both() -> None:
-        linear.zero_grad(set_to_none=True)
-        states = [neuron.init_leaky() for neuron in neurons]
-        result = torch.zeros((batch, sizes[-1]), dtype=dtype)
-        for _ in range(steps):
-            signal = x
-            for k, (layer, neuron) in enumerate(zip(linear, neurons, strict=True)):
-                signal, states[k] = neuron(layer(signal), states[k])
-            result = result + states[-1]
-        result.square().sum().backward()
-
-    return both
-
-
-def _median(call: Callable[[], None], seconds: float) -> float:
-    """Median time of a call in milliseconds, after one call that may compile."""
+def measure(call: Callable[[], Any], seconds: float) -> Timing:
+    """Time a call, repeated for about ``seconds``, after one call that may compile."""
     call()
     times: list[float] = []
     begin = time.perf_counter()
-    while len(times) < 3 or (time.perf_counter() - begin < seconds and len(times) < 1000):
-        start = time.perf_counter()
+    while len(times) < 3 or (time.perf_counter() - begin < seconds and len(times) < 5000):
+        now = time.perf_counter()
         call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e3
+        times.append(1e3 * (time.perf_counter() - now))
+    return Timing(statistics.median(times), min(times))
 
 
 @njit
@@ -180,9 +224,9 @@ def _ceiling(dtype: np.dtype[Any]) -> float:
     times = []
     for _ in range(5):
         row[:] = 0.5
-        start = time.thread_time()
+        now = time.thread_time()
         _multiply_add(row, rounds)
-        times.append(time.thread_time() - start)
+        times.append(time.thread_time() - now)
     return 2 * 12 * rounds * int(_lanes(row)) * numba.get_num_threads() / statistics.median(times)
 
 
@@ -192,7 +236,3 @@ def _processor() -> str:
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-if __name__ == "__main__":
-    print(json.dumps(bench(), indent=1))

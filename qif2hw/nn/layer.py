@@ -1,6 +1,6 @@
 """A layer of QIF neurons as a torch module, with weights on the hardware's grid if wanted."""
 
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -11,6 +11,11 @@ from qif2hw.ir.grid import nearest_unit, round_to_grid, weight_step
 from qif2hw.neuron import QIF
 from qif2hw.nn import eager, function
 from qif2hw.nn.function import LayerOutput
+
+Route: TypeAlias = Literal["kernel", "eager"]
+"""Ways to compute a layer: `function.layer`, `eager.layer`."""
+
+ROUTES: tuple[str, ...] = get_args(Route)
 
 
 class _Rounded(torch.autograd.Function):
@@ -101,7 +106,7 @@ class QIFLayer(nn.Module):
             top = float(np.nextafter(np.float32(self.neuron.period), np.float32(0.0)))
         self.phi0.clamp_(0.0, top)
 
-    def forward(self, times: Tensor, psi: Tensor | None = None, *, oracle: bool = False) -> LayerOutput:
+    def forward(self, times: Tensor, psi: Tensor | None = None, *, path: Route | None = None) -> LayerOutput:
         """Spikes of the neurons.
 
         Parameters
@@ -110,13 +115,17 @@ class QIFLayer(nn.Module):
             Input spike times (batch, pre, K), padded with infinity.
         psi
             Pseudo-phases of presynaptic neurons (batch, pre); none for input channels.
-        oracle
-            Use the slow eager twin.
+        path
+            How to compute it; the kernel by default.
         """
+        if path is None:
+            path = "kernel"
+        elif path not in ROUTES:
+            raise InputError(f"path {path!r}: known are {', '.join(ROUTES)}")
         if psi is None:
             psi = times.new_zeros(times.shape[:2])
         weight = self.effective_weight()
-        if oracle:
+        if path == "eager":
             return eager.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
         out = function.layer(
             times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial, capacity=self.capacity

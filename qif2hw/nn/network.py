@@ -12,7 +12,7 @@ from qif2hw.errors import InputError
 from qif2hw.ir import network as ir
 from qif2hw.neuron import QIF
 from qif2hw.nn.function import LayerOutput
-from qif2hw.nn.layer import QIFLayer
+from qif2hw.nn.layer import QIFLayer, Route
 
 OUTPUT_PHASES = (1.0, 0.5)
 """Initial phases of the two neurons of each output: they spike late, after all of their inputs."""
@@ -135,14 +135,14 @@ class QIFNetwork(nn.Module):
         earliest, latest = self.regime.encode
         return (latest - x * (latest - earliest)).unsqueeze(2)
 
-    def run(self, x: Tensor, *, oracle: bool = False) -> Run:
-        """Forward pass that keeps what every layer did; ``oracle`` uses the slow eager twin."""
+    def run(self, x: Tensor, *, path: Route | None = None) -> Run:
+        """Forward pass that keeps what every layer did; ``path`` as in `QIFLayer.forward`."""
         if x.ndim != 2 or x.shape[1] != self.sizes[0]:
             raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {self.sizes[0]}) is needed")
         times, psi = self.encode(x), None
         done: list[LayerOutput] = []
         for layer in self.layers:
-            done.append(layer(times, psi, oracle=oracle))
+            done.append(layer(times, psi, path=path))
             times, psi = done[-1].times, done[-1].psi
         first = done[-1].first()
         return Run(self.offset + self.scale * (first[:, 1::2] - first[:, 0::2]), first, done)

@@ -1,13 +1,65 @@
+import importlib.util
 import json
 
-from qif2hw.nn.bench import bench
+import pytest
+import torch
+
+from qif2hw.errors import InputError
+from qif2hw.nn import QIFNetwork
+from qif2hw.nn.bench import WORKLOADS, Workload, bench, workloads
+from qif2hw.nn.peers import jaxsnn_qif, snntorch_lif
 
 
 def test_bench_measures_what_it_says() -> None:
-    result = json.loads(json.dumps(bench([((1, 4, 2), 10, "float64")], seconds=0.01)))
-    (row,) = result["rows"]
+    seen: list[str] = []
+    result = bench([Workload((1, 4, 2), 10)], seconds=0.01, progress=lambda done, total, what: seen.append(what))
+    (row,) = json.loads(json.dumps(result))["rows"]
     assert row["network"] == "1-4-2"
     assert row["updates"] == 10 * 4 + 40 * 2
+    assert row["updates_per_s_forward"] == pytest.approx(1e3 * row["updates"] / row["ms_forward"])
     assert 0 < row["fraction_of_ceiling"] < 1
     assert row["speedup"]["eager torch"] > 1
+    assert set(row["speedup"]) | set(row["absent"]) >= {"jaxsnn QIF", "snntorch LIF, 128 steps"}
     assert result["machine"]["ceiling_flops"]["float64"] > 1e8
+    assert seen == ["1-4-2, batch 10, float64"]
+
+
+def test_workloads_from_text() -> None:
+    assert workloads() == WORKLOADS
+    assert workloads("1-4-2, 2-3-2", 7) == (Workload((1, 4, 2), 7), Workload((2, 3, 2), 7))
+    assert {w.dtype for w in workloads(dtype="float32")} == {"float32"}
+    with pytest.raises(InputError, match="dashes"):
+        workloads("1-4-x")
+    with pytest.raises(InputError, match="batch"):
+        bench([Workload((1, 4, 2), 0)])
+
+
+def test_command() -> None:
+    from click.testing import CliRunner
+
+    from qif2hw_cli.main import cli
+
+    arguments = ["bench", "train", "--networks", "1-4-2", "--batch", "5", "--quick", "--no-peers"]
+    told = CliRunner().invoke(cli, [*arguments, "--json"])
+    assert told.exit_code == 0
+    assert {"machine", "rows"} <= set(json.loads(told.stdout))
+    text = CliRunner().invoke(cli, arguments).stdout
+    assert "1-4-2" in text
+    assert "threads" in text
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jaxsnn") is None, reason="jaxsnn is not installed")
+def test_jaxsnn_runs_the_same_network() -> None:
+    network = QIFNetwork((1, 8, 8, 2))
+    x = torch.rand((5, 1), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    (_, first), grads = jaxsnn_qif(network, x)()
+    run = network.run(x)
+    run.y.square().sum().backward()
+    assert torch.allclose(torch.tensor(first.tolist()), run.first, rtol=0, atol=1e-12)
+    for k, layer in enumerate(network.layers):
+        assert torch.allclose(torch.tensor(grads[f"syn{k}"].tolist()), layer.weight.grad.T, rtol=0, atol=1e-12)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("snntorch") is None, reason="snntorch is not installed")
+def test_snntorch_takes_a_step() -> None:
+    snntorch_lif((1, 4, 2), torch.rand(3, 1), 8)()

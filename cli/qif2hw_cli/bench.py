@@ -1,0 +1,66 @@
+"""``qif2hw bench``: how fast training is on this machine."""
+
+import click
+
+from qif2hw_cli.console import Output, example, json_option
+
+
+@click.group(epilog=example("qif2hw bench train --json"))
+def command() -> None:
+    """Measure this machine: speed of training, against its ceiling and against peers."""
+
+
+@command.command(
+    epilog=example(
+        "qif2hw bench train --json",
+        "qif2hw bench train --networks 1-64-64-64-2,2-32-2 --batch 256 --quick",
+    )
+)
+@click.option("--networks", metavar="SIZES,..", help="Layers joined by dashes, several by commas; default: a choice.")
+@click.option("--batch", type=int, help="Samples per step; 100 with --networks.")
+@click.option("--dtype", type=click.Choice(["float64", "float32"]), help="float64 with --networks.")
+@click.option("--quick", is_flag=True, help="Fewer repetitions: good for a look, not for a number to quote.")
+@click.option("--peers/--no-peers", default=True, show_default=True, help="Measure the installed peers too.")
+@json_option
+def train(networks: str | None, batch: int | None, dtype: str | None, quick: bool, peers: bool, as_json: bool) -> None:
+    """Time forward and backward passes.
+
+    Medians of many repetitions. Peers run in the same call: the eager torch loop, and those of the extra ``peers`` that
+    are installed. An update is one input spike arriving at one neuron. The fraction is of the ceiling of
+    multiply-adds on registers, measured first.
+    """
+    from qif2hw.errors import InputError
+
+    try:
+        from qif2hw.nn import bench
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise InputError("the benchmark needs torch, which is not installed: pip install 'qif2hw[train]'") from None
+
+    out = Output(as_json)
+    workloads = bench.workloads(networks, batch, dtype)
+    with out.stage("bench") as stage:
+        result = bench.bench(workloads, peers=peers, seconds=0.2 if quick else 2.0, progress=stage.update)
+    machine = result["machine"]
+    rows = [
+        [
+            row["network"],
+            f"{row['batch']}",
+            row["dtype"],
+            f"{row['ms_forward_backward']:.3g}",
+            f"{row['updates_per_s_forward']:.2e}",
+            f"{row['updates_per_s_forward_backward']:.2e}",
+            f"{100 * row['fraction_of_ceiling']:.2g} %",
+        ]
+        for row in result["rows"]
+    ]
+    columns = ("network", "batch", "type", "ms, fwd + bwd", "updates/s fwd", "fwd + bwd", "of ceiling")
+    out.table("Training", columns, rows)
+    for row in result["rows"]:
+        for name, ratio in row["speedup"].items():
+            out.say(f"{row['network']}, batch {row['batch']}, {row['dtype']}: {ratio:.3g} times as fast as {name}")
+    for name, found in result["peers"].items():
+        out.say(f"{name} {found}")
+    out.say(f"{machine['processor']}, {machine['threads']} threads, load {machine['load']:.2f} when it was done")
+    out.data(result)
