@@ -30,6 +30,7 @@ from qif2hw_cli.facts import show_facts
 )
 @click.option("--passes", default="", metavar="TEXT", help="The passes themselves, in place of these options.")
 @click.option("--calibration", type=click.Path(), metavar="X.npy", help="Typical inputs, for --rounding adapt.")
+@click.option("--allow-misfit", is_flag=True, help="Write the bundle even if it does not fit the target.")
 @json_option
 def command(
     model: str,
@@ -42,14 +43,17 @@ def command(
     rounding: str,
     passes: str,
     calibration: str | None,
+    allow_misfit: bool,
     as_json: bool,
 ) -> None:
     """Compile a model for the integer machine.
 
     Prints the error of the tables over their whole domain, the proven range of every register, and what the chip needs
-    for it.
+    for it. A network that does not fit the target is refused with the reason and the nearest option that fits.
     """
     from qif2hw import api
+    from qif2hw.compiler.fit import refusal
+    from qif2hw.errors import InputError
     from qif2hw.files import check_writable
     from qif2hw_cli.inputs import read_inputs
 
@@ -69,6 +73,10 @@ def command(
             rounding=rounding,
             passes=passes,
         )
+        # None of its own passes may have asked.
+        fit = bundle.report.get("fit")
+        if fit is not None and not fit["fits"] and not allow_misfit:
+            raise InputError(f"{refusal(fit)}; --allow-misfit compiles it for the simulators")
         path = bundle.save(output)
     written = sum(part.stat().st_size for part in path.iterdir()) if path.is_dir() else path.stat().st_size
     show_facts(out, bundle)

@@ -1,6 +1,7 @@
 """A bundle in tables: what the compiler found. A list of passes of one's own may leave any of it out."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from qif2hw_cli.console import Output, percent, size
 
@@ -104,14 +105,20 @@ def _budget(out: Output, bundle: "Bundle") -> None:
 
 
 def _fit(out: Output, bundle: "Bundle") -> None:
-    fit = bundle.report["fit"]
+    show_fit(out, bundle.report["fit"])
+
+
+def show_fit(out: Output, fit: Mapping[str, Any]) -> None:
+    """Does it fit, the map of the cores, and if not why and what would fit."""
     out.table(
         f"Resources on the target '{fit['target']}' (estimated)",
-        ["population", "neurons", "tables", "per neuron", "neurons per core", "cores"],
+        ["population", "neurons", "fan-in", "weight bits", "tables", "per neuron", "neurons per core", "cores"],
         [
             [
                 name,
                 str(p["neurons"]),
+                str(p["fan_in"]),
+                str(p["weight_bits"]),
                 size(p["table_bytes"]),
                 size(p["bytes_per_neuron"]),
                 str(p["neurons_per_core"]),
@@ -120,9 +127,50 @@ def _fit(out: Output, bundle: "Bundle") -> None:
             for name, p in fit["populations"].items()
         ],
     )
+    _map(out, fit)
     if fit["fits"]:
         out.say(f"fits      {fit['cores']} core(s), within the target's published limits; nothing was run on a chip")
-    else:
-        out.say(f"does NOT fit the target '{fit['target']}':")
-        for reason in fit["reasons"]:
-            out.say(f"  {reason}")
+        return
+    out.say(f"does NOT fit the target '{fit['target']}':")
+    for reason in fit["reasons"]:
+        out.say(f"  {reason}")
+    out.say("it would fit with:" if fit["options"] else "no single option makes it fit")
+    for option in fit["options"]:
+        out.say(f"  {option}")
+
+
+CORES_SHOWN = 12
+
+
+def _map(out: Output, fit: Mapping[str, Any]) -> None:
+    """A bar for each core: the share of its memory that is filled (without such a limit: of the fullest core)."""
+    memory = fit["memory_per_core_bytes"] or max(share["bytes"] for share in fit["map"])
+    rows, shown = [], dict.fromkeys(fit["populations"], 0)
+    for core, share in enumerate(fit["map"]):
+        name = share["population"]
+        shown[name] += 1
+        if shown[name] > CORES_SHOWN:
+            continue
+        part = f", synapses {share['part'] + 1}/{share['parts']}" if share["parts"] > 1 else ""
+        filled = share["bytes"] / memory
+        rows.append(
+            [
+                f"{core}" if fit["core_limit"] is None or core < fit["core_limit"] else f"{core} (there is none)",
+                f"{name} {share['first']}-{share['stop'] - 1}{part}",
+                bar(filled),
+                f"{100 * filled:.1f} %",
+                size(share["bytes"]),
+            ]
+        )
+    left = {name: count - CORES_SHOWN for name, count in shown.items() if count > CORES_SHOWN}
+    rows += [["...", f"{name}: {count} more cores", "", "", ""] for name, count in left.items()]
+    out.table(
+        f"Cores: {fit['cores']} of {fit['core_limit'] or 'any number'}", ["core", "holds", "memory", "", ""], rows, 3
+    )
+
+
+def bar(share: float, width: int = 24) -> str:
+    """A bar of blocks, an eighth of a character fine; full where more than all is taken."""
+    eighths = min(round(share * width * 8), width * 8)
+    whole, rest = divmod(max(eighths, 1), 8)
+    return ("█" * whole + " ▏▎▍▌▋▊▉"[rest] * (rest > 0)).ljust(width, "·")

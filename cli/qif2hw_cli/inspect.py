@@ -6,19 +6,27 @@ from qif2hw_cli.console import Output, example, json_option
 from qif2hw_cli.facts import show_facts
 
 
-@click.command(epilog=example("qif2hw inspect model.qif", "qif2hw inspect model.qif --json"))
+@click.command(epilog=example("qif2hw inspect model.qif", "qif2hw inspect model.qif --target chip.toml --json"))
 @click.argument("bundle", type=click.Path())
+@click.option("--target", help="Another chip than it was compiled for, by name or as a TOML file.")
 @json_option
-def command(bundle: str, as_json: bool) -> None:
-    """Show what is in a bundle: sizes, tables, registers, cores, memory.
+def command(bundle: str, target: str | None, as_json: bool) -> None:
+    """Show what is in a bundle: sizes, tables, registers, a map of the cores; does it fit, and if not why.
 
     Verifies every part, and runs the golden inputs on the engine. Exit code 1 if the program does not fit its target,
     or the golden spikes are not reproduced.
     """
+    from dataclasses import replace
+
     from qif2hw import bundle as bundles
+    from qif2hw.compiler.fit import assess
+    from qif2hw.compiler.targets import load_target
 
     out = Output(as_json)
     found = bundles.load(bundle)
+    if target is not None:
+        fit = assess(found.program, load_target(target), found.report.get("tables", {}).get("table_bits"))
+        found = replace(found, report={**found.report, "fit": fit})
     program = found.program
     sizes = {e.name: e.size for e in program.encoders} | {p.name: p.size for p in program.populations}
     synapses = sum(p.weight.size for p in program.projections)

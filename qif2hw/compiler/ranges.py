@@ -6,7 +6,7 @@ import numpy as np
 
 from qif2hw.compiler.draft import Draft, Facts
 from qif2hw.errors import InputError
-from qif2hw.ir.ptc import ACCUMULATOR_BITS, ACCUMULATOR_MAX
+from qif2hw.ir.ptc import ACCUMULATOR_BITS, ACCUMULATOR_MAX, STATE_BITS
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,12 @@ class ProveRanges:
                 )
         hidden = {p.pre for p in draft.projections}
         worst = max((load[p.post] for p in draft.projections if p.pre in load), default=1)
+        # Where spikes carry nothing there is no flush, and no use in making it narrow.
+        carried = draft.target.limit("payload_bits") or STATE_BITS
         drop = 0
-        while worst * ((grid.threshold >> drop) + 1) > ACCUMULATOR_MAX:
+        while (
+            worst * ((grid.threshold >> drop) + 1) > ACCUMULATOR_MAX or (grid.threshold >> drop).bit_length() > carried
+        ):
             drop += 1
         flush_drop = {name: drop if name in hidden else 0 for name in load}
         facts: Facts = {

@@ -5,7 +5,10 @@ mantissa bits. Training (straight-through rounding) and compiling use this one f
 what is deployed.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from qif2hw.errors import InputError
 from qif2hw.ir.network import FloatArray, IntArray
@@ -21,6 +24,14 @@ def weight_step(bits: int) -> int:
 def largest_weight(bits: int) -> int:
     """Largest magnitude used, ``256 - 2^(9 - bits)``; the grid is used symmetrically, -256 stays unused."""
     return 256 - weight_step(bits)
+
+
+def weight_bits(weight: NDArray[Any]) -> int:
+    """Fewest bits whose grid holds all these integers."""
+    used = int(np.bitwise_or.reduce(np.abs(weight.ravel()), initial=0))
+    # The lowest set bit of any weight is the step of the grid; all zeros fit the coarsest.
+    step = used & -used or 1 << 7
+    return max(2, 10 - step.bit_length())
 
 
 def nearest_unit(weight: FloatArray, bits: int) -> float:

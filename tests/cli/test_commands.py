@@ -114,11 +114,23 @@ def test_inspect_says_why_it_does_not_fit(call: Any, kit: Any, tmp_path: Path) -
         '[limits.neurons_per_core]\nvalue = 4\nsource = "made up"\n'
     )
     out = tmp_path / "m.qif"
-    assert call("compile", kit.model, "-o", out, "--target", target, "--steps", 64).exit_code == 0
+    arguments = ["compile", kit.model, "-o", out, "--target", target, "--steps", 64]
+    line = call.refused(*arguments)
+    assert "does not fit the target 'tiny': 5 cores are needed, 2 there are; it would fit with 3 chips" in line
+    assert not out.exists()
+    assert call(*arguments, "--allow-misfit").exit_code == 0
     result = call("inspect", out)
     assert result.exit_code == 1
     assert "does NOT fit the target 'tiny'" in result.stdout
     assert "5 cores are needed, 2 there are" in result.stdout
+    assert "it would fit with:\n  3 chips in place of one" in result.stdout
+    assert "4 (there is none)" in result.stdout
+    assert call("inspect", out, "--target", "loihi2").exit_code == 0
+    result = call("inspect", kit.bundle, "--target", "loihi1", "--json")
+    assert result.exit_code == 1
+    fit = json.loads(result.stdout)["report"]["fit"]
+    assert "its neuron model is fixed" in fit["reasons"][0]
+    assert fit["options"] == []
 
 
 def test_parity(call: Any, kit: Any, tmp_path: Path) -> None:
