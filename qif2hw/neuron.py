@@ -155,6 +155,21 @@ def spike_phase_slope(length2: Real) -> Real:
     return -1.0 / length2
 
 
+def turn_second(phi_i: Real, phi_j: Real, phi_ij: Real, s_i: Real, s_j: Real, e: Real, length2: Real) -> Real:
+    r"""Second derivative that a turn adds, seen from the start: ``phi_ij R^2 + 2 e (phi_i h_j + phi_j h_i)``.
+
+    ``h = S + phi R^2 / 2``, where ``S`` are the first derivatives of the equivalent turn at the start before this one,
+    and ``e = d(R^2)/dtheta0 / 2`` is the product of the vector with that solution of its recurrence which starts at a
+    right angle to it.
+    """
+    return phi_ij * length2 + (e + e) * (phi_i * s_j + phi_j * s_i + phi_i * phi_j * length2)
+
+
+def angle_second(g: Real, s_i: Real, s_j: Real, e: Real, length2: Real) -> Real:
+    r"""``theta_ij = (G_ij - 2 S_i S_j e / R^2) / R^2``: an angle, from the sums of `turn_second`."""
+    return (g - 2.0 * s_i * s_j * e / length2) / length2
+
+
 def pseudo_phase(theta: Real) -> Real:
     r"""Normalised pseudo-phase ``psi = theta' / pi`` that a neuron shows its successors when the trial ends."""
     return theta / np.pi

@@ -18,8 +18,11 @@ bits as result.  A neuron whose length leaves the safe range is scaled by an exa
 """
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numba import njit, prange
@@ -310,13 +313,17 @@ def _sum_chunks(parts, offset, factor, sums):  # type: ignore[no-untyped-def]
         sums[n] *= factor
 
 
-def _drop_stale() -> None:
-    """Delete cached machine code that is older than a formula compiled into it; numba looks at its own file alone."""
-    newest = max(Path(str(module.__file__)).stat().st_mtime for module in (neuron, events, vector))
-    for old in Path(forward.stats.cache_path).glob("kernel.*.nb[ic]"):
+def drop_stale(compiled: Any, sources: Sequence[ModuleType]) -> None:
+    """Delete a kernel file's cached machine code that is older than a formula compiled into it.
+
+    numba looks at its own file alone: ``compiled`` is any function of that file, ``sources`` the modules it inlines.
+    """
+    newest = max(Path(str(module.__file__)).stat().st_mtime for module in sources)
+    name = compiled.__module__.rpartition(".")[2]
+    for old in Path(compiled.stats.cache_path).glob(f"{name}.*.nb[ic]"):
         with suppress(OSError):
             if old.stat().st_mtime < newest:
                 old.unlink()
 
 
-_drop_stale()
+drop_stale(forward, (neuron, events, vector))
