@@ -21,6 +21,7 @@ def show_facts(out: Output, bundle: "Bundle") -> None:
         "adapt-rounding": _adapted,
         "tables": _tables,
         "ranges": _ranges,
+        "registers": _registers,
         "budget": _budget,
         "fit": _fit,
     }.items():
@@ -92,6 +93,15 @@ def _ranges(out: Output, bundle: "Bundle") -> None:
             for name, r in ranges["populations"].items()
         ],
     )
+
+
+def _registers(out: Output, bundle: "Bundle") -> None:
+    widest: dict[int, tuple[int, str]] = {}
+    for name, registers in bundle.report["registers"]["populations"].items():
+        for register, found in registers.items():
+            widest[found["of"]] = max(widest.get(found["of"], (0, "")), (found["bits"], f"{register} of '{name}'"))
+    for width, (bits, where) in sorted(widest.items()):
+        out.say(f"proven    what has {width} bits needs at most {bits}: {where}")
 
 
 def _budget(out: Output, bundle: "Bundle") -> None:

@@ -14,6 +14,7 @@ from qif2hw.compiler.draft import Draft, Facts, Pass
 from qif2hw.compiler.fit import FitTarget
 from qif2hw.compiler.lower import Lower
 from qif2hw.compiler.ranges import ProveRanges
+from qif2hw.compiler.registers import ProveRegisters
 from qif2hw.compiler.tables import MakeTables
 from qif2hw.compiler.targets import load_target
 from qif2hw.compiler.text import parse_passes
@@ -88,6 +89,7 @@ def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
         ProveRanges(),
         MakeTables(options.table_bits, options.form),
         Lower(),
+        ProveRegisters(),
         MeasureBudget(),
         *([CompensatePhases()] if adapt else []),
         FitTarget(),

@@ -8,37 +8,89 @@ from qif2hw.compiler.draft import Draft, Facts
 from qif2hw.errors import InputError
 from qif2hw.ir.ptc import ACCUMULATOR_BITS, ACCUMULATOR_MAX, STATE_BITS
 
+SOURCES_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the neurons of a population can receive in one step, in weight counts, if every source sends a one.
+
+    Excitation and inhibition are bounded apart: any order of adding stays between ``-down`` and ``up``.
+
+    Parameters
+    ----------
+    up, down
+        Largest sum of the positive weights of a neuron, and of the negative ones without their sign.
+    neuron
+        The witness: the neuron with the larger of the two.
+    sources
+        Its heaviest sources of that sign, as ``population[neuron]``.
+    count
+        How many sources of that sign it has.
+    """
+
+    up: int
+    down: int
+    neuron: int
+    sources: tuple[str, ...]
+    count: int
+
+    @property
+    def largest(self) -> int:
+        """Largest magnitude of the sum."""
+        return max(self.up, self.down)
+
+
+def load_of(draft: Draft, population: str) -> Load:
+    """The load of a population, with its witness."""
+    incoming = [p for p in draft.projections if p.post == population]
+    weight = np.concatenate([p.weight.astype(np.int64) << p.exponent for p in incoming], axis=1)
+    up, down = np.maximum(weight, 0).sum(axis=1), np.maximum(-weight, 0).sum(axis=1)
+    neuron = int(np.maximum(up, down).argmax())
+    row = weight[neuron] if up[neuron] >= down[neuron] else -weight[neuron]
+    names = [f"{p.pre}[{j}]" for p in incoming for j in range(p.weight.shape[1])]
+    heaviest = np.argsort(-row, kind="stable")[:SOURCES_NAMED]
+    return Load(
+        int(up.max()),
+        int(down.max()),
+        neuron,
+        tuple(names[j] for j in heaviest if row[j] > 0),
+        int((row > 0).sum()),
+    )
+
 
 @dataclass(frozen=True)
 class ProveRanges:
     """Bound what a neuron can receive in one step, and choose how many phase bits the flush may carry.
 
-    Each source sends at most one message per step, so a neuron receives at most ``sum_j |W_ij|`` times the largest
-    payload.  The flush payload is the phase with its low bits dropped, as few as the accumulators allow.
+    Each source sends at most one message per step, so a sum lies between that of the negative weights and that of the
+    positive ones, times the largest payload.  The flush payload is the phase with its low bits dropped, as few as the
+    accumulators and the target's spikes allow.
     """
 
     name: str = "ranges"
 
     def run(self, draft: Draft) -> Draft:
-        """Prove the ranges; `InputError` with the neuron as witness when one is too large."""
+        """Prove the ranges; `InputError` with the neuron and its sources as witness when one is too large."""
         draft.need("weights", by=self.name)
         grid = draft.time
-        load: dict[str, int] = {}
-        for population in draft.network.populations:
-            total = np.zeros(population.size, np.int64)
-            for p in draft.projections:
-                if p.post == population.name:
-                    total += np.abs(p.weight.astype(np.int64)).sum(axis=1) << p.exponent
-            witness = int(total.argmax())
-            load[population.name] = int(total[witness])
-            largest = load[population.name] * max(1, grid.ticks - 1)
+        load = {p.name: load_of(draft, p.name) for p in draft.network.populations}
+        for name, found in load.items():
+            largest = found.largest * max(1, grid.ticks - 1)
             if largest > ACCUMULATOR_MAX:
+                fitting = max((b for b in range(grid.lateness_bits) if _fits(found, b)), default=None)
                 raise InputError(
-                    f"neuron {witness} of population '{population.name}' may accumulate {largest}, more than "
-                    f"{ACCUMULATOR_BITS} bits hold: use fewer payload bits than {grid.lateness_bits}"
+                    f"neuron {found.neuron} of population '{name}' may accumulate {largest} if its {found.count} "
+                    f"sources of one sign spike in one step (the heaviest: {', '.join(found.sources)}), more than "
+                    f"{ACCUMULATOR_BITS} bits hold: "
+                    + (
+                        f"use fewer payload bits than {grid.lateness_bits}: {fitting} fit"
+                        if fitting is not None
+                        else "even without payload"
+                    )
                 )
-        hidden = {p.pre for p in draft.projections}
-        worst = max((load[p.post] for p in draft.projections if p.pre in load), default=1)
+        senders = {p.pre for p in draft.projections}
+        worst = max((load[p.post].largest for p in draft.projections if p.pre in load), default=1)
         # Where spikes carry nothing there is no flush, and no use in making it narrow.
         carried = draft.target.limit("payload_bits") or STATE_BITS
         drop = 0
@@ -46,24 +98,25 @@ class ProveRanges:
             worst * ((grid.threshold >> drop) + 1) > ACCUMULATOR_MAX or (grid.threshold >> drop).bit_length() > carried
         ):
             drop += 1
-        flush_drop = {name: drop if name in hidden else 0 for name in load}
+        flush_drop = {name: drop if name in senders else 0 for name in load}
+        hears = {p.post for p in draft.projections if p.pre in load}
         facts: Facts = {
             "accumulator_bits": ACCUMULATOR_BITS,
             "flush_payload_bits": max(1, (grid.threshold >> drop).bit_length()),
             "populations": {
                 name: {
-                    "a0_max": value,
-                    "a1_max": value * max(1, grid.ticks - 1),
-                    "flush_max": max(
-                        (
-                            load[name] * ((grid.threshold >> drop) + 1)
-                            for p in draft.projections
-                            if p.post == name and p.pre in load
-                        ),
-                        default=0,
-                    ),
+                    "a0_max": found.largest,
+                    "a1_max": found.largest * max(1, grid.ticks - 1),
+                    "flush_max": found.largest * ((grid.threshold >> drop) + 1) if name in hears else 0,
+                    "up": found.up,
+                    "down": found.down,
+                    "witness": {"neuron": found.neuron, "sources": list(found.sources), "count": found.count},
                 }
-                for name, value in load.items()
+                for name, found in load.items()
             },
         }
         return draft.with_report(self.name, facts, flush_drop=flush_drop)
+
+
+def _fits(load: Load, bits: int) -> bool:
+    return load.largest * max(1, (1 << bits) - 1) <= ACCUMULATOR_MAX

@@ -11,6 +11,7 @@ from qif2hw.compiler.draft import Pass
 from qif2hw.compiler.fit import FitTarget
 from qif2hw.compiler.lower import Lower
 from qif2hw.compiler.ranges import ProveRanges
+from qif2hw.compiler.registers import ProveRegisters
 from qif2hw.compiler.tables import MakeTables
 from qif2hw.compiler.time_grid import ChooseTimeGrid
 from qif2hw.compiler.weights import RoundWeights
@@ -25,6 +26,7 @@ PASSES: dict[str, Any] = {
         ProveRanges,
         MakeTables,
         Lower,
+        ProveRegisters,
         MeasureBudget,
         CompensatePhases,
         FitTarget,
