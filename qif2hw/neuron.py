@@ -85,7 +85,8 @@ def phase_of(potential: Real, neuron: QIF) -> Real:
 
 def kick(theta: Real, a: Real) -> Real:
     r"""Angle after a shear ``a = w / r``: ``atan2(sin, cos - a sin)``, exact at both ends, monotone in between."""
-    s, c = np.sin(theta), np.cos(theta)
+    # Where omega Theta rounds above pi the sine is -1e-16: the cycle's end must not become its beginning.
+    s, c = np.maximum(np.sin(theta), 0.0), np.cos(theta)
     return np.arctan2(s, c - a * s)
 
 
@@ -135,7 +136,8 @@ def late_kick(v: Real, a0: Real, a1: Real) -> Real:
     r"""Several spikes of one time step, each late by its own ``delta_i``, in the coordinate ``v = -cot(theta)``.
 
     ``v -> v + a0 + a1 (2 v + a0)`` with ``a0 = sum_i w_i / r`` and ``a1 = omega sum_i w_i delta_i / r``: what they do
-    at the step's end, to first order in the lateness.  It follows from ``dv/dt = omega (1 + v^2)``.
+    at the step's end, to first order in a common lateness.  It follows from ``dv/dt = omega (1 + v^2)``.  Spikes of
+    unequal lateness do not commute: what is missing is at most ``omega sum_{i<j} |a_i a_j (delta_i - delta_j)|``.
     """
     return v + a0 + a1 * (2.0 * v + a0)
 
