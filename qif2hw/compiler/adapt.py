@@ -14,7 +14,7 @@ from qif2hw.reference.sensitivity import Sensitivity, sensitivity
 
 MOST_DERIVATIVES = 40_000_000
 """Entries of the Jacobian that the pass may hold (320 MB); it takes fewer calibration inputs, then gives up."""
-FEWEST_SAMPLES = 24
+FEWEST_SAMPLES = 64
 SCALES = tuple(np.linspace(1.0, 0.6, 9))
 RIDGE = 1e-5
 

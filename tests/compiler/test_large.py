@@ -1,0 +1,36 @@
+"""A network with a million synapses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+MEASURE = """
+import json, resource, sys, time
+sys.path.insert(0, sys.argv[1])
+from networks import ordinary
+import qif2hw
+
+qif2hw.compile(ordinary((3, 8, 8, 2)), payload_bits=6)  # machine code is made once, not for each network
+network = ordinary((3, 1000, 1000, 2), 1)
+start = time.perf_counter()
+bundle = qif2hw.compile(network, payload_bits=6)
+seconds = time.perf_counter() - start
+kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+fit, budget = bundle.report["fit"], bundle.report["budget"]
+print(json.dumps({"seconds": seconds, "GB": kib / 1e6, "fits": fit["fits"], "cores": fit["cores"], **budget}))
+"""
+
+
+@pytest.mark.slow
+def test_a_million_synapses_in_ten_seconds_and_two_gigabytes() -> None:
+    home = str(Path(__file__).parents[1])
+    result = subprocess.run([sys.executable, "-c", MEASURE, home], capture_output=True, text=True, check=True)
+    found = json.loads(result.stdout)
+    assert found["fits"]
+    assert found["cores"] == 8
+    assert found["total"] < 0.005
+    assert found["GB"] < 2
+    assert found["seconds"] < 10
