@@ -3,8 +3,10 @@
 from qif2hw.errors import InputError
 from qif2hw.nn.task import Samples, Settings, Task
 from qif2hw.tasks.parabola import PARABOLA
+from qif2hw.tasks.ricker import RICKER
+from qif2hw.tasks.ripple import RIPPLE
 
-TASKS: dict[str, Task] = {task.name: task for task in (PARABOLA,)}
+TASKS: dict[str, Task] = {task.name: task for task in (PARABOLA, RICKER, RIPPLE)}
 """All tasks by name."""
 
 
