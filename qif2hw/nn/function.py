@@ -145,6 +145,21 @@ def _record(batch: int, inputs: int, post: int, capacity: int, dtype: Any) -> re
     )
 
 
+def check(times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, trial: float) -> None:
+    """Refuse arguments of a layer that do not fit each other."""
+    if times.ndim != 3 or weight.ndim != 2 or psi.shape != times.shape[:2] or weight.shape[1] != times.shape[1]:
+        raise InputError(
+            f"layer inputs: times {tuple(times.shape)}, psi {tuple(psi.shape)}, weight {tuple(weight.shape)} "
+            "do not fit; (batch, pre, K), (batch, pre) and (post, pre) are needed"
+        )
+    if phi0.shape != weight.shape[:1]:
+        raise InputError(f"layer inputs: phi0 has shape {tuple(phi0.shape)}, ({weight.shape[0]},) is needed")
+    if {times.dtype, psi.dtype, weight.dtype, phi0.dtype} not in ({torch.float64}, {torch.float32}):
+        raise InputError("layer inputs: times, psi, weight and phi0 need one type, float64 or float32")
+    if not (math.isfinite(trial) and trial > 0):
+        raise InputError(f"trial T = {trial:g}: a positive length is needed")
+
+
 def layer(
     times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, *, neuron: QIF, trial: float, capacity: int = 2,
     renormalise_after: float | None = None,
@@ -166,17 +181,7 @@ def layer(
     renormalise_after
         Growth in bits after which lengths are renormalised; the default suits the element type.
     """
-    if times.ndim != 3 or weight.ndim != 2 or psi.shape != times.shape[:2] or weight.shape[1] != times.shape[1]:
-        raise InputError(
-            f"layer inputs: times {tuple(times.shape)}, psi {tuple(psi.shape)}, weight {tuple(weight.shape)} "
-            "do not fit; (batch, pre, K), (batch, pre) and (post, pre) are needed"
-        )
-    if phi0.shape != weight.shape[:1]:
-        raise InputError(f"layer inputs: phi0 has shape {tuple(phi0.shape)}, ({weight.shape[0]},) is needed")
-    if {times.dtype, psi.dtype, weight.dtype, phi0.dtype} not in ({torch.float64}, {torch.float32}):
-        raise InputError("layer inputs: times, psi, weight and phi0 need one type, float64 or float32")
-    if not (math.isfinite(trial) and trial > 0):
-        raise InputError(f"trial T = {trial:g}: a positive length is needed")
+    check(times, psi, weight, phi0, trial)
     if renormalise_after is None:
         renormalise_after = RENORMALISE_AFTER[str(times.dtype).removeprefix("torch.")]
     return LayerOutput(

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from qif2hw.errors import InputError
 from qif2hw.ir.grid import nearest_unit, round_to_grid, weight_step
 from qif2hw.neuron import QIF
-from qif2hw.nn import eager, function
+from qif2hw.nn import accelerator, eager, function
 from qif2hw.nn.function import LayerOutput
 
-Route: TypeAlias = Literal["kernel", "eager"]
-"""Ways to compute a layer: `function.layer`, `eager.layer`."""
+Route: TypeAlias = Literal["kernel", "accelerator", "eager"]
+"""Ways to compute a layer: `function.layer`, `accelerator.layer`, `eager.layer`."""
 
 ROUTES: tuple[str, ...] = get_args(Route)
 
@@ -23,9 +23,9 @@ class _Rounded(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, weight: Tensor, bits: int) -> Tensor:
-        values = weight.detach().double().numpy()
+        values = weight.detach().double().cpu().numpy()
         unit = nearest_unit(values, bits)
-        return torch.from_numpy(unit * round_to_grid(values, unit, bits)).to(weight.dtype)
+        return torch.from_numpy(unit * round_to_grid(values, unit, bits)).to(weight)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
@@ -116,10 +116,10 @@ class QIFLayer(nn.Module):
         psi
             Pseudo-phases of presynaptic neurons (batch, pre); none for input channels.
         path
-            How to compute it; the kernel by default.
+            How to compute it; by default the compiled kernel on the CPU, the accelerator's scan elsewhere.
         """
         if path is None:
-            path = "kernel"
+            path = "kernel" if times.device.type == "cpu" else "accelerator"
         elif path not in ROUTES:
             raise InputError(f"path {path!r}: known are {', '.join(ROUTES)}")
         if psi is None:
@@ -127,6 +127,8 @@ class QIFLayer(nn.Module):
         weight = self.effective_weight()
         if path == "eager":
             return eager.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
+        if path == "accelerator":
+            return accelerator.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
         out = function.layer(
             times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial, capacity=self.capacity
         )

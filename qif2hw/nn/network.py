@@ -168,14 +168,14 @@ class QIFNetwork(nn.Module):
     def to_network(self) -> ir.Network:
         """The network as an `ir.Network`; with `weight_bits` its weights lie on the grid."""
         with torch.no_grad():
-            weights = [layer.effective_weight().double().numpy() for layer in self.layers]
+            weights = [layer.effective_weight().double().cpu().numpy() for layer in self.layers]
         names = ["input", *(f"hidden{k}" for k in range(1, len(weights))), "output"]
         pairs = np.arange(self.sizes[-1] // 2)
         return ir.Network(
             trial=self.regime.trial,
             encoders=(ir.Encoder("input", self.sizes[0], *self.regime.encode),),
             populations=tuple(
-                ir.Population(name, self.neuron, layer.phi0.detach().double().numpy())
+                ir.Population(name, self.neuron, layer.phi0.detach().double().cpu().numpy())
                 for name, layer in zip(names[1:], self.layers, strict=True)
             ),
             projections=tuple(
@@ -183,7 +183,11 @@ class QIFNetwork(nn.Module):
             ),
             outputs=(
                 ir.Readout(
-                    "output", 2 * pairs, 2 * pairs + 1, self.scale.double().numpy(), self.offset.double().numpy()
+                    "output",
+                    2 * pairs,
+                    2 * pairs + 1,
+                    self.scale.double().cpu().numpy(),
+                    self.offset.double().cpu().numpy(),
                 ),
             ),
         )
