@@ -10,6 +10,7 @@ from qif2hw_cli.facts import show_facts
     epilog=example(
         "qif2hw compile model.onnx -o model.qif",
         "qif2hw compile model.onnx -o model.qif --weight-bits 6 --steps 256",
+        "qif2hw compile model.onnx -o model.qif --max-error 0.01",
     )
 )
 @click.argument("model", type=click.Path())
@@ -17,10 +18,19 @@ from qif2hw_cli.facts import show_facts
     "-o", "--output", required=True, type=click.Path(), metavar="M.qif", help="A file, or a folder with / at its end."
 )
 @click.option("--target", default="loihi2", show_default=True, help="A chip by name, or a TOML file with its limits.")
-@click.option("--weight-bits", type=int, default=8, show_default=True, help="Bits of a weight, 2 to 8.")
+@click.option(
+    "--weight-bits", default="8", show_default=True, metavar="N", help="Bits of a weight, 2 to 8; by projection: 8/6/4."
+)
 @click.option("--steps", type=int, default=512, show_default=True, help="Most machine steps of a trial.")
 @click.option("--payload-bits", type=int, default=8, show_default=True, help="Bits of a spike's lateness; 0: none.")
 @click.option("--table-bits", type=int, default=7, show_default=True, help="log2 of the tables' knots per octave.")
+@click.option(
+    "--max-error",
+    type=float,
+    default=0.0,
+    metavar="E",
+    help="Choose the fewest steps, then payload bits, with a relative error below E (0.01 is 1 %).",
+)
 @click.option(
     "--rounding",
     type=click.Choice(["adapt", "nearest"]),
@@ -36,10 +46,11 @@ def command(
     model: str,
     output: str,
     target: str,
-    weight_bits: int,
+    weight_bits: str,
     steps: int,
     payload_bits: int,
     table_bits: int,
+    max_error: float,
     rounding: str,
     passes: str,
     calibration: str | None,
@@ -53,6 +64,7 @@ def command(
     """
     from qif2hw import api
     from qif2hw.compiler.fit import refusal
+    from qif2hw.compiler.weights import parse_bits
     from qif2hw.errors import InputError
     from qif2hw.files import check_writable
     from qif2hw_cli.inputs import read_inputs
@@ -66,11 +78,12 @@ def command(
             network,
             calibration=typical,
             target=target,
-            weight_bits=weight_bits,
+            weight_bits=parse_bits(weight_bits),
             steps=steps,
             payload_bits=payload_bits,
             table_bits=table_bits,
             rounding=rounding,
+            max_error=max_error,
             passes=passes,
         )
         # None of its own passes may have asked.

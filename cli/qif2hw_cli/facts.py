@@ -17,6 +17,7 @@ def show_facts(out: Output, bundle: "Bundle") -> None:
         f"{grid.period:g}; lateness in {grid.ticks} ticks per step"
     )
     for name, show in {
+        "max-error": _goal,
         "weights": _weights,
         "adapt-rounding": _adapted,
         "tables": _tables,
@@ -27,6 +28,19 @@ def show_facts(out: Output, bundle: "Bundle") -> None:
     }.items():
         if name in bundle.report:
             show(out, bundle)
+
+
+def _goal(out: Output, bundle: "Bundle") -> None:
+    goal = bundle.report["max-error"]
+    out.table(
+        f"Settings tried for an error of at most {percent(goal['target'])}: fewest steps, then fewest payload bits",
+        ["steps", "payload bits", "error"],
+        [
+            [str(t["steps"]), str(t["payload_bits"]), percent(t["error"]) if "error" in t else t["refused"]]
+            for t in goal["tried"]
+        ],
+        names=0,
+    )
 
 
 def _weights(out: Output, bundle: "Bundle") -> None:

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from qif2hw.compiler.draft import Draft, Facts
-from qif2hw.compiler.weights import smallest_unit
+from qif2hw.compiler.weights import Bits, bits_of, smallest_unit
 from qif2hw.ir import ProgramProjection
 from qif2hw.ir.grid import largest_weight, round_to_grid, weight_step
 from qif2hw.ir.network import FloatArray, IntArray
@@ -32,12 +32,12 @@ class AdaptRounding:
     Parameters
     ----------
     bits
-        Bits of a weight.
+        Bits of a weight, by projection if they differ.
     rounds
         Descents, each around the network found before.
     """
 
-    bits: int = 8
+    bits: Bits = 8
     rounds: int = 4
     name: str = "adapt-rounding"
 
@@ -51,14 +51,15 @@ class AdaptRounding:
         x = draft.calibration[:samples]
         goal = sensitivity(network, x)
         plain = relative_error(sensitivity(draft.rounded(), x).value, goal.value)
-        draft = _choose_units(draft, goal, self.bits)
+        bits = [bits_of(self.bits, network)[p.pre, p.post] for p in network.projections]
+        draft = _choose_units(draft, goal, bits)
         best, lowest, history = draft, plain, []
         for _ in range(self.rounds):
             now = sensitivity(draft.rounded(), x)
             if (error := relative_error(now.value, goal.value)) < lowest or best is draft:
                 best, lowest = draft, error
             history.append(error)
-            draft = _descend(draft, now, goal.value, self.bits)
+            draft = _descend(draft, now, goal.value, bits)
         error = relative_error(sensitivity(draft.rounded(), x).value, goal.value)
         history.append(error)
         if error < lowest:
@@ -110,7 +111,7 @@ def _eliminate_phases(s: Sensitivity) -> _PhasesEliminated:
     return _PhasesEliminated(basis, 1.0 - np.sqrt(ridge / (size**2 + ridge)))
 
 
-def _choose_units(draft: Draft, goal: Sensitivity, bits: int) -> Draft:
+def _choose_units(draft: Draft, goal: Sensitivity, bits: list[int]) -> Draft:
     left = _eliminate_phases(goal)
     units = dict(draft.units)
     new = list(draft.projections)
@@ -124,7 +125,7 @@ def _choose_units(draft: Draft, goal: Sensitivity, bits: int) -> Draft:
             for k in places:
                 old, weight = draft.projections[k], draft.network.projections[k].weight
                 grid_unit = unit * 2.0**old.exponent
-                integers = round_to_grid(weight, grid_unit, bits)
+                integers = round_to_grid(weight, grid_unit, bits[k])
                 moved += np.tensordot(goal.weight[k], integers * grid_unit - weight, axes=2)
                 rounded.append(ProgramProjection(old.pre, old.post, integers.astype(np.int16), old.exponent))
             cost = float(np.sum(left(moved) ** 2))
@@ -135,24 +136,26 @@ def _choose_units(draft: Draft, goal: Sensitivity, bits: int) -> Draft:
     return draft.changed(units=units, projections=tuple(new))
 
 
-def _descend(draft: Draft, now: Sensitivity, goal: FloatArray, bits: int) -> Draft:
+def _descend(draft: Draft, now: Sensitivity, goal: FloatArray, bits: list[int]) -> Draft:
     """One descent over all weights, then the phases."""
     left = _eliminate_phases(now)
     error = (now.value - goal).ravel()
-    step, limit = weight_step(bits), largest_weight(bits)
-    size = [draft.units[p.post] * 2.0**p.exponent for p in draft.projections]
+    steps = [weight_step(b) for b in bits]
+    limit = np.repeat(
+        [largest_weight(b) // weight_step(b) for b in bits], [p.weight.size for p in draft.projections]
+    ).astype(np.int64)
+    size = [step * draft.units[p.post] * 2.0**p.exponent for p, step in zip(draft.projections, steps, strict=True)]
     flat = [w.reshape(len(error), -1) for w in now.weight]
-    jacobian = np.concatenate([w * (step * u) for w, u in zip(flat, size, strict=True)], axis=1)
-    integers = np.concatenate([p.weight.ravel() for p in draft.projections]).astype(np.int64) // step
-    exact = np.concatenate(
-        [(p.weight / (step * u)).ravel() for p, u in zip(draft.network.projections, size, strict=True)]
-    )
+    jacobian = np.concatenate([w * u for w, u in zip(flat, size, strict=True)], axis=1)
+    integers = np.concatenate([p.weight.ravel() // step for p, step in zip(draft.projections, steps, strict=True)])
+    integers = integers.astype(np.int64)
+    exact = np.concatenate([(p.weight / u).ravel() for p, u in zip(draft.network.projections, size, strict=True)])
     seen = np.ascontiguousarray(left(jacobian).T)
-    moved = _flip(seen, left(error), integers.copy(), exact, limit // step)
+    moved = _flip(seen, left(error), integers.copy(), exact, limit)
     error = error + jacobian @ (moved - integers)
     shift = -phase_solution(now) @ error
     projections, at = [], 0
-    for p in draft.projections:
+    for p, step in zip(draft.projections, steps, strict=True):
         part = moved[at : at + p.weight.size].reshape(p.weight.shape) * step
         at += p.weight.size
         projections.append(ProgramProjection(p.pre, p.post, part.astype(np.int16), p.exponent))
@@ -166,7 +169,7 @@ def _descend(draft: Draft, now: Sensitivity, goal: FloatArray, bits: int) -> Dra
 
 
 @numba.njit(cache=True)
-def _flip(jacobian: FloatArray, error: FloatArray, integers: IntArray, exact: FloatArray, limit: int) -> IntArray:
+def _flip(jacobian: FloatArray, error: FloatArray, integers: IntArray, exact: FloatArray, limit: IntArray) -> IntArray:
     """Coordinate descent on ``|error + jacobian^T integers|^2``; each integer stays within one of its exact value."""
     square = np.empty(integers.size)
     for j in range(integers.size):
@@ -177,7 +180,7 @@ def _flip(jacobian: FloatArray, error: FloatArray, integers: IntArray, exact: Fl
             slope = np.dot(jacobian[j], error)
             direction = -1 if slope > 0 else 1
             target = integers[j] + direction
-            if abs(target - exact[j]) < 1.0 and abs(target) <= limit and 2 * direction * slope + square[j] < 0:
+            if abs(target - exact[j]) < 1.0 and abs(target) <= limit[j] and 2 * direction * slope + square[j] < 0:
                 integers[j] = target
                 error += direction * jacobian[j]
                 moves += 1

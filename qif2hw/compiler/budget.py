@@ -33,8 +33,7 @@ class MeasureBudget:
         """Add the budget to the report: relative root-mean-square errors of the result."""
         if draft.program is None:
             raise InputError(f"passes: '{self.name}' needs 'lower' before it")
-        synapses = sum(p.weight.size for p in draft.network.projections)
-        x = draft.calibration[: max(8, MOST_UPDATES // synapses)]
+        x = measured_inputs(draft)
         bits = min(max(draft.time.lateness_bits, FINE_PAYLOAD), draft.time.phase_bits - 1)
         results = [
             reference.run(draft.network, x).y,
@@ -57,6 +56,12 @@ class MeasureBudget:
             "total": float(np.sqrt(np.mean((results[-1] - results[0]) ** 2)) / size),
         }
         return draft.with_report(self.name, facts)
+
+
+def measured_inputs(draft: Draft) -> FloatArray:
+    """As many calibration inputs as may be run."""
+    synapses = sum(p.weight.size for p in draft.network.projections)
+    return draft.calibration[: max(8, MOST_UPDATES // synapses)]
 
 
 def _saturated(draft: Draft) -> int:

@@ -1,5 +1,6 @@
 """Network -> Program, pass by pass."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from qif2hw.compiler.calibration import spread
 from qif2hw.compiler.compensate import CompensatePhases
 from qif2hw.compiler.draft import Draft, Facts, Pass
 from qif2hw.compiler.fit import FitTarget
+from qif2hw.compiler.goal import meet, with_goal
 from qif2hw.compiler.lower import Lower
 from qif2hw.compiler.ranges import ProveRanges
 from qif2hw.compiler.registers import ProveRegisters
@@ -19,7 +21,7 @@ from qif2hw.compiler.tables import MakeTables
 from qif2hw.compiler.targets import load_target
 from qif2hw.compiler.text import parse_passes
 from qif2hw.compiler.time_grid import ChooseTimeGrid
-from qif2hw.compiler.weights import RoundWeights
+from qif2hw.compiler.weights import Bits, RoundWeights
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program
 
@@ -36,7 +38,7 @@ class CompileOptions:
     target
         Name of a chip, or path of a TOML file with its limits.
     weight_bits
-        Bits of a weight, 2 to 8.
+        Bits of a weight, 2 to 8: for all projections, or one number for each in the network's order.
     steps
         Most machine steps of one trial, pipeline and flush included.
     payload_bits
@@ -48,24 +50,36 @@ class CompileOptions:
     rounding
         ``adapt``: weights are rounded, and initial phases shifted, so that the results stay; ``nearest``: each weight
         to its nearest grid point.
+    max_error
+        With it, ``steps`` and ``payload_bits`` are the most there may be: the fewest steps are chosen, then the fewest
+        payload bits, that keep the result's relative error on the calibration inputs below it; 0 for no target.
     passes
         The passes themselves, as text (see `qif2hw.compiler.text`), in place of the options above.
     """
 
     target: str = "loihi2"
-    weight_bits: int = 8
+    weight_bits: Bits = 8
     steps: int = 512
     payload_bits: int = 8
     table_bits: int = 7
     form: str = "auto"
     rounding: str = "adapt"
+    max_error: float = 0.0
     passes: str = ""
 
     def __post_init__(self) -> None:
+        if isinstance(self.weight_bits, list):
+            object.__setattr__(self, "weight_bits", tuple(self.weight_bits))
         if self.rounding not in ("adapt", "nearest"):
             raise InputError(f"rounding = {self.rounding}: adapt and nearest are possible")
         if not 8 <= self.steps <= 1 << 16:
             raise InputError(f"steps = {self.steps}: 8 to {1 << 16} are possible")
+        if not 0 <= self.max_error < math.inf:
+            raise InputError(f"max error = {self.max_error}: a positive number is needed, or 0 for none")
+        if self.max_error and self.passes:
+            raise InputError(
+                "max error: it chooses the time grid, which a list of passes names itself: give one of them"
+            )
 
 
 @dataclass(frozen=True)
@@ -135,10 +149,16 @@ def compile_network(
         If an option is out of range or the network cannot be put on the machine; the message says why.
     """
     options = options or CompileOptions()
-    draft, seconds = run_passes(_start(network, options, calibration), passes_for(options))
+    draft, passes, seconds = _start(network, options, calibration), passes_for(options), {}
+    if options.max_error:
+        start = time.perf_counter()
+        goal = meet(draft, passes, options.max_error)
+        draft, passes = draft.with_report("max-error", goal.facts), with_goal(passes, goal)
+        seconds["max-error"] = time.perf_counter() - start
+    draft, took = run_passes(draft, passes)
     if draft.program is None:
         raise InputError("passes: the list makes no program: it needs 'lower'")
-    return Compiled(draft.program, draft.report, seconds)
+    return Compiled(draft.program, draft.report, seconds | took)
 
 
 def estimate(

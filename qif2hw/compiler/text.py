@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 
 from qif2hw.compiler.adapt import AdaptRounding
 from qif2hw.compiler.budget import MeasureBudget
@@ -14,7 +14,7 @@ from qif2hw.compiler.ranges import ProveRanges
 from qif2hw.compiler.registers import ProveRegisters
 from qif2hw.compiler.tables import MakeTables
 from qif2hw.compiler.time_grid import ChooseTimeGrid
-from qif2hw.compiler.weights import RoundWeights
+from qif2hw.compiler.weights import Bits, RoundWeights, parse_bits, print_bits
 from qif2hw.errors import InputError
 
 PASSES: dict[str, Any] = {
@@ -39,7 +39,7 @@ def print_passes(passes: tuple[Pass, ...]) -> str:
     """The passes with all their options, in order; `parse_passes` reads it back."""
     parts = []
     for one in passes:
-        options = " ".join(f"{f.name}={getattr(one, f.name)}" for f in _options(type(one)))
+        options = " ".join(f"{f.name}={_print(getattr(one, f.name))}" for f in _options(type(one)))
         parts.append(one.name + (f"{{{options}}}" if options else ""))
     return ",".join(parts)
 
@@ -61,7 +61,8 @@ def parse_passes(text: str) -> tuple[Pass, ...]:
         if name not in PASSES:
             raise InputError(f"passes: no pass '{name}': known are {', '.join(PASSES)}")
         known = {f.name: f.default for f in _options(PASSES[name])}
-        values: dict[str, int | str] = {}
+        several = {f.name for f in _options(PASSES[name]) if get_args(f.type) == get_args(Bits)}
+        values: dict[str, int | str | Bits] = {}
         for item in options.split():
             key, _, value = item.partition("=")
             if key not in known:
@@ -70,11 +71,15 @@ def parse_passes(text: str) -> tuple[Pass, ...]:
                 values[key] = value
                 continue
             try:
-                values[key] = int(value)
+                values[key] = parse_bits(value) if key in several and "/" in value else int(value)
             except ValueError:
                 raise InputError(f"passes: {name}: {key}={value} is not a whole number") from None
         found.append(PASSES[name](**values))
     return tuple(found)
+
+
+def _print(value: Any) -> str:
+    return print_bits(value) if isinstance(value, tuple) else str(value)
 
 
 def _options(one: Any) -> list[Any]:

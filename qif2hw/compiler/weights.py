@@ -2,14 +2,18 @@
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from qif2hw.compiler.draft import Draft, Facts
 from qif2hw.errors import InputError
-from qif2hw.ir import ProgramProjection
+from qif2hw.ir import Network, ProgramProjection
 from qif2hw.ir.grid import nearest_unit, round_to_grid
 from qif2hw.ir.ptc import STATE_MAX
+
+Bits: TypeAlias = int | tuple[int, ...]
+"""Bits of a weight: the same for all projections, or one number for each, in the network's order."""
 
 FULL_RANGE = 128.0
 """The potential register reaches at least this ``|cot(theta)|``: all but the outer 0.5 % of the cycle."""
@@ -20,24 +24,48 @@ def smallest_unit(r: float) -> float:
     return FULL_RANGE * r / STATE_MAX
 
 
+def bits_of(bits: Bits, network: Network) -> dict[tuple[str, str], int]:
+    """Bits of a weight by projection (pre, post); `InputError` if their number is wrong."""
+    names = [(p.pre, p.post) for p in network.projections]
+    every = bits if isinstance(bits, tuple) else (bits,) * len(names)
+    if len(every) != len(names):
+        raise InputError(f"weight bits = {print_bits(bits)}: {len(every)} numbers for {len(names)} projections")
+    return dict(zip(names, every, strict=True))
+
+
+def print_bits(bits: Bits) -> str:
+    """As text: ``8``, or ``8/6/4`` by projection."""
+    return "/".join(str(b) for b in bits) if isinstance(bits, tuple) else str(bits)
+
+
+def parse_bits(text: str) -> Bits:
+    """From text; inverse of `print_bits`."""
+    try:
+        every = tuple(int(part) for part in text.split("/"))
+    except ValueError:
+        raise InputError(f"weight bits = {text}: a whole number, or one for each projection as 8/6/4") from None
+    return every if len(every) > 1 else every[0]
+
+
 @dataclass(frozen=True)
 class RoundWeights:
     """Nearest grid point, one real unit per population; further projections onto it use a power of two of that unit."""
 
-    bits: int = 8
+    bits: Bits = 8
     name: str = "weights"
 
     def run(self, draft: Draft) -> Draft:
         """Round every projection; `InputError` if the target has fewer bits than asked for."""
         most = draft.target.limit("weight_bits") or 8
-        if self.bits > most:
-            raise InputError(f"weight bits = {self.bits}: target '{draft.target.name}' has {most}")
+        bits = bits_of(self.bits, draft.network)
+        if max(bits.values()) > most:
+            raise InputError(f"weight bits = {print_bits(self.bits)}: target '{draft.target.name}' has {most}")
         units: dict[str, float] = {}
         projections = []
-        facts: Facts = {"bits": self.bits, "projections": {}}
+        facts: Facts = {"bits": self.bits if isinstance(self.bits, int) else print_bits(self.bits), "projections": {}}
         for population in draft.network.populations:
             incoming = draft.network.incoming(population.name)
-            wanted = [nearest_unit(p.weight, self.bits) for p in incoming]
+            wanted = [nearest_unit(p.weight, bits[p.pre, p.post]) for p in incoming]
             unit = max(
                 min(u for u, p in zip(wanted, incoming, strict=True) if p.weight.any() or len(incoming) == 1),
                 smallest_unit(population.neuron.r),
@@ -46,7 +74,7 @@ class RoundWeights:
             units[population.name] = unit
             for p, own in zip(incoming, wanted, strict=True):
                 exponent = max(0, math.ceil(math.log2(own / unit) - 1e-9)) if p.weight.any() else 0
-                rounded = round_to_grid(p.weight, unit * 2.0**exponent, self.bits)
+                rounded = round_to_grid(p.weight, unit * 2.0**exponent, bits[p.pre, p.post])
                 projections.append(ProgramProjection(p.pre, p.post, rounded.astype(np.int16), exponent))
                 error = rounded * (unit * 2.0**exponent) - p.weight
                 facts["projections"][f"{p.pre}->{p.post}"] = {

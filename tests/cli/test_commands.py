@@ -63,6 +63,18 @@ def test_compile(call: Any, kit: Any, tmp_path: Path) -> None:
     assert qif2hw.load(told["bundle"]).program.steps <= 128
 
 
+def test_compile_to_an_error(call: Any, kit: Any, tmp_path: Path) -> None:
+    out = tmp_path / "m.qif"
+    arguments = ["compile", kit.model, "-o", out, "--rounding", "nearest", "--weight-bits", "8/7/8", "--steps", 128]
+    result = call(*arguments, "--max-error", 0.1)
+    assert result.exit_code == 0
+    assert "Settings tried for an error of at most 10 %" in result.stdout
+    assert call("inspect", out).exit_code == 0
+    assert "the best of at most 128 steps" in call.refused(*arguments, "--max-error", 1e-9)
+    assert "2 numbers for 3 projections" in call.refused("compile", kit.model, "-o", out, "--weight-bits", "8/7")
+    assert "a whole number, or one for each" in call.refused("compile", kit.model, "-o", out, "--weight-bits", "x")
+
+
 def test_compile_with_passes_of_ones_own(call: Any, kit: Any, tmp_path: Path) -> None:
     out, passes = tmp_path / "m.qif", "time-grid{steps=64},weights{bits=4},ranges,tables,lower"
     assert call("compile", kit.model, "-o", out, "--passes", passes).exit_code == 0
