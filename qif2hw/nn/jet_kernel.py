@@ -265,18 +265,29 @@ def _angle_coefficient(at, k, n, left, right):  # type: ignore[no-untyped-def]
 def _backward(layer, chunks, record, grad_times, grad_theta, to_times, to_weight, to_phi0):  # type: ignore[no-untyped-def]
     """Gradients to times (as jets), weights (pre, post) and initial phases; sums in a fixed order."""
     batch = layer.times.shape[1]
-    pre, post = to_weight.shape
     pad = layer.start.shape[1]
-    weights, phases = np.zeros((chunks, (pre + 1) * pad)), np.zeros((chunks, pad))
+    weights, phases = np.empty((chunks, layer.a.size)), np.empty((chunks, pad))
     for chunk in prange(chunks):
         _backward_share(
             chunk * batch // chunks, (chunk + 1) * batch // chunks, layer, record, grad_times, grad_theta,
             to_times, weights[chunk], phases[chunk],
         )  # fmt: skip
-    for m in range(post):
-        to_phi0[m] = layer.omega * phases[:, m].sum()
+    _add_up(weights, phases, layer.r, layer.omega, to_weight, to_phi0)
+
+
+@njit(cache=True)
+def _add_up(weights, phases, r, omega, to_weight, to_phi0):  # type: ignore[no-untyped-def]
+    """Sum the chunks: apart from `_backward`, whose parallel form would start threads for every sum."""
+    pre, post = to_weight.shape
+    pad = phases.shape[1]
+    to_weight[:] = 0.0
+    to_phi0[:] = 0.0
+    for chunk in range(len(phases)):
         for j in range(pre):
-            to_weight[j, m] = weights[:, j * pad + m].sum() / layer.r
+            for m in range(post):
+                to_weight[j, m] += weights[chunk, j * pad + m] / r
+        for m in range(post):
+            to_phi0[m] += omega * phases[chunk, m]
 
 
 backward = njit(cache=True)(_backward)
@@ -289,6 +300,8 @@ def _backward_share(low, high, layer, record, grad_times, grad_theta, to_times, 
     size, _, post, _ = grad_times.shape
     pad, pre, rows = start.shape[1], growth.size - 1, 4 + n
     none = left[:0]
+    weights[:] = 0.0
+    phases[:] = 0.0
     cosine, sine, step_time, angle = np.empty(most), np.empty(most), np.empty(most), np.empty(most)
     source, row, rebased = np.empty(most, np.int32), np.empty(most, np.int32), np.empty(most, np.bool_)
     now, phi, pull = np.empty((most, size)), np.empty((most, size)), np.empty((most + 1, size))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.nn import QIFNetwork, Regime
+from qif2hw.nn.bench_structure import bench_jets
 from qif2hw.nn.jets import derivative, jets
 
 F64 = torch.float64
@@ -147,6 +148,19 @@ def test_bits_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
             assert all(torch.equal(a, b) for a, b in zip(serial, gradients(), strict=True))
     finally:
         numba.set_num_threads(threads)
+
+
+@pytest.mark.slow
+def test_second_derivatives_cost_at_most_eight_plain_steps() -> None:
+    threads, torch_threads = numba.get_num_threads(), torch.get_num_threads()
+    try:
+        # One thread each: waiting for a busy second core is not the cost that is meant.
+        numba.set_num_threads(1)
+        torch.set_num_threads(1)
+        assert bench_jets()["ratio"]["all seconds"] <= 8
+    finally:
+        numba.set_num_threads(threads)
+        torch.set_num_threads(torch_threads)
 
 
 def test_wrong_inputs() -> None:
