@@ -38,6 +38,7 @@ def fused(job: Job, folder: Path) -> AbstractProcess:
 class _Source:
     flag: Any
     payload: Any
+    message: Any
 
 
 def modular(job: Job, folder: Path) -> AbstractProcess:
@@ -49,17 +50,27 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
     ends = np.cumsum([e.size for e in program.encoders])
     for encoder, end in zip(program.encoders, ends, strict=True):
         parts = [a[:, :, end - encoder.size : end].reshape(job.rounds, -1) for a in (step_in, late_in)]
-        sent = SpikeInput(name=encoder.name, step_in=parts[0], late_in=parts[1], common=common)
-        sources[encoder.name] = _Source(sent.flag, sent.payload)
+        bits = program.packed_bits(encoder.name)
+        sent = SpikeInput(name=encoder.name, packed_bits=bits, step_in=parts[0], late_in=parts[1], common=common)
+        sources[encoder.name] = _Source(sent.flag, sent.payload, sent.message)
     for k, population in enumerate(program.populations):
-        neurons = PhaseNeurons(population=population, grid=program.grid, file=f"spikes{k}", common=common)
+        neurons = PhaseNeurons(
+            population=population,
+            grid=program.grid,
+            file=f"spikes{k}",
+            packed_bits=program.packed_bits(population.name),
+            common=common,
+        )
         for projection in program.incoming(population.name):
             source = sources[projection.pre]
-            for out, into, bits in ((source.flag, neurons.a0, 0), (source.payload, neurons.a1, 24)):
-                synapses = dense(projection, job.copies, bits)
+            ways = [(source.flag, neurons.a0, 0), (source.payload, neurons.a1, 24)]
+            if population.packed_bits:
+                ways = [(source.message, neurons.a1, 24)]
+            for out, into, message_bits in ways:
+                synapses = dense(projection, job.copies, message_bits)
                 out.connect(synapses.s_in)
                 synapses.a_out.connect(into)
-        sources[population.name] = _Source(neurons.flag, neurons.payload)
+        sources[population.name] = _Source(neurons.flag, neurons.payload, neurons.message)
         if population.name in program.output_populations:
             file = f"first{program.output_populations.index(population.name)}"
             name = f"{population.name}: first spikes"

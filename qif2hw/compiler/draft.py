@@ -32,6 +32,8 @@ class Draft:
         Initial phases, by population; first those of the network.
     flush_drop
         Low phase bits dropped in the flush, by population.
+    packed_bits
+        Place of the weight sum in a shared accumulator, 0 for none, by population.
     ptc, table_bits
         Phase transition curve, by population, and the resolution it was tabulated with.
     program
@@ -48,6 +50,7 @@ class Draft:
     projections: tuple[ProgramProjection, ...] = ()
     phi0: dict[str, FloatArray] = field(default_factory=dict)
     flush_drop: dict[str, int] = field(default_factory=dict)
+    packed_bits: dict[str, int] = field(default_factory=dict)
     ptc: dict[str, PTC] = field(default_factory=dict)
     table_bits: int = 0
     program: Program | None = None

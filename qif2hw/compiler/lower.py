@@ -26,6 +26,7 @@ class Lower:
                 unit=draft.units[p.name],
                 ptc=_curve(draft, p),
                 flush_drop=draft.flush_drop[p.name],
+                packed_bits=draft.packed_bits[p.name],
             )
             for p in network.order
         )

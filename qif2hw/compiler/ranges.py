@@ -98,6 +98,7 @@ class ProveRanges:
             worst * ((grid.threshold >> drop) + 1) > ACCUMULATOR_MAX or (grid.threshold >> drop).bit_length() > carried
         ):
             drop += 1
+        packed = _packed_bits(draft, load)
         flush_drop = {name: drop if name in senders else 0 for name in load}
         hears = {p.post for p in draft.projections if p.pre in load}
         facts: Facts = {
@@ -108,6 +109,7 @@ class ProveRanges:
                     "a0_max": found.largest,
                     "a1_max": found.largest * max(1, grid.ticks - 1),
                     "flush_max": found.largest * ((grid.threshold >> drop) + 1) if name in hears else 0,
+                    "packed_bits": packed[name],
                     "up": found.up,
                     "down": found.down,
                     "witness": {"neuron": found.neuron, "sources": list(found.sources), "count": found.count},
@@ -115,7 +117,23 @@ class ProveRanges:
                 for name, found in load.items()
             },
         }
-        return draft.with_report(self.name, facts, flush_drop=flush_drop)
+        return draft.with_report(self.name, facts, flush_drop=flush_drop, packed_bits=packed)
+
+
+def _packed_bits(draft: Draft, load: dict[str, Load]) -> dict[str, int]:
+    """Bits that keep the payload sum below the weight sum in one accumulator; 0 where both do not fit.
+
+    Populations of one depth may share sources, and so share the answer.
+    """
+    packed: dict[str, int] = {}
+    for depth in set(draft.network.depth.values()) - {0}:
+        names = [p.name for p in draft.network.populations if draft.network.depth[p.name] == depth]
+        largest = max(load[name].largest for name in names)
+        payload = largest * max(1, draft.time.ticks - 1)
+        bits = payload.bit_length() + 1
+        fits = (largest << bits) + payload <= ACCUMULATOR_MAX
+        packed |= dict.fromkeys(names, bits if fits else 0)
+    return packed
 
 
 def _fits(load: Load, bits: int) -> bool:

@@ -6,7 +6,8 @@ half a unit first.  Products and sums before a shift fit 64 bits; what is *kept*
 
 One machine step ``n = 1, 2, ...``:
 
-1. Every population adds up what was sent to it in step ``n - 1``: ``A0 = sum W flag`` and ``A1 = sum W payload``.
+1. Every population adds up what was sent to it in step ``n - 1``: ``A0 = sum W flag`` and ``A1 = sum W payload``, in
+   two accumulators or, packed, in one (`pack`, `unpack`).
 2. Every neuron does `step` for its local step ``m = n - depth`` and sends a flag and a payload, or nothing.
 
 Local steps ``m <= trial_steps`` advance the phase.  The step ``m = trial_steps + 1`` is the *flush*: time stands still,
@@ -43,6 +44,17 @@ class Sent:
     state: Int
     flag: Int
     payload: Int
+
+
+def pack(flag: Int, payload: Int, bits: int) -> Int:
+    """One message for both: ``2^bits flag + payload``."""
+    return (flag << bits) + payload
+
+
+def unpack(total: Int, bits: int) -> tuple[Int, Int]:
+    """``A0`` and ``A1`` of an accumulator of packed messages; exact while ``|A1| < 2^(bits - 1)``."""
+    a0 = rounded_shift(total, bits)
+    return a0, total - (a0 << bits)
 
 
 def start(population: ProgramPopulation, grid: TimeGrid) -> Int:
@@ -166,17 +178,25 @@ def run(
         if n == 0:
             continue
         for population in program.populations:
-            name, shape = population.name, (samples, population.size)
-            a0, a1 = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+            name, bits, m = population.name, population.packed_bits, n - population.depth
+            # In the flush step nothing has a flag: the one accumulator holds the pseudo-phases alone.
+            packed = bits > 0 and m <= grid.trial_steps
+            a0 = np.zeros((samples, population.size), np.int64)
+            a1 = np.zeros_like(a0)
             for q in program.incoming(name):
                 got = arriving.get(q.pre)
-                if got is not None and (got.flag.any() or got.payload.any()):
-                    a0 += (got.flag @ weight[q.pre, q.post]).astype(np.int64) << q.exponent
-                    a1 += (got.payload @ weight[q.pre, q.post]).astype(np.int64) << q.exponent
+                if got is None or not (got.flag.any() or got.payload.any()):
+                    continue
+                if not packed:
+                    a0 += _weigh(got.flag, weight[q.pre, q.post], q.exponent)
+                a1 += _weigh(
+                    pack(got.flag, got.payload, bits) if packed else got.payload, weight[q.pre, q.post], q.exponent
+                )
             if checked:
                 _check(name, n, "accumulator", a0, ACCUMULATOR_MAX)
-                _check(name, n, "payload accumulator", a1, ACCUMULATOR_MAX)
-            m = n - population.depth
+                _check(name, n, "packed accumulator" if packed else "payload accumulator", a1, ACCUMULATOR_MAX)
+            if packed:
+                a0, a1 = unpack(a1, bits)
             out = step(population, grid, m, state[name], a0, a1)
             if checked:
                 _check(name, n, "state", out.state, STATE_MAX)
@@ -198,6 +218,10 @@ def run(
         )
     )
     return output, {name: StepSpikes.of(np.concatenate(rows)) for name, rows in spikes.items()}
+
+
+def _weigh(sent: Int, weight: NDArray[np.float64], exponent: int) -> Int:
+    return (sent @ weight).astype(np.int64) << exponent
 
 
 def _check(population: str, n: int, register: str, value: Int, limit: int) -> None:

@@ -23,7 +23,7 @@ from qif2hw.ir.network import (
     output_populations_of,
     readouts_of,
 )
-from qif2hw.ir.ptc import PTC, STATE_BITS, STATE_MAX, need
+from qif2hw.ir.ptc import ACCUMULATOR_BITS, PTC, STATE_BITS, STATE_MAX, need
 from qif2hw.neuron import QIF
 
 
@@ -143,6 +143,9 @@ class ProgramPopulation(ByValue):
         The phase transition curve.
     flush_drop
         Low bits dropped from the phase it sends in the flush step.
+    packed_bits
+        If positive, spikes reach it as ``2^packed_bits + payload`` and one accumulator holds both sums, which the
+        bounds of `qif2hw.compiler.ranges` keep apart; if 0, two accumulators hold one each.
     """
 
     name: str
@@ -152,10 +155,12 @@ class ProgramPopulation(ByValue):
     unit: float
     ptc: PTC
     flush_drop: int
+    packed_bits: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "phase0", frozen(self.phase0, np.int32))
         need(self.depth >= 1, f"population '{self.name}' has depth {self.depth}")
+        need(0 <= self.packed_bits < ACCUMULATOR_BITS, f"population '{self.name}': packed_bits = {self.packed_bits}")
         need(0 <= self.flush_drop < STATE_BITS, f"population '{self.name}': flush_drop = {self.flush_drop}")
         need(
             bool(np.isfinite(self.unit)) and self.unit > 0,
@@ -230,6 +235,8 @@ class Program(ByValue):
         for population in self.populations:
             need(bool(self.incoming(population.name)), f"population '{population.name}' has no input")
             drops = {self.population(p.pre).flush_drop for p in self.incoming(population.name) if depth[p.pre] > 0}
+            for p in self.incoming(population.name):
+                self.packed_bits(p.pre)
             need(len(drops) <= 1, f"population '{population.name}': its sources drop different numbers of flush bits")
             need(population.depth <= self.grid.layers, f"population '{population.name}' is deeper than the time grid")
         for readout in self.readouts:
@@ -261,6 +268,18 @@ class Program(ByValue):
     def steps(self) -> int:
         """Machine steps of one trial: the deepest population's own trial, its lag, and the flush step."""
         return self.grid.trial_steps + 1 + self.populations[-1].depth
+
+    def packed_bits(self, source: str) -> int:
+        """How the targets of an input group or population want its spikes, see `ProgramPopulation`.
+
+        Raises
+        ------
+        InputError
+            If they want them differently.
+        """
+        wanted = {self.population(p.post).packed_bits for p in self.projections if p.pre == source}
+        need(len(wanted) <= 1, f"'{source}': its targets want its spikes packed differently")
+        return wanted.pop() if wanted else 0
 
     def population(self, name: str) -> ProgramPopulation:
         """Population by name."""

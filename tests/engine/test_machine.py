@@ -1,5 +1,7 @@
 """The integer machine: spec and fast are one, no register overflows, and it is close to the exact network."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from networks import branched, ordinary, published
 from qif2hw import engine, reference
 from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.compiler.curves import respond
-from qif2hw.engine import curve, plane
+from qif2hw.engine import curve, plane, spec
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, PlaneVector, Table
 from qif2hw.ir.ptc import VECTOR_BITS
@@ -192,3 +194,21 @@ def test_wrong_inputs(x: np.ndarray, message: str) -> None:
     program = compile_network(ordinary((1, 3, 2))).program
     with pytest.raises(InputError, match=message):
         engine.run(program, x)
+
+
+def test_one_accumulator_holds_both_sums_where_they_fit() -> None:
+    options = CompileOptions(steps=128, payload_bits=2, rounding="nearest")
+    program = compile_network(ordinary((2, 5, 5, 2), 1), options).program
+    assert all(p.packed_bits > 0 for p in program.populations)
+    apart = replace(program, populations=tuple(replace(p, packed_bits=0) for p in program.populations))
+    x = np.random.default_rng(0).random((20, 2))
+    runs = [engine.run(program, x, machine="checked"), engine.run(apart, x, machine="checked"), engine.run(program, x)]
+    assert runs[0].machine == runs[1].machine == runs[2].machine
+    wide = compile_network(ordinary((2, 60, 60, 2), 1), CompileOptions(rounding="nearest")).program
+    assert wide.populations[1].packed_bits == 0
+
+
+@given(a0=st.integers(-(1 << 10), 1 << 10), a1=st.integers(-(1 << 11) + 1, (1 << 11) - 1))
+def test_packed_sums_come_apart(a0: int, a1: int) -> None:
+    got = spec.unpack(np.array((a0 << 12) + a1), 12)
+    assert (int(got[0]), int(got[1])) == (a0, a1)

@@ -25,6 +25,7 @@ CASES = {
     "no payload": (ordinary((3, 20, 20, 2), seed=5), CompileOptions(steps=128, payload_bits=0, rounding="nearest")),
     "flush": (published((2, 12, 12, 4)), CompileOptions(steps=128, payload_bits=4, rounding="nearest")),
     "graph": (branched(), CompileOptions(steps=200, rounding="nearest")),
+    "packed": (ordinary((2, 5, 5, 2), seed=8), CompileOptions(steps=128, payload_bits=2, rounding="nearest")),
     "plane vectors": (ordinary((3, 20, 20, 2), seed=6), CompileOptions(steps=160, form="plane", rounding="nearest")),
     "plane flush": (published((2, 12, 12, 4)), CompileOptions(steps=100, form="plane", rounding="nearest")),
     "phase and weight": (ordinary((2, 9, 9, 2), seed=7), CompileOptions(steps=100, form="grid", rounding="nearest")),

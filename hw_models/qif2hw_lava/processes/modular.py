@@ -32,22 +32,25 @@ class SpikeInput(AbstractProcess):
 
         flag_j = [step_in_j = n]        payload_j = flag_j late_in_j
 
-    that is, one spike per sample with its lateness as payload.
+    that is, one spike per sample with its lateness as payload, and both in one as ``message``.
 
     Parameters
     ----------
     name
         Name of this Process.
+    packed_bits
+        Bits of the message below the flag.
     step_in, late_in
         Step and lateness of every spike, (rounds, copies * channels).
     common
         ``job``, ``steps``, ``rounds``, ``copies``.
     """  # noqa: D400
 
-    def __init__(self, *, name: str, step_in: Int, late_in: Int, common: dict[str, Any]) -> None:
-        super().__init__(name=name, step_in=step_in, late_in=late_in, **common)
+    def __init__(self, *, name: str, packed_bits: int, step_in: Int, late_in: Int, common: dict[str, Any]) -> None:
+        super().__init__(name=name, packed_bits=packed_bits, step_in=step_in, late_in=late_in, **common)
         self.flag = OutPort(shape=step_in.shape[1:])
         self.payload = OutPort(shape=step_in.shape[1:])
+        self.message = OutPort(shape=step_in.shape[1:])
 
 
 @implements(proc=SpikeInput, protocol=LoihiProtocol)
@@ -58,20 +61,23 @@ class PySpikeInput(GuardedModel):
 
     flag: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
     payload: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=8)
+    message: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
 
     def step(self, current: int, n: int) -> None:
         """Flags of the channels whose step this is, and their lateness."""
-        now = self.proc_params["step_in"][current] == n
-        self.flag.send(now.astype(np.int32))
-        self.payload.send(np.where(now, self.proc_params["late_in"][current], 0).astype(np.int32))
+        flag = (self.proc_params["step_in"][current] == n).astype(np.int64)
+        late = flag * self.proc_params["late_in"][current]
+        self.flag.send(flag.astype(np.int32))
+        self.payload.send(late.astype(np.int32))
+        self.message.send(spec.pack(flag, late, self.proc_params["packed_bits"]).astype(np.int32))
 
 
 class PhaseNeurons(AbstractProcess):
     """A population of QIF neurons.
 
-    Every machine step it takes the sums ``a0`` (weights of arriving spikes) and ``a1`` (weights times payloads), does
-    `qif2hw.engine.spec.step` and sends a flag and a payload per neuron: the lateness of a spike, or, once, the phase
-    at the trial's end.  Leaves all its spikes in ``file``.
+    Every machine step it takes the sums ``a0`` (weights of arriving spikes) and ``a1`` (weights times payloads; or both
+    in one, where the program packs them), does `qif2hw.engine.spec.step` and sends a flag and a payload per neuron: the
+    lateness of a spike, or, once, the phase at the trial's end.  Leaves all its spikes in ``file``.
 
     Parameters
     ----------
@@ -79,6 +85,8 @@ class PhaseNeurons(AbstractProcess):
         The program's.
     file
         Name of the file it leaves.
+    packed_bits
+        Bits of the message it sends below the flag; how it is spoken to, the population says.
     common
         ``job``, ``steps``, ``rounds``, ``copies``.
 
@@ -88,13 +96,17 @@ class PhaseNeurons(AbstractProcess):
         The phase, or both coordinates of the plane vector, (registers, neurons of all copies).
     """
 
-    def __init__(self, *, population: ProgramPopulation, grid: TimeGrid, file: str, common: dict[str, Any]) -> None:
-        super().__init__(name=population.name, file=file, population=population, grid=grid, **common)
+    def __init__(
+        self, *, population: ProgramPopulation, grid: TimeGrid, file: str, packed_bits: int, common: dict[str, Any]
+    ) -> None:
+        parts = {"population": population, "grid": grid, "packed_bits": packed_bits}
+        super().__init__(name=population.name, file=file, **parts, **common)
         shape = (common["copies"] * population.size,)
         self.a0 = InPort(shape=shape)
         self.a1 = InPort(shape=shape)
         self.flag = OutPort(shape=shape)
         self.payload = OutPort(shape=shape)
+        self.message = OutPort(shape=shape)
         first = np.tile(spec.start(population, grid), common["copies"])
         self.registers = Var(shape=first.shape, init=first)
 
@@ -109,6 +121,7 @@ class PyPhaseNeurons(GuardedModel):
     a1: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=24)
     flag: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
     payload: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    message: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     registers: NDArray[Any] = LavaPyType(np.ndarray, np.int32, precision=24)
 
     def __init__(self, proc_params: Any) -> None:
@@ -129,10 +142,13 @@ class PyPhaseNeurons(GuardedModel):
             # The synapses still hold what the last step of the round before sent.
             a0, a1 = np.zeros_like(a0), np.zeros_like(a1)
         local = n - self.population.depth
+        if self.population.packed_bits and local <= self.grid.trial_steps:
+            a0, a1 = spec.unpack(a1, self.population.packed_bits)
         sent = spec.step(self.population, self.grid, local, self.registers.astype(np.int64), a0, a1)
         self.registers[:] = sent.state
         self.flag.send(sent.flag.astype(np.int32))
         self.payload.send(sent.payload.astype(np.int32))
+        self.message.send(spec.pack(sent.flag, sent.payload, self.proc_params["packed_bits"]).astype(np.int32))
         flag, payload = (values.reshape(self.copies, -1) for values in (sent.flag, sent.payload))
         self.spikes.add(current * self.copies, n, flag, payload)
 
