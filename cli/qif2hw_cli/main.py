@@ -19,6 +19,7 @@ _HOME = {
     "run": "run",
     "parity": "parity",
     "inspect": "inspect",
+    "search": "search",
     "bench": "bench",
 }
 

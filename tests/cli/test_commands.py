@@ -11,7 +11,7 @@ import qif2hw
 from qif2hw import api
 from qif2hw.ir import onnx_io
 
-COMMANDS = ["demo", "train", "import", "compile", "run", "parity", "inspect"]
+COMMANDS = ["demo", "train", "import", "compile", "run", "parity", "inspect", "search"]
 
 
 def test_help_lists_the_commands_in_order(call: Any) -> None:
@@ -143,6 +143,21 @@ def test_inspect_says_why_it_does_not_fit(call: Any, kit: Any, tmp_path: Path) -
     fit = json.loads(result.stdout)["report"]["fit"]
     assert "its neuron model is fixed" in fit["reasons"][0]
     assert fit["options"] == []
+
+
+def test_search(call: Any, kit: Any, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    folder = tmp_path / "found"
+    arguments = ["search", kit.model, "-o", folder, "--rounding", "nearest"]
+    result = call(*arguments, "--trials", 3)
+    assert result.exit_code == 0
+    assert "Pareto front of 3 settings" in result.stdout
+    assert "holds a search already" in call.refused(*arguments, "--trials", 3)
+    told = json.loads(call(*arguments, "--trials", 4, "--resume", "--json").stdout)
+    assert told["settings"] == 4
+    assert set(told["front"][0]) == {"options", "error", "unseen_error", "memory", "steps", "operations"}
+    assert json.loads((folder / "front.json").read_text())["front"] == told["front"]
+    assert "needs the address of a scheduler" in call.refused(*arguments, "--backend", "dask", "--resume")
 
 
 def test_parity(call: Any, kit: Any, tmp_path: Path) -> None:

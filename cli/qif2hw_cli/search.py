@@ -1,0 +1,100 @@
+"""``qif2hw search``: the Pareto front of error against memory, steps and synaptic operations."""
+
+from pathlib import Path
+
+import click
+
+from qif2hw_cli.console import Output, example, json_option, percent, seconds, size
+
+
+@click.command(
+    epilog=example(
+        "qif2hw search model.onnx -o out/search --trials 64 --jobs 4",
+        "qif2hw search model.onnx -o out/search --trials 128 --resume",
+        "qif2hw search model.onnx -o out/search --backend dask --scheduler tcp://127.0.0.1:8786",
+    )
+)
+@click.argument("model", type=click.Path())
+@click.option("-o", "--output", required=True, type=click.Path(), metavar="FOLDER", help="Journal, table and picture.")
+@click.option("--trials", type=int, default=64, show_default=True, help="Settings to try, all in all.")
+@click.option("--jobs", type=int, default=1, show_default=True, help="Processes that try them.")
+@click.option(
+    "--backend", type=click.Choice(["local", "dask"]), default="local", show_default=True, help="Where they are tried."
+)
+@click.option("--scheduler", default="", metavar="ADDRESS", help="Of the Dask cluster, like tcp://127.0.0.1:8786.")
+@click.option("--resume", is_flag=True, help="Go on with the search in the folder.")
+@click.option(
+    "--sampler", type=click.Choice(["nsga2", "tpe"]), default="nsga2", show_default=True, help="What proposes them."
+)
+@click.option("--target", default="loihi2", show_default=True, help="A chip by name, or a TOML file with its limits.")
+@click.option(
+    "--rounding", type=click.Choice(["adapt", "nearest"]), default="adapt", show_default=True, help="As for compile."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the proposals.")
+@json_option
+def command(
+    model: str,
+    output: str,
+    trials: int,
+    jobs: int,
+    backend: str,
+    scheduler: str,
+    resume: bool,
+    sampler: str,
+    target: str,
+    rounding: str,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Search bits of the weights by projection, tables, steps and payload bits.
+
+    Tries settings on evenly spread inputs, and measures those on the Pareto front on others. The folder gets
+    front.json, front.svg and the journal from which --resume goes on. The result does not depend on --jobs.
+    """
+    from qif2hw import api
+    from qif2hw.compiler.search import SearchOptions, search, workers
+    from qif2hw.compiler.weights import print_bits
+
+    out = Output(as_json)
+    options = SearchOptions(trials=trials, sampler=sampler, target=target, rounding=rounding, seed=seed)
+    network = api.load_model(model)
+    with out.stage("search") as stage, workers(backend, jobs, scheduler) as pool:
+        front, every = search(network, Path(output), options, pool, resume=resume, progress=stage.update)
+    out.table(
+        f"Pareto front of {len(every)} settings: no other is better in one without being worse in another",
+        ["weight bits", "form", "table bits", "steps", "payload bits", "error", "unseen", "memory", "operations"],
+        [
+            [
+                print_bits(f.setting.weight_bits),
+                f.setting.form,
+                str(f.setting.table_bits),
+                f"{f.outcome.steps:.0f}",
+                str(f.setting.payload_bits),
+                percent(f.outcome.error),
+                percent(f.unseen or 0.0),
+                size(f.outcome.memory),
+                f"{f.outcome.operations:.0f}",
+            ]
+            for f in front
+        ],
+        names=2,
+    )
+    out.say(f"{output}: front.json, front.svg; {len(every)} settings in {seconds(stage.seconds)}")
+    out.data(
+        {
+            "folder": output,
+            "settings": len(every),
+            "front": [
+                {
+                    "options": f.setting.options(),
+                    "error": f.outcome.error,
+                    "unseen_error": f.unseen,
+                    "memory": f.outcome.memory,
+                    "steps": f.outcome.steps,
+                    "operations": f.outcome.operations,
+                }
+                for f in front
+            ],
+            "seconds": stage.seconds,
+        }
+    )

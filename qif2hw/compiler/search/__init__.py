@@ -1,0 +1,21 @@
+"""Search: which precision where, for which error: the Pareto front over settings of the compiler."""
+
+from qif2hw.compiler.search.front import pareto, picture
+from qif2hw.compiler.search.pool import run_bulk, workers
+from qif2hw.compiler.search.setting import OBJECTIVES, Outcome, Setting, Task, evaluate
+from qif2hw.compiler.search.study import Found, SearchOptions, search
+
+__all__ = [
+    "OBJECTIVES",
+    "Found",
+    "Outcome",
+    "SearchOptions",
+    "Setting",
+    "Task",
+    "evaluate",
+    "pareto",
+    "picture",
+    "run_bulk",
+    "search",
+    "workers",
+]

@@ -1,0 +1,245 @@
+"""The search itself: Optuna proposes settings in batches, workers try them, a journal in the folder remembers."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qif2hw import reference
+from qif2hw.compiler.calibration import spread
+from qif2hw.compiler.search.front import pareto, picture
+from qif2hw.compiler.search.pool import Workers, run_bulk
+from qif2hw.compiler.search.setting import OBJECTIVES, Outcome, Setting, Task, compile_setting, evaluate, relative_error
+from qif2hw.compiler.targets import load_target
+from qif2hw.errors import InputError
+from qif2hw.files import write_bytes
+from qif2hw.ir import Network, onnx_io
+from qif2hw.ir.network import FloatArray
+
+JOURNAL = "journal.log"
+STEPS = (32, 48, 64, 96, 128, 192, 256, 384, 512)
+FORMS = ("cotangent", "plane")
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How to search.
+
+    Parameters
+    ----------
+    trials
+        Settings to try in all, those of an interrupted search included.
+    batch
+        Settings proposed at once: the result depends on it, but not on the number of workers.
+    sampler
+        ``nsga2`` (evolution) or ``tpe`` (a model of good and bad settings).
+    target, rounding
+        As for compiling.
+    samples, check
+        Inputs that a setting is tried on, and others on which the front is measured at the end.
+    seed
+        Of the proposals.
+    """
+
+    trials: int = 64
+    batch: int = 16
+    sampler: str = "nsga2"
+    target: str = "loihi2"
+    rounding: str = "adapt"
+    samples: int = 256
+    check: int = 1024
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("trials", "batch", "samples", "check"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} = {getattr(self, name)}: at least one is needed")
+        for name, known in (("sampler", ("nsga2", "tpe")), ("rounding", ("adapt", "nearest"))):
+            if getattr(self, name) not in known:
+                raise InputError(f"{name} = {getattr(self, name)}: {' and '.join(known)} are possible")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A setting that was tried; ``unseen`` is its error on inputs that the search has not used, for the front."""
+
+    setting: Setting
+    outcome: Outcome
+    unseen: float | None = None
+
+
+def search(
+    network: Network,
+    folder: Path,
+    options: SearchOptions,
+    pool: Workers,
+    *,
+    resume: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[list[Found], list[Found]]:
+    """Search, and write ``front.json`` and ``front.svg`` to the folder.
+
+    Returns
+    -------
+    list of Found, list of Found
+        The Pareto front, by error, and everything that was tried and could be compiled.
+
+    Raises
+    ------
+    InputError
+        If the folder holds a search and ``resume`` is not set, or one of another network or with other options.
+    """
+    x = spread(options.samples, network.inputs)
+    task = Task(network, options.target, options.rounding, x, reference.run(network, x).y)
+    study = _study(network, folder, options, resume)
+    done = _done(study)
+    while len(done) < options.trials:
+        # Seeded by what is done: a search that was interrupted goes on as if it had not been.
+        study.sampler = _sampler(options, len(done))
+        trials = [study.ask() for _ in range(min(options.batch, options.trials - len(done)))]
+        settings = [_suggest(trial, network, options) for trial in trials]
+        known = {found.setting: found.outcome for found in done}
+        new = list(dict.fromkeys(s for s in settings if s not in known))
+        for count, outcome in enumerate(pool.map(evaluate, task, new), 1):
+            known[new[count - 1]] = outcome
+            if progress is not None:
+                progress(len(done) + count, options.trials)
+        _tell(study, trials, [known[s] for s in settings])
+        done = _done(study)
+    every = [f for f in dict.fromkeys(done) if not f.outcome.refused]
+    if not every:
+        raise InputError(f"none of {len(done)} settings can be compiled: {done[0].outcome.refused}")
+    front = pareto(every, lambda found: found.outcome.values)
+    front = _measure(task, sorted(front, key=lambda f: f.outcome.values), options, pool)
+    facts = {
+        "objectives": list(OBJECTIVES),
+        "options": asdict(options),
+        "tried": len(done),
+        "refused": len([f for f in done if f.outcome.refused]),
+        "front": [_plain(found) for found in front],
+    }
+    write_bytes(folder / "front.json", (json.dumps(facts, indent=2) + "\n").encode())
+    picture_of = picture([f.outcome.values for f in every], [f.outcome.values for f in front], OBJECTIVES)
+    write_bytes(folder / "front.svg", picture_of.encode())
+    return front, every
+
+
+def _plain(found: Found) -> dict[str, Any]:
+    values = dict(zip(OBJECTIVES, found.outcome.values, strict=True))
+    return {"options": found.setting.options(), **values, "unseen_error": found.unseen}
+
+
+def _measure(task: Task, front: list[Found], options: SearchOptions, pool: Workers) -> list[Found]:
+    """The front on inputs that the search has not used."""
+    x: FloatArray = np.random.default_rng(options.seed).random((options.check, task.network.inputs))
+    y = reference.run(task.network, x).y
+    return [
+        Found(f.setting, f.outcome, relative_error(run_bulk(compile_setting(task, f.setting), x, pool), y))
+        for f in front
+    ]
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+        import optuna.storages.journal
+    except ImportError:
+        raise InputError("the search needs the package optuna: pip install 'qif2hw[search]'") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def _study(network: Network, folder: Path, options: SearchOptions, resume: bool) -> Any:
+    optuna = _optuna()
+    journal = folder / JOURNAL
+    if journal.exists() and not resume:
+        raise InputError(f"{folder}: holds a search already: resume it, or take another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({error.strerror})") from None
+    asked = asdict(options) | {"network": hashlib.sha256(onnx_io.to_bytes(network)).hexdigest()}
+    # More trials, or others to check by, may be asked for when it goes on.
+    asked = {k: v for k, v in asked.items() if k not in ("trials", "check")}
+    try:
+        backend = optuna.storages.journal.JournalFileBackend(str(journal))
+        storage = optuna.storages.JournalStorage(backend)
+        study = optuna.create_study(
+            storage=storage, study_name="search", directions=["minimize"] * len(OBJECTIVES), load_if_exists=True
+        )
+    except (ValueError, KeyError, json.JSONDecodeError) as error:
+        raise InputError(f"{journal}: is not the journal of a search ({error})") from None
+    before = study.user_attrs.get("asked")
+    if before is None:
+        study.set_user_attr("asked", asked)
+        _enqueue(study, network, options)
+    elif before != asked:
+        other = next(name for name in asked if before.get(name) != asked[name])
+        raise InputError(f"{folder}: holds a search with another {other}: take another folder")
+    for trial in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
+        # Asked for, and lost when the search was interrupted: it is asked again.
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    return study
+
+
+def _enqueue(study: Any, network: Network, options: SearchOptions) -> None:
+    """Start from the ends: everything fine, everything coarse, and the middle."""
+    most = _most(options)
+    for bits, table, steps, payload in ((most["weights"], 7, 512, most["payload"]), (4, 5, 128, 4), (6, 6, 256, 6)):
+        fixed: dict[str, Any] = {
+            f"weight_bits_{k}": min(bits, most["weights"]) for k in range(len(network.projections))
+        }
+        fixed |= {"table_bits": table, "steps": steps, "payload_bits": min(payload, most["payload"]), "form": FORMS[0]}
+        study.enqueue_trial(fixed)
+
+
+def _most(options: SearchOptions) -> dict[str, int]:
+    target = load_target(options.target)
+    payload = target.limit("payload_bits")
+    return {"weights": min(8, target.limit("weight_bits") or 8), "payload": 8 if payload is None else min(8, payload)}
+
+
+def _suggest(trial: Any, network: Network, options: SearchOptions) -> Setting:
+    most = _most(options)
+    return Setting(
+        tuple(trial.suggest_int(f"weight_bits_{k}", 2, most["weights"]) for k in range(len(network.projections))),
+        trial.suggest_int("table_bits", 3, 8),
+        trial.suggest_categorical("steps", STEPS),
+        trial.suggest_int("payload_bits", 0, most["payload"]),
+        trial.suggest_categorical("form", FORMS),
+    )
+
+
+def _sampler(options: SearchOptions, done: int) -> Any:
+    optuna, seed = _optuna(), options.seed + 1000 * done
+    if options.sampler == "tpe":
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=options.batch)
+    return optuna.samplers.NSGAIISampler(seed=seed, population_size=options.batch)
+
+
+def _tell(study: Any, trials: list[Any], outcomes: list[Outcome]) -> None:
+    state = _optuna().trial.TrialState
+    for trial, outcome in zip(trials, outcomes, strict=True):
+        trial.set_user_attr("refused", outcome.refused)
+        if outcome.refused:
+            study.tell(trial, state=state.FAIL)
+        else:
+            study.tell(trial, list(outcome.values))
+
+
+def _done(study: Any) -> list[Found]:
+    """Everything tried so far, in order; trials that were lost are not among it."""
+    found = []
+    for trial in study.get_trials(deepcopy=False):
+        if "refused" not in trial.user_attrs or not trial.state.is_finished():
+            continue
+        p = trial.params
+        bits = tuple(p[f"weight_bits_{k}"] for k in range(sum(name.startswith("weight_bits_") for name in p)))
+        setting = Setting(bits, p["table_bits"], p["steps"], p["payload_bits"], p["form"])
+        refused = trial.user_attrs["refused"]
+        found.append(Found(setting, Outcome(refused=refused) if refused else Outcome(*trial.values)))
+    return found

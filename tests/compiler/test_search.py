@@ -1,0 +1,164 @@
+"""The search: a front that is one, the same however it is run, and resumable."""
+
+import json
+import xml.etree.ElementTree
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import ordinary
+
+from qif2hw import engine
+from qif2hw.compiler import CompileOptions, compile_network
+from qif2hw.compiler.search import (
+    Found,
+    Outcome,
+    SearchOptions,
+    Setting,
+    Task,
+    evaluate,
+    pareto,
+    run_bulk,
+    search,
+    workers,
+)
+from qif2hw.compiler.search.setting import compile_setting
+from qif2hw.errors import InputError
+
+pytest.importorskip("optuna")
+
+NETWORK = ordinary((1, 6, 2), 1)
+SMALL = SearchOptions(trials=8, batch=4, rounding="nearest", samples=32, check=300)
+
+
+def run(folder: Path, options: SearchOptions = SMALL, **more: Any) -> tuple[list[Found], list[Found]]:
+    with workers("local", more.pop("jobs", 1)) as pool:
+        return search(NETWORK, folder, options, pool, **more)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=20))
+@settings(max_examples=100, deadline=None)
+def test_a_front_is_one(points: list[tuple[int, int, int]]) -> None:
+    front = pareto(points, lambda p: p)
+    assert len(set(front)) == len(front)
+    for p in points:
+        beaten = any(q != p and all(a <= b for a, b in zip(q, p, strict=True)) for q in points)
+        assert (p in front) != beaten
+
+
+def test_search_writes_a_front_that_compiles(tmp_path: Path) -> None:
+    front, every = run(tmp_path)
+    assert 1 <= len(front) <= len(every) <= 8
+    told = json.loads((tmp_path / "front.json").read_text())
+    assert told["tried"] == 8
+    assert [f["error"] for f in told["front"]] == [f.outcome.error for f in front]
+    assert front[0].outcome.error == min(f.outcome.error for f in every)
+    assert front[0].unseen == pytest.approx(front[0].outcome.error, rel=1)
+    best = told["front"][0]
+    compiled = compile_network(NETWORK, CompileOptions(rounding="nearest", **best["options"]))
+    assert compiled.program.steps == best["steps"]
+    picture = xml.etree.ElementTree.fromstring((tmp_path / "front.svg").read_text())
+    assert len(picture.findall(".//{*}circle")) == 3 * len(every)
+    assert "memory" in [t.text for t in picture.iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize("sampler", ["nsga2", "tpe"])
+def test_an_interrupted_search_goes_on_as_if_it_had_not_been(tmp_path: Path, sampler: str) -> None:
+    class Interrupt(Exception):
+        pass
+
+    def stop(done: int, _: int) -> None:
+        if done > 5:
+            raise Interrupt
+
+    options = SearchOptions(**{**vars(SMALL), "sampler": sampler})
+    whole = run(tmp_path / "whole", options)
+    with pytest.raises(Interrupt):
+        run(tmp_path / "parts", options, progress=stop)
+    assert run(tmp_path / "parts", options, resume=True) == whole
+    assert (tmp_path / "parts/front.json").read_bytes() == (tmp_path / "whole/front.json").read_bytes()
+
+
+def test_two_processes_find_the_same(tmp_path: Path) -> None:
+    assert run(tmp_path / "two", jobs=2) == run(tmp_path / "one")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_dask_cluster_finds_the_same(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, protocol="tcp", dashboard_address=":0"
+    ) as cluster:
+        address = cluster.scheduler_address
+        assert address.startswith("tcp://")
+        with workers("dask", scheduler=address) as pool:
+            found = search(NETWORK, tmp_path / "dask", SMALL, pool)
+            program = compile_network(NETWORK, CompileOptions(rounding="nearest", steps=64)).program
+            x = np.random.default_rng(0).random((1000, 1))
+            np.testing.assert_array_equal(run_bulk(program, x, pool), engine.run(program, x).y)
+    assert found == run(tmp_path / "here")
+
+
+def test_settings_cost_what_they_should() -> None:
+    x = np.linspace(0, 1, 20)[:, None]
+    task = Task(NETWORK, "loihi2", "nearest", x, engine.run(compile_network(NETWORK).program, x).y)
+    fine = evaluate(task, Setting((8, 8), 7, 256, 8, "cotangent"))
+    assert fine.error < 0.02
+    for name, setting in {
+        "memory": Setting((4, 8), 7, 256, 8, "cotangent"),
+        "steps": Setting((8, 8), 7, 128, 8, "cotangent"),
+    }.items():
+        assert getattr(evaluate(task, setting), name) < getattr(fine, name)
+    assert evaluate(task, Setting((8, 8), 7, 256, 8, "plane")).memory < fine.memory
+    run = engine.run(compile_setting(task, Setting((8, 8), 7, 256, 8, "cotangent")), x)
+    # One input to 6 neurons; their spikes, and one flush message each, to 2.
+    assert fine.operations == pytest.approx(6 + 2 * (len(run.step_spikes["hidden1"]) / 20 + 6))
+    refused = evaluate(task, Setting((8, 9), 7, 256, 8, "cotangent"))
+    assert "weight bits = 8/9" in refused.refused
+    assert refused.values == Outcome().values == (np.inf,) * 4
+
+
+def test_wrong_folders_and_options(tmp_path: Path) -> None:
+    run(tmp_path, SearchOptions(**{**vars(SMALL), "trials": 2}))
+    with pytest.raises(InputError, match="holds a search already: resume it"):
+        run(tmp_path)
+    with pytest.raises(InputError, match="with another rounding"):
+        run(tmp_path, SearchOptions(**{**vars(SMALL), "rounding": "adapt"}), resume=True)
+    with workers() as pool, pytest.raises(InputError, match="with another network"):
+        search(ordinary((1, 7, 2)), tmp_path, SMALL, pool, resume=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/journal.log").write_text("no journal\n")
+    with pytest.raises(InputError, match="is not the journal of a search"):
+        run(tmp_path / "other", resume=True)
+    with pytest.raises(InputError, match="trials = 0"):
+        SearchOptions(trials=0)
+    with pytest.raises(InputError, match="sampler = grid"):
+        SearchOptions(sampler="grid")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"backend": "moon"}, "no backend 'moon'"),
+        ({"jobs": 0}, "jobs = 0"),
+        ({"backend": "dask"}, "needs the address of a scheduler"),
+    ],
+)
+def test_wrong_workers(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message), workers(**arguments):
+        pass
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_scheduler_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("qif2hw.compiler.search.pool.CONNECT", 0.5)
+    with (
+        pytest.raises(InputError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:9'"),
+        workers("dask", scheduler="tcp://127.0.0.1:9"),
+    ):
+        pass
