@@ -1,7 +1,12 @@
 """``qif2hw bench``: how fast training is on this machine."""
 
+import importlib
+from pathlib import Path
+from typing import Any
+
 import click
 
+from qif2hw.errors import InputError
 from qif2hw_cli.console import Output, example, json_option
 
 
@@ -29,15 +34,7 @@ def train(networks: str | None, batch: int | None, dtype: str | None, quick: boo
     are installed. An update is one input spike arriving at one neuron. The fraction is of the ceiling of
     multiply-adds on registers, measured first.
     """
-    from qif2hw.errors import InputError
-
-    try:
-        from qif2hw.nn import bench
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise InputError("the benchmark needs torch, which is not installed: pip install 'qif2hw[train]'") from None
-
+    bench = _module("bench")
     out = Output(as_json)
     workloads = bench.workloads(networks, batch, dtype)
     with out.stage("bench") as stage:
@@ -64,3 +61,39 @@ def train(networks: str | None, batch: int | None, dtype: str | None, quick: boo
         out.say(f"{name} {found}")
     out.say(f"{machine['processor']}, {machine['threads']} threads, load {machine['load']:.2f} when it was done")
     out.data(result)
+
+
+@command.command(epilog=example("qif2hw bench scaling --out docs"))
+@click.option("--out", "folder", type=click.Path(), help="Write scaling.svg and scaling.md into this folder.")
+@click.option("--most", type=float, default=1.1e9, show_default=True, help="Updates of the largest layer.")
+@click.option("--quick", is_flag=True, help="Fewer repetitions.")
+@json_option
+def scaling(folder: str | None, most: float, quick: bool, as_json: bool) -> None:
+    """Measure how time grows with updates, and memory with samples.
+
+    Layers of 64 neurons with more and more samples, and a hundred samples of wider and wider layers.
+    """
+    measured = _module("scaling")
+    out = Output(as_json)
+    home = None if folder is None else Path(folder)
+    if home is not None:
+        from qif2hw.files import check_writable
+
+        home.mkdir(parents=True, exist_ok=True)
+        check_writable(home / "scaling.svg")
+    with out.stage("bench") as stage:
+        result = measured.scaling(most=most, seconds=0.1 if quick else 1.0, progress=stage.update)
+    if home is not None:
+        (home / "scaling.svg").write_text(measured.figure(result))
+        (home / "scaling.md").write_text(measured.table(result))
+    out.say(measured.table(result))
+    out.data(result)
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(f"qif2hw.nn.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise InputError("the benchmark needs torch, which is not installed: pip install 'qif2hw[train]'") from None

@@ -1,13 +1,18 @@
 import importlib.util
 import json
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
+from click.testing import CliRunner
 
 from qif2hw.errors import InputError
 from qif2hw.nn import QIFNetwork
 from qif2hw.nn.bench import WORKLOADS, Workload, bench, workloads
 from qif2hw.nn.peers import jaxsnn_qif, snntorch_lif
+from qif2hw.nn.scaling import _point
+from qif2hw_cli.main import cli
 
 
 def test_bench_measures_what_it_says() -> None:
@@ -35,10 +40,6 @@ def test_workloads_from_text() -> None:
 
 
 def test_command() -> None:
-    from click.testing import CliRunner
-
-    from qif2hw_cli.main import cli
-
     arguments = ["bench", "train", "--networks", "1-4-2", "--batch", "5", "--quick", "--no-peers"]
     told = CliRunner().invoke(cli, [*arguments, "--json"])
     assert told.exit_code == 0
@@ -63,3 +64,22 @@ def test_jaxsnn_runs_the_same_network() -> None:
 @pytest.mark.skipif(importlib.util.find_spec("snntorch") is None, reason="snntorch is not installed")
 def test_snntorch_takes_a_step() -> None:
     snntorch_lif((1, 4, 2), torch.rand(3, 1), 8)()
+
+
+def test_scaling_in_numbers_and_as_a_figure(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["bench", "scaling", "--most", "5e4", "--quick", "--out", str(tmp_path), "--json"])
+    assert result.exit_code == 0
+    told = json.loads(result.stdout)
+    assert {p["series"] for p in told["points"]} == {"samples", "width"}
+    assert all(p["updates"] <= 5e4 and p["bytes"] > 0 for p in told["points"])
+    root = ElementTree.parse(tmp_path / "scaling.svg").getroot()
+    assert len(root.findall(".//{*}circle")) == len(told["points"]) + 2
+    assert "prefers-color-scheme: dark" in (tmp_path / "scaling.svg").read_text()
+    assert "| 64 | 3 |" in (tmp_path / "scaling.md").read_text()
+
+
+def test_memory_grows_with_the_batch_and_not_with_a_trajectory() -> None:
+    small, large = (_point("samples", 64, batch, 0.0, torch.float64) for batch in (100, 200))
+    per_sample = (large.bytes - small.bytes) / 100
+    assert per_sample < 0.5 * 64 * 64 * 8, "a stored trajectory would take more"
+    assert large.bytes < 2.2 * small.bytes
