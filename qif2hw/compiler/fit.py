@@ -1,10 +1,12 @@
 """Pass: does the program fit its target, and if not, why and what would make it fit."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
+from qif2hw.compiler.curves import ANGLES
 from qif2hw.compiler.draft import Draft, Facts
 from qif2hw.compiler.mapping import (
+    BYTES_PER_WORD,
     CoreMap,
     Need,
     map_cores,
@@ -15,7 +17,7 @@ from qif2hw.compiler.mapping import (
 )
 from qif2hw.compiler.targets import Target
 from qif2hw.errors import InputError
-from qif2hw.ir import Program
+from qif2hw.ir import PlaneVector, Program
 from qif2hw.ir.ptc import STATE_BITS
 
 FEWEST_TABLE_BITS = 2
@@ -65,6 +67,16 @@ def refusal(fit: Facts) -> str:
     more = f" (and {len(fit['reasons']) - 1} more)" if len(fit["reasons"]) > 1 else ""
     option = f"it would fit with {fit['options'][0]}" if fit["options"] else "no single option makes it fit"
     return f"the network does not fit the target '{fit['target']}': {fit['reasons'][0]}{more}; {option}"
+
+
+def _as_plane_vectors(program: Program, needs: tuple[Need, ...]) -> tuple[Need, ...]:
+    """The same populations with the table-free neuron: a second state register, and an angle for each bit."""
+    return tuple(
+        need
+        if isinstance(program.population(need.name).ptc, PlaneVector)
+        else replace(need, state_bytes=need.state_bytes + 2 * BYTES_PER_WORD, table_bytes=BYTES_PER_WORD * ANGLES)
+        for need in needs
+    )
 
 
 def _row(need: Need, cores: CoreMap) -> Facts:
@@ -145,6 +157,8 @@ def _options(program: Program, needs: tuple[Need, ...], target: Target, table_bi
             if table_bits
             else f"tables {2**times} times smaller"
         )
+    if (smaller := _as_plane_vectors(program, needs)) != needs and fits(smaller):
+        yield "the form 'plane', which needs no tables"
     widest = max(s.bits for need in needs for s in need.sources)
     bits = next((b for b in range(widest - 1, 1, -1) if fits(with_weight_bits(needs, b))), None)
     if bits is not None:

@@ -87,10 +87,11 @@ def _need(program: Program, population: ProgramPopulation) -> Need:
 
 
 def state_bytes(population: ProgramPopulation) -> int:
-    """Memory of one neuron's registers: its state and where it starts from, and two accumulators."""
+    """Memory of one neuron's registers: its state and where it starts from, and one accumulator or two."""
     # A plane vector is two registers, a phase is one.
     registers = 2 if isinstance(population.ptc, PlaneVector) else 1
-    return BYTES_PER_WORD * (2 * registers + 2)
+    accumulators = 1 if population.packed_bits else 2
+    return BYTES_PER_WORD * (2 * registers + accumulators)
 
 
 def table_bytes(population: ProgramPopulation) -> int:

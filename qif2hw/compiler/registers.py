@@ -102,6 +102,8 @@ def registers_of(population: ProgramPopulation, grid: TimeGrid, got: Facts) -> d
     late = max(1, grid.ticks - 1)
     a0 = registers.keep("sum of weights", Interval(-got["down"], got["up"]), STATE_BITS)
     a1 = registers.keep("weights times lateness", Interval(-got["down"] * late, got["up"] * late), STATE_BITS)
+    if population.packed_bits:
+        registers.keep("both sums in one", a0 * (1 << population.packed_bits) + a1, STATE_BITS)
     pull = registers.keep("weights times flush", Interval.around(got["flush_max"]), STATE_BITS)
     curve = population.ptc
     if isinstance(curve, PlaneVector):

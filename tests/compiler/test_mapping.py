@@ -102,7 +102,7 @@ def test_bits_of_weights_are_read_off_the_weights(bits: int, seed: int) -> None:
     assert weight_bits(np.zeros((2, 2), np.int16)) == 2
 
 
-def compiled_fit(target: str, sizes: tuple[int, ...] = (1, 40, 30, 2), **options: int) -> dict:  # type: ignore[type-arg]
+def compiled_fit(target: str, sizes: tuple[int, ...] = (1, 40, 30, 2), **options: int | str) -> dict:  # type: ignore[type-arg]
     compiled = compile_network(ordinary(sizes), CompileOptions(target=target, rounding="nearest", steps=64, **options))  # type: ignore[arg-type]
     return compiled.report["fit"]  # type: ignore[no-any-return]
 
@@ -115,7 +115,9 @@ def test_the_named_options_make_it_fit(tmp_path: Path) -> None:
     fit = compiled_fit(target)
     assert not fit["fits"]
     assert fit["reasons"] == ["4 cores are needed, 3 there are"]
-    tables, weights, chips, smaller = fit["options"]
+    tables, form, weights, chips, smaller = fit["options"]
+    assert form == "the form 'plane', which needs no tables"
+    assert compiled_fit(target, form="plane")["fits"]
     assert tables == "table bits 6 in place of 7"
     assert compiled_fit(target, table_bits=6)["fits"]
     assert weights.startswith("weight bits ")
