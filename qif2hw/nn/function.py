@@ -21,6 +21,9 @@ RENORMALISE_AFTER = {"float64": 100.0, "float32": 16.0}
 WORTH_THREADS = 250_000
 """Updates (input spikes times neurons times samples) of a layer from which on threads pay."""
 
+EVENT_COST = 64
+"""What an input spike costs besides its updates (its place in the order, its angle), in updates."""
+
 
 class LayerOutput(NamedTuple):
     """What a layer sends on.
@@ -79,7 +82,7 @@ class _Layer(torch.autograd.Function):
         layer = _prepare(times, psi, weight, phi0, neuron, trial, limit)
         batch, post, dtype = times.shape[0], weight.shape[0], layer.a.dtype
         chunks = _chunks(batch, layer.a.size)
-        parallel = batch * layer.a.size * times.shape[2] > WORTH_THREADS
+        parallel = batch * (layer.times.shape[1] * (layer.start.shape[1] + EVENT_COST) + 4 * post) > WORTH_THREADS
         while True:
             out = records.Spikes(
                 np.empty((batch, post, capacity), dtype),
