@@ -1,9 +1,14 @@
 """``qif2hw compile``: a model becomes a bundle."""
 
+from dataclasses import fields
+
 import click
 
 from qif2hw_cli.console import Output, example, json_option, seconds, size
-from qif2hw_cli.facts import show_facts
+from qif2hw_cli.facts import show_facts, show_report
+
+LIST = "?"
+"""Stands for ``--passes`` without a text."""
 
 
 @click.command(
@@ -11,12 +16,11 @@ from qif2hw_cli.facts import show_facts
         "qif2hw compile model.onnx -o model.qif",
         "qif2hw compile model.onnx -o model.qif --weight-bits 6 --steps 256",
         "qif2hw compile model.onnx -o model.qif --max-error 0.01",
+        "qif2hw compile model.onnx --until ranges",
     )
 )
 @click.argument("model", type=click.Path())
-@click.option(
-    "-o", "--output", required=True, type=click.Path(), metavar="M.qif", help="A file, or a folder with / at its end."
-)
+@click.option("-o", "--output", type=click.Path(), metavar="M.qif", help="A file, or a folder with / at its end.")
 @click.option("--target", default="loihi2", show_default=True, help="A chip by name, or a TOML file with its limits.")
 @click.option(
     "--weight-bits", default="8", show_default=True, metavar="N", help="Bits of a weight, 2 to 8; by projection: 8/6/4."
@@ -38,13 +42,30 @@ from qif2hw_cli.facts import show_facts
     show_default=True,
     help="Round so that the results stay, or each weight to its nearest.",
 )
-@click.option("--passes", default="", metavar="TEXT", help="The passes themselves, in place of these options.")
+@click.option(
+    "--form",
+    type=click.Choice(["auto", "cotangent", "plane", "grid"]),
+    default="auto",
+    show_default=True,
+    help="Arithmetic of the neurons: tables or plane vectors; auto measures and picks.",
+)
+@click.option(
+    "--passes",
+    default="",
+    is_flag=False,
+    flag_value=LIST,
+    metavar="[TEXT]",
+    help="The passes themselves, in place of these options; without TEXT: print those that the options stand for.",
+)
+@click.option(
+    "--until", default="", metavar="PASS", help="Stop after this pass and print what was found; write nothing."
+)
 @click.option("--calibration", type=click.Path(), metavar="X.npy", help="Typical inputs, for --rounding adapt.")
 @click.option("--allow-misfit", is_flag=True, help="Write the bundle even if it does not fit the target.")
 @json_option
 def command(
     model: str,
-    output: str,
+    output: str | None,
     target: str,
     weight_bits: str,
     steps: int,
@@ -52,7 +73,9 @@ def command(
     table_bits: int,
     max_error: float,
     rounding: str,
+    form: str,
     passes: str,
+    until: str,
     calibration: str | None,
     allow_misfit: bool,
     as_json: bool,
@@ -63,6 +86,7 @@ def command(
     for it. A network that does not fit the target is refused with the reason and the nearest option that fits.
     """
     from qif2hw import api
+    from qif2hw.compiler import CompileOptions, estimate, passes_for, print_passes
     from qif2hw.compiler.fit import refusal
     from qif2hw.compiler.weights import parse_bits
     from qif2hw.errors import InputError
@@ -70,21 +94,36 @@ def command(
     from qif2hw_cli.inputs import read_inputs
 
     out = Output(as_json)
-    check_writable(output)
+    options = CompileOptions(
+        target=target,
+        weight_bits=parse_bits(weight_bits),
+        steps=steps,
+        payload_bits=payload_bits,
+        table_bits=table_bits,
+        rounding=rounding,
+        form=form,
+        max_error=max_error,
+        passes="" if passes == LIST else passes,
+    )
     network = api.load_model(model)
+    if passes == LIST:
+        text = print_passes(passes_for(options))
+        out.say(text)
+        out.data({"passes": text})
+        return
     typical = None if calibration is None else read_inputs(calibration, network.inputs)
+    if until:
+        with out.stage(f"compile until {until}"):
+            report, took = estimate(network, until, options, typical)
+        show_report(out, report)
+        out.data({"report": report, "seconds": took})
+        return
+    if output is None:
+        raise InputError("no place for the bundle: give one with -o M.qif")
+    check_writable(output)
     with out.stage("compile") as stage:
         bundle, took = api.compile_timed(
-            network,
-            calibration=typical,
-            target=target,
-            weight_bits=parse_bits(weight_bits),
-            steps=steps,
-            payload_bits=payload_bits,
-            table_bits=table_bits,
-            rounding=rounding,
-            max_error=max_error,
-            passes=passes,
+            network, calibration=typical, **{f.name: getattr(options, f.name) for f in fields(options)}
         )
         # None of its own passes may have asked.
         fit = bundle.report.get("fit")

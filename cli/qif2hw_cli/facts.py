@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 
 def show_facts(out: Output, bundle: "Bundle") -> None:
     """Time grid, weights, tables, registers, error budget and resources of a bundle."""
-    program, grid = bundle.program, bundle.program.grid
-    out.say(
-        f"time      {program.steps} steps of Delta = {grid.delta:.6g}; {grid.period_steps} steps in Theta = "
-        f"{grid.period:g}; lateness in {grid.ticks} ticks per step"
-    )
+    show_report(out, bundle.report)
+
+
+def show_report(out: Output, report: Mapping[str, Any]) -> None:
+    """What the passes found, as far as they ran."""
     for name, show in {
+        "time-grid": _time,
         "max-error": _goal,
         "weights": _weights,
         "adapt-rounding": _adapted,
@@ -26,12 +27,20 @@ def show_facts(out: Output, bundle: "Bundle") -> None:
         "budget": _budget,
         "fit": _fit,
     }.items():
-        if name in bundle.report:
-            show(out, bundle)
+        if name in report:
+            show(out, report)
 
 
-def _goal(out: Output, bundle: "Bundle") -> None:
-    goal = bundle.report["max-error"]
+def _time(out: Output, report: Mapping[str, Any]) -> None:
+    grid = report["time-grid"]
+    out.say(
+        f"time      {grid['steps']} steps of Delta = {grid['delta']:.6g}; {grid['steps_per_period']} steps in Theta; "
+        f"lateness in {1 << grid['lateness_bits']} ticks per step"
+    )
+
+
+def _goal(out: Output, report: Mapping[str, Any]) -> None:
+    goal = report["max-error"]
     out.table(
         f"Settings tried for an error of at most {percent(goal['target'])}: fewest steps, then fewest payload bits",
         ["steps", "payload bits", "error"],
@@ -43,27 +52,27 @@ def _goal(out: Output, bundle: "Bundle") -> None:
     )
 
 
-def _weights(out: Output, bundle: "Bundle") -> None:
-    weights = bundle.report["weights"]
+def _weights(out: Output, report: Mapping[str, Any]) -> None:
+    weights = report["weights"]
     out.table(
         f"Weights: {weights['bits']} bits, even integers times a unit (errors of rounding each to its nearest)",
         ["projection", "synapses", "largest", "unit", "max error", "RMS error"],
         [
             [
-                f"{p.pre} -> {p.post}",
-                str(p.weight.size),
+                name.replace("->", " -> "),
+                str(found["synapses"]),
                 f"{found['largest']:.4g}",
                 f"{found['unit']:.4g}",
                 f"{found['max_error']:.2g}",
                 f"{found['rms_error']:.2g}",
             ]
-            for p, found in zip(bundle.program.projections, weights["projections"].values(), strict=True)
+            for name, found in weights["projections"].items()
         ],
     )
 
 
-def _adapted(out: Output, bundle: "Bundle") -> None:
-    adapted = bundle.report["adapt-rounding"]
+def _adapted(out: Output, report: Mapping[str, Any]) -> None:
+    adapted = report["adapt-rounding"]
     if "error" in adapted:
         out.say(
             f"rounding  changes the results by {percent(adapted['error'])} of their spread; to the nearest: "
@@ -73,7 +82,7 @@ def _adapted(out: Output, bundle: "Bundle") -> None:
         out.say(f"rounding  not adapted: {adapted['skipped']}")
 
 
-def _tables(out: Output, bundle: "Bundle") -> None:
+def _tables(out: Output, report: Mapping[str, Any]) -> None:
     out.table(
         "Tables of the phase transition curve: error over the whole domain, in steps",
         ["population", "form", "bytes", "max", "RMS", "monotone"],
@@ -86,13 +95,15 @@ def _tables(out: Output, bundle: "Bundle") -> None:
                 f"{t['rms_error_steps']:.2g}",
                 "yes" if t["monotone"] else "NO",
             ]
-            for name, t in bundle.report["tables"]["populations"].items()
+            for name, t in report["tables"]["populations"].items()
         ],
     )
+    for form, why in dict.fromkeys((t["form"], t["why"]) for t in report["tables"]["populations"].values()):
+        out.say(f"form      {form}: {why}")
 
 
-def _ranges(out: Output, bundle: "Bundle") -> None:
-    ranges = bundle.report["ranges"]
+def _ranges(out: Output, report: Mapping[str, Any]) -> None:
+    ranges = report["ranges"]
     out.table(
         f"Registers: largest values that the weights allow (signed, {ranges['accumulator_bits']} bits there are)",
         ["population", "sum of weights", "weights x lateness", "flush", "bits needed"],
@@ -109,17 +120,17 @@ def _ranges(out: Output, bundle: "Bundle") -> None:
     )
 
 
-def _registers(out: Output, bundle: "Bundle") -> None:
+def _registers(out: Output, report: Mapping[str, Any]) -> None:
     widest: dict[int, tuple[int, str]] = {}
-    for name, registers in bundle.report["registers"]["populations"].items():
+    for name, registers in report["registers"]["populations"].items():
         for register, found in registers.items():
             widest[found["of"]] = max(widest.get(found["of"], (0, "")), (found["bits"], f"{register} of '{name}'"))
     for width, (bits, where) in sorted(widest.items()):
         out.say(f"proven    what has {width} bits needs at most {bits}: {where}")
 
 
-def _budget(out: Output, bundle: "Bundle") -> None:
-    budget = bundle.report["budget"]
+def _budget(out: Output, report: Mapping[str, Any]) -> None:
+    budget = report["budget"]
     rows = [[name.replace("_", " "), percent(value)] for name, value in budget["terms"].items()]
     out.table(
         f"Where the result's error comes from: relative RMS on {budget['samples']} inputs",
@@ -128,8 +139,8 @@ def _budget(out: Output, bundle: "Bundle") -> None:
     )
 
 
-def _fit(out: Output, bundle: "Bundle") -> None:
-    show_fit(out, bundle.report["fit"])
+def _fit(out: Output, report: Mapping[str, Any]) -> None:
+    show_fit(out, report["fit"])
 
 
 def show_fit(out: Output, fit: Mapping[str, Any]) -> None:

@@ -83,6 +83,7 @@ class RoundWeights:
                     "rms_error": float(np.sqrt(np.mean(error**2))),
                     "max_error": float(np.abs(error).max()),
                     "largest": float(np.abs(p.weight).max()),
+                    "synapses": int(p.weight.size),
                 }
         ordered = {(p.pre, p.post): p for p in projections}
         return draft.with_report(

@@ -33,6 +33,8 @@ RICKER = Task(
     train_set=train_set,
     test_set=test_set,
     sizes=(2, 32, 32, 2),
-    settings=Settings(steps=6000, learning_rate=1e-2, qat_steps=3000, settle_steps=1000, batch=256),
+    settings=Settings(
+        steps=6000, learning_rate=1e-2, qat_steps=3000, settle_steps=1500, qat_learning_rate=5e-4, batch=256
+    ),
 )
 """The task."""

@@ -75,6 +75,18 @@ def test_compile_to_an_error(call: Any, kit: Any, tmp_path: Path) -> None:
     assert "a whole number, or one for each" in call.refused("compile", kit.model, "-o", out, "--weight-bits", "x")
 
 
+def test_compile_lists_its_passes_and_stops_where_told(call: Any, kit: Any, tmp_path: Path) -> None:
+    listed = call("compile", kit.model, "--steps", 100, "--form", "plane", "--passes", "--json")
+    text = json.loads(listed.stdout)["passes"]
+    assert text.startswith("time-grid{steps=100 ")
+    assert "form=plane" in text
+    told = json.loads(call("compile", kit.model, "--until", "weights", "--json").stdout)
+    assert list(told["report"]) == list(told["seconds"]) == ["time-grid", "weights"]
+    assert "no pass 'zoo' to stop after" in call.refused("compile", kit.model, "--until", "zoo")
+    assert "give one with -o" in call.refused("compile", kit.model)
+    assert not list(tmp_path.iterdir())
+
+
 def test_compile_with_passes_of_ones_own(call: Any, kit: Any, tmp_path: Path) -> None:
     out, passes = tmp_path / "m.qif", "time-grid{steps=64},weights{bits=4},ranges,tables,lower"
     assert call("compile", kit.model, "-o", out, "--passes", passes).exit_code == 0
