@@ -20,9 +20,10 @@ from torch.autograd.function import once_differentiable
 from qif2hw.errors import InputError
 from qif2hw.ir.network import FloatArray
 from qif2hw.neuron import QIF
-from qif2hw.nn import eager, jet_kernel, kernel
+from qif2hw.nn import eager, jet_adjoint, jet_kernel, kernel
 from qif2hw.nn.events import most_steps
 from qif2hw.nn.function import WORTH_THREADS
+from qif2hw.nn.layer import QIFLayer
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.vector import padded
 
@@ -95,7 +96,7 @@ class _Layer(torch.autograd.Function):
         size, batch, _ = layer.times.shape
         post, pre = grads[1].shape[2], layer.growth.size - 1
         to = np.empty_like(layer.times), np.empty((pre, post)), np.empty(post)
-        run = jet_kernel.backward_parallel if parallel else jet_kernel.backward
+        run = jet_adjoint.backward_parallel if parallel else jet_adjoint.backward
         run(layer, chunks, record, *(_array(g) for g in grads), *to)
         times, weight, phi0 = (torch.from_numpy(array) for array in to)
         return times.reshape(size, batch, pre, layer.depth), weight.T, phi0, None, None, None, None
@@ -152,6 +153,8 @@ def jets(
     directions = torch.eye(x.shape[1], dtype=torch.float64) if directions is None else directions.double()
     if directions.ndim != 2 or directions.shape[1] != x.shape[1]:
         raise InputError(f"directions have shape {tuple(directions.shape)}: (directions, {x.shape[1]}) is needed")
+    if not all(isinstance(layer, QIFLayer) for layer in network.layers):
+        raise InputError("jets run through feed-forward layers only: this network has a layer of another kind")
     pairs = _pairs(second, len(directions), order)
     n, size = len(directions), 1 + len(directions) + len(pairs)
     earliest, latest = network.regime.encode

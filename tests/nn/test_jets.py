@@ -11,6 +11,7 @@ from qif2hw.errors import InputError
 from qif2hw.nn import QIFNetwork, Regime
 from qif2hw.nn.bench_structure import bench_jets
 from qif2hw.nn.jets import derivative, jets
+from qif2hw.nn.recurrent import RecurrentQIFLayer
 
 F64 = torch.float64
 ALL = [(), (0,), (1,), (0, 0), (0, 1), (1, 1)]
@@ -165,12 +166,15 @@ def test_second_derivatives_cost_at_most_eight_plain_steps() -> None:
 
 def test_wrong_inputs() -> None:
     network, x = QIFNetwork((2, 3, 2)), inputs(2)
+    recurrent = QIFNetwork((2, 3, 2))
+    recurrent.layers[0] = RecurrentQIFLayer(2, 3, trial=6.5)
     for call in (
         lambda: jets(network, x[:, :1]),
         lambda: jets(network, x, directions=torch.eye(3)),
         lambda: jets(network, x, second="every"),
         lambda: jets(network, x, second=[(0, 2)]),
         lambda: jets(network, x, order=3),
+        lambda: jets(recurrent, x),
         lambda: derivative(network, x, (2,)),
     ):
         with pytest.raises(InputError):
