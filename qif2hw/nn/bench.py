@@ -151,9 +151,9 @@ def _row(workload: Workload, ceiling: float, peers: bool, seconds: float) -> dic
     if peers:
         passes, steps, absent = find_peers(network, x, updates)
         for name, peer in passes.items():
-            speedup[name] = measure(peer, seconds).median / twice.median
+            speedup[name] = ratio(peer, both, seconds)
         for name, peer in steps.items():
-            speedup[name] = measure(peer, seconds).median / thrice.median
+            speedup[name] = ratio(peer, step, seconds)
     return {
         "network": "-".join(map(str, workload.sizes)),
         "batch": workload.batch,
@@ -197,6 +197,24 @@ def measure(call: Callable[[], Any], seconds: float) -> Timing:
         call()
         times.append(1e3 * (time.perf_counter() - now))
     return Timing(statistics.median(times), min(times))
+
+
+def ratio(peer: Callable[[], Any], ours: Callable[[], Any], seconds: float) -> float:
+    """Median time of ``peer`` over that of ``ours``, in turns: what slows this machine down slows both."""
+    peer()
+    ours()
+    theirs: list[float] = []
+    mine: list[float] = []
+    begin = time.perf_counter()
+    while len(theirs) < 5 or (time.perf_counter() - begin < seconds and len(theirs) < 1000):
+        now = time.perf_counter()
+        peer()
+        theirs.append(time.perf_counter() - now)
+        for _ in range(5):
+            now = time.perf_counter()
+            ours()
+            mine.append(time.perf_counter() - now)
+    return statistics.median(theirs) / statistics.median(mine)
 
 
 @njit

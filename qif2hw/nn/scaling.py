@@ -156,7 +156,7 @@ def figure(result: dict[str, Any]) -> str:
     points = result["points"]
     updates = [math.log10(p["updates"]) for p in points]
     times = [math.log10(p["ms_forward_backward"]) for p in points]
-    left, right = math.floor(min(updates)), math.ceil(max(updates))
+    left, right = math.floor(min(updates)), math.ceil(max(updates) - 0.1)
     low, high = math.floor(min(times)), math.ceil(max(times))
 
     def at(u: float, t: float) -> tuple[float, float]:
