@@ -14,7 +14,8 @@ from qif2hw import bundle as bundles
 from qif2hw.bundle import Bundle, Golden
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program, Run
-from qif2hw.ir.network import FloatArray, check_inputs
+from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.network import check_inputs
 
 if TYPE_CHECKING:
     from qif2hw.parity import Bounds, ParityReport

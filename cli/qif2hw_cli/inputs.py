@@ -10,7 +10,8 @@ import numpy as np
 from qif2hw.errors import InputError
 from qif2hw.files import write_bytes
 from qif2hw.ir import Run
-from qif2hw.ir.network import FloatArray, check_inputs
+from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.network import check_inputs
 
 
 def read_inputs(path: str | os.PathLike[str], width: int) -> FloatArray:

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from qif2hw.bundle.container import Json, from_json, naming, read, to_json, with_manifest, write
 from qif2hw.bundle.packing import pack, unpack
 from qif2hw.errors import InputError
-from qif2hw.ir.arrays import ByValue, frozen
-from qif2hw.ir.network import FloatArray, Network, check_inputs
+from qif2hw.ir.arrays import ByValue, FloatArray, frozen
+from qif2hw.ir.network import Network, check_inputs
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import MachineOutput, Run, StepSpikes
 

@@ -8,8 +8,8 @@ import numpy as np
 from qif2hw.compiler.draft import Draft, Facts
 from qif2hw.compiler.weights import Bits, bits_of, smallest_unit
 from qif2hw.ir import ProgramProjection
+from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.grid import largest_weight, round_to_grid, weight_step
-from qif2hw.ir.network import FloatArray, IntArray
 from qif2hw.reference.sensitivity import Sensitivity, sensitivity
 
 MOST_DERIVATIVES = 40_000_000

@@ -9,7 +9,7 @@ from qif2hw.compiler.draft import Draft
 from qif2hw.compiler.lower import Lower
 from qif2hw.compiler.tables import MakeTables
 from qif2hw.errors import InputError
-from qif2hw.ir.network import FloatArray
+from qif2hw.ir.arrays import FloatArray
 
 MOST_UPDATES = 20_000_000
 """Samples times synapses that the measurement may cost."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qif2hw.ir.network import FloatArray
+from qif2hw.ir.arrays import FloatArray
 
 
 def spread(samples: int, channels: int) -> FloatArray:

@@ -10,7 +10,8 @@ from qif2hw.compiler.draft import Draft
 from qif2hw.compiler.lower import Lower
 from qif2hw.errors import InputError
 from qif2hw.ir import Program
-from qif2hw.ir.network import FloatArray, output_populations_of
+from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.readout import output_populations_of
 from qif2hw.reference.sensitivity import sensitivity
 
 

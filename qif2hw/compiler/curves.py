@@ -11,7 +11,7 @@ from qif2hw.compiler.draft import Facts
 from qif2hw.compiler.weights import FULL_RANGE
 from qif2hw.engine import curve, plane
 from qif2hw.ir import PTC, CotangentTables, PhaseWeightTable, PlaneVector, Population, Table, TimeGrid
-from qif2hw.ir.network import FloatArray, IntArray
+from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, STATE_MAX, TRIG_BITS, VECTOR_BITS
 
 GAIN_BITS = 15

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from qif2hw.compiler.targets import Target
 from qif2hw.errors import InputError
 from qif2hw.ir import PTC, Network, Population, Program, ProgramProjection, Projection, TimeGrid
-from qif2hw.ir.network import FloatArray
+from qif2hw.ir.arrays import FloatArray
 
 Facts = dict[str, Any]
 """What a pass decided, as plain JSON values."""

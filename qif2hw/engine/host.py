@@ -3,8 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qif2hw.ir.network import FloatArray, check_inputs, decode
+from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.network import check_inputs
 from qif2hw.ir.program import Program
+from qif2hw.ir.readout import decode
 from qif2hw.ir.spikes import MachineOutput, Run, Spikes, StepSpikes
 
 

@@ -1,8 +1,9 @@
 """Intermediate representations: `Network` (float, units of time) and `Program` (integers, steps)."""
 
-from qif2hw.ir.network import Encoder, Network, Population, Product, Projection, Readout, layered
+from qif2hw.ir.network import Encoder, Network, Population, Projection, layered
 from qif2hw.ir.program import Program, ProgramPopulation, ProgramProjection, TimeGrid
 from qif2hw.ir.ptc import PTC, CotangentTables, PhaseWeightTable, PlaneVector, Table
+from qif2hw.ir.readout import Product, Readout
 from qif2hw.ir.spikes import MachineOutput, Run, Spikes, StepSpikes
 
 __all__ = [

@@ -1,16 +1,30 @@
 """Arrays inside frozen dataclasses: read-only, and compared by value."""
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from qif2hw.errors import InputError
+
+FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
 
 
 def frozen(values: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
     """Return a contiguous read-only copy of ``values``."""
     array = np.array(values, dtype=dtype, order="C", copy=True)
     array.setflags(write=False)
+    return array
+
+
+def finite(values: ArrayLike, what: str) -> FloatArray:
+    """Return a read-only float64 copy; `InputError` names the first value that is not finite."""
+    array = frozen(values, np.float64)
+    if not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise InputError(f"{what} holds {array[where]} at {list(where)}: every value must be finite")
     return array
 
 

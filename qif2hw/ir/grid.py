@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw.errors import InputError
-from qif2hw.ir.network import FloatArray, IntArray
+from qif2hw.ir.arrays import FloatArray, IntArray
 
 
 def weight_step(bits: int) -> int:

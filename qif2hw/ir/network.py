@@ -6,25 +6,14 @@ computed on the host from first spikes (`Readout`, `Product`).  Every class chec
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from qif2hw.errors import InputError
-from qif2hw.ir.arrays import ByValue, frozen
+from qif2hw.ir.arrays import ByValue, FloatArray, finite
+from qif2hw.ir.readout import Product, Readout, decode, output_populations_of, readouts_of
 from qif2hw.neuron import QIF
-
-FloatArray: TypeAlias = NDArray[np.float64]
-IntArray: TypeAlias = NDArray[np.int64]
-
-
-def _finite(values: ArrayLike, what: str) -> FloatArray:
-    array = frozen(values, np.float64)
-    if not np.isfinite(array).all():
-        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise InputError(f"{what} holds {array[where]} at {list(where)}: every value must be finite")
-    return array
 
 
 @dataclass(frozen=True)
@@ -79,7 +68,7 @@ class Population(ByValue):
     phi0: FloatArray
 
     def __post_init__(self) -> None:
-        phi0 = _finite(self.phi0, f"phi0 of population '{self.name}'")
+        phi0 = finite(self.phi0, f"phi0 of population '{self.name}'")
         if phi0.ndim != 1 or phi0.size == 0:
             raise InputError(f"phi0 of population '{self.name}' has shape {phi0.shape}: one value per neuron is needed")
         if (phi0 < 0).any() or (phi0 >= self.neuron.period).any():
@@ -107,69 +96,12 @@ class Projection(ByValue):
     weight: FloatArray
 
     def __post_init__(self) -> None:
-        weight = _finite(self.weight, f"weight of projection {self.pre} -> {self.post}")
+        weight = finite(self.weight, f"weight of projection {self.pre} -> {self.post}")
         if weight.ndim != 2:
             raise InputError(
                 f"weight of projection {self.pre} -> {self.post} has shape {weight.shape}: (post, pre) is needed"
             )
         object.__setattr__(self, "weight", weight)
-
-
-@dataclass(frozen=True, eq=False)
-class Readout(ByValue):
-    """Differences of first spikes: ``y_m = offset_m + scale_m (t[stop_m] - t[start_m])``.
-
-    ``t`` are the first spike times (ordinary or pseudo) of ``population``; all arrays have shape (outputs,).
-    """
-
-    population: str
-    start: IntArray
-    stop: IntArray
-    scale: FloatArray
-    offset: FloatArray
-
-    def __post_init__(self) -> None:
-        for name in ("start", "stop"):
-            object.__setattr__(self, name, frozen(getattr(self, name), np.int64))
-        for name in ("scale", "offset"):
-            object.__setattr__(self, name, _finite(getattr(self, name), f"readout {name} of '{self.population}'"))
-        shapes = {getattr(self, name).shape for name in ("start", "stop", "scale", "offset")}
-        if len(shapes) != 1 or self.start.ndim != 1 or self.start.size == 0:
-            raise InputError(
-                f"readout of '{self.population}': start, stop, scale and offset need one equal, non-empty length"
-            )
-
-    @property
-    def size(self) -> int:
-        """Number of outputs."""
-        return int(self.start.size)
-
-    def decode(self, times: FloatArray) -> FloatArray:
-        """Outputs (samples, outputs) of the population's first spike times (samples, neurons)."""
-        return self.offset + self.scale * (times[:, self.stop] - times[:, self.start])
-
-
-@dataclass(frozen=True)
-class Product:
-    """Inner product of two readouts, as in a DeepONet: ``y = offset + scale sum_m left_m right_m``; one output."""
-
-    left: Readout
-    right: Readout
-    scale: float = 1.0
-    offset: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.left.size != self.right.size:
-            raise InputError(
-                f"product of readouts of {self.left.size} and {self.right.size} values: equal sizes are needed"
-            )
-        if not (np.isfinite(self.scale) and np.isfinite(self.offset)):
-            raise InputError("product of readouts: scale and offset must be finite")
-
-    @property
-    def size(self) -> int:
-        """Number of outputs."""
-        return 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,32 +238,6 @@ class Network(ByValue):
     def decode(self, times: dict[str, FloatArray]) -> FloatArray:
         """Results (samples, outputs) of first spike times (samples, neurons) by population."""
         return decode(self.outputs, times)
-
-
-def readouts_of(outputs: tuple[Readout | Product, ...]) -> tuple[Readout, ...]:
-    """All readouts of a tuple of outputs, those inside products included, in order."""
-    found: list[Readout] = []
-    for output in outputs:
-        found.extend([output] if isinstance(output, Readout) else [output.left, output.right])
-    return tuple(found)
-
-
-def output_populations_of(outputs: tuple[Readout | Product, ...]) -> tuple[str, ...]:
-    """Populations that are read out, each once, in order."""
-    return tuple(dict.fromkeys(r.population for r in readouts_of(outputs)))
-
-
-def decode(outputs: tuple[Readout | Product, ...], times: dict[str, FloatArray]) -> FloatArray:
-    """Results (samples, outputs) of first spike times (samples, neurons) by population."""
-    columns = []
-    for output in outputs:
-        if isinstance(output, Readout):
-            columns.append(output.decode(times[output.population]))
-        else:
-            left = output.left.decode(times[output.left.population])
-            right = output.right.decode(times[output.right.population])
-            columns.append(output.offset + output.scale * (left * right).sum(axis=1, keepdims=True))
-    return np.concatenate(columns, axis=1)
 
 
 def check_inputs(x: ArrayLike, width: int) -> FloatArray:

@@ -11,7 +11,8 @@ from numpy.lib.npyio import NpzFile
 
 from qif2hw.errors import InputError
 from qif2hw.files import BROKEN_ZIP
-from qif2hw.ir.network import FloatArray, Network, layered
+from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.network import Network, layered
 from qif2hw.neuron import QIF
 
 MAX_BYTES = 256 * 2**20

@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from qif2hw.files import read_bytes, write_bytes
-from qif2hw.ir.network import Network, Readout
+from qif2hw.ir.network import Network
 from qif2hw.ir.onnx_read import ATTRIBUTES, DOMAIN, MAX_BYTES, VERSION, from_bytes
+from qif2hw.ir.readout import Readout
 
 __all__ = ["DOMAIN", "MAX_BYTES", "VERSION", "from_bytes", "load", "save", "to_bytes"]
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from qif2hw.errors import InputError
-from qif2hw.ir.network import Encoder, Network, Population, Product, Projection, Readout
+from qif2hw.ir.network import Encoder, Network, Population, Projection
+from qif2hw.ir.readout import Product, Readout
 from qif2hw.neuron import QIF
 
 DOMAIN = "qif2hw"

@@ -11,19 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.ir.arrays import ByValue, frozen
-from qif2hw.ir.network import (
-    Encoder,
-    FloatArray,
-    Network,
-    Population,
-    Product,
-    Projection,
-    Readout,
-    output_populations_of,
-    readouts_of,
-)
+from qif2hw.ir.arrays import ByValue, FloatArray, frozen
+from qif2hw.ir.network import Encoder, Network, Population, Projection
 from qif2hw.ir.ptc import ACCUMULATOR_BITS, PTC, STATE_BITS, STATE_MAX, need
+from qif2hw.ir.readout import Product, Readout, output_populations_of, readouts_of
 from qif2hw.neuron import QIF
 
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.ir.arrays import ByValue
-from qif2hw.ir.network import FloatArray
+from qif2hw.ir.arrays import ByValue, FloatArray
 
 
 @dataclass(frozen=True, eq=False)

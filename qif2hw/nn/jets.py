@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from qif2hw.errors import InputError
-from qif2hw.ir.network import FloatArray
+from qif2hw.ir.arrays import FloatArray
 from qif2hw.neuron import QIF
 from qif2hw.nn import eager, jet_adjoint, jet_kernel, kernel
 from qif2hw.nn.events import most_steps

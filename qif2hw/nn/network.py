@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from qif2hw import ir
 from qif2hw.errors import InputError
-from qif2hw.ir import network as ir
 from qif2hw.neuron import QIF
 from qif2hw.nn.function import LayerOutput
 from qif2hw.nn.layer import QIFLayer, Route

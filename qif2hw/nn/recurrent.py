@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from qif2hw.errors import InputError
-from qif2hw.ir.network import FloatArray
+from qif2hw.ir.arrays import FloatArray
 from qif2hw.neuron import QIF
 from qif2hw.nn import eager, recurrent_kernel
 from qif2hw.nn.function import LayerOutput

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from qif2hw.ir.network import FloatArray
+from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn.network import Regime
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.files import check_writable
-from qif2hw.ir.network import FloatArray, Network
+from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.network import Network
 from qif2hw.nn import checkpoint as saved
 from qif2hw.nn.adam import FlatAdam
 from qif2hw.nn.diagnosis import Diagnosis, diagnose

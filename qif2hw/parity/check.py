@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from qif2hw import engine, reference
 from qif2hw.errors import InputError
-from qif2hw.ir.network import FloatArray, Network, check_inputs
+from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.network import Network, check_inputs
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run
 from qif2hw.parity.identical import first_difference

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qif2hw.ir.network import FloatArray
+from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.spikes import Run
 from qif2hw.parity import svg
 from qif2hw.parity.rows import ParityReport, PopulationParity

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw.errors import InputError
-from qif2hw.ir.network import FloatArray, IntArray
+from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.spikes import Spikes
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qif2hw.ir.network import FloatArray, IntArray
+from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run
 from qif2hw.parity.matching import Matching

@@ -10,7 +10,7 @@ from html import escape
 
 import numpy as np
 
-from qif2hw.ir.network import FloatArray
+from qif2hw.ir.arrays import FloatArray
 
 
 def element(tag: str, *content: str, **attributes: str | float) -> str:

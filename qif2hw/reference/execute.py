@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from qif2hw import neuron
 from qif2hw.errors import InputError
-from qif2hw.ir.network import FloatArray, IntArray, Network, Population
+from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.ir.network import Network, Population
 from qif2hw.ir.spikes import Run, Spikes
 from qif2hw.reference.kernels import collect, place, propagate
 

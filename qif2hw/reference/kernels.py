@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw import neuron
-from qif2hw.ir.network import FloatArray, IntArray
+from qif2hw.ir.arrays import FloatArray, IntArray
 
 _rotate = numba.njit(inline="always")(neuron.rotate)
 _shear = numba.njit(inline="always")(neuron.shear)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from qif2hw import neuron as formulas
 from qif2hw.errors import InputError
-from qif2hw.ir.network import FloatArray
+from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.spikes import Spikes
 from qif2hw.neuron import QIF
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from qif2hw import neuron
-from qif2hw.ir.network import FloatArray, Network
+from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.network import Network
 from qif2hw.ir.spikes import Spikes
 from qif2hw.reference.execute import trace
 

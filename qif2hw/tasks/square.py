@@ -4,16 +4,29 @@ from collections.abc import Callable
 
 import numpy as np
 
-from qif2hw.ir.network import FloatArray
-from qif2hw.nn.task import Samples
+from qif2hw.ir.arrays import FloatArray
+from qif2hw.nn.task import Samples, Settings, Task
 
 DOMAIN = ((-1.0, 1.0), (-1.0, 1.0))
 TRAIN_SIDE = 100
 TEST_SIDE = 300
 
 
-def samples(function: Callable[[FloatArray], FloatArray], side: int) -> Samples:
-    """A regular grid of ``side^2`` points, scaled to [0, 1], and a function of the distance from the centre there."""
-    line = np.linspace(-1.0, 1.0, side)
-    points = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
-    return Samples((points + 1) / 2, function(np.hypot(points[:, 0], points[:, 1]))[:, None])
+def radial_task(
+    name: str, summary: str, function: Callable[[FloatArray], FloatArray], sizes: tuple[int, ...], settings: Settings
+) -> Task:
+    """A function of the distance from the centre, on regular grids of 100 x 100 and 300 x 300 points."""
+
+    def samples(side: int) -> Samples:
+        line = np.linspace(-1.0, 1.0, side)
+        points = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
+        return Samples((points + 1) / 2, function(np.hypot(points[:, 0], points[:, 1]))[:, None])
+
+    def train_set(seed: int) -> Samples:
+        del seed
+        return samples(TRAIN_SIDE)
+
+    def test_set() -> Samples:
+        return samples(TEST_SIDE)
+
+    return Task(name, summary, DOMAIN, train_set, test_set, sizes, settings=settings)

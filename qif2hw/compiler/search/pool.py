@@ -14,7 +14,7 @@ import numpy as np
 from qif2hw import engine
 from qif2hw.errors import InputError
 from qif2hw.ir import Program
-from qif2hw.ir.network import FloatArray
+from qif2hw.ir.arrays import FloatArray
 
 A = TypeVar("A")
 B = TypeVar("B")

@@ -18,7 +18,7 @@ from qif2hw.compiler.time_grid import ChooseTimeGrid
 from qif2hw.compiler.weights import RoundWeights
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program, Run
-from qif2hw.ir.network import FloatArray
+from qif2hw.ir.arrays import FloatArray
 
 OBJECTIVES = ("error", "memory", "steps", "operations")
 """What is minimised: see `Outcome`."""

@@ -18,7 +18,7 @@ from qif2hw.compiler.targets import load_target
 from qif2hw.errors import InputError
 from qif2hw.files import write_bytes
 from qif2hw.ir import Network, onnx_io
-from qif2hw.ir.network import FloatArray
+from qif2hw.ir.arrays import FloatArray
 
 JOURNAL = "journal.log"
 STEPS = (32, 48, 64, 96, 128, 192, 256, 384, 512)
