@@ -17,6 +17,8 @@ MOST_DERIVATIVES = 40_000_000
 FEWEST_SAMPLES = 64
 SCALES = tuple(np.linspace(1.0, 0.6, 9))
 RIDGE = 1e-5
+GOOD_ENOUGH = 5e-4
+"""Error of the readouts, relative to their spread, below which rounding is no concern."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,11 @@ class AdaptRounding:
     bits
         Bits of a weight, by projection if they differ.
     rounds
-        Descents, each around the network found before.
+        Most descents, each around the network found before; `GOOD_ENOUGH` ends them.
     """
 
     bits: Bits = 8
-    rounds: int = 4
+    rounds: int = 12
     name: str = "adapt-rounding"
 
     def run(self, draft: Draft) -> Draft:
@@ -53,17 +55,16 @@ class AdaptRounding:
         plain = relative_error(sensitivity(draft.rounded(), x).value, goal.value)
         bits = [bits_of(self.bits, network)[p.pre, p.post] for p in network.projections]
         draft = _choose_units(draft, goal, bits)
-        best, lowest, history = draft, plain, []
-        for _ in range(self.rounds):
+        best, lowest, history = draft, np.inf, []
+        for left in range(self.rounds, -1, -1):
             now = sensitivity(draft.rounded(), x)
-            if (error := relative_error(now.value, goal.value)) < lowest or best is draft:
-                best, lowest = draft, error
+            error = relative_error(now.value, goal.value)
             history.append(error)
+            if error < lowest:
+                best, lowest = draft, error
+            if left == 0 or error < GOOD_ENOUGH:
+                break
             draft = _descend(draft, now, goal.value, bits)
-        error = relative_error(sensitivity(draft.rounded(), x).value, goal.value)
-        history.append(error)
-        if error < lowest:
-            best, lowest = draft, error
         facts: Facts = {"samples": samples, "plain_error": plain, "error": lowest, "history": history}
         return best.with_report(self.name, facts)
 
