@@ -132,6 +132,25 @@ def length_change(x: Real, y: Real, a: Real) -> Real:
     return a * y * (a * y - (x + x))
 
 
+def cotangent(theta: Real) -> Real:
+    """``cot(theta)``; the coordinate in which a spike is a sum is ``v = -cot(theta)``."""
+    return 1.0 / np.tan(theta)
+
+
+def angle_of_cotangent(cot: Real) -> Real:
+    """Angle in (0, pi) whose cotangent is ``cot``; inverse of `cotangent`."""
+    return 0.5 * np.pi - np.arctan(cot)
+
+
+def late_turn(theta: Real) -> Real:
+    r"""``-sin(2 theta) / 2``: half of what a lateness factor ``a1`` adds to the angle, to first order in the weights.
+
+    ``theta -> theta' + a1 (late_turn(theta) + late_turn(theta'))``, ``theta'`` being the angle after the kick: it is
+    `late_kick` with ``dv = d(theta) / sin^2(theta)``.
+    """
+    return -0.5 * np.sin(2.0 * theta)
+
+
 def late_kick(v: Real, a0: Real, a1: Real) -> Real:
     r"""Several spikes of one time step, each late by its own ``delta_i``, in the coordinate ``v = -cot(theta)``.
 

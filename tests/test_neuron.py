@@ -290,3 +290,23 @@ class TestPseudospikes:
     @given(parts)
     def test_pseudo_phase_counts_turns(self, part: float) -> None:
         assert neuron.pseudo_phase(part * math.pi) == pytest.approx(part, rel=1e-15)
+
+
+@law
+@given(part=inner)
+def test_cotangent_and_back(part: float) -> None:
+    theta = math.pi * part
+    assert neuron.cotangent(theta) == pytest.approx(float(mpmath.cot(theta)), rel=1e-12, abs=1e-15)
+    assert neuron.angle_of_cotangent(neuron.cotangent(theta)) == pytest.approx(theta, rel=1e-12)
+
+
+@law
+@given(part=st.floats(0.05, 0.95), a0=st.floats(-0.01, 0.01), late=st.floats(0, 0.01))
+def test_late_turn_is_late_kick_in_the_angle(part: float, a0: float, late: float) -> None:
+    """To first order in the weight: the second order is at most of the size of ``a0 a1``."""
+    theta, a1 = math.pi * part, a0 * late
+    kicked = neuron.kick(theta, a0)
+    by_angle = kicked + a1 * (neuron.late_turn(theta) + neuron.late_turn(kicked))
+    by_cotangent = neuron.angle_of_cotangent(-neuron.late_kick(-neuron.cotangent(theta), a0, a1))
+    assert abs(by_angle - by_cotangent) <= 2 * abs(a0 * a1) + 1e-14
+    assert abs(by_cotangent - kicked - 2 * a1 * neuron.late_turn(theta)) <= 4 * abs(a0 * a1) + 4 * a1 * a1 + 1e-14

@@ -32,7 +32,7 @@ def command(
     checkpoint: str | None,
     as_json: bool,
 ) -> None:
-    """Train a network for TASK (parabola) with exact spike-time gradients.
+    """Train a network for TASK (parabola, ricker, ripple) with exact spike-time gradients.
 
     Prints the error on the test set, and what looks wrong with the network if anything does.
     """

@@ -28,16 +28,16 @@ def cotangent_tables(
     r, threshold = population.neuron.r, grid.threshold
     kick_bits = max(0, math.floor(math.log2(STATE_MAX * unit / (r * FULL_RANGE))))
     unit_v = unit / (r * 2.0**kick_bits)
-    edge = math.ceil(math.atan(1 / (STATE_MAX * unit_v)) / math.pi * threshold)
+    edge = math.ceil(float(neuron.angle_of_cotangent(STATE_MAX * unit_v)) / math.pi * threshold)
     first = max(edge.bit_length() - 1, table_bits)
     spacing = 1 << (first - table_bits)
     edge = -(-edge // spacing) * spacing
 
     def potential(distance: IntArray) -> FloatArray:
-        return 1 / np.tan(np.pi * np.maximum(distance, edge) / threshold) / unit_v
+        return neuron.cotangent(np.pi * np.maximum(distance, edge) / threshold) / unit_v
 
     def distance(v: IntArray) -> FloatArray:
-        return np.arctan2(1.0, v * unit_v) / np.pi * threshold
+        return neuron.angle_of_cotangent(v * unit_v) / np.pi * threshold
 
     to_potential = _tabulate(potential, first, table_bits, threshold >> 1)
     one = max(int(1 / unit_v).bit_length() - 1, table_bits)
@@ -90,7 +90,7 @@ def phase_weight_table(
     angle = np.pi * phase / threshold
     moved = neuron.kick(angle[None, :], kicks[:, None]) / np.pi * threshold - phase
     moved[:, phase == threshold] = 0.0
-    twist = -threshold / (2 * np.pi) * np.sin(2 * angle)
+    twist = threshold / np.pi * neuron.late_turn(angle)
     return PhaseWeightTable(
         np.rint(moved).astype(np.int32),
         np.rint(twist).astype(np.int32),

@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw.engine.fast_plane import run_vectors, vector_numbers
+from qif2hw.ir import ptc
 from qif2hw.ir.program import Program, ProgramPopulation
 from qif2hw.ir.ptc import LATE_FRACTION, CotangentTables, PhaseWeightTable, PlaneVector
 from qif2hw.ir.spikes import MachineOutput, StepSpikes
+from qif2hw.machinecode import drop_stale
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
@@ -279,3 +281,6 @@ def _run_phases(  # type: ignore[no-untyped-def]
             out_flush[b, i] = _rounded_shift(kicked, flush_drop)
         count[b] = found
     return count, out_step, out_neuron, out_late, out_flush
+
+
+drop_stale(_run_phases, (ptc,))

@@ -9,7 +9,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from qif2hw.ir import ptc
 from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, TRIG_BITS, VECTOR_BITS, PlaneVector
+from qif2hw.machinecode import drop_stale
 
 Int64 = NDArray[np.int64]
 
@@ -118,3 +120,6 @@ def run_vectors(  # type: ignore[no-untyped-def]
             out_flush[b, i] = _rounded_shift(_phase(x, y, threshold, angles), flush_drop)
         count[b] = found
     return count, out_step, out_neuron, out_late, out_flush
+
+
+drop_stale(run_vectors, (ptc,))

@@ -17,10 +17,10 @@ import numpy as np
 from numba import njit, prange
 
 from qif2hw import neuron
+from qif2hw.machinecode import drop_stale
 from qif2hw.nn import events, jet_kernel, vector
 from qif2hw.nn.events import steps, turn
 from qif2hw.nn.jet_kernel import REBASE_AFTER, advance, angles_of_steps, begin, frame, rebase
-from qif2hw.nn.kernel import drop_stale
 from qif2hw.nn.vector import below_zero, load, lowest_bit, splat, store, total, width
 
 

@@ -29,9 +29,9 @@ import numpy as np
 from numba import njit, prange
 
 from qif2hw import neuron
+from qif2hw.machinecode import drop_stale
 from qif2hw.nn import events, vector
 from qif2hw.nn.events import arrange, polar_angles, steps, turn
-from qif2hw.nn.kernel import drop_stale
 from qif2hw.nn.vector import below_zero, load, lowest_bit, splat, store, width
 
 _shear = njit(inline="always")(neuron.shear)

@@ -18,16 +18,12 @@ bits as result.  A neuron whose length leaves the safe range is scaled by an exa
 """
 
 import math
-from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 from numba import njit, prange
 
 from qif2hw import neuron
+from qif2hw.machinecode import drop_stale
 from qif2hw.nn import events, vector
 from qif2hw.nn.events import arrange, polar_angles, steps, turn
 from qif2hw.nn.vector import below_zero, load, lowest_bit, splat, store, total, width
@@ -311,19 +307,6 @@ def _sum_chunks(parts, offset, factor, sums):  # type: ignore[no-untyped-def]
             sums[n] += parts[chunk, offset + n]
     for n in range(sums.size):
         sums[n] *= factor
-
-
-def drop_stale(compiled: Any, sources: Sequence[ModuleType]) -> None:
-    """Delete a kernel file's cached machine code that is older than a formula compiled into it.
-
-    numba looks at its own file alone: ``compiled`` is any function of that file, ``sources`` the modules it inlines.
-    """
-    newest = max(Path(str(module.__file__)).stat().st_mtime for module in sources)
-    name = compiled.__module__.rpartition(".")[2]
-    for old in Path(compiled.stats.cache_path).glob(f"{name}.*.nb[ic]"):
-        with suppress(OSError):
-            if old.stat().st_mtime < newest:
-                old.unlink()
 
 
 drop_stale(forward, (neuron, events, vector))

@@ -21,9 +21,9 @@ import numpy as np
 from numba import njit
 
 from qif2hw import neuron
+from qif2hw.machinecode import drop_stale
 from qif2hw.nn import events, vector
 from qif2hw.nn.events import arrange
-from qif2hw.nn.kernel import drop_stale
 
 _shear = njit(inline="always")(neuron.shear)
 _rotate = njit(inline="always")(neuron.rotate)

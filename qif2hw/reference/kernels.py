@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from qif2hw import neuron
 from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.machinecode import drop_stale
 
 _rotate = numba.njit(inline="always")(neuron.rotate)
 _shear = numba.njit(inline="always")(neuron.shear)
@@ -190,3 +191,6 @@ def place(
             into_channel[position[b]] = channel[k] + first_channel
             into_time[position[b]] = time[k]
             position[b] += 1
+
+
+drop_stale(propagate, (neuron,))

@@ -11,6 +11,7 @@ from qif2hw import neuron as formulas
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.spikes import Spikes
+from qif2hw.machinecode import drop_stale
 from qif2hw.neuron import QIF
 
 _kick = numba.njit(inline="always")(formulas.kick)
@@ -150,3 +151,6 @@ def _receive(theta: FloatArray, shears: FloatArray) -> None:
         # Rounding can leave an angle a little past the threshold, where the atan2 would turn negative.
         if theta[n] < math.pi and shears[n] != 0.0:
             theta[n] = _kick(theta[n], shears[n])
+
+
+drop_stale(_trial, (formulas,))

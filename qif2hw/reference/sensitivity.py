@@ -16,6 +16,7 @@ from qif2hw import neuron
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.network import Network
 from qif2hw.ir.spikes import Spikes
+from qif2hw.machinecode import drop_stale
 from qif2hw.reference.execute import trace
 
 _rotate = numba.njit(inline="always")(neuron.rotate)
@@ -209,3 +210,6 @@ def _pull_back(  # type: ignore[no-untyped-def]
                     rise[q] += pull_time[seen, q] * math.exp(-2.0 * spike_length[seen - spike])
             for q in range(rows):
                 to_phi0[b, q, i] += _phase_slope(1.0) * rise[q]
+
+
+drop_stale(_pull_back, (neuron,))
