@@ -26,7 +26,13 @@ LIST = "?"
     "--weight-bits", default="8", show_default=True, metavar="N", help="Bits of a weight, 2 to 8; by projection: 8/6/4."
 )
 @click.option("--steps", type=int, default=512, show_default=True, help="Most machine steps of a trial.")
-@click.option("--payload-bits", type=int, default=8, show_default=True, help="Bits of a spike's lateness; 0: none.")
+@click.option(
+    "--payload-bits",
+    default="auto",
+    show_default=True,
+    metavar="N",
+    help="Bits of a spike's lateness; 0: none; auto: 8, or the most that are proven to fit.",
+)
 @click.option("--table-bits", type=int, default=7, show_default=True, help="log2 of the tables' knots per octave.")
 @click.option(
     "--max-error",
@@ -69,7 +75,7 @@ def command(
     target: str,
     weight_bits: str,
     steps: int,
-    payload_bits: int,
+    payload_bits: str,
     table_bits: int,
     max_error: float,
     rounding: str,
@@ -88,6 +94,7 @@ def command(
     from qif2hw import api
     from qif2hw.compiler import CompileOptions, estimate, passes_for, print_passes
     from qif2hw.compiler.fit import refusal
+    from qif2hw.compiler.time_grid import parse_payload_bits
     from qif2hw.compiler.weights import parse_bits
     from qif2hw.errors import InputError
     from qif2hw.files import check_writable
@@ -98,7 +105,7 @@ def command(
         target=target,
         weight_bits=parse_bits(weight_bits),
         steps=steps,
-        payload_bits=payload_bits,
+        payload_bits=parse_payload_bits(payload_bits),
         table_bits=table_bits,
         rounding=rounding,
         form=form,

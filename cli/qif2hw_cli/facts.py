@@ -104,6 +104,11 @@ def _tables(out: Output, report: Mapping[str, Any]) -> None:
 
 def _ranges(out: Output, report: Mapping[str, Any]) -> None:
     ranges = report["ranges"]
+    if ranges["payload_bits"] < ranges["payload_bits_wanted"]:
+        out.say(
+            f"payload   {ranges['payload_bits']} bits of lateness: the most that the accumulators are proven to hold "
+            f"(wanted: {ranges['payload_bits_wanted']})"
+        )
     out.table(
         f"Registers: largest values that the weights allow (signed, {ranges['accumulator_bits']} bits there are)",
         ["population", "sum of weights", "weights x lateness", "flush", "bits needed"],

@@ -20,13 +20,15 @@ from qif2hw.compiler.registers import ProveRegisters
 from qif2hw.compiler.tables import MakeTables
 from qif2hw.compiler.targets import load_target
 from qif2hw.compiler.text import parse_passes
-from qif2hw.compiler.time_grid import ChooseTimeGrid
+from qif2hw.compiler.time_grid import ChooseTimeGrid, PayloadBits, parse_payload_bits
 from qif2hw.compiler.weights import Bits, RoundWeights
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program
 
 CALIBRATION = 512
 """Number of calibration inputs where the user gives none."""
+PAYLOAD_BITS = 8
+"""Bits of a spike's lateness where the user gives none and nothing stands against them."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class CompileOptions:
     steps
         Most machine steps of one trial, pipeline and flush included.
     payload_bits
-        Bits of a spike's lateness; 0 turns it off (every spike counts as sent at its step's end).
+        Bits of a spike's lateness; 0 turns it off (every spike counts as sent at its step's end).  ``auto``: 8, or the
+        most that the target's spikes carry and the accumulators are proven to hold.
     table_bits
         Knots per octave of the phase-transition tables, as a power of two.
     form
@@ -60,7 +63,7 @@ class CompileOptions:
     target: str = "loihi2"
     weight_bits: Bits = 8
     steps: int = 512
-    payload_bits: int = 8
+    payload_bits: PayloadBits = "auto"
     table_bits: int = 7
     form: str = "auto"
     rounding: str = "adapt"
@@ -72,6 +75,8 @@ class CompileOptions:
             object.__setattr__(self, "weight_bits", tuple(self.weight_bits))
         if self.rounding not in ("adapt", "nearest"):
             raise InputError(f"rounding = {self.rounding}: adapt and nearest are possible")
+        if isinstance(self.payload_bits, str):
+            object.__setattr__(self, "payload_bits", parse_payload_bits(self.payload_bits))
         if not 8 <= self.steps <= 1 << 16:
             raise InputError(f"steps = {self.steps}: 8 to {1 << 16} are possible")
         if not 0 <= self.max_error < math.inf:
@@ -96,11 +101,16 @@ def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
     if options.passes:
         return parse_passes(options.passes)
     adapt = options.rounding == "adapt"
+    if options.payload_bits == "auto":
+        carried = load_target(options.target).limit("payload_bits")
+        payload_bits, fewest = PAYLOAD_BITS if carried is None else min(PAYLOAD_BITS, carried), 1
+    else:
+        payload_bits, fewest = options.payload_bits, options.payload_bits
     return (
-        ChooseTimeGrid(options.steps, options.payload_bits),
+        ChooseTimeGrid(options.steps, payload_bits),
         RoundWeights(options.weight_bits),
         *([AdaptRounding(options.weight_bits)] if adapt else []),
-        ProveRanges(),
+        ProveRanges(fewest),
         MakeTables(options.table_bits, options.form),
         Lower(),
         ProveRegisters(),

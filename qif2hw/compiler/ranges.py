@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qif2hw.compiler.draft import Draft, Facts
+from qif2hw.compiler.time_grid import with_lateness_bits
 from qif2hw.errors import InputError
 from qif2hw.ir.ptc import ACCUMULATOR_BITS, ACCUMULATOR_MAX, STATE_BITS
 
@@ -66,26 +67,37 @@ class ProveRanges:
     Each source sends at most one message per step, so a sum lies between that of the negative weights and that of the
     positive ones, times the largest payload.  The flush payload is the phase with its low bits dropped, as few as the
     accumulators and the target's spikes allow.
+
+    Parameters
+    ----------
+    fewest_payload_bits
+        Where a sum is too large with the time grid's payload bits, the most that fit are taken instead, if they are at
+        least so many.
     """
 
+    fewest_payload_bits: int = 12
     name: str = "ranges"
 
     def run(self, draft: Draft) -> Draft:
         """Prove the ranges; `InputError` with the neuron and its sources as witness when one is too large."""
         draft.need("weights", by=self.name)
-        grid = draft.time
         load = {p.name: load_of(draft, p.name) for p in draft.network.populations}
+        wanted = draft.time.lateness_bits
+        fitting = [b for b in range(wanted + 1) if all(_fits(found, b) for found in load.values())]
+        if fitting and self.fewest_payload_bits <= fitting[-1] < wanted:
+            draft = with_lateness_bits(draft, fitting[-1])
+        grid = draft.time
         for name, found in load.items():
             largest = found.largest * max(1, grid.ticks - 1)
             if largest > ACCUMULATOR_MAX:
-                fitting = max((b for b in range(grid.lateness_bits) if _fits(found, b)), default=None)
+                most = max((b for b in range(grid.lateness_bits) if _fits(found, b)), default=None)
                 raise InputError(
                     f"neuron {found.neuron} of population '{name}' may accumulate {largest} if its {found.count} "
                     f"sources of one sign spike in one step (the heaviest: {', '.join(found.sources)}), more than "
                     f"{ACCUMULATOR_BITS} bits hold: "
                     + (
-                        f"use fewer payload bits than {grid.lateness_bits}: {fitting} fit"
-                        if fitting is not None
+                        f"use fewer payload bits than {grid.lateness_bits}: {most} fit"
+                        if most is not None
                         else "even without payload"
                     )
                 )
@@ -103,6 +115,8 @@ class ProveRanges:
         hears = {p.post for p in draft.projections if p.pre in load}
         facts: Facts = {
             "accumulator_bits": ACCUMULATOR_BITS,
+            "payload_bits": grid.lateness_bits,
+            "payload_bits_wanted": wanted,
             "flush_payload_bits": max(1, (grid.threshold >> drop).bit_length()),
             "populations": {
                 name: {

@@ -1,14 +1,28 @@
 """Pass: choose the time grid."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 
-from qif2hw.compiler.draft import Draft
+from qif2hw.compiler.draft import Draft, Facts
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, TimeGrid
 from qif2hw.ir.ptc import STATE_MAX
+
+PayloadBits: TypeAlias = int | Literal["auto"]
+"""Bits of a spike's lateness, or ``auto``."""
+
+
+def parse_payload_bits(text: str) -> PayloadBits:
+    """From text: a whole number or ``auto``."""
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"payload bits = {text}: a whole number is needed, or auto") from None
 
 
 @dataclass(frozen=True)
@@ -45,18 +59,27 @@ class ChooseTimeGrid:
                 )
             grid = TimeGrid(period, network.trial, period_steps, phase_bits, self.lateness_bits, depth)
             if grid.trial_steps + 1 + depth <= self.steps:
-                facts = {
-                    "steps": grid.trial_steps + 1 + depth,
-                    "steps_per_period": period_steps,
-                    "delta": grid.delta,
-                    "phase_bits": phase_bits,
-                    "lateness_bits": self.lateness_bits,
-                    "tick": grid.tick,
-                }
-                return draft.with_report(self.name, facts, grid=grid)
+                return draft.with_report(self.name, _facts(grid), grid=grid)
         raise InputError(
             f"{self.steps} steps are too few for {depth} layers and a trial of {network.trial / period:g} periods"
         )
+
+
+def with_lateness_bits(draft: Draft, lateness_bits: int) -> Draft:
+    """The same time grid with payloads of so many bits."""
+    grid = replace(draft.time, lateness_bits=lateness_bits)
+    return draft.with_report(ChooseTimeGrid.name, _facts(grid), grid=grid)
+
+
+def _facts(grid: TimeGrid) -> Facts:
+    return {
+        "steps": grid.trial_steps + 1 + grid.layers,
+        "steps_per_period": grid.period_steps,
+        "delta": grid.delta,
+        "phase_bits": grid.phase_bits,
+        "lateness_bits": grid.lateness_bits,
+        "tick": grid.tick,
+    }
 
 
 def _common_period(network: Network) -> float:

@@ -41,6 +41,7 @@ def test_compile_of_something_else(call: Any, tmp_path: Path, data: bytes | None
         (["--weight-bits", 9], "weight bits = 9"),
         (["--steps", 4], "steps = 4"),
         (["--payload-bits", 40], "payload bits = 40"),
+        (["--payload-bits", "many"], "payload bits = many: a whole number is needed, or auto"),
         (["--table-bits", 99], "table bits = 99"),
         (["--target", "nochip"], "no target 'nochip'"),
         (["--calibration", "missing.npy"], "missing.npy: cannot be read (no such file"),

@@ -95,12 +95,13 @@ def test_fit_names_what_does_not_fit(tmp_path) -> None:  # type: ignore[no-untyp
         ({"weight_bits": 1}, "weight bits = 1"),
         ({"payload_bits": 13}, "payload bits = 13"),
         ({"payload_bits": -1}, "payload bits = -1"),
+        ({"payload_bits": "most"}, "payload bits = most: a whole number is needed, or auto"),
         ({"table_bits": 1}, "table bits = 1"),
         ({"target": "loihi9"}, "no target 'loihi9'"),
         ({"steps": 60000, "payload_bits": 12}, "fewer of either"),
     ],
 )
-def test_options_out_of_range(options: dict[str, int], message: str) -> None:
+def test_options_out_of_range(options: dict[str, int | str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         compile_network(ordinary((1, 3, 2)), CompileOptions(**options))  # type: ignore[arg-type]
 
@@ -117,7 +118,7 @@ def test_too_wide_an_accumulator_is_refused_with_its_neuron() -> None:
     with pytest.raises(
         InputError, match=r"neuron 0 of population 'output' may accumulate .* fewer payload bits than 8"
     ):
-        compile_network(heavy)
+        compile_network(heavy, CompileOptions(payload_bits=8))
     assert compile_network(heavy, CompileOptions(payload_bits=4)).program
 
 

@@ -13,14 +13,15 @@ sys.path.insert(0, sys.argv[1])
 from networks import ordinary
 import qif2hw
 
-qif2hw.compile(ordinary((3, 8, 8, 2)), payload_bits=6)  # machine code is made once, not for each network
+qif2hw.compile(ordinary((3, 8, 8, 2)))  # machine code is made once, not for each network
 network = ordinary((3, 1000, 1000, 2), 1)
 start = time.process_time()  # of all threads: other work on the machine does not count
-bundle = qif2hw.compile(network, payload_bits=6)
+bundle = qif2hw.compile(network)
 seconds = time.process_time() - start
 kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 fit, budget = bundle.report["fit"], bundle.report["budget"]
-print(json.dumps({"seconds": seconds, "GB": kib / 1e6, "fits": fit["fits"], "cores": fit["cores"], **budget}))
+print(json.dumps({"seconds": seconds, "GB": kib / 1e6, "fits": fit["fits"], "cores": fit["cores"], **budget,
+                  "payload": bundle.report["ranges"]["payload_bits"]}))
 """
 
 
@@ -31,6 +32,7 @@ def test_a_million_synapses_in_ten_seconds_and_two_gigabytes() -> None:
     found = json.loads(result.stdout)
     assert found["fits"]
     assert found["cores"] == 8
+    assert found["payload"] == 6
     assert found["total"] < 0.005
     assert found["GB"] < 2
     assert found["seconds"] < 10

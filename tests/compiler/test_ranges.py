@@ -1,6 +1,7 @@
 """What can arrive, and what it does to every register: proven, and never exceeded."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def heavy(weight: float) -> Network:
 
 
 def test_too_much_at_once_is_refused_with_the_neuron_and_its_sources() -> None:
-    options = CompileOptions(rounding="nearest")
+    options = CompileOptions(rounding="nearest", payload_bits=8)
     with pytest.raises(InputError) as error:
         compile_network(heavy(0.9), options)
     text = str(error.value)
@@ -62,6 +63,26 @@ def test_too_much_at_once_is_refused_with_the_neuron_and_its_sources() -> None:
     assert "the heaviest: hidden1[7], hidden1[0], hidden1[1]" in text
     assert text.endswith("use fewer payload bits than 8: 6 fit")
     assert compile_network(heavy(0.9), replace(options, payload_bits=6)).program
+
+
+def test_payload_bits_that_nobody_fixed_are_the_most_that_fit() -> None:
+    report = compile_network(heavy(0.9), CompileOptions(rounding="nearest")).report
+    assert report["ranges"]["payload_bits"] == report["time-grid"]["lateness_bits"] == 6
+    assert report["ranges"]["payload_bits_wanted"] == 8
+    fixed = compile_network(heavy(0.9), CompileOptions(rounding="nearest", payload_bits=6))
+    assert report["time-grid"] == fixed.report["time-grid"]
+    assert compile_network(heavy(0.9), CompileOptions(rounding="nearest")).program == fixed.program
+    light = compile_network(ordinary((1, 16, 2)), CompileOptions(rounding="nearest")).report["ranges"]
+    assert light["payload_bits"] == light["payload_bits_wanted"] == 8
+
+
+def test_payload_bits_that_nobody_fixed_are_at_most_the_targets(tmp_path: Path) -> None:
+    target = tmp_path / "narrow.toml"
+    target.write_text(
+        '[target]\nname = "narrow"\ntitle = "narrow spikes"\n[limits.payload_bits]\nvalue = 5\nsource = "none"\n'
+    )
+    options = CompileOptions(rounding="nearest", target=str(target))
+    assert compile_network(ordinary((1, 16, 2)), options).program.grid.lateness_bits == 5
 
 
 def test_signs_are_bounded_apart() -> None:
