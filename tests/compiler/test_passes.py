@@ -1,12 +1,26 @@
 """Passes as text, in any order that makes sense, and the error budget."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from networks import branched, ordinary, published
 
-from qif2hw.compiler import CompileOptions, compile_network, estimate, parse_passes, passes_for, print_passes
+from qif2hw.compiler import (
+    CompileOptions,
+    compile_network,
+    estimate,
+    load_target,
+    parse_passes,
+    passes_for,
+    print_passes,
+)
+from qif2hw.compiler.calibration import spread
+from qif2hw.compiler.draft import Draft
+from qif2hw.compiler.pipeline import run_passes
 from qif2hw.errors import InputError
 from qif2hw.ir import Network
+from qif2hw.ir.grid import round_to_grid
 
 
 @pytest.mark.parametrize("options", [CompileOptions(), CompileOptions(rounding="nearest", steps=100, weight_bits=5)])
@@ -67,9 +81,32 @@ def test_until_stops() -> None:
 @pytest.mark.parametrize("options", [CompileOptions(rounding="nearest"), CompileOptions(), CompileOptions(steps=96)])
 def test_budget_adds_up_in_the_mean_square(network: Network, options: CompileOptions) -> None:
     budget = compile_network(network, options).report["budget"]
-    assert set(budget["terms"]) == {"weights", "time_grid", "tables", "payload"}
+    assert set(budget["terms"]) == {"saturation", "weights", "time_grid", "tables", "payload"}
     assert budget["sum"] == pytest.approx(np.sqrt(sum(t**2 for t in budget["terms"].values())))
     assert budget["total"] == pytest.approx(budget["sum"], rel=0.5)
+
+
+def test_saturation_is_a_term_of_its_own() -> None:
+    """A unit that is far too small: half of the weights lie beyond the grid, and that is what the budget names."""
+    network = ordinary((1, 16, 16, 2), 1)
+    draft = Draft(network, load_target("loihi2"), spread(200, 1))
+    options = CompileOptions(rounding="nearest")
+    before, after = passes_for(options)[:2], passes_for(options)[2:]
+    draft, _ = run_passes(draft, before)
+    small = {name: 0.3 * unit for name, unit in draft.units.items()}
+    projections = tuple(
+        replace(p, weight=round_to_grid(exact.weight, small[p.post], 8).astype(np.int16))
+        for exact, p in zip(network.projections, draft.projections, strict=True)
+    )
+    saturated, _ = run_passes(draft.changed(units=small, projections=projections), after)
+    budget = saturated.report["budget"]
+    beyond = sum(int((np.abs(p.weight) > 254.5 * small[p.post]).sum()) for p in network.projections)
+    assert budget["saturated_weights"] == pytest.approx(beyond, abs=3)
+    assert max(budget["terms"], key=budget["terms"].get) == "saturation"
+    assert budget["terms"]["saturation"] == pytest.approx(budget["total"], rel=0.2)
+    untouched, _ = run_passes(draft, after)
+    assert untouched.report["budget"]["terms"]["saturation"] == 0
+    assert untouched.report["budget"]["saturated_weights"] == 0
 
 
 def test_budget_names_the_cause() -> None:
