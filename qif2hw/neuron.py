@@ -90,6 +90,30 @@ def kick(theta: Real, a: Real) -> Real:
     return np.arctan2(s, c - a * s)
 
 
+def kick_derivatives(theta: Real, a: Real) -> tuple[Real, Real, Real, Real, Real, Real]:
+    r"""The angle after a `kick`, and its derivatives by ``t = theta`` and ``a``: ``t, a, tt, ta, aa``.
+
+    With ``b = cos - a sin`` and ``D = sin^2 + b^2``: ``1 / D``, ``sin^2 / D``, and the derivatives of these two.
+    """
+    s, c = np.sin(theta), np.cos(theta)
+    b = c - a * s
+    d = s * s + b * b
+    d_t, d_a = 2.0 * (s * c - b * (s + a * c)), -2.0 * s * b
+    return np.arctan2(s, b), 1.0 / d, s * s / d, -d_t / (d * d), -d_a / (d * d), -s * s * d_a / (d * d)
+
+
+def kick_third_derivatives(theta: Real, a: Real) -> tuple[Real, Real, Real, Real]:
+    """Third derivatives of a `kick` by ``t = theta`` and ``a``: ``ttt, tta, taa, aaa``."""
+    s, c = np.sin(theta), np.cos(theta)
+    b, e = c - a * s, s + a * c
+    d = s * s + b * b
+    d_t, d_a = 2.0 * (s * c - b * e), -2.0 * s * b
+    d_tt, d_ta, d_aa = 2.0 * (c * c - s * s + e * e - b * b), 2.0 * (s * e - b * c), 2.0 * s * s
+    inner = 2.0 * d_a * d_a / d - d_aa
+    tta = (2.0 * d_t * d_a / d - d_ta) / (d * d)
+    return (2.0 * d_t * d_t / d - d_tt) / (d * d), tta, inner / (d * d), s * s * inner / (d * d)
+
+
 def ptc(phase: Real, weight: Real, neuron: QIF) -> Real:
     r"""Phase transition curve ``H_w(phi)``: the phase after an input spike of weight ``w`` at phase ``phi``."""
     return kick(neuron.omega * phase, weight / neuron.r) / neuron.omega

@@ -32,7 +32,7 @@ def command(
     checkpoint: str | None,
     as_json: bool,
 ) -> None:
-    """Train a network for TASK (parabola, ricker, ripple) with exact spike-time gradients.
+    """Train a network for TASK (an unknown one lists them all) with exact spike-time gradients.
 
     Prints the error on the test set, and what looks wrong with the network if anything does.
     """
@@ -48,7 +48,10 @@ def command(
     bits = "float weights" if weight_bits is None else f"{weight_bits}-bit weights"
     out.say(f"{output}: {'-'.join(map(str, sizes))}, {bits}, trained in {seconds(stage.seconds)}")
     out.say(f"error on the test set: {percent(result.error)}")
-    for line in str(result.diagnosis).splitlines():
+    if len(result.errors) > 1:
+        for quantity, found in result.errors.items():
+            out.say(f"  {quantity}: {percent(found.relative)}")
+    for line in str(result.diagnosis or "").splitlines():
         out.say(f"  {line}")
     out.data(
         {
@@ -58,8 +61,9 @@ def command(
             "seed": seed,
             "weight_bits": weight_bits,
             "error": result.error,
-            "diagnosis": result.diagnosis.as_dict(),
-            "warnings": result.diagnosis.warnings,
+            "errors": {quantity: found._asdict() for quantity, found in result.errors.items()},
+            "diagnosis": result.diagnosis.as_dict() if result.diagnosis else None,
+            "warnings": result.diagnosis.warnings if result.diagnosis else (),
             "seconds": stage.seconds,
         }
     )
@@ -79,16 +83,15 @@ def run_training(
 
     try:
         from qif2hw import tasks
-        from qif2hw.nn import plan, train
+        from qif2hw.nn import train
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise InputError("training needs torch, which is not installed: pip install 'qif2hw[train]'") from None
 
     task = tasks.get(name)
-    total = plan(task.settings, steps, weight_bits)[-1].stop
 
-    def tell(done: int, loss: float, error: float) -> None:
+    def tell(done: int, total: int, loss: float, error: float) -> None:
         stage.update(done, total, f"loss {loss:.2e}, test error {percent(error)}")
 
     return train(task, seed=seed, steps=steps, weight_bits=weight_bits, progress=tell, checkpoint=checkpoint)

@@ -3,7 +3,13 @@
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+
+def clip_factor(gradients: Sequence[Tensor], clip: float) -> float:
+    """What all gradients are multiplied by so that their common norm is at most ``clip``."""
+    norms = torch.stack([torch.linalg.vector_norm(g) for g in gradients])
+    return clip / max(float(torch.linalg.vector_norm(norms)), clip)
 
 
 class FlatAdam:
@@ -35,6 +41,10 @@ class FlatAdam:
                 p.data = part.view(p.shape)
         self._parts = [sum(p.numel() for p in group) for group in groups]
 
+    def state(self) -> dict[str, Tensor]:
+        """Everything a run needs to go on: parameters and moments, to be written and restored in place."""
+        return {"values": self.values, "mean": self.mean, "square": self.square}
+
     def zero_grad(self) -> None:
         """Forget the gradients."""
         for p in self.parameters:
@@ -46,7 +56,7 @@ class FlatAdam:
         gradient = torch.cat(
             [torch.zeros_like(p).view(-1) if p.grad is None else p.grad.reshape(-1) for p in self.parameters]
         )
-        gradient.mul_(clip / max(float(torch.linalg.vector_norm(gradient)), clip))
+        gradient.mul_(clip_factor([gradient], clip))
         self.steps += 1
         first, second = self.betas
         self.mean.lerp_(gradient, 1 - first)

@@ -13,19 +13,20 @@ from torch import Tensor
 from qif2hw.errors import InputError
 from qif2hw.files import read_bytes, write_bytes
 from qif2hw.nn.adam import FlatAdam
+from qif2hw.nn.soap import Soap
 
 _SCALARS = "state.json"
 _LARGEST = 2**31
 
 
-def write(path: Path, scalars: dict[str, Any], optimizer: FlatAdam) -> None:
+def write(path: Path, scalars: dict[str, Any], optimizer: FlatAdam | Soap) -> None:
     """Write the parameters, the optimiser's moments and the ``scalars``."""
     text = json.dumps({**scalars, "adam_steps": optimizer.steps}, sort_keys=True).encode()
-    tensors = {**_tensors(optimizer), _SCALARS: torch.from_numpy(np.frombuffer(text, np.uint8).copy())}
+    tensors = {**optimizer.state(), _SCALARS: torch.from_numpy(np.frombuffer(text, np.uint8).copy())}
     write_bytes(path, save(tensors))
 
 
-def read(path: Path, expected: dict[str, Any], optimizer: FlatAdam) -> dict[str, Any]:
+def read(path: Path, expected: dict[str, Any], optimizer: FlatAdam | Soap) -> dict[str, Any]:
     """Restore what `write` wrote, parameters included, and return its scalars.
 
     Raises
@@ -46,14 +47,10 @@ def read(path: Path, expected: dict[str, Any], optimizer: FlatAdam) -> dict[str,
                 f"{path}: this checkpoint is of another run ({name} = {scalars.get(name)}, here {value}): "
                 "delete it or name another file"
             )
-    targets = _tensors(optimizer)
+    targets = optimizer.state()
     if {k: (v.shape, v.dtype) for k, v in tensors.items()} != {k: (v.shape, v.dtype) for k, v in targets.items()}:
         raise InputError(f"{path}: this checkpoint does not fit the network")
     for name, target in targets.items():
         target.copy_(tensors[name])
     optimizer.steps = int(scalars["adam_steps"])
     return scalars
-
-
-def _tensors(optimizer: FlatAdam) -> dict[str, Tensor]:
-    return {"values": optimizer.values, "mean": optimizer.mean, "square": optimizer.square}

@@ -18,11 +18,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from qif2hw.errors import InputError
-from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.neuron import QIF
 from qif2hw.nn import eager, jet_adjoint, jet_kernel, kernel
 from qif2hw.nn.events import most_steps
 from qif2hw.nn.function import WORTH_THREADS
+from qif2hw.nn.jet_flush import Flush
 from qif2hw.nn.layer import QIFLayer
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.vector import padded
@@ -65,7 +66,7 @@ class _Layer(torch.autograd.Function):
         pad = padded(post, np.float64)
         a, start, growth = np.empty((pre + 1, pad)), np.empty((2, pad)), np.empty(pre + 1)
         kernel.prepare(_array(weight), _array(phi0), neuron.r, neuron.omega, a, growth, start)
-        left, right = (np.array([pair[k] for pair in pairs], dtype=np.int64) for k in (0, 1))
+        left, right = _sides(pairs)
         layer = jet_kernel.JetLayer(
             _array(times).reshape(size, batch, pre * depth), a.ravel(), growth, start, left, right,
             size - 1 - len(pairs), depth, neuron.r, neuron.omega, trial, most_steps(pre * depth, trial, neuron.omega),
@@ -100,23 +101,6 @@ class _Layer(torch.autograd.Function):
         run(layer, chunks, record, *(_array(g) for g in grads), *to)
         times, weight, phi0 = (torch.from_numpy(array) for array in to)
         return times.reshape(size, batch, pre, layer.depth), weight.T, phi0, None, None, None, None
-
-
-def _flush(theta: Tensor, shear: Tensor, pairs: Pairs) -> Tensor:
-    """Jet of the angle after the extra shear at the trial's end, ``atan2(sin, cos - A sin)``; both are jets."""
-    n = theta.shape[0] - 1 - len(pairs)
-    s, c = theta[0].sin(), theta[0].cos()
-    b = c - shear[0] * s
-    d = s * s + b * b
-    by_theta, by_a = 1 / d, s * s / d
-    d_theta, d_a = 2 * (s * c - b * (s + shear[0] * c)), -2 * s * b
-    tt, ta, aa = -d_theta / d**2, -d_a / d**2, -s * s * d_a / d**2
-    parts = [torch.atan2(s, b), *(by_theta * theta[i] + by_a * shear[i] for i in range(1, 1 + n))]
-    for p, (i, j) in enumerate(pairs):
-        (ti, tj), (ai, aj) = (theta[1 + i], theta[1 + j]), (shear[1 + i], shear[1 + j])
-        curved = tt * ti * tj + ta * (ti * aj + tj * ai) + aa * ai * aj
-        parts.append(by_theta * theta[1 + n + p] + by_a * shear[1 + n + p] + curved)
-    return torch.stack(parts)
 
 
 def jets(
@@ -171,14 +155,20 @@ def jets(
     silent = torch.isinf(first[0])
     if bool(silent.any()):
         theta = ends[0]
+        left, right = _sides(pairs)
         for after, weight in zip(ends[1:], weights[1:], strict=True):
-            theta = _flush(after, theta @ weight.T / (math.pi * neuron.r), pairs)
+            theta = Flush.apply(after, theta @ weight.T / (math.pi * neuron.r), left, right)
         late = -theta / neuron.omega
         late = torch.cat([late[:1] + (trial + neuron.period), late[1:]])
         first = torch.where(silent, late, first)
     y = network.scale.double() * (first[:, :, 1::2] - first[:, :, 0::2])
     gradient, seconds = y[1 : 1 + n].permute(1, 2, 0), y[1 + n :].permute(1, 2, 0)
     return Jets(network.offset.double() + y[0], gradient, seconds, first[0])
+
+
+def _sides(pairs: Pairs) -> tuple[IntArray, IntArray]:
+    left, right = (np.array([pair[k] for pair in pairs], dtype=np.int64) for k in (0, 1))
+    return left, right
 
 
 def _pairs(second: Pairs | str, n: int, order: int) -> list[tuple[int, int]]:

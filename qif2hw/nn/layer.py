@@ -99,6 +99,16 @@ class QIFLayer(nn.Module):
         return rounded
 
     @torch.no_grad()
+    def centre(self) -> None:
+        """Shift each neuron's weights so that inputs of pseudo-phase 1/2 shear it, at the trial's end, to its middle.
+
+        There ``theta' = pi / 2``, where the pseudospike moves most with its inputs; assumes no ordinary spikes.
+        """
+        theta = self.neuron.omega * (self.phi0 + self.trial)
+        wanted = self.neuron.r * torch.cos(theta) / torch.sin(theta)
+        self.weight.add_((2 * wanted / self.weight.shape[1] - self.weight.mean(dim=1)).unsqueeze(1))
+
+    @torch.no_grad()
     def keep_inside(self) -> None:
         """Put the initial phases back into [0, Theta)."""
         top = np.nextafter(self.neuron.period, 0.0) if self.phi0.dtype == torch.float64 else None

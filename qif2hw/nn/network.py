@@ -14,33 +14,55 @@ from qif2hw.neuron import QIF
 from qif2hw.nn.function import LayerOutput
 from qif2hw.nn.layer import QIFLayer, Route
 
-OUTPUT_PHASES = (1.0, 0.5)
-"""Initial phases of the two neurons of each output: they spike late, after all of their inputs."""
-
 
 @dataclass(frozen=True)
 class Regime:
-    """The ordinary regime: every output is a real spike before the trial's end.
+    """Times a network works with, and how its parameters start; by default the ordinary regime.
+
+    There every output is a real spike before the trial's end.  In the published regime (`PUBLISHED`) the trial ends
+    before any output can spike: outputs are pseudospikes.
 
     Parameters
     ----------
     trial
-        Length ``T`` of a trial, a little over the period.
+        Length ``T`` of a trial; in the ordinary regime a little over the period.
     encode
         Spike times of inputs 1 and 0.
-    hidden_phases
-        Range of the initial phases of hidden neurons.
-    spread
-        Weights start uniform in ``+-spread / sqrt(fan_in)``.
+    input_phases, hidden_phases
+        Ranges of the initial phases of the neurons that the inputs reach, and of the other hidden neurons.
+    output_phases
+        Initial phases of the two neurons of each output; (1, 0.5) makes them spike after all of their inputs.
+    input_spread, spread
+        Weights from the inputs, and all others, start uniform in ``+-spread / sqrt(fan_in)``.
+    centred
+        Shift the weights of every neuron behind the first layer by a common amount, so that at the trial's end the
+        mean pseudo-phase of its inputs shears it to where its own pseudo-phase moves most.
     margin
-        Outputs later than ``trial - margin`` are penalised.
+        Outputs later than ``trial - margin`` are penalised; None where outputs are pseudospikes.
     """
 
     trial: float = 6.5
     encode: tuple[float, float] = (0.05, 1.95)
+    input_phases: tuple[float, float] = (2.0, 5.0)
     hidden_phases: tuple[float, float] = (2.0, 5.0)
+    output_phases: tuple[float, float] = (1.0, 0.5)
+    input_spread: float = 0.9
     spread: float = 0.9
-    margin: float = 0.3
+    centred: bool = False
+    margin: float | None = 0.3
+
+
+PUBLISHED = Regime(
+    trial=2.0,
+    input_phases=(3.0, 3.0),
+    hidden_phases=(3.0, 3.0),
+    output_phases=(3.0, 3.0),
+    input_spread=2.0,
+    spread=5.0,
+    centred=True,
+    margin=None,
+)
+"""The published regime: ``phi0 = Theta / 2``, ``T = 2``, outputs by pseudospike."""
 
 
 class Run(NamedTuple):
@@ -95,16 +117,19 @@ class QIFNetwork(nn.Module):
                 post,
                 trial=self.regime.trial,
                 neuron=self.neuron,
-                spread=self.regime.spread,
-                phases=self.regime.hidden_phases,
+                spread=self.regime.spread if k else self.regime.input_spread,
+                phases=self.regime.hidden_phases if k else self.regime.input_phases,
                 generator=generator,
                 dtype=dtype,
             )
-            for pre, post in itertools.pairwise(sizes)
+            for k, (pre, post) in enumerate(itertools.pairwise(sizes))
         )
         with torch.no_grad():
-            self.last.phi0.copy_(torch.tensor(OUTPUT_PHASES, dtype=dtype).repeat(sizes[-1] // 2))
+            self.last.phi0.copy_(torch.tensor(self.regime.output_phases, dtype=dtype).repeat(sizes[-1] // 2))
             self.last.keep_inside()
+            if self.regime.centred:
+                for layer in itertools.islice(self.layers, 1, None):
+                    layer.centre()
         outputs = sizes[-1] // 2
         self.register_buffer("scale", torch.full((outputs,), float(scale), dtype=dtype))
         self.register_buffer("offset", torch.full((outputs,), float(offset), dtype=dtype))
@@ -152,7 +177,9 @@ class QIFNetwork(nn.Module):
         return self.run(x).y
 
     def deadline_penalty(self, first: Tensor) -> Tensor:
-        """``0.1 relu(t - (T - margin))^2``, averaged: keeps the outputs inside the trial."""
+        """``0.1 relu(t - (T - margin))^2``, averaged: keeps the outputs inside the trial; 0 without a margin."""
+        if self.regime.margin is None:
+            return first.new_zeros(())
         return 0.1 * torch.relu(first - (self.regime.trial - self.regime.margin)).square().mean()
 
     @torch.no_grad()

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
+from torch import Tensor, nn
 
+from qif2hw import ir
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn.network import Regime
 
 
 class Samples(NamedTuple):
-    """Inputs (samples, inputs), scaled to [0, 1], and the results wanted (samples, outputs)."""
+    """Inputs (samples, inputs), scaled to [0, 1], and the results wanted (samples, quantities)."""
 
     x: FloatArray
     y: FloatArray
@@ -24,7 +26,7 @@ class Settings:
     Parameters
     ----------
     steps, learning_rate
-        Adam steps with free weights; the rate decays to zero as a cosine.
+        Steps with free weights; the rate decays to zero as a cosine.
     qat_steps, settle_steps, qat_learning_rate
         If weight bits are asked for: further steps with weights on the grid (straight-through), then steps in which the
         weights stay where they are and the initial phases alone take up the rounding.
@@ -32,6 +34,9 @@ class Settings:
         Samples per step, drawn anew in every epoch; None takes all of them.
     clip
         Largest gradient norm.
+    optimizer
+        ``"adam"``, or ``"soap"``: Adam in the eigenbasis of each weight array's gradient covariance, for losses as
+        badly conditioned as the residual of a differential equation.
     """
 
     steps: int = 2000
@@ -41,9 +46,35 @@ class Settings:
     qat_learning_rate: float = 2e-3
     batch: int | None = None
     clip: float = 1.0
+    optimizer: str = "adam"
+
+
+class Model(Protocol):
+    """A network that can be trained: `qif2hw.nn.QIFNetwork` and `qif2hw.nn.DeepONet`."""
+
+    weight_bits: int | None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Results (samples, outputs) of inputs (samples, inputs)."""
+
+    def parameter_groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """All weights, and all initial phases."""
+
+    def keep_inside(self) -> None:
+        """Put all initial phases back into [0, Theta)."""
+
+    def to_network(self) -> ir.Network:
+        """The network for compiling."""
 
 
 Metric: TypeAlias = Callable[[FloatArray, FloatArray], float]
+"""Error of one quantity (samples,) against the truth (samples,)."""
+
+Solution: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
+"""Quantities (samples, quantities) from inputs and a network's results: what the host does after decoding."""
+
+Objective: TypeAlias = Callable[[int], Tensor]
+"""Loss of a training step, by its number alone: a resumed run sees the same batches."""
 
 
 def relative_l2(y: FloatArray, truth: FloatArray) -> float:
@@ -51,18 +82,31 @@ def relative_l2(y: FloatArray, truth: FloatArray) -> float:
     return float(np.linalg.norm(y - truth) / np.linalg.norm(truth))
 
 
+def results_themselves(x: FloatArray, y: FloatArray) -> FloatArray:
+    """The solution of a task that wants a network's results as they are."""
+    del x
+    return y
+
+
+class Errors(NamedTuple):
+    """Errors of one quantity on the test set: in the task's metric, mean absolute, root of the mean square."""
+
+    relative: float
+    mae: float
+    rmse: float
+
+
 @dataclass(frozen=True)
 class Task:
-    """A regression problem.
+    """A problem.
 
     Parameters
     ----------
     name, summary
         One word, and one line for a list of tasks.
-    domain
-        Range of every input; the lower end is scaled to 0, the upper one to 1.
     train_set, test_set
-        ``train_set(seed)`` and ``test_set()``.
+        ``train_set(seed)`` and ``test_set()``.  Where physics is trained, the training inputs are collocation points
+        and their ``y`` is empty.
     sizes
         Of the network: inputs, hidden layers, outputs times two.
     scale, offset
@@ -70,12 +114,21 @@ class Task:
     settings, regime
         How to train, and the times the network works with.
     metric
-        Error of results against the truth.
+        Error of results against the truth, for each quantity.
+    quantities
+        Names of the columns of the test set's ``y``.
+    solution
+        What the host makes of the network's results: a hard boundary condition, a normalisation.
+    make
+        Builds the network for a seed; None for layers of ``sizes``.
+    objective
+        ``objective(model, seed, teacher)`` is the loss by step; None for the mean square error on the training set.
+    teacher
+        A task to train first, whose network the objective is given.
     """
 
     name: str
     summary: str
-    domain: tuple[tuple[float, float], ...]
     train_set: Callable[[int], Samples]
     test_set: Callable[[], Samples]
     sizes: tuple[int, ...]
@@ -84,3 +137,20 @@ class Task:
     settings: Settings = field(default_factory=Settings)
     regime: Regime = field(default_factory=Regime)
     metric: Metric = relative_l2
+    quantities: tuple[str, ...] = ("y",)
+    solution: Solution = results_themselves
+    make: "Callable[[Task, int], Model] | None" = None
+    objective: "Callable[[Task, Model, int, Model | None], Objective] | None" = None
+    teacher: "Task | None" = None
+
+    def errors(self, values: FloatArray, truth: FloatArray) -> dict[str, Errors]:
+        """Errors of every quantity; both arrays have shape (samples, quantities)."""
+        found = {}
+        for k, name in enumerate(self.quantities):
+            wrong = values[:, k] - truth[:, k]
+            found[name] = Errors(
+                self.metric(values[:, k], truth[:, k]),
+                float(np.abs(wrong).mean()),
+                float(np.sqrt(np.square(wrong).mean())),
+            )
+        return found

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -18,13 +19,15 @@ from qif2hw.ir.network import Network
 from qif2hw.nn import checkpoint as saved
 from qif2hw.nn.adam import FlatAdam
 from qif2hw.nn.diagnosis import Diagnosis, diagnose
+from qif2hw.nn.memory import keep_pages
 from qif2hw.nn.network import QIFNetwork
-from qif2hw.nn.task import Samples, Settings, Task
+from qif2hw.nn.soap import Soap
+from qif2hw.nn.task import Errors, Model, Objective, Samples, Settings, Task
 
-Progress: TypeAlias = Callable[[int, float, float], None]
-"""Called with the number of steps done, the loss and the error on the test set."""
+Progress: TypeAlias = Callable[[int, int, float, float], None]
+"""Called with the number of steps done, their total number, the loss and the error on the test set."""
 
-REPORT_EVERY = 50
+REPORTS = 50
 SAVE_EVERY = 250
 
 
@@ -36,23 +39,28 @@ class TrainResult:
     ----------
     network
         The trained network; with weight bits its weights lie on the grid.
-    error
-        Of ``network`` on the test set, in the task's metric.
+    errors
+        Of ``network`` on the test set, by quantity.
     x, y, truth
-        Test inputs, the network's results and the truth.
+        Test inputs, the solution and the truth.
     seconds
         Time this call took.
     diagnosis
-        Of the trained network, on the training set.
+        Of the trained network, on the training set; None for a network that is not a chain of layers.
     """
 
     network: Network
-    error: float
+    errors: dict[str, Errors]
     x: FloatArray
     y: FloatArray
     truth: FloatArray
     seconds: float
-    diagnosis: Diagnosis
+    diagnosis: Diagnosis | None
+
+    @property
+    def error(self) -> float:
+        """The largest error of a quantity, in the task's metric."""
+        return max(e.relative for e in self.errors.values())
 
 
 @dataclass(frozen=True)
@@ -106,20 +114,40 @@ def train(
     seed
         Of the initialisation and of the order of the samples: the same seed gives the same weights, bit for bit.
     steps
-        Steps with free weights, instead of the task's own number.
+        Steps with free weights, instead of the task's own number; a teacher's are cut in proportion.
     weight_bits
         Train on with weights on the hardware's grid of so many bits (see `qif2hw.ir.grid`).
     progress
-        Called every 50 steps and at the end.
+        Called fifty times, the end included.
     checkpoint
-        File to keep the state in. If it exists the run goes on from there and ends as if never interrupted.
+        File to keep the state in (a teacher's lies beside it). If it exists the run goes on from there and ends as if
+        never interrupted.
     """
     started = time.perf_counter()
+    keep_pages()
+    path = None if checkpoint is None else check_writable(checkpoint)
+    model = _fit(task, seed, steps, weight_bits, progress, path)
+    test_set = task.test_set()
+    values = _evaluate(task, model, test_set)
+    return TrainResult(
+        network=model.to_network(),
+        errors=task.errors(values, test_set.y),
+        x=test_set.x,
+        y=values,
+        truth=test_set.y,
+        seconds=time.perf_counter() - started,
+        diagnosis=_diagnosis(task, model, seed),
+    )
+
+
+def _fit(
+    task: Task, seed: int, steps: int | None, weight_bits: int | None, progress: Progress | None, path: Path | None
+) -> Model:
     settings = task.settings
     phases = plan(settings, steps, weight_bits)
-    network = QIFNetwork(task.sizes, scale=task.scale, offset=task.offset, regime=task.regime, seed=seed)
-    train_set, test_set = _tensors(task.train_set(seed)), task.test_set()
-    optimizer = FlatAdam(network.parameter_groups())
+    total = phases[-1].stop
+    model = build(task, seed)
+    optimizer = (Soap if settings.optimizer == "soap" else FlatAdam)(model.parameter_groups())
     identity = {
         "task": task.name,
         "sizes": list(task.sizes),
@@ -128,63 +156,75 @@ def train(
         "weight_bits": weight_bits,
         "settings": asdict(settings),
     }
-    path = None if checkpoint is None else check_writable(checkpoint)
+    teacher = None
+    if task.teacher is not None:
+        taught = None if steps is None else max(1, round(steps * task.teacher.settings.steps / settings.steps))
+        beside = None if path is None else path.with_name(f"{path.name}.teacher")
+        teacher = _fit(task.teacher, seed, taught, None, progress, beside)
     done = 0
     if path is not None and path.exists():
         done = int(saved.read(path, identity, optimizer)["done"])
-    for step in range(done, phases[-1].stop):
+    objective = (task.objective or regression)(task, model, seed, teacher)
+    test_set = task.test_set()
+    report_every = max(1, total // REPORTS)
+    for step in range(done, total):
         phase = next(p for p in phases if step < p.stop)
-        network.weight_bits = phase.weight_bits
-        x, y = _batch(train_set, settings.batch, seed, step)
+        model.weight_bits = phase.weight_bits
         rate = phase.rate_at(step)
-        loss = _step(network, optimizer, x, y, (rate if phase.weights_move else 0.0, rate), settings.clip)
-        last = step + 1 == phases[-1].stop
-        if progress is not None and (last or (step + 1) % REPORT_EVERY == 0):
-            progress(step + 1, loss, _evaluate(task, network, test_set)[0])
+        loss = objective(step)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step((rate if phase.weights_move else 0.0, rate), settings.clip)
+        model.keep_inside()
+        last = step + 1 == total
+        if progress is not None and (last or (step + 1) % report_every == 0):
+            errors = task.errors(_evaluate(task, model, test_set), test_set.y)
+            progress(step + 1, total, float(loss), max(e.relative for e in errors.values()))
         if path is not None and (last or (step + 1) % SAVE_EVERY == 0):
             saved.write(path, {**identity, "done": step + 1}, optimizer)
-    network.weight_bits = weight_bits
-    error, results = _evaluate(task, network, test_set)
-    return TrainResult(
-        network=network.to_network(),
-        error=error,
-        x=test_set.x,
-        y=results,
-        truth=test_set.y,
-        seconds=time.perf_counter() - started,
-        diagnosis=diagnose(network, *train_set),
-    )
+    model.weight_bits = weight_bits
+    return model
 
 
-def _tensors(samples: Samples) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(samples.x), torch.from_numpy(samples.y)
+def build(task: Task, seed: int) -> Model:
+    """The untrained network of a task."""
+    if task.make is not None:
+        return task.make(task, seed)
+    return QIFNetwork(task.sizes, scale=task.scale, offset=task.offset, regime=task.regime, seed=seed)
 
 
-def _batch(samples: tuple[Tensor, Tensor], size: int | None, seed: int, step: int) -> tuple[Tensor, Tensor]:
-    x, y = samples
-    if size is None or size >= len(x):
-        return x, y
-    # The order of an epoch follows from its number alone, so that a resumed run sees the same batches.
-    per_epoch = len(x) // size
+def regression(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
+    """The mean square error on the training set, and the penalty on outputs that come too late."""
+    del teacher
+    assert isinstance(model, QIFNetwork)
+    x, y = (torch.from_numpy(array) for array in task.train_set(seed))
+
+    def loss(step: int) -> Tensor:
+        chosen = batch_of(len(x), task.settings.batch, seed, step)
+        run = model.run(x if chosen is None else x[chosen])
+        wrong = run.y - (y if chosen is None else y[chosen])
+        return wrong.square().mean() + model.deadline_penalty(run.first)
+
+    return loss
+
+
+def batch_of(samples: int, size: int | None, seed: int, step: int) -> Tensor | None:
+    """Which samples a step takes, in an order that follows from the epoch's number; None for all of them."""
+    if size is None or size >= samples:
+        return None
+    per_epoch = samples // size
     epoch, at = divmod(step, per_epoch)
-    order = np.random.default_rng([seed, epoch]).permutation(len(x))[at * size : (at + 1) * size]
-    chosen = torch.from_numpy(order)
-    return x[chosen], y[chosen]
-
-
-def _step(
-    network: QIFNetwork, optimizer: FlatAdam, x: Tensor, y: Tensor, rates: tuple[float, float], clip: float
-) -> float:
-    run = network.run(x)
-    loss = (run.y - y).square().mean() + network.deadline_penalty(run.first)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step(rates, clip)
-    network.keep_inside()
-    return float(loss)
+    order = np.random.default_rng([seed, epoch]).permutation(samples)[at * size : (at + 1) * size]
+    return torch.from_numpy(order)
 
 
 @torch.no_grad()
-def _evaluate(task: Task, network: QIFNetwork, test_set: Samples) -> tuple[float, FloatArray]:
-    y = network(torch.from_numpy(test_set.x)).numpy()
-    return task.metric(y, test_set.y), y
+def _evaluate(task: Task, model: Model, test_set: Samples) -> FloatArray:
+    return task.solution(test_set.x, model(torch.from_numpy(test_set.x)).numpy())
+
+
+def _diagnosis(task: Task, model: Model, seed: int) -> Diagnosis | None:
+    if not isinstance(model, QIFNetwork):
+        return None
+    x, y = (torch.from_numpy(array) for array in task.train_set(seed))
+    return diagnose(model, x, y if task.objective is None else None)

@@ -24,7 +24,6 @@ def test_set() -> Samples:
 PARABOLA = Task(
     name="parabola",
     summary="x^2 on [-1, 1], the published first example",
-    domain=((-1.0, 1.0),),
     train_set=train_set,
     test_set=test_set,
     sizes=(1, 32, 32, 2),

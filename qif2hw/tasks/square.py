@@ -7,7 +7,6 @@ import numpy as np
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn.task import Samples, Settings, Task
 
-DOMAIN = ((-1.0, 1.0), (-1.0, 1.0))
 TRAIN_SIDE = 100
 TEST_SIDE = 300
 
@@ -29,4 +28,4 @@ def radial_task(
     def test_set() -> Samples:
         return samples(TEST_SIDE)
 
-    return Task(name, summary, DOMAIN, train_set, test_set, sizes, settings=settings)
+    return Task(name, summary, train_set, test_set, sizes, settings=settings)

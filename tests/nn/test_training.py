@@ -18,23 +18,23 @@ class Interrupted(Exception):
 
 
 def test_short_training_learns_the_parabola() -> None:
-    seen: list[tuple[int, float, float]] = []
+    seen: list[tuple[int, int, float, float]] = []
     result = train(tasks.get("parabola"), steps=300, progress=lambda *now: seen.append(now))
     assert result.error < 0.05
     assert result.error == pytest.approx(np.linalg.norm(result.y - result.truth) / np.linalg.norm(result.truth))
-    assert [step for step, _, _ in seen] == list(range(50, 301, 50))
-    assert seen[-1][2] == result.error
+    assert [(step, total) for step, total, _, _ in seen] == [(step, 300) for step in range(6, 301, 6)]
+    assert seen[-1][3] == result.error
     assert result.diagnosis.outputs_missing == 0
 
 
 @pytest.mark.parametrize("stop", [30, 70, 90])
 def test_resumed_is_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
     monkeypatch.setattr(training, "SAVE_EVERY", 10)
-    monkeypatch.setattr(training, "REPORT_EVERY", 5)
+    monkeypatch.setattr(training, "REPORTS", 20)
     whole = train(SMALL, seed=3, weight_bits=6)
     path = tmp_path / "state.safetensors"
 
-    def interrupt(step: int, loss: float, error: float) -> None:
+    def interrupt(step: int, total: int, loss: float, error: float) -> None:
         if step == stop + 5:
             raise Interrupted
 
@@ -67,7 +67,7 @@ def test_checkpoints_of_something_else(tmp_path: Path) -> None:
 
 
 def test_diagnosis_names_what_is_wrong() -> None:
-    silent = replace(SMALL, regime=replace(SMALL.regime, trial=2.0, hidden_phases=(0.0, 0.1)))
+    silent = replace(SMALL, regime=replace(SMALL.regime, trial=2.0, input_phases=(0.0, 0.1)))
     found = train(silent, steps=1).diagnosis
     assert found.silent == (1.0, 1.0)
     assert found.outputs_missing == 1.0
