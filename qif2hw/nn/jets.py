@@ -141,10 +141,9 @@ def jets(
         raise InputError("jets run through feed-forward layers only: this network has a layer of another kind")
     pairs = _pairs(second, len(directions), order)
     n, size = len(directions), 1 + len(directions) + len(pairs)
-    earliest, latest = network.regime.encode
     times = x.new_zeros((size, *x.shape, 1))
-    times[0, :, :, 0] = latest - x * (latest - earliest)
-    times[1 : 1 + n, :, :, 0] = (-(latest - earliest) * directions)[:, None]
+    times[0] = network.encode(x)
+    times[1 : 1 + n, :, :, 0] = ((network.earliest - network.latest).double() * directions)[:, None]
     ends: list[Tensor] = []
     weights = [layer.effective_weight().double() for layer in network.layers]
     trial, neuron = network.regime.trial, network.neuron

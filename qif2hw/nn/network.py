@@ -27,7 +27,8 @@ class Regime:
     trial
         Length ``T`` of a trial; in the ordinary regime a little over the period.
     encode
-        Spike times of inputs 1 and 0.
+        Spike times of inputs 1 and 0; or such a pair for each input.  With windows that do not overlap no two input
+        spikes ever swap their order, and what they reach stays smooth in the inputs.
     input_phases, hidden_phases
         Ranges of the initial phases of the neurons that the inputs reach, and of the other hidden neurons.
     output_phases
@@ -42,7 +43,7 @@ class Regime:
     """
 
     trial: float = 6.5
-    encode: tuple[float, float] = (0.05, 1.95)
+    encode: tuple[float, float] | tuple[tuple[float, float], ...] = (0.05, 1.95)
     input_phases: tuple[float, float] = (2.0, 5.0)
     hidden_phases: tuple[float, float] = (2.0, 5.0)
     output_phases: tuple[float, float] = (1.0, 0.5)
@@ -50,6 +51,18 @@ class Regime:
     spread: float = 0.9
     centred: bool = False
     margin: float | None = 0.3
+
+    def windows(self, inputs: int) -> list[tuple[float, float]]:
+        """Spike times of 1 and 0 for each of so many inputs."""
+        found = [pair for pair in self.encode if isinstance(pair, tuple)]
+        if not found:
+            earliest, latest = (float(time) for time in self.encode if not isinstance(time, tuple))
+            return [(earliest, latest)] * inputs
+        if len(found) != inputs:
+            raise InputError(
+                f"{len(found)} encoding windows for {inputs} inputs: one for each is needed, or one for all"
+            )
+        return found
 
 
 PUBLISHED = Regime(
@@ -131,12 +144,17 @@ class QIFNetwork(nn.Module):
                 for layer in itertools.islice(self.layers, 1, None):
                     layer.centre()
         outputs = sizes[-1] // 2
+        earliest, latest = torch.tensor(self.regime.windows(sizes[0]), dtype=dtype).T
+        self.register_buffer("earliest", earliest.clone(), persistent=False)
+        self.register_buffer("latest", latest.clone(), persistent=False)
         self.register_buffer("scale", torch.full((outputs,), float(scale), dtype=dtype))
         self.register_buffer("offset", torch.full((outputs,), float(offset), dtype=dtype))
         self.weight_bits = weight_bits
 
     scale: Tensor
     offset: Tensor
+    earliest: Tensor
+    latest: Tensor
 
     @property
     def last(self) -> QIFLayer:
@@ -157,8 +175,7 @@ class QIFNetwork(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Spike times (batch, inputs, 1) of inputs in [0, 1]; larger values spike first."""
-        earliest, latest = self.regime.encode
-        return (latest - x * (latest - earliest)).unsqueeze(2)
+        return (self.latest - x * (self.latest - self.earliest)).unsqueeze(2)
 
     def run(self, x: Tensor, *, path: Route | None = None) -> Run:
         """Forward pass that keeps what every layer did; ``path`` as in `QIFLayer.forward`."""
@@ -196,17 +213,19 @@ class QIFNetwork(nn.Module):
         """The network as an `ir.Network`; with `weight_bits` its weights lie on the grid."""
         with torch.no_grad():
             weights = [layer.effective_weight().double().cpu().numpy() for layer in self.layers]
-        names = ["input", *(f"hidden{k}" for k in range(1, len(weights))), "output"]
+        names = [*(f"hidden{k}" for k in range(1, len(weights))), "output"]
         pairs = np.arange(self.sizes[-1] // 2)
+        encoders, columns = _encoders(self.regime.windows(self.sizes[0]))
+        fed = [(encoder.name, names[0], weights[0][:, at]) for encoder, at in zip(encoders, columns, strict=True)]
         return ir.Network(
             trial=self.regime.trial,
-            encoders=(ir.Encoder("input", self.sizes[0], *self.regime.encode),),
+            encoders=tuple(encoders),
             populations=tuple(
                 ir.Population(name, self.neuron, layer.phi0.detach().double().cpu().numpy())
-                for name, layer in zip(names[1:], self.layers, strict=True)
+                for name, layer in zip(names, self.layers, strict=True)
             ),
             projections=tuple(
-                ir.Projection(pre, post, w) for pre, post, w in zip(names[:-1], names[1:], weights, strict=True)
+                ir.Projection(*link) for link in [*fed, *zip(names[:-1], names[1:], weights[1:], strict=True)]
             ),
             outputs=(
                 ir.Readout(
@@ -225,13 +244,13 @@ class QIFNetwork(nn.Module):
     ) -> "QIFNetwork":
         """A torch network that computes what ``network`` does; it must be a chain of layers."""
         chain = network.order
-        names = [network.encoders[0].name, *(p.name for p in chain)]
+        names = [p.name for p in chain]
+        fed = [(encoder.name, names[0]) for encoder in network.encoders]
         links = [(p.pre, p.post) for population in chain for p in network.incoming(population.name)]
         readout = network.outputs[0]
         pairs = np.arange(chain[-1].size // 2)
         if (
-            len(network.encoders) != 1
-            or links != list(itertools.pairwise(names))
+            links != [*fed, *itertools.pairwise(names)]
             or len({p.neuron for p in chain}) != 1
             or len(network.outputs) != 1
             or not isinstance(readout, ir.Readout)
@@ -243,19 +262,28 @@ class QIFNetwork(nn.Module):
                 "this network is not a chain of layers of equal neurons with two output neurons per result: "
                 "QIFNetwork cannot hold it"
             )
-        encoder = network.encoders[0]
+        windows = tuple((e.earliest, e.latest) for e in network.encoders for _ in range(e.size))
         made = cls(
-            (encoder.size, *(p.size for p in chain)),
+            (network.inputs, *(p.size for p in chain)),
             neuron=chain[0].neuron,
-            regime=Regime(trial=network.trial, encode=(encoder.earliest, encoder.latest)),
+            regime=Regime(trial=network.trial, encode=windows[0] if len(set(windows)) == 1 else windows),
             weight_bits=weight_bits,
             dtype=dtype,
         )
         with torch.no_grad():
             for layer, population in zip(made.layers, chain, strict=True):
-                (projection,) = network.incoming(population.name)
-                layer.weight.copy_(torch.from_numpy(projection.weight.copy()))
+                weights = [projection.weight for projection in network.incoming(population.name)]
+                layer.weight.copy_(torch.from_numpy(np.concatenate(weights, axis=1)))
                 layer.phi0.copy_(torch.from_numpy(population.phi0.copy()))
             made.scale.copy_(torch.from_numpy(readout.scale.copy()))
             made.offset.copy_(torch.from_numpy(readout.offset.copy()))
         return made
+
+
+def _encoders(windows: list[tuple[float, float]]) -> tuple[list[ir.Encoder], list[slice]]:
+    """One input group for each run of inputs with the same window, and the columns it takes."""
+    groups = [(window, len(list(same))) for window, same in itertools.groupby(windows)]
+    names = ["input"] if len(groups) == 1 else [f"input{k}" for k in range(1, 1 + len(groups))]
+    ends = list(itertools.accumulate(size for _, size in groups))
+    encoders = [ir.Encoder(name, size, *window) for name, (window, size) in zip(names, groups, strict=True)]
+    return encoders, [slice(end - size, end) for end, (_, size) in zip(ends, groups, strict=True)]
