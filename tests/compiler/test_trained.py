@@ -50,3 +50,17 @@ def test_lateness_is_worth_ten_times_at_128_steps(name: str) -> None:
         return relative(engine.run(program, x).y, reference.run(program.network(), x).y)
 
     assert 10 * machine_error(8) < machine_error(0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["parabola", "ricker", "ripple"])
+def test_lateness_is_worth_ten_times_at_128_steps_as_compiled(name: str) -> None:
+    """Against the float network: whatever the compiler can do for either is done."""
+    network = onnx_io.load(MODELS / f"{name}.onnx")
+    x = inputs(network)[:2000]
+    exact = reference.run(network, x).y
+    with_lateness, without = (
+        relative(engine.run(compile_network(network, options).program, x).y, exact)
+        for options in (CompileOptions(steps=128), CompileOptions(steps=128, payload_bits=0))
+    )
+    assert 10 * with_lateness < without
