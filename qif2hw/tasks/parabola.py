@@ -27,6 +27,13 @@ PARABOLA = Task(
     train_set=train_set,
     test_set=test_set,
     sizes=(1, 32, 32, 2),
-    settings=Settings(steps=2500, learning_rate=1e-2, qat_steps=1500, settle_steps=700, qat_learning_rate=2e-3),
+    settings=Settings(
+        steps=2500,
+        learning_rate=1e-2,
+        qat_steps=1500,
+        settle_steps=700,
+        qat_learning_rate=2e-3,
+        freeze_steps=10000,
+    ),
 )
 """The task."""

@@ -20,6 +20,14 @@ RICKER = radial_task(
     "the Ricker wavelet on [-1, 1]^2",
     wavelet,
     (2, 32, 32, 2),
-    Settings(steps=6000, learning_rate=1e-2, qat_steps=3000, settle_steps=1500, qat_learning_rate=5e-4, batch=256),
+    Settings(
+        steps=6000,
+        learning_rate=1e-2,
+        qat_steps=3000,
+        settle_steps=1500,
+        qat_learning_rate=5e-4,
+        freeze_steps=20000,
+        batch=256,
+    ),
 )
 """The task."""

@@ -17,6 +17,14 @@ RIPPLE = radial_task(
     "ripples on [-1, 1]^2",
     ripples,
     (2, 64, 64, 64, 2),
-    Settings(steps=10000, learning_rate=5e-3, qat_steps=4000, settle_steps=1000, qat_learning_rate=1e-3, batch=128),
+    Settings(
+        steps=10000,
+        learning_rate=5e-3,
+        qat_steps=4000,
+        settle_steps=1000,
+        qat_learning_rate=1e-3,
+        freeze_steps=40000,
+        batch=128,
+    ),
 )
 """The task."""

@@ -1,0 +1,106 @@
+"""A DeepONet of two QIF networks: the inner product of what a branch and a trunk compute."""
+
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from qif2hw import ir
+from qif2hw.errors import InputError
+from qif2hw.nn.network import QIFNetwork, Regime
+
+
+class DeepONet(nn.Module):
+    """``y = offset + scale sum_m branch_m(f) trunk_m(c)``; inputs are rows ``(f, c)``.
+
+    Parameters
+    ----------
+    branch, trunk
+        Sizes of both networks: inputs, hidden layers, outputs times two; equally many outputs.
+    scale, offset
+        Of the product.
+    regime
+        Times of both networks.
+    seed
+        Of the initialisation.
+    """
+
+    def __init__(
+        self,
+        branch: tuple[int, ...],
+        trunk: tuple[int, ...],
+        *,
+        scale: float = 1.0,
+        offset: float = 0.0,
+        regime: Regime | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if branch[-1] != trunk[-1]:
+            raise InputError(
+                f"a branch of {branch[-1]} and a trunk of {trunk[-1]} output neurons: equally many are needed"
+            )
+        self.branch = QIFNetwork(branch, regime=regime, seed=2 * seed)
+        self.trunk = QIFNetwork(trunk, regime=regime, seed=2 * seed + 1)
+        self.scale, self.offset = scale, offset
+
+    @property
+    def weight_bits(self) -> int | None:
+        """Bits of the weights' grid in every layer; None for free weights."""
+        return self.branch.weight_bits
+
+    @weight_bits.setter
+    def weight_bits(self, bits: int | None) -> None:
+        self.branch.weight_bits = self.trunk.weight_bits = bits
+
+    def grid(self, functions: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Results (functions, points) at every point, and the penalty on outputs that come too late."""
+        branch, trunk = self.branch.run(functions), self.trunk.run(points)
+        late = self.branch.deadline_penalty(branch.first) + self.trunk.deadline_penalty(trunk.first)
+        return self.offset + self.scale * branch.y @ trunk.y.T, late
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Results (samples, 1); rows that share a function or a point are computed once."""
+        width = self.branch.sizes[0]
+        if x.ndim != 2 or x.shape[1] != width + self.trunk.sizes[0]:
+            raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {width + self.trunk.sizes[0]}) is needed")
+        functions, which = x[:, :width].unique(dim=0, return_inverse=True)
+        points, where = x[:, width:].unique(dim=0, return_inverse=True)
+        return self.grid(functions, points)[0][which, where].unsqueeze(1)
+
+    def keep_inside(self) -> None:
+        """Put all initial phases back into [0, Theta)."""
+        self.branch.keep_inside()
+        self.trunk.keep_inside()
+
+    def parameter_groups(self) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """All weights, and all initial phases."""
+        pairs = zip(self.branch.parameter_groups(), self.trunk.parameter_groups(), strict=True)
+        weights, phases = (left + right for left, right in pairs)
+        return weights, phases
+
+    def to_network(self) -> ir.Network:
+        """The network for compiling: both parts side by side, their product worked out on the host."""
+        branch, trunk = _named(self.branch.to_network(), "branch"), _named(self.trunk.to_network(), "trunk")
+        (left,), (right,) = branch.readouts, trunk.readouts
+        return ir.Network(
+            trial=branch.trial,
+            encoders=branch.encoders + trunk.encoders,
+            populations=branch.populations + trunk.populations,
+            projections=branch.projections + trunk.projections,
+            outputs=(ir.Product(left, right, self.scale, self.offset),),
+        )
+
+
+def _named(network: ir.Network, part: str) -> ir.Network:
+    """The same network with names that start with the part's."""
+
+    def name(old: str) -> str:
+        return f"{part}_{old}"
+
+    return ir.Network(
+        trial=network.trial,
+        encoders=tuple(replace(e, name=name(e.name)) for e in network.encoders),
+        populations=tuple(replace(p, name=name(p.name)) for p in network.populations),
+        projections=tuple(replace(p, pre=name(p.pre), post=name(p.post)) for p in network.projections),
+        outputs=tuple(replace(r, population=name(r.population)) for r in network.readouts),
+    )
