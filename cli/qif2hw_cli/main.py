@@ -21,6 +21,7 @@ _HOME = {
     "inspect": "inspect",
     "search": "search",
     "bench": "bench",
+    "reproduce": "reproduce",
 }
 
 

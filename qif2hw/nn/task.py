@@ -30,6 +30,9 @@ class Settings:
     qat_steps, settle_steps, qat_learning_rate
         If weight bits are asked for: further steps with weights on the grid (straight-through), then steps in which the
         weights stay where they are and the initial phases alone take up the rounding.
+    freeze_steps, freeze_learning_rate
+        With few bits, in place of the straight-through steps: steps in which one weight after the other goes onto the
+        grid; the rate decays to a tenth.
     batch
         Samples per step, drawn anew in every epoch; None takes all of them.
     clip
@@ -44,6 +47,8 @@ class Settings:
     qat_steps: int = 1000
     settle_steps: int = 500
     qat_learning_rate: float = 2e-3
+    freeze_steps: int = 10000
+    freeze_learning_rate: float = 4e-3
     batch: int | None = None
     clip: float = 1.0
     optimizer: str = "adam"
@@ -125,6 +130,8 @@ class Task:
         ``objective(model, seed, teacher)`` is the loss by step; None for the mean square error on the training set.
     teacher
         A task to train first, whose network the objective is given.
+    block
+        So many consecutive rows of the test set belong together, as the points of one function.
     """
 
     name: str
@@ -142,6 +149,12 @@ class Task:
     make: "Callable[[Task, int], Model] | None" = None
     objective: "Callable[[Task, Model, int, Model | None], Objective] | None" = None
     teacher: "Task | None" = None
+    block: int = 1
+
+    @property
+    def outputs(self) -> int:
+        """Number of a network's results."""
+        return 1 if self.make is not None else self.sizes[-1] // 2
 
     def errors(self, values: FloatArray, truth: FloatArray) -> dict[str, Errors]:
         """Errors of every quantity; both arrays have shape (samples, quantities)."""

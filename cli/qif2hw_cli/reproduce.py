@@ -1,0 +1,57 @@
+"""``qif2hw reproduce``: every task by every method, one table."""
+
+from pathlib import Path
+
+import click
+
+from qif2hw_cli.console import Output, example, json_option
+
+
+@click.command(epilog=example("qif2hw reproduce --quick --out out/results", "qif2hw reproduce parabola --out docs"))
+@click.argument("names", nargs=-1, metavar="[TASK]...")
+@click.option("--out", "folder", required=True, type=click.Path(), help="Folder for the page, the runs and the models.")
+@click.option("--quick", is_flag=True, help="A fraction of all training steps, one seed: what to expect, not results.")
+@click.option("--method", "methods", multiple=True, help="These methods only: qif, null, ann, lif-direct-32 ...")
+@json_option
+def command(names: tuple[str, ...], folder: str, quick: bool, methods: tuple[str, ...], as_json: bool) -> None:
+    """Train, compile and run the networks of all tasks (or of each TASK), and their baselines.
+
+    Writes results.md, results.json and results/ into the folder. Every finished run is kept and used again if code and
+    settings have not changed: an interrupted call goes on where it was.
+    """
+    from qif2hw.errors import InputError
+
+    try:
+        from qif2hw import reproduce, tasks
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "snntorch"):
+            raise
+        raise InputError("this needs torch and snntorch: pip install 'qif2hw[train,baselines,report]'") from None
+    out = Output(as_json)
+    for name in names:
+        tasks.get(name)
+    wanted = [job for job in reproduce.jobs(names, quick) if not methods or job.method in methods]
+    if not wanted:
+        raise InputError(f"no run by {', '.join(methods)}: known are qif, null and the baselines' names")
+    home = Path(folder)
+    try:
+        (home / "results").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made ({(error.strerror or '').lower()})") from None
+    finished = list(reproduce.results(wanted, home / "results", quick, out.note))
+    page = reproduce.assemble(finished, home, quick)
+    rows = [row for _, found, _ in finished for row in found]
+    out.table(
+        "error on the test set",
+        ["task", "quantity", "method", "regime", "seed", "error, %", "paper, %"],
+        [
+            [
+                r.task, r.quantity, r.method, r.regime, str(r.seed), f"{r.rel_l2_percent:.3g}",
+                "" if r.paper_percent is None else f"{r.paper_percent:g}",
+            ]
+            for r in rows
+        ],
+        names=4,
+    )  # fmt: skip
+    out.say(f"page: {page}")
+    out.data({"page": str(page), "rows": [row.as_dict() for row in rows]})

@@ -1,0 +1,22 @@
+"""The results as a page, a table for machines, and figures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from qif2hw.files import write_text
+from qif2hw.nn.bench import machine
+from qif2hw.reproduce import figures, page
+from qif2hw.reproduce.plan import Job
+from qif2hw.reproduce.rows import Row
+
+Finished = list[tuple[Job, list[Row], dict[str, Any]]]
+
+
+def assemble(finished: Finished, out: Path, quick: bool) -> Path:
+    """Write ``results.json``, ``results.md`` and ``results/figures`` into the folder ``out``; returns the page."""
+    rows = [row for _, found, _ in finished for row in found]
+    about = {"machine": machine(), "quick": quick}
+    write_text(out / "results.json", json.dumps({**about, "rows": [row.as_dict() for row in rows]}, indent=1) + "\n")
+    drawn = figures.draw(finished, out / "results")
+    return write_text(out / "results.md", page.render(finished, drawn, about))

@@ -1,0 +1,26 @@
+"""Results on disk: one JSON file a run, used again only if code and settings are the same."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from qif2hw.files import read_bytes, write_text
+
+_LARGEST = 64 * 2**20
+
+
+def write(path: Path, identity: dict[str, Any], content: dict[str, Any]) -> None:
+    """Write what a run gave, and what it depended on."""
+    write_text(path, json.dumps({"identity": identity, **content}, indent=1) + "\n")
+
+
+def read(path: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """What an earlier run gave; None if there is none, or if it depended on something else."""
+    if not path.exists():
+        return None
+    try:
+        content: dict[str, Any] = json.loads(read_bytes(path, _LARGEST))
+    except ValueError:
+        return None
+    same = isinstance(content, dict) and content.get("identity") == json.loads(json.dumps(identity))
+    return content if same else None

@@ -1,0 +1,45 @@
+"""Which code made a result: digests that change with what is computed, not with comments or docstrings."""
+
+import ast
+import hashlib
+import importlib.util
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+TRAINING = ("neuron", "ir/grid", "nn", "tasks")
+COMPILING = ("neuron", "ir", "compiler", "engine")
+BASELINES = ("nn/task", "nn/adam", "baselines", "tasks")
+_NOT_TRAINING = ("bench", "bench_structure", "peers", "scaling", "diagnosis", "recurrent", "recurrent_kernel", "sparse",
+                 "sparse_kernel", "accelerator", "eager")  # fmt: skip
+
+
+@lru_cache
+def digest(parts: tuple[str, ...], task: str | None = None) -> str:
+    """Digest of the code in files and folders of the package; of the tasks only the one named and what they share."""
+    spec = importlib.util.find_spec("qif2hw")
+    assert spec is not None
+    assert spec.origin is not None
+    home = Path(spec.origin).parent
+    whole = hashlib.sha256()
+    for path in sorted(_files(home, parts)):
+        if path.parent.name == "tasks" and path.stem not in (task, "physics", "square", "encodings"):
+            continue
+        if path.parent.name == "nn" and path.stem in _NOT_TRAINING:
+            continue
+        whole.update(str(path.relative_to(home)).encode() + _code(path).encode())
+    return whole.hexdigest()[:16]
+
+
+def _files(home: Path, parts: Iterable[str]) -> Iterable[Path]:
+    for part in parts:
+        single = home / f"{part}.py"
+        yield from [single] if single.exists() else (home / part).rglob("*.py")
+
+
+def _code(path: Path) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [n for n in node.body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
+    return ast.dump(tree)
