@@ -40,6 +40,14 @@ def nearest_unit(weight: FloatArray, bits: int) -> float:
     return largest / largest_weight(bits) if largest > 0 else 1.0
 
 
+def closest_unit(weight: FloatArray, bits: int) -> float:
+    """The unit with the smallest mean square error of rounding; ``max|w|`` may lie at up to 3 times the grid's end."""
+    first = nearest_unit(weight, bits)
+    units = first * np.linspace(1.0, 1 / 3, 41)
+    errors = [float(np.mean((round_to_grid(weight, unit, bits) * unit - weight) ** 2)) for unit in units]
+    return float(units[int(np.argmin(errors))])
+
+
 def round_to_grid(weight: FloatArray, unit: float, bits: int) -> IntArray:
     """Nearest grid integers ``W`` with ``w ~ W unit``, saturated at the largest."""
     step = weight_step(bits)

@@ -19,15 +19,15 @@ _SCALARS = "state.json"
 _LARGEST = 2**31
 
 
-def write(path: Path, scalars: dict[str, Any], optimizer: FlatAdam | Soap) -> None:
-    """Write the parameters, the optimiser's moments and the ``scalars``."""
+def write(path: Path, scalars: dict[str, Any], optimizer: FlatAdam | Soap, others: dict[str, Tensor]) -> None:
+    """Write the parameters, the optimiser's moments, the ``scalars`` and what ``others`` there is."""
     text = json.dumps({**scalars, "adam_steps": optimizer.steps}, sort_keys=True).encode()
-    tensors = {**optimizer.state(), _SCALARS: torch.from_numpy(np.frombuffer(text, np.uint8).copy())}
+    tensors = {**optimizer.state(), **others, _SCALARS: torch.from_numpy(np.frombuffer(text, np.uint8).copy())}
     write_bytes(path, save(tensors))
 
 
-def read(path: Path, expected: dict[str, Any], optimizer: FlatAdam | Soap) -> dict[str, Any]:
-    """Restore what `write` wrote, parameters included, and return its scalars.
+def read(path: Path, expected: dict[str, Any], optimizer: FlatAdam | Soap, others: dict[str, Tensor]) -> dict[str, Any]:
+    """Restore what `write` wrote, parameters and ``others`` included, and return its scalars.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def read(path: Path, expected: dict[str, Any], optimizer: FlatAdam | Soap) -> di
                 f"{path}: this checkpoint is of another run ({name} = {scalars.get(name)}, here {value}): "
                 "delete it or name another file"
             )
-    targets = optimizer.state()
+    targets = optimizer.state() | others
     if {k: (v.shape, v.dtype) for k, v in tensors.items()} != {k: (v.shape, v.dtype) for k, v in targets.items()}:
         raise InputError(f"{path}: this checkpoint does not fit the network")
     for name, target in targets.items():

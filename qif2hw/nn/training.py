@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from qif2hw.ir.network import Network
 from qif2hw.nn import checkpoint as saved
 from qif2hw.nn.adam import FlatAdam
 from qif2hw.nn.diagnosis import Diagnosis, diagnose
+from qif2hw.nn.freezing import Freezing
 from qif2hw.nn.memory import keep_pages
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.soap import Soap
@@ -29,6 +30,10 @@ Progress: TypeAlias = Callable[[int, int, float, float], None]
 
 REPORTS = 50
 SAVE_EVERY = 250
+STRAIGHT_THROUGH_BITS = 6
+"""Fewest bits that are trained by straight-through rounding; with fewer, weights are frozen a few at a time."""
+FREEZE_AFTER, FREEZE_STAGES, FREEZE_LEAVES, FREEZE_DECAY = 0.1, 30, 0.82, 0.1
+"""When freezing begins, in how many stages it goes on, what each leaves of the free weights, and the rate's decay."""
 
 
 @dataclass(frozen=True)
@@ -65,34 +70,56 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a training run: steps ``start`` to ``stop``, with a rate that decays to zero as a cosine."""
+    """A part of a training run: steps ``start`` to ``stop``, with a rate that decays to zero as a cosine.
+
+    Where it ``freezes`` weights the rate decays exponentially, and stage by stage a share of those that are left goes
+    onto the grid.
+    """
 
     start: int
     stop: int
     rate: float
     weight_bits: int | None = None
     weights_move: bool = True
+    freezes: bool = False
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step."""
-        return self.rate * 0.5 * (1 + math.cos(math.pi * (step - self.start) / (self.stop - self.start)))
+        done = (step - self.start) / (self.stop - self.start)
+        return self.rate * (FREEZE_DECAY**done if self.freezes else 0.5 * (1 + math.cos(math.pi * done)))
+
+    def frozen_at(self, step: int) -> float:
+        """Share of the weights that is on the grid for good from this step on."""
+        if not self.freezes:
+            return 0.0 if self.weights_move else 1.0
+        done = (step - self.start) / (self.stop - self.start)
+        stage = math.floor((done - FREEZE_AFTER) / (1 - FREEZE_AFTER) * FREEZE_STAGES)
+        return 1 - FREEZE_LEAVES ** (stage + 1) if stage >= 0 else 0.0
 
 
 def plan(settings: Settings, steps: int | None = None, weight_bits: int | None = None) -> tuple[Phase, ...]:
     """The phases of a run; ``steps`` replaces the steps with free weights, and the others in proportion.
 
-    With weight bits: straight-through rounding, then the initial phases alone, which takes the error that rounding left
-    most of the way back and ends at weights that no longer jump between grid points.
+    With weight bits: straight-through rounding, or freezing (`Freezing`) where there are few bits, then the initial
+    phases alone, which takes the error that rounding left most of the way back and ends at weights that no longer jump
+    between grid points.
     """
     free = settings.steps if steps is None else steps
     if free < 1:
         raise InputError(f"steps = {free}: at least one step is needed")
     phases = [Phase(0, free, settings.learning_rate)]
-    if weight_bits is not None:
-        for length, weights_move in ((settings.qat_steps, True), (settings.settle_steps, False)):
-            start = phases[-1].stop
-            stop = start + max(1, round(length * free / settings.steps))
-            phases.append(Phase(start, stop, settings.qat_learning_rate, weight_bits, weights_move))
+
+    def add(length: int, rate: float, **options: Any) -> None:
+        start = phases[-1].stop
+        phases.append(Phase(start, start + max(1, round(length * free / settings.steps)), rate, **options))
+
+    if weight_bits is not None and weight_bits >= STRAIGHT_THROUGH_BITS:
+        add(settings.qat_steps, settings.qat_learning_rate, weight_bits=weight_bits)
+        add(settings.settle_steps, settings.qat_learning_rate, weight_bits=weight_bits, weights_move=False)
+    elif weight_bits is not None:
+        rate = settings.freeze_learning_rate
+        add(settings.freeze_steps, rate, freezes=True)
+        add(settings.settle_steps, rate * FREEZE_DECAY, weight_bits=weight_bits, weights_move=False)
     return tuple(phases)
 
 
@@ -161,9 +188,13 @@ def _fit(
         taught = None if steps is None else max(1, round(steps * task.teacher.settings.steps / settings.steps))
         beside = None if path is None else path.with_name(f"{path.name}.teacher")
         teacher = _fit(task.teacher, seed, taught, None, progress, beside)
+    freezing = None
+    if any(phase.freezes for phase in phases):
+        freezing = Freezing(model.parameter_groups()[0], weight_bits or 8)
+    others = {} if freezing is None else freezing.state()
     done = 0
     if path is not None and path.exists():
-        done = int(saved.read(path, identity, optimizer)["done"])
+        done = int(saved.read(path, identity, optimizer, others)["done"])
     objective = (task.objective or regression)(task, model, seed, teacher)
     test_set = task.test_set()
     report_every = max(1, total // REPORTS)
@@ -171,17 +202,24 @@ def _fit(
         phase = next(p for p in phases if step < p.stop)
         model.weight_bits = phase.weight_bits
         rate = phase.rate_at(step)
+        if freezing is not None and phase is not phases[0]:
+            if phase.freezes and step == phase.start:
+                freezing.choose_units()
+            freezing.freeze(phase.frozen_at(step))
         loss = objective(step)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step((rate if phase.weights_move else 0.0, rate), settings.clip)
+        if freezing is not None and phase.freezes:
+            freezing.note_gradients()
+            freezing.keep()
         model.keep_inside()
         last = step + 1 == total
         if progress is not None and (last or (step + 1) % report_every == 0):
             errors = task.errors(_evaluate(task, model, test_set), test_set.y)
             progress(step + 1, total, float(loss), max(e.relative for e in errors.values()))
         if path is not None and (last or (step + 1) % SAVE_EVERY == 0):
-            saved.write(path, {**identity, "done": step + 1}, optimizer)
+            saved.write(path, {**identity, "done": step + 1}, optimizer, others)
     model.weight_bits = weight_bits
     return model
 
