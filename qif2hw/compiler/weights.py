@@ -9,6 +9,7 @@ import numpy as np
 from qif2hw.compiler.draft import Draft, Facts
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, ProgramProjection
+from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.grid import nearest_unit, round_to_grid
 from qif2hw.ir.ptc import STATE_MAX
 
@@ -49,7 +50,10 @@ def parse_bits(text: str) -> Bits:
 
 @dataclass(frozen=True)
 class RoundWeights:
-    """Nearest grid point, one real unit per population; further projections onto it use a power of two of that unit."""
+    """Nearest grid point, one real unit per population; further projections onto it use a power of two of that unit.
+
+    Where one unit puts all of a population's weights exactly on the grid, as after training on it, that one is taken.
+    """
 
     bits: Bits = 8
     name: str = "weights"
@@ -71,6 +75,9 @@ class RoundWeights:
                 smallest_unit(population.neuron.r),
                 max(wanted) / 128,
             )
+            whole = max((u for u, p in zip(wanted, incoming, strict=True) if p.weight.any()), default=0.0)
+            if whole >= unit and all(_on_grid(p.weight, whole, bits[p.pre, p.post]) for p in incoming):
+                unit = whole
             units[population.name] = unit
             for p, own in zip(incoming, wanted, strict=True):
                 exponent = max(0, math.ceil(math.log2(own / unit) - 1e-9)) if p.weight.any() else 0
@@ -89,3 +96,7 @@ class RoundWeights:
         return draft.with_report(
             self.name, facts, units=units, projections=tuple(ordered[p.pre, p.post] for p in draft.network.projections)
         )
+
+
+def _on_grid(weight: FloatArray, unit: float, bits: int) -> bool:
+    return bool(np.all(np.abs(round_to_grid(weight, unit, bits) * unit - weight) <= 1e-12 * np.abs(weight)))

@@ -67,23 +67,18 @@ class Freezing:
 
     @torch.no_grad()
     def freeze(self, share: float) -> None:
-        """Put so large a share of all weights on the grid, those included that are on it."""
-        free = torch.cat([level.isnan().view(-1) for level in self.level])
-        wanted = round(share * free.numel()) - int((~free).sum())
-        if wanted <= 0:
-            return
-        steps = [float(s) for s in self.step]
-        scaled = torch.cat([w.view(-1) / s for w, s in zip(self.weights, steps, strict=True)])[free]
-        change = torch.cat([q.view(-1) * s * s for q, s in zip(self.square, steps, strict=True)])[free]
-        rank = change.argsort(stable=True).argsort(stable=True) / len(change)
-        cost = (scaled - scaled.round()).abs() - PREFERENCE * rank
-        chosen = torch.zeros_like(free)
-        chosen[free.nonzero().view(-1)[cost.argsort(stable=True)[:wanted]]] = True
-        sizes = [w.numel() for w in self.weights]
-        for w, s, level, part in zip(self.weights, steps, self.level, chosen.split(sizes), strict=True):
-            integers = round_to_grid(w.detach().double().numpy(), s / weight_step(self.bits), self.bits)
-            nearest = torch.from_numpy(integers // weight_step(self.bits)).to(w)
-            level.copy_(torch.where(part.view(w.shape), nearest, level))
+        """Put so large a share of every array on the grid, those weights included that are on it."""
+        for w, square, level, step in zip(self.weights, self.square, self.level, self.step, strict=True):
+            free = level.isnan()
+            wanted = round(share * w.numel()) - int((~free).sum())
+            if wanted <= 0:
+                continue
+            scaled, change = w[free] / float(step), square[free]
+            rank = change.argsort(stable=True).argsort(stable=True) / len(change)
+            cost = (scaled - scaled.round()).abs() - PREFERENCE * rank
+            chosen = free.nonzero()[cost.argsort(stable=True)[:wanted]].unbind(1)
+            integers = round_to_grid(w.detach().double().numpy(), float(step) / weight_step(self.bits), self.bits)
+            level[chosen] = torch.from_numpy(integers // weight_step(self.bits)).to(w)[chosen]
         self.keep()
 
     @torch.no_grad()

@@ -1,5 +1,7 @@
 """Adaptive rounding: the result survives 8 bits without retraining."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from networks import branched, ordinary, published
@@ -9,7 +11,7 @@ from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.compiler import adapt as adapt_module
 from qif2hw.compiler.calibration import spread
 from qif2hw.ir import Network
-from qif2hw.ir.grid import nearest_unit, round_to_grid
+from qif2hw.ir.grid import largest_weight, nearest_unit, round_to_grid, weight_step
 
 
 def result_error(network: Network, options: CompileOptions) -> float:
@@ -51,6 +53,24 @@ def test_weights_already_on_the_grid_stay() -> None:
         network.outputs,
     )
     program = compile_network(on_grid, CompileOptions(weight_bits=6)).program
+    for before, after in zip(on_grid.projections, program.network().projections, strict=True):
+        np.testing.assert_allclose(after.weight, before.weight, rtol=1e-12)
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_weights_on_one_grid_stay_where_several_sources_share_it(bits: int) -> None:
+    """One weight array may be exported as several projections onto a population: their largest weights differ."""
+    network = branched(3)
+    unit, step = 0.003, weight_step(bits)
+    most = largest_weight(bits) // step
+    rng = np.random.default_rng(0)
+    projections = []
+    for k, p in enumerate(network.projections):
+        integers = rng.integers(-most, most + 1, p.weight.shape) if k % 2 else rng.integers(-2, 3, p.weight.shape)
+        integers[0, 0] = most if k % 2 or p.post == "plain" else 1
+        projections.append(type(p)(p.pre, p.post, integers * (unit * step)))
+    on_grid = replace(network, projections=tuple(projections))
+    program = compile_network(on_grid, CompileOptions(weight_bits=bits)).program
     for before, after in zip(on_grid.projections, program.network().projections, strict=True):
         np.testing.assert_allclose(after.weight, before.weight, rtol=1e-12)
 
