@@ -38,6 +38,8 @@ class _Spikes(torch.autograd.Function):
         potential = current.new_empty((steps, *current.shape[1:]))
         spikes = torch.empty_like(potential)
         arriving = current.expand_as(potential).unbind()
+        # The largest number below the threshold: what exceeds it reaches the threshold.
+        below = 1 - torch.finfo(current.dtype).eps / 2
         before: Tensor | None = None
         for t, (v, s) in enumerate(zip(potential.unbind(), spikes.unbind(), strict=True)):
             if before is None:
@@ -47,7 +49,7 @@ class _Spikes(torch.autograd.Function):
             else:
                 torch.mul(before, beta, out=v).add_(arriving[t]).sub_(spikes[t - 1])
             if signed:
-                torch.trunc(v, out=s).clamp_(-1, 1)
+                torch.hardshrink(v, below, out=s).clamp_(-1, 1)
             else:
                 torch.gt(v, 1.0, out=s)
             before = v

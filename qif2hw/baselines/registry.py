@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 import time
 from functools import partial
 from typing import Any
@@ -139,13 +140,14 @@ def _identity(task: Task, seed: int, budget: Budget) -> dict[str, Any]:
 
 def _ann(task: Task, seed: int, budget: Budget, cache: str | os.PathLike[str] | None) -> tuple[Ann, dict[str, Any]]:
     identity = _identity(task, seed, budget)
-    path = None if cache is None else store.path_of(cache, identity)
+    equation = equation_of(task)
+    code = store.code_digest(sys.modules[task.test_set.__module__], sys.modules[type(equation).__module__])
+    path = None if cache is None else store.path_of(cache, {**identity, "code": code})
     make = partial(Ann, layout_of(task), seed)
     if path is not None and path.exists():
         model = make()
         return model, {**identity, **store.read(path, model, identity)}
     started = time.perf_counter()
-    equation = equation_of(task)
     if equation is None:
         samples = task.train_set(seed)
         objective = partial(on_data, samples=samples, batch=budget.batch, seed=seed, solution=task.solution)

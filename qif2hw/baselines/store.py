@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,13 @@ from qif2hw.files import read_bytes, write_bytes
 
 _FACTS = "facts.json"
 _LARGEST = 2**28
+
+
+def code_digest(*modules: ModuleType) -> str:
+    """Digest of this room's source files and of further modules': what a trained network depends on beside settings."""
+    further = [getattr(module, "__file__", None) for module in modules]
+    files = [*sorted(Path(__file__).parent.glob("*.py")), *(Path(file) for file in further if file)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def path_of(folder: str | os.PathLike[str], identity: dict[str, Any]) -> Path:
