@@ -12,8 +12,11 @@ from qif2hw_cli.console import Output, example, json_option
 @click.option("--out", "folder", required=True, type=click.Path(), help="Folder for the page, the runs and the models.")
 @click.option("--quick", is_flag=True, help="A fraction of all training steps, one seed: what to expect, not results.")
 @click.option("--method", "methods", multiple=True, help="These methods only: qif, null, ann, lif-direct-32 ...")
+@click.option("--zoo", type=click.Path(), help="Put the trained networks, 8-bit weights, and their bundles here too.")
 @json_option
-def command(names: tuple[str, ...], folder: str, quick: bool, methods: tuple[str, ...], as_json: bool) -> None:
+def command(
+    names: tuple[str, ...], folder: str, quick: bool, methods: tuple[str, ...], zoo: str | None, as_json: bool
+) -> None:
     """Train, compile and run the networks of all tasks (or of each TASK), and their baselines.
 
     Writes results.md, results.json and results/ into the folder. Every finished run is kept and used again if code and
@@ -40,6 +43,9 @@ def command(names: tuple[str, ...], folder: str, quick: bool, methods: tuple[str
         raise InputError(f"{folder}: cannot be made ({(error.strerror or '').lower()})") from None
     finished = list(reproduce.results(wanted, home / "results", quick, out.note))
     page = reproduce.assemble(finished, home, quick)
+    if zoo is not None:
+        Path(zoo).mkdir(parents=True, exist_ok=True)
+        reproduce.make_zoo(home / "results", Path(zoo), out.note)
     rows = [row for _, found, _ in finished for row in found]
     out.table(
         "error on the test set",

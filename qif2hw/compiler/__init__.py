@@ -1,6 +1,6 @@
 """The compiler: `Network` -> `Program`, pass by pass."""
 
-from qif2hw.compiler.pipeline import Compiled, CompileOptions, compile_network, estimate, passes_for
+from qif2hw.compiler.pipeline import Compiled, CompileOptions, compile_network, estimate, passes_for, rounded_network
 from qif2hw.compiler.targets import Target, known_targets, load_target
 from qif2hw.compiler.text import parse_passes, print_passes
 
@@ -15,4 +15,5 @@ __all__ = [
     "parse_passes",
     "passes_for",
     "print_passes",
+    "rounded_network",
 ]

@@ -190,6 +190,19 @@ def estimate(
     return draft.report, seconds
 
 
+def rounded_network(
+    network: Network, options: CompileOptions | None = None, calibration: ArrayLike | None = None
+) -> Network:
+    """The float network with its weights on the hardware's grid and its phases moved to suit; as `compile_network`.
+
+    Compiled with the same options it keeps these weights.
+    """
+    options = options or CompileOptions()
+    passes = passes_for(options)
+    last = max(k for k, one in enumerate(passes) if isinstance(one, RoundWeights | AdaptRounding))
+    return run_passes(_start(network, options, calibration), passes[: last + 1])[0].rounded()
+
+
 def _start(network: Network, options: CompileOptions, calibration: ArrayLike | None) -> Draft:
     inputs = spread(CALIBRATION, network.inputs) if calibration is None else network.check_inputs(calibration)
     return Draft(network, load_target(options.target), inputs)

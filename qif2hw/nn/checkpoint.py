@@ -1,6 +1,7 @@
 """State of a training run on disk: one safetensors file, replaced as a whole, from which a run goes on bit for bit."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,15 @@ def write(path: Path, scalars: dict[str, Any], optimizer: FlatAdam | Soap, other
     write_bytes(path, save(tensors))
 
 
-def read(path: Path, expected: dict[str, Any], optimizer: FlatAdam | Soap, others: dict[str, Tensor]) -> dict[str, Any]:
-    """Restore what `write` wrote, parameters and ``others`` included, and return its scalars.
+def read(
+    path: Path,
+    expected: dict[str, Any],
+    optimizer_after: Callable[[int], FlatAdam | Soap],
+    others: dict[str, Tensor],
+) -> tuple[dict[str, Any], FlatAdam | Soap]:
+    """Restore what `write` wrote, parameters and ``others`` included; its scalars, and the optimiser to go on with.
+
+    ``optimizer_after(done)`` makes the one that was in use after so many steps.
 
     Raises
     ------
@@ -47,10 +55,11 @@ def read(path: Path, expected: dict[str, Any], optimizer: FlatAdam | Soap, other
                 f"{path}: this checkpoint is of another run ({name} = {scalars.get(name)}, here {value}): "
                 "delete it or name another file"
             )
+    optimizer = optimizer_after(int(scalars["done"]))
     targets = optimizer.state() | others
     if {k: (v.shape, v.dtype) for k, v in tensors.items()} != {k: (v.shape, v.dtype) for k, v in targets.items()}:
         raise InputError(f"{path}: this checkpoint does not fit the network")
     for name, target in targets.items():
         target.copy_(tensors[name])
     optimizer.steps = int(scalars["adam_steps"])
-    return scalars
+    return scalars, optimizer

@@ -38,8 +38,9 @@ class Settings:
     clip
         Largest gradient norm.
     optimizer
-        ``"adam"``, or ``"soap"``: Adam in the eigenbasis of each weight array's gradient covariance, for losses as
-        badly conditioned as the residual of a differential equation.
+        Of the steps with free weights: ``"adam"``, or ``"soap"``, Adam in the eigenbasis of each weight array's
+        gradient covariance, which copes with losses as badly conditioned as those of spike times and of residuals.
+        Steps with weights on the grid are always Adam's.
     """
 
     steps: int = 2000

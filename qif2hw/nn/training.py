@@ -49,7 +49,7 @@ class TrainResult:
     x, y, truth
         Test inputs, the solution and the truth.
     seconds
-        Time this call took.
+        Time the training took, that of earlier calls and of a teacher included.
     diagnosis
         Of the trained network, on the training set; None for a network that is not a chain of layers.
     """
@@ -131,6 +131,7 @@ def train(
     weight_bits: int | None = None,
     progress: Progress | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    teacher: Model | None = None,
 ) -> TrainResult:
     """Train a network for ``task``.
 
@@ -149,11 +150,12 @@ def train(
     checkpoint
         File to keep the state in (a teacher's lies beside it). If it exists the run goes on from there and ends as if
         never interrupted.
+    teacher
+        The trained network of the task's teacher, if there is one already.
     """
-    started = time.perf_counter()
     keep_pages()
     path = None if checkpoint is None else check_writable(checkpoint)
-    model = _fit(task, seed, steps, weight_bits, progress, path)
+    model, seconds = _fit(task, seed, steps, weight_bits, progress, path, teacher)
     test_set = task.test_set()
     values = _evaluate(task, model, test_set)
     return TrainResult(
@@ -162,19 +164,31 @@ def train(
         x=test_set.x,
         y=values,
         truth=test_set.y,
-        seconds=time.perf_counter() - started,
+        seconds=seconds,
         diagnosis=_diagnosis(task, model, seed),
     )
 
 
 def _fit(
-    task: Task, seed: int, steps: int | None, weight_bits: int | None, progress: Progress | None, path: Path | None
-) -> Model:
+    task: Task,
+    seed: int,
+    steps: int | None,
+    weight_bits: int | None,
+    progress: Progress | None,
+    path: Path | None,
+    teacher: Model | None = None,
+) -> tuple[Model, float]:
+    """The trained network, and the seconds it took; those of earlier calls and of a teacher included."""
     settings = task.settings
     phases = plan(settings, steps, weight_bits)
     total = phases[-1].stop
     model = build(task, seed)
-    optimizer = (Soap if settings.optimizer == "soap" else FlatAdam)(model.parameter_groups())
+
+    def optimizer_after(done: int) -> FlatAdam | Soap:
+        free = settings.optimizer == "soap" and done <= phases[0].stop
+        return (Soap if free else FlatAdam)(model.parameter_groups())
+
+    optimizer = optimizer_after(0)
     identity = {
         "task": task.name,
         "sizes": list(task.sizes),
@@ -183,18 +197,20 @@ def _fit(
         "weight_bits": weight_bits,
         "settings": asdict(settings),
     }
-    teacher = None
-    if task.teacher is not None:
+    before = 0.0
+    if task.teacher is not None and teacher is None:
         taught = None if steps is None else max(1, round(steps * task.teacher.settings.steps / settings.steps))
         beside = None if path is None else path.with_name(f"{path.name}.teacher")
-        teacher = _fit(task.teacher, seed, taught, None, progress, beside)
+        teacher, before = _fit(task.teacher, seed, taught, None, progress, beside)
     freezing = None
     if any(phase.freezes for phase in phases):
         freezing = Freezing(model.parameter_groups()[0], weight_bits or 8)
     others = {} if freezing is None else freezing.state()
     done = 0
     if path is not None and path.exists():
-        done = int(saved.read(path, identity, optimizer, others)["done"])
+        found, optimizer = saved.read(path, identity, optimizer_after, others)
+        done, before = int(found["done"]), before + float(found["seconds"])
+    started = time.perf_counter()
     objective = (task.objective or regression)(task, model, seed, teacher)
     test_set = task.test_set()
     report_every = max(1, total // REPORTS)
@@ -202,6 +218,8 @@ def _fit(
         phase = next(p for p in phases if step < p.stop)
         model.weight_bits = phase.weight_bits
         rate = phase.rate_at(step)
+        if isinstance(optimizer, Soap) and step == phases[0].stop:
+            optimizer = optimizer_after(step + 1)
         if freezing is not None and phase is not phases[0]:
             if phase.freezes and step == phase.start:
                 freezing.choose_units()
@@ -219,9 +237,10 @@ def _fit(
             errors = task.errors(_evaluate(task, model, test_set), test_set.y)
             progress(step + 1, total, float(loss), max(e.relative for e in errors.values()))
         if path is not None and (last or (step + 1) % SAVE_EVERY == 0):
-            saved.write(path, {**identity, "done": step + 1}, optimizer, others)
+            seconds = before + time.perf_counter() - started
+            saved.write(path, {**identity, "done": step + 1, "seconds": seconds}, optimizer, others)
     model.weight_bits = weight_bits
-    return model
+    return model, before + time.perf_counter() - started
 
 
 def build(task: Task, seed: int) -> Model:

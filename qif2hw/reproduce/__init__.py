@@ -4,5 +4,6 @@ from qif2hw.reproduce.assemble import assemble
 from qif2hw.reproduce.plan import Job, jobs
 from qif2hw.reproduce.rows import Row
 from qif2hw.reproduce.runs import results
+from qif2hw.reproduce.shipping import make_zoo
 
-__all__ = ["Job", "Row", "assemble", "jobs", "results"]
+__all__ = ["Job", "Row", "assemble", "jobs", "make_zoo", "results"]

@@ -98,9 +98,13 @@ def _settings(task: Task) -> dict[str, Any]:
 
 def compiled(network: Network, task: Task) -> Bundle:
     """The network for the hardware, calibrated on inputs of the training set."""
+    return api.compile(network, calibration=calibration(task), weight_bits=WEIGHT_BITS, steps=STEPS)
+
+
+def calibration(task: Task) -> FloatArray:
+    """Some inputs of the training set."""
     x = task.train_set(0).x
-    x = x[np.random.default_rng(0).permutation(len(x))[:CALIBRATION]]
-    return api.compile(network, calibration=x, weight_bits=WEIGHT_BITS, steps=STEPS)
+    return x[np.random.default_rng(0).permutation(len(x))[:CALIBRATION]]
 
 
 def sample(task: Task, count: int) -> IntArray:

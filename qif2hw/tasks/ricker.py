@@ -21,8 +21,9 @@ RICKER = radial_task(
     wavelet,
     (2, 32, 32, 2),
     Settings(
-        steps=6000,
-        learning_rate=1e-2,
+        steps=3000,
+        learning_rate=3e-3,
+        optimizer="soap",
         qat_steps=3000,
         settle_steps=1500,
         qat_learning_rate=5e-4,

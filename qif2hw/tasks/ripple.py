@@ -18,8 +18,9 @@ RIPPLE = radial_task(
     ripples,
     (2, 64, 64, 64, 2),
     Settings(
-        steps=10000,
-        learning_rate=5e-3,
+        steps=5000,
+        learning_rate=3e-3,
+        optimizer="soap",
         qat_steps=4000,
         settle_steps=1000,
         qat_learning_rate=1e-3,

@@ -9,14 +9,21 @@ from qif2hw import tasks
 from qif2hw.errors import InputError
 
 
+@pytest.mark.parametrize("regime", tasks.REGIMES)
 @pytest.mark.parametrize("name", tasks.TASKS)
-def test_data_fits_the_network(name: str) -> None:
-    task = tasks.get(name)
-    for samples in (task.train_set(0), task.test_set()):
-        assert samples.x.shape == (len(samples.y), task.sizes[0])
-        assert samples.y.shape[1] * 2 == task.sizes[-1]
-        assert samples.x.min() == 0
-        assert samples.x.max() == 1
+def test_data_fits_the_network(name: str, regime: str) -> None:
+    task = tasks.get(name, regime)
+    test = task.test_set()
+    assert test.x.shape == (len(test.y), task.sizes[0])
+    assert test.y.shape[1] == len(task.quantities) <= task.outputs
+    assert len(test.x) % task.block == 0
+    x = task.train_set(0).x
+    for inputs in (test.x, x):
+        assert inputs.min() >= 0
+        assert inputs.max() <= 1
+    assert x.shape[1] == task.sizes[0]
+    values = task.solution(test.x[:7], np.zeros((7, task.outputs)))
+    assert values.shape == (7, len(task.quantities))
 
 
 @pytest.mark.parametrize(
@@ -42,3 +49,5 @@ def test_values(name: str, point: tuple[float, ...], value: float) -> None:
 def test_unknown_task_names_the_known_ones() -> None:
     with pytest.raises(InputError, match="known are parabola, ricker, ripple"):
         tasks.get("cubic")
+    with pytest.raises(InputError, match="known are ordinary, published"):
+        tasks.get("parabola", "natural")

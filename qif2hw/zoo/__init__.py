@@ -1,0 +1,44 @@
+"""Trained networks that come with the package: compile and run them without training.
+
+One for each task of `qif2hw.tasks`, in the ordinary regime, with weights on the 8-bit grid: ``NAME.onnx`` is the model,
+``NAME.qif`` the compiled bundle.  What they compute and how well stands in docs/results.md; `qif2hw reproduce` trains
+them and `make_zoo` writes these files.
+"""
+
+from pathlib import Path
+
+from qif2hw import api
+from qif2hw.bundle import Bundle
+from qif2hw.errors import InputError
+from qif2hw.ir import Network
+
+HOME = Path(__file__).parent
+
+
+def names() -> tuple[str, ...]:
+    """Names of the networks."""
+    return tuple(sorted(path.stem for path in HOME.glob("*.onnx")))
+
+
+def model(name: str) -> Path:
+    """Path of a network's ONNX file, for ``qif2hw compile``."""
+    return _path(name, ".onnx")
+
+
+def network(name: str) -> Network:
+    """A network, in float."""
+    return api.load_model(model(name))
+
+
+def bundle(name: str) -> Bundle:
+    """A compiled network: ``qif2hw.zoo.bundle("ripple").run(x)``."""
+    return api.load(_path(name, ".qif"))
+
+
+def _path(name: str, suffix: str) -> Path:
+    if name not in names():
+        raise InputError(f"there is no network '{name}' in the zoo: known are {', '.join(names())}")
+    return HOME / f"{name}{suffix}"
+
+
+__all__ = ["HOME", "bundle", "model", "names", "network"]
