@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from qif2hw.baselines.layout import Layout, Rows, take_apart
 from qif2hw.ir.arrays import FloatArray
 
-CHUNK = 2048
-"""Samples a predictor works on at a time: the spikes of all time steps are held."""
+CHUNK = 256
+"""Samples a predictor works on at a time: few enough for the spikes of all time steps to stay in the cache."""
 
 
 class ChainModel(nn.Module):
