@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from qif2hw import api, tasks
 from qif2hw.bundle import Bundle
 from qif2hw.ir import Network, onnx_io
 from qif2hw.ir.arrays import FloatArray, IntArray
-from qif2hw.nn import train
+from qif2hw.nn import QIFNetwork, train
 from qif2hw.nn.task import Errors, Samples, Task
 from qif2hw.reproduce import store
 from qif2hw.reproduce.plan import Job
@@ -80,7 +80,12 @@ def trained(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tu
     def progress(done: int, total: int, loss: float, error: float) -> None:
         tell(f"training step {done} of {total}, loss {loss:.2e}, error {100 * error:.3g} %")
 
-    result = train(task, seed=job.seed, steps=steps, progress=progress, checkpoint=state)
+    teacher = None
+    if task.teacher is not None:
+        # The network of the task's teacher is a result of its own.
+        taught, _ = trained(replace(job, regime="published"), out, quick, tell)
+        teacher = QIFNetwork.from_network(taught)
+    result = train(task, seed=job.seed, steps=steps, progress=progress, checkpoint=state, teacher=teacher)
     onnx_io.save(result.network, path)
     errors = {quantity: found._asdict() for quantity, found in result.errors.items()}
     content = {"errors": errors, "seconds": round(result.seconds, 1)}

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-TRAINING = ("neuron", "ir/grid", "nn", "tasks")
+TRAINING = ("neuron", "nn", "tasks")
 COMPILING = ("neuron", "ir", "compiler", "engine")
 BASELINES = ("nn/task", "nn/adam", "baselines", "tasks")
 _NOT_TRAINING = ("bench", "bench_structure", "peers", "scaling", "diagnosis", "recurrent", "recurrent_kernel", "sparse",
-                 "sparse_kernel", "accelerator", "eager")  # fmt: skip
+                 "sparse_kernel", "accelerator", "eager", "freezing")  # fmt: skip
 
 
 @lru_cache

@@ -104,7 +104,13 @@ BURGERS = replace(
     summary="Burgers' equation with a front (PINN)",
     scale=1.0,
     settings=Settings(
-        steps=10000, learning_rate=5e-3, qat_steps=4000, settle_steps=1000, qat_learning_rate=1e-3, batch=256
+        steps=8000,
+        learning_rate=3e-3,
+        optimizer="soap",
+        qat_steps=3000,
+        settle_steps=1000,
+        qat_learning_rate=5e-4,
+        batch=256,
     ),
     regime=Regime(),
     objective=_distil,

@@ -14,7 +14,7 @@ from torch import Tensor
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn.network import PUBLISHED, QIFNetwork, Regime
 from qif2hw.nn.task import Model, Objective, Samples, Settings, Task
-from qif2hw.tasks.physics import Physics, collocation, stencils
+from qif2hw.tasks.physics import Physics, collocation, distillation
 
 SIDE = 40
 COS, SIN = math.cos(1.0), math.sin(1.0)
@@ -74,10 +74,9 @@ def _objective(task: Task, model: Model, seed: int, teacher: Model | None) -> Ob
     return collocation(PHYSICS, model, seed, task.settings.batch or 200)
 
 
-def _stencils(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
-    del teacher
+def _distil(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
     assert isinstance(model, QIFNetwork)
-    return stencils(PHYSICS, model, seed, task.settings.batch or 100, step=(0.02, 0.06))
+    return distillation(PHYSICS, task, model, seed, teacher)
 
 
 PUBLISHED_TASK = Task(
@@ -86,7 +85,7 @@ PUBLISHED_TASK = Task(
     train_set=train_set,
     test_set=test_set,
     sizes=(3, 64, 64, 64, 64, 64, 6),
-    settings=Settings(steps=2000, learning_rate=3e-3, batch=200, optimizer="soap"),
+    settings=Settings(steps=1200, learning_rate=3e-3, batch=200, optimizer="soap"),
     regime=replace(PUBLISHED, encode=((0.05, 0.65), (0.7, 1.3), (1.35, 1.95))),
     quantities=("u", "v"),
     solution=solution,
@@ -98,8 +97,11 @@ NAVIER_STOKES = replace(
     PUBLISHED_TASK,
     name="navier_stokes_pinn",
     summary="Beltrami flow, the Navier-Stokes equations (PINN)",
-    settings=Settings(steps=4000, learning_rate=3e-3, qat_steps=1500, qat_learning_rate=5e-4, batch=100),
+    settings=Settings(
+        steps=3000, learning_rate=3e-3, optimizer="soap", qat_steps=1500, qat_learning_rate=5e-4, batch=256
+    ),
     regime=Regime(),
-    objective=_stencils,
+    objective=_distil,
+    teacher=PUBLISHED_TASK,
 )
 """The task."""

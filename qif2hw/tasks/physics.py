@@ -178,31 +178,3 @@ def distillation(physics: Physics, task: Task, model: QIFNetwork, seed: int, tea
         return wrong.square().sum(dim=1).mean() + model.deadline_penalty(run.first)
 
     return loss
-
-
-def stencils(physics: Physics, model: QIFNetwork, seed: int, batch: int, step: tuple[float, float]) -> Objective:
-    """Mean square residual by central differences, which see the kinks where spikes of a network swap.
-
-    ``step`` is the range of the difference's half-width, in parts of each coordinate's range.
-    """
-    assert all(i == j for i, j in physics.pairs)
-    dimensions = len(physics.domain)
-    moves = torch.cat([torch.zeros(1, dimensions), torch.eye(dimensions), -torch.eye(dimensions)]).double()
-    span = torch.tensor([high - low for low, high in physics.domain], dtype=torch.float64)
-
-    def loss(number: int) -> Tensor:
-        rng = np.random.default_rng([seed, number])
-        h = torch.from_numpy(rng.uniform(*step, (batch, 1)))
-        centre = h + (1 - 2 * h) * torch.from_numpy(physics.points(batch, rng))
-        x = (centre + moves[:, None] * h).reshape(-1, dimensions)
-        run = model.run(x)
-        u = physics.value(x, run.y).reshape(len(moves), batch, -1)
-        here, above, below = u[0], u[1 : 1 + dimensions], u[1 + dimensions :]
-        width = (h * span).T[..., None]
-        first = ((above - below) / (2 * width)).permute(1, 2, 0)
-        second = ((above - 2 * here + below) / width.square()).permute(1, 2, 0)
-        second = second[..., [i for i, _ in physics.pairs]]
-        residual = physics.equations(physics.coordinates(centre), here, first, second)
-        return residual.square().sum(dim=1).mean() + model.deadline_penalty(run.first)
-
-    return loss
