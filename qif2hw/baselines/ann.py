@@ -10,7 +10,10 @@ from qif2hw.baselines.model import ChainModel
 
 
 class Ann(ChainModel):
-    """Chains of linear layers with tanh between them; Glorot's uniform initialisation, biases from zero.
+    """Chains of linear layers with tanh between them.
+
+    Weights start as Glorot's uniform ones, biases uniform within ``1 / sqrt(fan_in)``: with biases from zero a trunk of
+    one input hardly learns.
 
     Parameters
     ----------
@@ -29,7 +32,7 @@ class Ann(ChainModel):
                 bound = (6 / sum(linear.weight.shape)) ** 0.5
                 with torch.no_grad():
                     linear.weight.uniform_(-bound, bound, generator=generator)
-                    linear.bias.zero_()
+                    linear.bias.uniform_(-1, 1, generator=generator).mul_(linear.in_features**-0.5)
 
     @property
     def layers(self) -> list[list[nn.Linear]]:
