@@ -6,9 +6,10 @@ from qif2hw.nn.jets import Jets, derivative
 from qif2hw.nn.layer import QIFLayer
 from qif2hw.nn.network import QIFNetwork, Regime, Run
 from qif2hw.nn.recurrent import RecurrentQIFLayer
+from qif2hw.nn.schedule import Phase, plan
 from qif2hw.nn.sparse import Pattern, SparseQIFLayer
 from qif2hw.nn.task import Samples, Settings, Task, relative_l2
-from qif2hw.nn.training import Phase, Progress, TrainResult, plan, train
+from qif2hw.nn.training import Progress, TrainResult, train
 
 __all__ = [
     "Diagnosis",

@@ -47,7 +47,7 @@ def render(
         *_summary(rows, names),
     ]
     for name in names:
-        lines += ["", f"## {name}", "", f"{tasks.get(name).summary[0].upper()}{tasks.get(name).summary[1:]}.", ""]
+        lines += ["", f"## {name}", "", f"{tasks.get(name).summary}", ""]
         lines += _table([row for row in rows if row.task == name])
         for path in figures.get(name, []):
             lines += ["", f"![{path.stem}]({path.as_posix()})"]

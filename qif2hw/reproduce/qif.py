@@ -12,7 +12,7 @@ from qif2hw import api, tasks
 from qif2hw.bundle import Bundle
 from qif2hw.ir import Network, onnx_io
 from qif2hw.ir.arrays import FloatArray, IntArray
-from qif2hw.nn import QIFNetwork, train
+from qif2hw.nn import QIFNetwork, plan, train
 from qif2hw.nn.task import Errors, Samples, Task
 from qif2hw.reproduce import store
 from qif2hw.reproduce.plan import Job
@@ -22,7 +22,8 @@ from qif2hw.reproduce.version import TRAINING, digest
 WEIGHT_BITS, STEPS = 8, 512
 CALIBRATION = 1000
 LAVA_SAMPLES = 64
-QUICK = 20
+TELL_EVERY = 10.0
+QUICK = 16
 """A quick run takes one part in so many of the training steps."""
 
 
@@ -77,7 +78,13 @@ def trained(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tu
     for folder in (path.parent, state.parent):
         folder.mkdir(parents=True, exist_ok=True)
 
+    told = time.perf_counter()
+
     def progress(done: int, total: int, loss: float, error: float) -> None:
+        nonlocal told
+        if time.perf_counter() - told < TELL_EVERY:
+            return
+        told = time.perf_counter()
         tell(f"training step {done} of {total}, loss {loss:.2e}, error {100 * error:.3g} %")
 
     teacher = None
@@ -97,7 +104,12 @@ def trained(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tu
 
 def _settings(task: Task) -> dict[str, Any]:
     """All that a training depends on, its teacher's included."""
-    own = {"sizes": list(task.sizes), "regime": asdict(task.regime), **asdict(task.settings)}
+    own = {
+        "sizes": list(task.sizes),
+        "regime": asdict(task.regime),
+        "phases": [asdict(phase) for phase in plan(task.settings)],
+        **{name: getattr(task.settings, name) for name in ("batch", "clip", "optimizer")},
+    }
     return own | ({} if task.teacher is None else {"teacher": _settings(task.teacher)})
 
 

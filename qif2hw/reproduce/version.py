@@ -10,8 +10,9 @@ from pathlib import Path
 TRAINING = ("neuron", "nn", "tasks")
 COMPILING = ("neuron", "ir", "compiler", "engine")
 BASELINES = ("nn/task", "nn/adam", "baselines", "tasks")
+# The schedule is recorded with each run.
 _NOT_TRAINING = ("bench", "bench_structure", "peers", "scaling", "diagnosis", "recurrent", "recurrent_kernel", "sparse",
-                 "sparse_kernel", "accelerator", "eager", "freezing")  # fmt: skip
+                 "sparse_kernel", "accelerator", "eager", "freezing", "schedule")  # fmt: skip
 
 
 @lru_cache

@@ -18,14 +18,14 @@ RIPPLE = radial_task(
     ripples,
     (2, 64, 64, 64, 2),
     Settings(
-        steps=5000,
-        learning_rate=3e-3,
+        steps=6000,
+        learning_rate=1e-2,
         optimizer="soap",
         qat_steps=4000,
         settle_steps=1000,
         qat_learning_rate=1e-3,
         freeze_steps=40000,
-        batch=128,
+        batch=256,
     ),
 )
 """The task."""

@@ -1,0 +1,67 @@
+"""Which steps a training run has: free weights, then weights that go onto the hardware's grid."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from qif2hw.errors import InputError
+from qif2hw.nn.task import Settings
+
+STRAIGHT_THROUGH_BITS = 6
+"""Fewest bits that are trained by straight-through rounding; with fewer, weights are frozen a few at a time."""
+FREEZE_AFTER, FREEZE_STAGES, FREEZE_DECAY = 0.1, 60, 0.1
+"""When freezing begins, in how many equal stages it goes on, and the decay of the rate."""
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a training run: steps ``start`` to ``stop``, with a rate that decays to zero as a cosine.
+
+    Where it ``freezes`` weights the rate decays exponentially, and stage by stage more of them go onto the grid.
+    """
+
+    start: int
+    stop: int
+    rate: float
+    weight_bits: int | None = None
+    weights_move: bool = True
+    freezes: bool = False
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step."""
+        done = (step - self.start) / (self.stop - self.start)
+        return self.rate * (FREEZE_DECAY**done if self.freezes else 0.5 * (1 + math.cos(math.pi * done)))
+
+    def frozen_at(self, step: int) -> float:
+        """Share of the weights that is on the grid for good from this step on."""
+        if not self.freezes:
+            return 0.0 if self.weights_move else 1.0
+        done = (step - self.start) / (self.stop - self.start)
+        stage = math.floor((done - FREEZE_AFTER) / (1 - FREEZE_AFTER) * FREEZE_STAGES)
+        return max(0, stage + 1) / FREEZE_STAGES
+
+
+def plan(settings: Settings, steps: int | None = None, weight_bits: int | None = None) -> tuple[Phase, ...]:
+    """The phases of a run; ``steps`` replaces the steps with free weights, and the others in proportion.
+
+    With weight bits: straight-through rounding, or freezing (`Freezing`) where there are few bits, then the initial
+    phases alone, which takes the error that rounding left most of the way back and ends at weights that no longer jump
+    between grid points.
+    """
+    free = settings.steps if steps is None else steps
+    if free < 1:
+        raise InputError(f"steps = {free}: at least one step is needed")
+    phases = [Phase(0, free, settings.learning_rate)]
+
+    def add(length: int, rate: float, **options: Any) -> None:
+        start = phases[-1].stop
+        phases.append(Phase(start, start + max(1, round(length * free / settings.steps)), rate, **options))
+
+    if weight_bits is not None and weight_bits >= STRAIGHT_THROUGH_BITS:
+        add(settings.qat_steps, settings.qat_learning_rate, weight_bits=weight_bits)
+        add(settings.settle_steps, settings.qat_learning_rate, weight_bits=weight_bits, weights_move=False)
+    elif weight_bits is not None:
+        rate = settings.freeze_learning_rate
+        add(settings.freeze_steps, rate, freezes=True)
+        add(settings.settle_steps, rate * FREEZE_DECAY, weight_bits=weight_bits, weights_move=False)
+    return tuple(phases)
