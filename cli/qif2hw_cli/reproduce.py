@@ -13,9 +13,16 @@ from qif2hw_cli.console import Output, example, json_option
 @click.option("--quick", is_flag=True, help="A fraction of all training steps, one seed: what to expect, not results.")
 @click.option("--method", "methods", multiple=True, help="These methods only: qif, null, ann, lif-direct-32 ...")
 @click.option("--zoo", type=click.Path(), help="Put the trained networks, 8-bit weights, and their bundles here too.")
+@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Runs at the same time.")
 @json_option
 def command(
-    names: tuple[str, ...], folder: str, quick: bool, methods: tuple[str, ...], zoo: str | None, as_json: bool
+    names: tuple[str, ...],
+    folder: str,
+    quick: bool,
+    methods: tuple[str, ...],
+    zoo: str | None,
+    workers: int,
+    as_json: bool,
 ) -> None:
     """Train, compile and run the networks of all tasks (or of each TASK), and their baselines.
 
@@ -27,9 +34,9 @@ def command(
     try:
         from qif2hw import reproduce, tasks
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "snntorch"):
+        if error.name != "torch":
             raise
-        raise InputError("this needs torch and snntorch: pip install 'qif2hw[train,baselines,report]'") from None
+        raise InputError("this needs torch, which is not installed: pip install 'qif2hw[train,report]'") from None
     out = Output(as_json)
     for name in names:
         tasks.get(name)
@@ -41,7 +48,7 @@ def command(
         (home / "results").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({(error.strerror or '').lower()})") from None
-    finished = list(reproduce.results(wanted, home / "results", quick, out.note))
+    finished = reproduce.results(wanted, home / "results", quick, out.note, workers)
     page = reproduce.assemble(finished, home, quick)
     if zoo is not None:
         Path(zoo).mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,11 @@
 """One run after the other, each kept in a file of its own."""
 
+import multiprocessing
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,25 +21,68 @@ from qif2hw.reproduce.version import BASELINES, COMPILING, TRAINING, digest
 CURVE_POINTS = 1000
 """Of a baseline's solution so many values are kept, for figures."""
 
+_THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
 
 def results(
-    jobs: list[Job], out: Path, quick: bool, tell: Callable[[str], None]
-) -> Iterator[tuple[Job, list[Row], dict[str, Any]]]:
-    """Rows of every job, from an earlier run where code and settings are the same."""
+    jobs: Sequence[Job], out: Path, quick: bool, tell: Callable[[str], None], workers: int = 1
+) -> list[tuple[Job, list[Row], dict[str, Any]]]:
+    """Rows of every job, from an earlier run where code and settings are the same.
+
+    With several workers the jobs run in processes of one thread each; ``tell`` must then be something pickle can name.
+    """
     (out / "runs").mkdir(parents=True, exist_ok=True)
-    for k, job in enumerate(jobs, start=1):
-        where = f"[{k}/{len(jobs)}] {job.name}"
-        path, identity = out / "runs" / f"{job.name}.json", identity_of(job, quick)
-        found = store.read(path, identity)
-        if found is None:
-            tell(f"{where}: started")
-            started = time.perf_counter()
-            rows, about = _execute(job, out, quick, partial(_tell_where, tell, where))
-            found = {"rows": [row.as_dict() for row in rows], "about": about}
-            store.write(path, identity, found)
-            done = ", ".join(f"{row.method} {row.quantity} {row.rel_l2_percent:.3g} %" for row in rows)
-            tell(f"{where}: {done} ({time.perf_counter() - started:.0f} s)")
-        yield job, [Row(**row) for row in found["rows"]], found["about"]
+    found: dict[Job, dict[str, Any]] = {}
+    run = partial(_result, out, quick, tell)
+    if workers == 1:
+        found = {job: run(f"[{k}/{len(jobs)}] {job.name}", job) for k, job in enumerate(jobs, start=1)}
+    else:
+        with _one_thread(), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+            try:
+                for wave in (False, True):
+                    chosen = [job for job in jobs if _needs_another(job) == wave]
+                    names = [f"[{k}/{len(chosen)}] {job.name}" for k, job in enumerate(chosen, start=1)]
+                    found |= dict(zip(chosen, pool.map(run, names, chosen), strict=True))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    return [(job, [Row(**row) for row in found[job]["rows"]], found[job]["about"]) for job in jobs]
+
+
+def _needs_another(job: Job) -> bool:
+    """Whether a job uses what another one trains: a teacher, the ANN that is converted."""
+    if job.method == "qif":
+        return tasks.get(job.task, job.regime).teacher is not None
+    return job.method.startswith(("lif-conv", "lif-cal"))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let processes that are started meanwhile have one thread each."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _result(out: Path, quick: bool, tell: Callable[[str], None], where: str, job: Job) -> dict[str, Any]:
+    path, identity = out / "runs" / f"{job.name}.json", identity_of(job, quick)
+    found = store.read(path, identity)
+    if found is None:
+        tell(f"{where}: started")
+        started = time.perf_counter()
+        rows, about = _execute(job, out, quick, partial(_tell_where, tell, where))
+        found = {"rows": [row.as_dict() for row in rows], "about": about}
+        store.write(path, identity, found)
+        done = ", ".join(f"{row.method} {row.quantity} {row.rel_l2_percent:.3g} %" for row in rows)
+        tell(f"{where}: {done} ({time.perf_counter() - started:.0f} s)")
+    return found
 
 
 def _tell_where(tell: Callable[[str], None], where: str, text: str) -> None:
