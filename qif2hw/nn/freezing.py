@@ -1,5 +1,6 @@
 """Weights that go onto the hardware's grid a few at a time, while the others learn to make up for it."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -7,6 +8,8 @@ from torch import Tensor, nn
 
 from qif2hw.ir.grid import closest_unit, largest_weight, round_to_grid, weight_step
 
+FIRST_LEAVES, LEAVES = 0.7, 0.82
+"""What a stage leaves of the free weights: of the first array, on which all others build, and of the others."""
 AVERAGED = 1000
 """Steps over which squared gradients are averaged."""
 PREFERENCE = 0.5
@@ -66,11 +69,12 @@ class Freezing:
                 square.lerp_(w.grad.square(), 1 / AVERAGED)
 
     @torch.no_grad()
-    def freeze(self, share: float) -> None:
-        """Put so large a share of every array on the grid, those weights included that are on it."""
-        for w, square, level, step in zip(self.weights, self.square, self.level, self.step, strict=True):
-            free = level.isnan()
-            wanted = round(share * w.numel()) - int((~free).sum())
+    def freeze(self, stage: int, *, everything: bool = False) -> None:
+        """Put on the grid what belongs there after so many stages: of every array a part of what each left free."""
+        for k, (w, square, level) in enumerate(zip(self.weights, self.square, self.level, strict=True)):
+            free, step = level.isnan(), self.step[k]
+            share = 1.0 if everything else 1 - (LEAVES if k else FIRST_LEAVES) ** stage
+            wanted = math.ceil(share * w.numel()) - int((~free).sum())
             if wanted <= 0:
                 continue
             scaled, change = w[free] / float(step), square[free]

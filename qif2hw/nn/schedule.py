@@ -9,8 +9,8 @@ from qif2hw.nn.task import Settings
 
 STRAIGHT_THROUGH_BITS = 6
 """Fewest bits that are trained by straight-through rounding; with fewer, weights are frozen a few at a time."""
-FREEZE_AFTER, FREEZE_STAGES, FREEZE_DECAY = 0.1, 60, 0.1
-"""When freezing begins, in how many equal stages it goes on, and the decay of the rate."""
+FREEZE_AFTER, FREEZE_STAGES, FREEZE_DECAY = 0.1, 30, 0.1
+"""When freezing and the decay of the rate begin, in how many stages they go on, and how far the rate decays."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +29,17 @@ class Phase:
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step."""
-        done = (step - self.start) / (self.stop - self.start)
-        return self.rate * (FREEZE_DECAY**done if self.freezes else 0.5 * (1 + math.cos(math.pi * done)))
+        if self.freezes:
+            return self.rate * FREEZE_DECAY ** max(0.0, self._frozen(step))
+        return self.rate * 0.5 * (1 + math.cos(math.pi * (step - self.start) / (self.stop - self.start)))
 
-    def frozen_at(self, step: int) -> float:
-        """Share of the weights that is on the grid for good from this step on."""
-        if not self.freezes:
-            return 0.0 if self.weights_move else 1.0
+    def stage_at(self, step: int) -> int:
+        """Number of stages of freezing that have begun."""
+        return max(0, 1 + math.floor(FREEZE_STAGES * self._frozen(step))) if self.freezes else 0
+
+    def _frozen(self, step: int) -> float:
         done = (step - self.start) / (self.stop - self.start)
-        stage = math.floor((done - FREEZE_AFTER) / (1 - FREEZE_AFTER) * FREEZE_STAGES)
-        return max(0, stage + 1) / FREEZE_STAGES
+        return (done - FREEZE_AFTER) / (1 - FREEZE_AFTER)
 
 
 def plan(settings: Settings, steps: int | None = None, weight_bits: int | None = None) -> tuple[Phase, ...]:

@@ -163,7 +163,7 @@ def _fit(
         if freezing is not None and phase is not phases[0]:
             if phase.freezes and step == phase.start:
                 freezing.choose_units()
-            freezing.freeze(phase.frozen_at(step))
+            freezing.freeze(phase.stage_at(step), everything=not phase.freezes)
         loss = objective(step)
         optimizer.zero_grad()
         loss.backward()

@@ -64,3 +64,16 @@ def test_lateness_is_worth_ten_times_at_128_steps_as_compiled(name: str) -> None
         for options in (CompileOptions(steps=128), CompileOptions(steps=128, payload_bits=0))
     )
     assert 10 * with_lateness < without
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["parabola", "ricker", "ripple"])
+def test_four_bits_trained_for_the_grid_cost_two_percent_at_most(name: str) -> None:
+    network = onnx_io.load(MODELS / f"{name}-4bit.onnx")
+    program = compile_network(network, CompileOptions(weight_bits=4)).program
+    for trained, deployed in zip(network.projections, program.network().projections, strict=True):
+        np.testing.assert_allclose(deployed.weight, trained.weight, rtol=1e-12)
+        assert len(np.unique(deployed.weight)) <= 15
+    x = inputs(network)
+    assert program.steps <= 512
+    assert relative(engine.run(program, x).y, truth(name, x)) < 0.02

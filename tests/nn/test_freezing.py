@@ -1,5 +1,6 @@
 """Weights go onto the grid a few at a time, stay there, and are what the compiler deploys."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,10 +30,11 @@ def test_shares_are_kept_and_stay_on_the_grid(bits: int) -> None:
     freezing = Freezing(arrays, bits)
     freezing.choose_units()
     before: list[torch.Tensor] = [torch.zeros(0)] * 2
-    for share in (0.2, 0.5, 0.5, 0.9, 1.0):
-        freezing.freeze(share)
+    for stage in (1, 3, 3, 12, 99):
+        freezing.freeze(stage)
         done = [~level.isnan() for level in freezing.level]
-        assert [int(d.sum()) for d in done] == [round(share * d.numel()) for d in done]
+        wanted = [math.ceil((1 - left**stage) * d.numel()) for left, d in zip((0.7, 0.82), done, strict=True)]
+        assert [int(d.sum()) for d in done] == wanted
         held = [w.detach()[d].clone() for w, d in zip(arrays, done, strict=True)]
         with torch.no_grad():
             for w in arrays:
@@ -59,10 +61,10 @@ def test_what_matters_most_goes_first() -> None:
     array.grad = torch.where(important, 5.0, 0.001).double()
     freezing.note_gradients()
     # The distance from the grid counts as much, so that of the important ones those go first that are near.
-    freezing.freeze(0.1)
+    freezing.freeze(1)
     first = ~freezing.level[0].isnan()
     assert first[important].sum() > 2 * first[~important].sum() * 10 / 90
-    freezing.freeze(0.6)
+    freezing.freeze(4)
     assert not freezing.level[0].isnan()[important].any()
 
 
@@ -80,11 +82,11 @@ def test_the_unit_is_the_closest() -> None:
 
 def test_phases_of_a_run_with_few_bits() -> None:
     free, freezes, settles = plan(SMALL.settings, weight_bits=4)
-    shares = [freezes.frozen_at(step) for step in range(freezes.start, freezes.stop)]
-    assert shares == sorted(shares)
-    assert shares[0] == 0.0
-    assert 0.98 < shares[-1] < 1.0
-    assert (free.frozen_at(0), settles.frozen_at(settles.start)) == (0.0, 1.0)
+    stages = [freezes.stage_at(step) for step in range(freezes.start, freezes.stop)]
+    assert stages == sorted(stages)
+    assert (stages[0], stages[-1]) == (0, 30)
+    assert free.stage_at(0) == settles.stage_at(settles.start) == 0
+    assert freezes.rate_at(freezes.start) == SMALL.settings.freeze_learning_rate
     assert freezes.rate_at(freezes.stop) == pytest.approx(settles.rate_at(settles.start))
     assert len(plan(SMALL.settings, weight_bits=8)) == 3
 
