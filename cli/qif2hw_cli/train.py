@@ -14,11 +14,18 @@ if TYPE_CHECKING:
     epilog=example(
         "qif2hw train parabola -o model.onnx",
         "qif2hw train parabola -o model.onnx --weight-bits 8 --checkpoint state.safetensors",
+        "qif2hw train poisson_pinn -o model.onnx --regime published",
     )
 )
 @click.argument("task")
 @click.option("-o", "--output", required=True, type=click.Path(), metavar="M.onnx", help="The model to write.")
 @click.option("--weight-bits", type=int, help="Train weights that lie on the hardware's grid, 2 to 8 bits.")
+@click.option(
+    "--regime",
+    default="ordinary",
+    show_default=True,
+    help="ordinary: every output a real spike; published: outputs by pseudospike.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same weights.")
 @click.option("--steps", type=int, help="Steps with free weights, instead of the task's own number.")
 @click.option("--checkpoint", type=click.Path(), help="Keep the state in this file, and go on from it if it exists.")
@@ -27,6 +34,7 @@ def command(
     task: str,
     output: str,
     weight_bits: int | None,
+    regime: str,
     seed: int,
     steps: int | None,
     checkpoint: str | None,
@@ -42,7 +50,9 @@ def command(
     out = Output(as_json)
     check_writable(output)
     with out.stage(f"train {task}") as stage:
-        result = run_training(stage, task, seed=seed, steps=steps, weight_bits=weight_bits, checkpoint=checkpoint)
+        result = run_training(
+            stage, task, regime=regime, seed=seed, steps=steps, weight_bits=weight_bits, checkpoint=checkpoint
+        )
     onnx_io.save(result.network, output)
     sizes = [result.network.inputs, *(p.size for p in result.network.order)]
     bits = "float weights" if weight_bits is None else f"{weight_bits}-bit weights"
@@ -57,6 +67,7 @@ def command(
         {
             "model": output,
             "task": task,
+            "regime": regime,
             "sizes": sizes,
             "seed": seed,
             "weight_bits": weight_bits,
@@ -73,6 +84,7 @@ def run_training(
     stage: Stage,
     name: str,
     *,
+    regime: str = "ordinary",
     seed: int = 0,
     steps: int | None = None,
     weight_bits: int | None = None,
@@ -89,7 +101,7 @@ def run_training(
             raise
         raise InputError("training needs torch, which is not installed: pip install 'qif2hw[train]'") from None
 
-    task = tasks.get(name)
+    task = tasks.get(name, regime)
 
     def tell(done: int, total: int, loss: float, error: float) -> None:
         stage.update(done, total, f"loss {loss:.2e}, test error {percent(error)}")
