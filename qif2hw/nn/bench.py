@@ -19,6 +19,7 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.nn.adam import FlatAdam
+from qif2hw.nn.memory import keep_pages
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.peers import peers as find_peers
 from qif2hw.nn.peers import versions
@@ -88,6 +89,7 @@ def bench(
         ``rows``: per workload the milliseconds of a pass (medians, and the least), updates per second, operations and
         bytes of a forward and backward pass, its fraction of the ceiling, and ``speedup`` over each peer.
     """
+    keep_pages()
     ceiling = {dtype: _ceiling(np.dtype(dtype)) for dtype in sorted({w.dtype for w in workloads})}
     rows = []
     for done, workload in enumerate(workloads):
