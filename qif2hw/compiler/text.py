@@ -14,6 +14,7 @@ from qif2hw.compiler.ranges import ProveRanges
 from qif2hw.compiler.registers import ProveRegisters
 from qif2hw.compiler.tables import MakeTables
 from qif2hw.compiler.time_grid import ChooseTimeGrid
+from qif2hw.compiler.tune import TuneTables
 from qif2hw.compiler.weights import Bits, RoundWeights, parse_bits, print_bits
 from qif2hw.errors import InputError
 
@@ -25,6 +26,7 @@ PASSES: dict[str, Any] = {
         AdaptRounding,
         ProveRanges,
         MakeTables,
+        TuneTables,
         Lower,
         ProveRegisters,
         MeasureBudget,
