@@ -10,9 +10,12 @@ from pathlib import Path
 TRAINING = ("neuron", "nn", "tasks")
 COMPILING = ("neuron", "ir", "compiler", "engine")
 BASELINES = ("nn/task", "nn/adam", "baselines", "tasks")
-# The schedule is recorded with each run.
-_NOT_TRAINING = ("bench", "bench_structure", "peers", "scaling", "diagnosis", "recurrent", "recurrent_kernel", "sparse",
-                 "sparse_kernel", "accelerator", "eager", "freezing", "schedule")  # fmt: skip
+# What computes spikes, gradients and updates counts; the loop around it does not: its schedule, batches and optimiser
+# are recorded with each run.
+_NOT_TRAINING = (
+    "accelerator", "bench", "bench_structure", "checkpoint", "diagnosis", "eager", "freezing", "memory", "peers",
+    "recurrent", "recurrent_kernel", "scaling", "schedule", "sparse", "sparse_kernel", "task", "training",
+)  # fmt: skip
 
 
 @lru_cache
@@ -26,8 +29,6 @@ def digest(parts: tuple[str, ...], task: str | None = None) -> str:
     for path in sorted(_files(home, parts)):
         if path.parent.name == "tasks" and path.stem not in (task, "physics", "square", "encodings"):
             continue
-        if path.parent.name == "nn" and path.stem in _NOT_TRAINING:
-            continue
         whole.update(str(path.relative_to(home)).encode() + _code(path).encode())
     return whole.hexdigest()[:16]
 
@@ -35,7 +36,10 @@ def digest(parts: tuple[str, ...], task: str | None = None) -> str:
 def _files(home: Path, parts: Iterable[str]) -> Iterable[Path]:
     for part in parts:
         single = home / f"{part}.py"
-        yield from [single] if single.exists() else (home / part).rglob("*.py")
+        if single.exists():
+            yield single
+        else:
+            yield from (p for p in (home / part).rglob("*.py") if part != "nn" or p.stem not in _NOT_TRAINING)
 
 
 def _code(path: Path) -> str:
