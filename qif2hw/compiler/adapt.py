@@ -18,14 +18,14 @@ FEWEST_SAMPLES = 64
 SCALES = tuple(np.linspace(1.0, 0.6, 9))
 RIDGE = 1e-5
 GOOD_ENOUGH = 5e-4
-"""Error of the readouts, relative to their spread, below which rounding is no concern."""
+"""Error of the results, relative to their spread, below which rounding is no concern."""
 
 
 @dataclass(frozen=True)
 class AdaptRounding:
     r"""Round so that the *results* stay, not the weights.
 
-    The readouts depend smoothly on weights and phases, with exact derivatives ``J``.  Around the rounded network their
+    They depend smoothly on weights and phases, with exact derivatives ``J``.  Around the rounded network their
     error is ``e + J_w dW + J_phi dphi``.  Phases have a fine grid and are eliminated by least squares; what is left is
     a quadratic form in the roundings, lowered by letting one weight after the other take the neighbouring grid point,
     until none gains.  The unit of each population is the one, among a few, whose rounding the same form likes best.
@@ -49,7 +49,7 @@ class AdaptRounding:
         network = draft.network
         samples = calibration_samples(draft)
         if samples < FEWEST_SAMPLES:
-            return draft.with_report(self.name, {"skipped": "too many derivatives: synapses times readouts"})
+            return draft.with_report(self.name, {"skipped": "too many derivatives: synapses times results"})
         x = draft.calibration[:samples]
         goal = sensitivity(network, x)
         plain = relative_error(sensitivity(draft.rounded(), x).value, goal.value)
@@ -71,19 +71,19 @@ class AdaptRounding:
 
 def calibration_samples(draft: Draft) -> int:
     """Number of calibration inputs for which the derivatives may be held."""
-    rows = sum(r.size for r in draft.network.readouts)
+    rows = sum(output.size for output in draft.network.outputs)
     synapses = sum(p.weight.size for p in draft.network.projections)
     return min(len(draft.calibration), MOST_DERIVATIVES // (rows * synapses))
 
 
 def relative_error(value: FloatArray, goal: FloatArray) -> float:
-    """Root mean square difference of readouts, relative to their spread."""
+    """Root mean square difference of results, relative to their spread."""
     spread = np.sqrt(np.mean((goal - goal.mean(axis=0)) ** 2))
     return float(np.sqrt(np.mean((value - goal) ** 2)) / max(spread, 1e-300))
 
 
 def phase_solution(s: Sensitivity) -> FloatArray:
-    """Operator that turns an error of the readouts into the phases that explain it best, (phases, rows)."""
+    """Operator that turns an error of the results into the phases that explain it best, (phases, rows)."""
     phases = np.concatenate(s.phi0, axis=1)
     normal = phases.T @ phases
     ridge = RIDGE * max(float(np.trace(normal)), 1e-300)
@@ -92,7 +92,7 @@ def phase_solution(s: Sensitivity) -> FloatArray:
 
 @dataclass(frozen=True)
 class _PhasesEliminated:
-    """Errors of the readouts, in coordinates in which their squared length is what the best phases leave of it.
+    """Errors of the results, in coordinates in which their squared length is what the best phases leave of it.
 
     Errors ``e`` and phases ``dphi`` cost ``|e + J dphi|^2 + ridge |dphi|^2``.  With ``J = U S V^T`` the least is
     ``|e - U (1 - sqrt(ridge / (S^2 + ridge))) U^T e|^2``.

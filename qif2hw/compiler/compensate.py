@@ -9,9 +9,7 @@ from qif2hw.compiler.adapt import FEWEST_SAMPLES, calibration_samples, phase_sol
 from qif2hw.compiler.draft import Draft
 from qif2hw.compiler.lower import Lower
 from qif2hw.errors import InputError
-from qif2hw.ir import Program
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.readout import output_populations_of
 from qif2hw.reference.sensitivity import sensitivity
 
 SCALES = (1.0, 0.5, 0.25)
@@ -22,7 +20,7 @@ WORTH = 0.98
 
 @dataclass(frozen=True)
 class CompensatePhases:
-    """Shift the initial phases so that the *engine's* readouts come closest to the float network's.
+    """Shift the initial phases so that the *engine's* results come closest to the float network's.
 
     The shift solves the problem to first order, and is taken whole, halved or quartered, whichever is the first to help
     on the engine; then anew from there.  It sees all that rounding left and all that steps, tables and payloads add,
@@ -43,10 +41,10 @@ class CompensatePhases:
         if draft.program is None:
             raise InputError(f"passes: '{self.name}' needs 'lower' before it")
         if samples < FEWEST_SAMPLES:
-            return draft.with_report(self.name, {"skipped": "too many derivatives: synapses times readouts"})
+            return draft.with_report(self.name, {"skipped": "too many derivatives: synapses times results"})
         x = draft.calibration[:samples]
         goal = sensitivity(draft.network, x).value
-        value = readouts(draft.program, x)
+        value = engine.run(draft.program, x).y
         history = [relative_error(value, goal)]
         for _ in range(self.rounds):
             shift = -phase_solution(sensitivity(draft.rounded(), x)) @ (value - goal).ravel()
@@ -72,7 +70,7 @@ class CompensatePhases:
 
 
 def _shifted(draft: Draft, shift: FloatArray, x: FloatArray) -> tuple[Draft, FloatArray]:
-    """The draft with shifted phases, lowered, and its readouts."""
+    """The draft with shifted phases, lowered, and its results."""
     phi0, at = {}, 0
     for population in draft.network.populations:
         top = np.nextafter(population.neuron.period, 0.0)
@@ -82,13 +80,4 @@ def _shifted(draft: Draft, shift: FloatArray, x: FloatArray) -> tuple[Draft, Flo
     moved = Lower().run(draft.changed(phi0=phi0))
     if moved.program is None:
         raise RuntimeError("lowering made no program")
-    return moved, readouts(moved.program, x)
-
-
-def readouts(program: Program, x: FloatArray) -> FloatArray:
-    """Values of all readouts on the engine, (samples, readouts)."""
-    run = engine.run(program, x)
-    names = output_populations_of(program.outputs)
-    sizes = np.cumsum([program.population(name).size for name in names])[:-1]
-    times = dict(zip(names, np.split(run.spike_time, sizes, axis=1), strict=True))
-    return np.concatenate([r.decode(times[r.population]) for r in program.readouts], axis=1)
+    return moved, engine.run(moved.program, x).y

@@ -1,7 +1,7 @@
-"""Exact derivatives of every readout with respect to every weight and initial phase, sample by sample.
+"""Exact derivatives of every result with respect to every weight and initial phase, sample by sample.
 
 The compiler uses them to see what rounding a weight does to the result.  They are the closed forms of `qif2hw.neuron`
-(`spike_weight_slope`, `spike_input_slope`, `spike_phase_slope`), accumulated from the readouts back to the inputs.
+(`spike_weight_slope`, `spike_input_slope`, `spike_phase_slope`), accumulated from the results back to the inputs.
 """
 
 import math
@@ -10,11 +10,12 @@ from typing import Any
 
 import numba
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from qif2hw import neuron
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.network import Network
+from qif2hw.ir.readout import Readout
 from qif2hw.ir.spikes import Spikes
 from qif2hw.machinecode import drop_stale
 from qif2hw.reference.execute import trace
@@ -28,12 +29,12 @@ _phase_slope = numba.njit(inline="always")(neuron.spike_phase_slope)
 
 @dataclass(frozen=True)
 class Sensitivity:
-    """Readouts and their derivatives; rows are (sample, readout).
+    """Results and their derivatives; rows are (sample, output).
 
     Parameters
     ----------
     value
-        First-spike differences of all readouts, scaled, offset included, (samples, readouts).
+        Results as `qif2hw.ir.Network.decode` gives them, (samples, outputs).
     weight
         By projection, in the network's order: (rows, post, pre).
     phi0
@@ -54,11 +55,11 @@ def sensitivity(network: Network, x: ArrayLike) -> Sensitivity:
         On inputs of a wrong width or outside [0, 1].
     """
     inputs = network.check_inputs(x)
-    samples, rows = len(inputs), sum(r.size for r in network.readouts)
+    samples, rows = len(inputs), sum(output.size for output in network.outputs)
     result = trace(network, inputs)
     pull_time = {p.name: np.zeros((len(result.spikes[p.name]), rows)) for p in network.populations}
     pull_end = {p.name: np.zeros((samples, p.size, rows)) for p in network.populations}
-    value = _pull_readouts(network, result.spikes, result.theta, pull_time, pull_end)
+    value = _pull_outputs(network, result.spikes, result.theta, pull_time, pull_end)
     weight = [np.zeros((samples, rows, *p.weight.shape)) for p in network.projections]
     phi0 = {p.name: np.zeros((samples, rows, p.size)) for p in network.populations}
     columns = dict(
@@ -118,32 +119,48 @@ def sensitivity(network: Network, x: ArrayLike) -> Sensitivity:
     )
 
 
-def _pull_readouts(
+def _pull_outputs(
     network: Network,
     spikes: dict[str, Spikes],
     theta: dict[str, FloatArray],
     pull_time: dict[str, FloatArray],
     pull_end: dict[str, FloatArray],
 ) -> FloatArray:
-    """Values of the readouts; seeds their derivatives with respect to spike times and final angles."""
-    values, row = [], 0
-    for readout in network.readouts:
+    """Results; seeds their derivatives with respect to spike times and final angles."""
+    first = {name: _first_spikes(network, name, spikes[name], theta[name]) for name in network.output_populations}
+    times = {name: time for name, (time, _) in first.items()}
+
+    def seed(readout: Readout, m: int, slope: FloatArray, row: int) -> None:
         name = readout.population
-        population, own, end = network.population(name), spikes[name], theta[name]
-        index = np.full(end.shape, -1, np.int64)
-        first = np.ones(len(own), bool)
-        first[1:] = (np.diff(own.sample) != 0) | (np.diff(own.neuron) != 0)
-        index[own.sample[first], own.neuron[first]] = np.nonzero(first)[0]
-        times = neuron.pseudospike_time(end, network.trial, np.zeros_like(end), population.neuron)
-        times[index >= 0] = own.time[index[index >= 0]]
-        values.append(readout.decode(times))
-        for m in range(readout.size):
-            for which, sign in ((readout.stop[m], 1.0), (readout.start[m], -1.0)):
-                pull, at = sign * readout.scale[m], index[:, which]
-                pull_time[name][at[at >= 0], row] += pull
-                pull_end[name][at < 0, which, row] -= pull / population.neuron.omega
-            row += 1
-    return np.concatenate(values, axis=1)
+        for which, sign in ((readout.stop[m], 1.0), (readout.start[m], -1.0)):
+            pull, at = sign * readout.scale[m] * slope, first[name][1][:, which]
+            pull_time[name][at[at >= 0], row] += pull[at >= 0]
+            pull_end[name][at < 0, which, row] -= pull[at < 0] / network.population(name).neuron.omega
+
+    row = 0
+    samples = len(next(iter(times.values())))
+    for output in network.outputs:
+        if isinstance(output, Readout):
+            for m in range(output.size):
+                seed(output, m, np.ones(samples), row + m)
+        else:
+            left, right = (side.decode(times[side.population]) for side in (output.left, output.right))
+            for m in range(output.left.size):
+                seed(output.left, m, output.scale * right[:, m], row)
+                seed(output.right, m, output.scale * left[:, m], row)
+        row += output.size
+    return network.decode(times)
+
+
+def _first_spikes(network: Network, name: str, own: Spikes, end: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
+    """First spike times (samples, neurons), and which ordinary spike that is; -1 for a pseudospike."""
+    index = np.full(end.shape, -1, np.int64)
+    first = np.ones(len(own), bool)
+    first[1:] = (np.diff(own.sample) != 0) | (np.diff(own.neuron) != 0)
+    index[own.sample[first], own.neuron[first]] = np.nonzero(first)[0]
+    times = neuron.pseudospike_time(end, network.trial, np.zeros_like(end), network.population(name).neuron)
+    times[index >= 0] = own.time[index[index >= 0]]
+    return times, index
 
 
 @numba.njit(cache=True, parallel=True)

@@ -1,4 +1,4 @@
-"""Derivatives of the readouts against central differences, in every regime."""
+"""Derivatives of the results against central differences, in every regime."""
 
 from dataclasses import replace
 
@@ -55,7 +55,7 @@ def test_against_central_differences(network: Network) -> None:
             np.testing.assert_allclose(s.phi0[k][:, i], expected, rtol=1e-5, atol=1e-7)
 
 
-def test_values_are_those_of_a_run() -> None:
-    network = ordinary((3, 8, 4), 1)
-    x = np.random.default_rng(0).random((20, 3))
-    np.testing.assert_array_equal(sensitivity(network, x).value, run(network, x).y)
+@pytest.mark.parametrize("network", [ordinary((3, 8, 4), 1), branched(1)], ids=["readout", "product"])
+def test_values_are_those_of_a_run(network: Network) -> None:
+    x = np.random.default_rng(0).random((20, network.inputs))
+    np.testing.assert_allclose(sensitivity(network, x).value, run(network, x).y, rtol=1e-13, atol=1e-13)
