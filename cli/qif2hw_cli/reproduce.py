@@ -13,6 +13,7 @@ from qif2hw_cli.console import Output, example, json_option
 @click.option("--quick", is_flag=True, help="A fraction of all training steps, one seed: what to expect, not results.")
 @click.option("--method", "methods", multiple=True, help="These methods only: qif, null, ann, lif-direct-32 ...")
 @click.option("--zoo", type=click.Path(), help="Put the trained networks, 8-bit weights, and their bundles here too.")
+@click.option("--kept", "only_kept", is_flag=True, help="Run nothing: the page of what earlier calls have finished.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Runs at the same time.")
 @json_option
 def command(
@@ -21,6 +22,7 @@ def command(
     quick: bool,
     methods: tuple[str, ...],
     zoo: str | None,
+    only_kept: bool,
     workers: int,
     as_json: bool,
 ) -> None:
@@ -48,8 +50,11 @@ def command(
         (home / "results").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({(error.strerror or '').lower()})") from None
-    finished = reproduce.results(wanted, home / "results", quick, out.note, workers)
-    page = reproduce.assemble(finished, home, quick)
+    if only_kept:
+        finished = reproduce.kept(wanted, home / "results", quick)
+    else:
+        finished = reproduce.results(wanted, home / "results", quick, out.note, workers)
+    page = reproduce.assemble(finished, len(wanted), home, quick)
     if zoo is not None:
         Path(zoo).mkdir(parents=True, exist_ok=True)
         reproduce.make_zoo(home / "results", Path(zoo), out.note)

@@ -13,10 +13,13 @@ from qif2hw.reproduce.rows import Row
 Finished = list[tuple[Job, list[Row], dict[str, Any]]]
 
 
-def assemble(finished: Finished, out: Path, quick: bool) -> Path:
-    """Write ``results.json``, ``results.md`` and ``results/figures`` into the folder ``out``; returns the page."""
+def assemble(finished: Finished, wanted: int, out: Path, quick: bool) -> Path:
+    """Write ``results.json``, ``results.md`` and ``results/figures`` into the folder ``out``; returns the page.
+
+    ``wanted`` is the number of runs that a complete page has.
+    """
     rows = [row for _, found, _ in finished for row in found]
-    about = {"machine": machine(), "quick": quick}
+    about = {"machine": machine(), "quick": quick, "runs": len(finished), "runs_wanted": wanted}
     write_text(out / "results.json", json.dumps({**about, "rows": [row.as_dict() for row in rows]}, indent=1) + "\n")
     drawn = figures.draw(finished, out / "results")
     return write_text(out / "results.md", page.render(finished, drawn, about))

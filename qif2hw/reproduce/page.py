@@ -44,6 +44,7 @@ def render(
         "*Ordinary*: every output is a real spike inside the trial. *Published*: the trial ends before an output can",
         "spike; outputs are pseudospikes, which hardware computes by the flush.",
         "",
+        *_missing(about),
         *_summary(rows, names),
     ]
     for name in names:
@@ -52,6 +53,16 @@ def render(
         for path in figures.get(name, []):
             lines += ["", f"![{path.stem}]({path.as_posix()})"]
     return "\n".join(lines) + "\n"
+
+
+def _missing(about: dict[str, Any]) -> list[str]:
+    if about["runs"] == about["runs_wanted"]:
+        return []
+    return [
+        f"**{about['runs']} of {about['runs_wanted']} runs are here.** What has no row has not run yet; "
+        "`qif2hw reproduce --out docs` goes on.",
+        "",
+    ]
 
 
 def _summary(rows: list[Row], names: list[str]) -> list[str]:

@@ -49,6 +49,12 @@ def results(
     return [(job, [Row(**row) for row in found[job]["rows"]], found[job]["about"]) for job in jobs]
 
 
+def kept(jobs: Sequence[Job], out: Path, quick: bool) -> list[tuple[Job, list[Row], dict[str, Any]]]:
+    """Rows of those jobs that an earlier call has finished."""
+    found = ((job, store.read(out / "runs" / f"{job.name}.json", identity_of(job, quick))) for job in jobs)
+    return [(job, [Row(**row) for row in made["rows"]], made["about"]) for job, made in found if made is not None]
+
+
 def _needs_another(job: Job) -> bool:
     """Whether a job uses what another one trains: a teacher, the ANN that is converted."""
     if job.method == "qif":

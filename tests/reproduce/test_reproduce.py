@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from qif2hw import tasks
 from qif2hw.nn.task import Errors, Settings
-from qif2hw.reproduce import Job, assemble, jobs, make_zoo, qif, results, version
+from qif2hw.reproduce import Job, assemble, jobs, kept, make_zoo, qif, results, version
 from qif2hw.reproduce.paper import PAPER, paper_percent
 from qif2hw.reproduce.rows import rows_of
 from qif2hw_cli.main import cli
@@ -116,8 +116,12 @@ def test_the_sample_for_lava_keeps_functions_whole() -> None:
 def test_page_table_and_zoo(small: None, tmp_path: Path) -> None:
     work = [Job("parabola", "null"), Job("parabola", "qif", "published"), Job("parabola", "qif", "ordinary")]
     finished = list(results(work, tmp_path / "results", True, lambda text: None))
-    page = assemble(finished, tmp_path, True)
+    page = assemble(finished, 3, tmp_path, True)
     text = page.read_text()
+    assert "runs are here" not in text
+    (tmp_path / "results" / "runs" / "parabola-null-seed0.json").unlink()
+    assert [job.name for job, _, _ in kept(work, tmp_path / "results", True)] == [job.name for job in work[1:]]
+    assert "**3 of 4 runs are here.**" in assemble(finished, 4, tmp_path, True).read_text()
     assert "| parabola | y | 0.609 |" in text
     assert "QIF, engine | published" in text
     drawn = tmp_path / "results" / "figures" / "parabola.svg"
