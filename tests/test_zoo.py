@@ -1,0 +1,42 @@
+"""The networks that come with the package hold the accuracy they are shipped for."""
+
+import numpy as np
+import pytest
+
+from qif2hw import engine, tasks, zoo
+from qif2hw.errors import InputError
+from qif2hw.nn.task import Samples
+from qif2hw.reproduce import qif
+from qif2hw.reproduce.paper import PAPER
+
+
+def test_there_is_one_for_every_task() -> None:
+    assert set(zoo.names()) == set(tasks.TASKS)
+    with pytest.raises(InputError, match="known are burgers_pinn"):
+        zoo.bundle("cubic")
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_on_the_engine_it_is_below_the_papers_error_in_float(name: str) -> None:
+    task, bundle = tasks.get(name), zoo.bundle(name)
+    test = task.test_set()
+    blocks = len(test.x) // task.block
+    rows = (
+        np.arange(0, blocks, max(1, blocks // (4000 // task.block)))[:, None] * task.block + np.arange(task.block)
+    ).ravel()
+    part = Samples(test.x[rows], test.y[rows])
+    run = bundle.run(part.x)
+    for quantity, error in task.errors(task.solution(part.x, run.y), part.y).items():
+        assert 100 * error.relative <= PAPER[name, quantity]["qif"], quantity
+    assert engine.run(bundle.program, bundle.golden.x).step_spikes is not None
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
+def test_its_model_has_weights_on_the_8_bit_grid(name: str) -> None:
+    """Every weight is an even integer of at most 8 bits times its population's unit, which the bundle knows."""
+    network, program = zoo.network(name), zoo.bundle(name).program
+    for projection, compiled in zip(network.projections, program.projections, strict=True):
+        largest = np.abs(compiled.weight).argmax()
+        unit = projection.weight.ravel()[largest] / compiled.weight.ravel()[largest]
+        np.testing.assert_allclose(projection.weight, unit * compiled.weight, rtol=0, atol=1e-9 * np.abs(unit))
+    assert qif.WEIGHT_BITS == 8
