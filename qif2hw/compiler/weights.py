@@ -8,9 +8,9 @@ import numpy as np
 
 from qif2hw.compiler.draft import Draft, Facts
 from qif2hw.errors import InputError
-from qif2hw.ir import Network, ProgramProjection
+from qif2hw.ir import Network, ProgramProjection, Projection
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.grid import nearest_unit, round_to_grid
+from qif2hw.ir.grid import largest_weight, nearest_unit, round_to_grid, weight_step
 from qif2hw.ir.ptc import STATE_MAX
 
 Bits: TypeAlias = int | tuple[int, ...]
@@ -76,8 +76,7 @@ class RoundWeights:
                 max(wanted) / 128,
             )
             whole = max((u for u, p in zip(wanted, incoming, strict=True) if p.weight.any()), default=0.0)
-            if whole >= unit and all(_on_grid(p.weight, whole, bits[p.pre, p.post]) for p in incoming):
-                unit = whole
+            unit = _whole_unit(incoming, bits, whole, unit) or unit
             units[population.name] = unit
             for p, own in zip(incoming, wanted, strict=True):
                 exponent = max(0, math.ceil(math.log2(own / unit) - 1e-9)) if p.weight.any() else 0
@@ -96,6 +95,21 @@ class RoundWeights:
         return draft.with_report(
             self.name, facts, units=units, projections=tuple(ordered[p.pre, p.post] for p in draft.network.projections)
         )
+
+
+def _whole_unit(
+    incoming: tuple[Projection, ...], bits: dict[tuple[str, str], int], nearest: float, least: float
+) -> float | None:
+    """The unit, at least ``least``, that puts all weights exactly on the grid; None if there is none.
+
+    ``nearest`` puts the largest one on the outermost grid point; it may lie further in, down to half of the grid.
+    """
+    levels = min(largest_weight(b) // weight_step(b) for b in (bits[p.pre, p.post] for p in incoming))
+    for level in range(levels, levels // 2, -1):
+        unit = nearest * levels / level
+        if unit >= least and all(_on_grid(p.weight, unit, bits[p.pre, p.post]) for p in incoming):
+            return unit
+    return None
 
 
 def _on_grid(weight: FloatArray, unit: float, bits: int) -> bool:

@@ -33,7 +33,7 @@ PARABOLA = Task(
         optimizer="soap",
         qat_steps=1500,
         settle_steps=700,
-        qat_learning_rate=2e-3,
+        qat_learning_rate=2e-4,
         freeze_steps=10000,
     ),
 )

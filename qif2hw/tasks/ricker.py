@@ -26,7 +26,7 @@ RICKER = radial_task(
         optimizer="soap",
         qat_steps=3000,
         settle_steps=1500,
-        qat_learning_rate=5e-4,
+        qat_learning_rate=5e-5,
         freeze_steps=20000,
         batch=256,
     ),

@@ -11,7 +11,7 @@ from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.compiler import adapt as adapt_module
 from qif2hw.compiler.calibration import spread
 from qif2hw.ir import Network
-from qif2hw.ir.grid import largest_weight, nearest_unit, round_to_grid, weight_step
+from qif2hw.ir.grid import largest_weight, round_to_grid, weight_step
 
 
 def result_error(network: Network, options: CompileOptions) -> float:
@@ -39,15 +39,17 @@ def test_adapted_rounding_is_better_than_nearest_on_unseen_inputs(network: Netwo
     assert adapted < nearest / 3
 
 
-def test_weights_already_on_the_grid_stay() -> None:
-    """What quantization-aware training exports is deployed as it is."""
+@pytest.mark.parametrize("inside", [0, 1, 5])
+def test_weights_already_on_the_grid_stay(inside: int) -> None:
+    """What quantization-aware training exports is deployed as it is, its largest weight a few levels inside or not."""
+    most = largest_weight(6) - inside * weight_step(6)
     network = ordinary((2, 12, 12, 2), 4)
     on_grid = Network(
         network.trial,
         network.encoders,
         network.populations,
         tuple(
-            type(p)(p.pre, p.post, round_to_grid(p.weight, nearest_unit(p.weight, 6), 6) * nearest_unit(p.weight, 6))
+            type(p)(p.pre, p.post, round_to_grid(p.weight, np.abs(p.weight).max() / most, 6) * 0.01)
             for p in network.projections
         ),
         network.outputs,
