@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qif2hw import parity as parity
+    from qif2hw import zoo as zoo
     from qif2hw.api import compile as compile
     from qif2hw.api import load as load
     from qif2hw.api import run as run
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from qif2hw.errors import InputError as InputError
     from qif2hw.ir import Network as Network
 
-__all__ = ["Bundle", "InputError", "Network", "compile", "load", "parity", "run"]
+__all__ = ["Bundle", "InputError", "Network", "compile", "load", "parity", "run", "zoo"]
 
 _HOME = {
     "Bundle": "qif2hw.bundle",
@@ -37,8 +38,8 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return importlib.metadata.version("qif2hw")
-    if name == "parity":
-        return importlib.import_module("qif2hw.parity")
+    if name in ("parity", "zoo"):
+        return importlib.import_module(f"qif2hw.{name}")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module 'qif2hw' has no attribute '{name}'")

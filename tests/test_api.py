@@ -19,8 +19,8 @@ def test_names_of_the_package() -> None:
     for name in qif2hw.__all__:
         assert getattr(qif2hw, name) is not None
     assert set(qif2hw.__all__) <= set(dir(qif2hw))
-    with pytest.raises(AttributeError, match="no attribute 'zoo'"):
-        qif2hw.zoo  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match="no attribute 'zebra'"):
+        qif2hw.zebra  # type: ignore[attr-defined]
 
 
 def test_import_is_light() -> None:

@@ -84,4 +84,6 @@ def test_unreadable(tmp_path: Path) -> None:
 
 def test_a_target_without_graded_spikes_wants_no_payload() -> None:
     with pytest.raises(InputError, match="payload bits = 8: 0 to 0 are possible on target 'loihi1'"):
-        compile_network(ordinary((1, 4, 2)), CompileOptions(target="loihi1"))
+        compile_network(ordinary((1, 4, 2)), CompileOptions(target="loihi1", payload_bits=8))
+    program = compile_network(ordinary((1, 4, 2)), CompileOptions(target="loihi1")).program
+    assert program.grid.lateness_bits == 0
