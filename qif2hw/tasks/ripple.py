@@ -23,7 +23,7 @@ RIPPLE = radial_task(
         optimizer="soap",
         qat_steps=4000,
         settle_steps=1000,
-        qat_learning_rate=5e-5,
+        qat_learning_rate=2e-4,
         freeze_steps=40000,
         batch=256,
     ),
