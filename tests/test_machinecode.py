@@ -1,44 +1,41 @@
-"""Machine code on disk does not outlive the formulas compiled into it."""
+"""Machine code on disk: the form for one thread and that for all never load each other's."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-FORMULA = "def grow(x):\n    return x {sign} 1\n"
-KERNEL = """\
+MODULE = """
 import numba
-import formula
-from qif2hw.machinecode import drop_stale
-_grow = numba.njit(inline="always")(formula.grow)
+import numpy as np
+from numba import prange
+from qif2hw.machinecode import for_one_thread_and_all
 
-@numba.njit(cache=True)
-def run(x):
-    return _grow(x)
+def _threads(seen):
+    for k in prange(seen.size):
+        seen[k] = numba.get_thread_id()
 
-drop_stale(run, (formula,))
+alone, all_of_them = for_one_thread_and_all(_threads)
+"""
+USE = """
+import numpy as np, twice
+seen = np.zeros(1000, np.int64)
+{first}(seen); a = len(set(seen.tolist()))
+{second}(seen); b = len(set(seen.tolist()))
+print(a, b)
 """
 
 
-def answer(folder: Path) -> str:
-    """What a new process computes, with its bytecode left unwritten: both versions may have one second's time stamp."""
-    command = [sys.executable, "-B", "-c", "import kernel; print(kernel.run(10))"]
-    environment = os.environ | {"PYTHONPATH": str(folder), "NUMBA_CACHE_DIR": str(folder / "cache")}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=True)
-    return done.stdout.strip()
+def _run(folder: Path, first: str, second: str) -> list[int]:
+    code = USE.format(first=f"twice.{first}", second=f"twice.{second}")
+    env = {**os.environ, "NUMBA_NUM_THREADS": "2", "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=300, check=True
+    )
+    return [int(word) for word in done.stdout.split()]
 
 
-@pytest.mark.slow
-def test_a_changed_formula_is_compiled_anew(tmp_path: Path) -> None:
-    formula, kernel = tmp_path / "formula.py", tmp_path / "kernel.py"
-    kernel.write_text(KERNEL)
-    formula.write_text(FORMULA.format(sign="+"))
-    assert answer(tmp_path) == "11"
-    kept = list((tmp_path / "cache").rglob("*.nbc"))
-    assert kept
-    formula.write_text(FORMULA.format(sign="-"))
-    later = max(old.stat().st_mtime for old in (tmp_path / "cache").rglob("*.nb?")) + 5
-    os.utime(formula, (later, later))
-    assert answer(tmp_path) == "9"
+def test_both_forms_are_found_again(tmp_path: Path) -> None:
+    (tmp_path / "twice.py").write_text(MODULE, encoding="utf-8")
+    assert _run(tmp_path, "alone", "all_of_them") == [1, 2]
+    assert _run(tmp_path, "all_of_them", "alone") == [2, 1]

@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit, prange
 
 from qif2hw import neuron
-from qif2hw.machinecode import drop_stale
+from qif2hw.machinecode import drop_stale, for_one_thread_and_all
 from qif2hw.nn import events, jet_kernel, vector
 from qif2hw.nn.events import steps, turn
 from qif2hw.nn.jet_kernel import REBASE_AFTER, advance, angles_of_steps, begin, frame, rebase
@@ -52,8 +52,7 @@ def _add_up(weights, phases, r, omega, to_weight, to_phi0):  # type: ignore[no-u
             to_phi0[m] += omega * phases[chunk, m]
 
 
-backward = njit(cache=True)(_backward)
-backward_parallel = njit(cache=True, parallel=True)(_backward)
+backward, backward_parallel = for_one_thread_and_all(_backward)
 
 
 @njit(cache=True, error_model="numpy")

@@ -29,7 +29,7 @@ import numpy as np
 from numba import njit, prange
 
 from qif2hw import neuron
-from qif2hw.machinecode import drop_stale
+from qif2hw.machinecode import drop_stale, for_one_thread_and_all
 from qif2hw.nn import events, vector
 from qif2hw.nn.events import arrange, polar_angles, steps, turn
 from qif2hw.nn.vector import below_zero, load, lowest_bit, splat, store, width
@@ -170,8 +170,7 @@ def _forward(layer, chunks, out_times, out_theta, record):  # type: ignore[no-un
     return -1 if largest.min() < 0 else largest.max()
 
 
-forward = njit(cache=True)(_forward)
-forward_parallel = njit(cache=True, parallel=True)(_forward)
+forward, forward_parallel = for_one_thread_and_all(_forward)
 
 
 @njit(cache=True, error_model="numpy")

@@ -23,7 +23,7 @@ import numpy as np
 from numba import njit, prange
 
 from qif2hw import neuron
-from qif2hw.machinecode import drop_stale
+from qif2hw.machinecode import drop_stale, for_one_thread_and_all
 from qif2hw.nn import events, vector
 from qif2hw.nn.events import arrange, polar_angles, steps, turn
 from qif2hw.nn.vector import below_zero, load, lowest_bit, splat, store, total, width
@@ -80,8 +80,7 @@ def _forward(layer, chunks, out, record):  # type: ignore[no-untyped-def]
     return -1 if largest.min() < 0 else largest.max()
 
 
-forward = njit(cache=True)(_forward)
-forward_parallel = njit(cache=True, parallel=True)(_forward)
+forward, forward_parallel = for_one_thread_and_all(_forward)
 
 
 @njit(cache=True, error_model="numpy")
@@ -199,8 +198,7 @@ def _backward(layer, chunks, record, grad, to):  # type: ignore[no-untyped-def]
     _sum_chunks(phases, 0, -1.0, to.phi0)
 
 
-backward = njit(cache=True)(_backward)
-backward_parallel = njit(cache=True, parallel=True)(_backward)
+backward, backward_parallel = for_one_thread_and_all(_backward)
 
 
 @njit(cache=True, error_model="numpy")

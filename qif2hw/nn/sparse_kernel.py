@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit, prange
 
 from qif2hw import neuron
-from qif2hw.machinecode import drop_stale
+from qif2hw.machinecode import drop_stale, for_one_thread_and_all
 from qif2hw.nn import events, vector
 from qif2hw.nn.events import WIDEST, arrange
 
@@ -108,8 +108,7 @@ def _forward(layer, chunks, out_times, out_theta, record):  # type: ignore[no-un
     return -1 if largest.min() < 0 else largest.max()
 
 
-forward = njit(cache=True)(_forward)
-forward_parallel = njit(cache=True, parallel=True)(_forward)
+forward, forward_parallel = for_one_thread_and_all(_forward)
 
 
 @njit(cache=True)
@@ -185,8 +184,7 @@ def _add_up(weights, phases, omega, to_a, to_phi0):  # type: ignore[no-untyped-d
             to_phi0[n] -= phases[chunk, n]
 
 
-backward = njit(cache=True)(_backward)
-backward_parallel = njit(cache=True, parallel=True)(_backward)
+backward, backward_parallel = for_one_thread_and_all(_backward)
 
 
 @njit(cache=True, error_model="numpy")
