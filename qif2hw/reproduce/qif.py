@@ -70,7 +70,7 @@ def trained(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tu
     task = tasks.get(job.task, job.regime)
     path, record = out / "models" / f"{job.name}.onnx", out / "models" / f"{job.name}.json"
     steps = max(1, task.settings.steps // QUICK) if quick else task.settings.steps
-    identity = {"code": digest(TRAINING, job.task), "steps": steps, "seed": job.seed, "settings": _settings(task)}
+    identity = {"code": digest(TRAINING, job.task), "steps": steps, "seed": job.seed, "settings": settings_of(task)}
     found = store.read(record, identity)
     if found is not None and path.exists():
         return onnx_io.load(path), found
@@ -102,7 +102,7 @@ def trained(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tu
     return result.network, {"identity": identity, **content}
 
 
-def _settings(task: Task) -> dict[str, Any]:
+def settings_of(task: Task) -> dict[str, Any]:
     """All that a training depends on, its teacher's included."""
     own = {
         "sizes": list(task.sizes),
@@ -110,7 +110,7 @@ def _settings(task: Task) -> dict[str, Any]:
         "phases": [asdict(phase) for phase in plan(task.settings)],
         **{name: getattr(task.settings, name) for name in ("batch", "clip", "optimizer")},
     }
-    return own | ({} if task.teacher is None else {"teacher": _settings(task.teacher)})
+    return own | ({} if task.teacher is None else {"teacher": settings_of(task.teacher)})
 
 
 def compiled(network: Network, task: Task) -> Bundle:

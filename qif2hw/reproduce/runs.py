@@ -98,7 +98,10 @@ def _tell_where(tell: Callable[[str], None], where: str, text: str) -> None:
 def identity_of(job: Job, quick: bool) -> dict[str, Any]:
     """What a run depends on."""
     code = {"qif": (*TRAINING, *COMPILING), "null": ("tasks",)}.get(job.method, BASELINES)
-    return {"job": job.name, "quick": quick, "code": digest(tuple(sorted(set(code))), job.task)}
+    identity = {"job": job.name, "quick": quick, "code": digest(tuple(sorted(set(code))), job.task)}
+    if job.method == "qif":
+        identity["settings"] = qif.settings_of(tasks.get(job.task, job.regime))
+    return identity
 
 
 def _execute(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tuple[list[Row], dict[str, Any]]:

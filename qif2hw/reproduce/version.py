@@ -11,7 +11,7 @@ TRAINING = ("neuron", "nn", "tasks")
 COMPILING = ("neuron", "ir", "compiler", "engine")
 BASELINES = ("nn/task", "nn/adam", "baselines", "tasks")
 # What computes spikes, gradients and updates counts; the loop around it does not: its schedule, batches and optimiser
-# are recorded with each run.
+# are recorded with each run.  So are a task's `Settings`.
 _NOT_TRAINING = (
     "accelerator", "bench", "bench_structure", "checkpoint", "diagnosis", "eager", "freezing", "memory", "peers",
     "recurrent", "recurrent_kernel", "scaling", "schedule", "sparse", "sparse_kernel", "task", "training",
@@ -42,8 +42,15 @@ def _files(home: Path, parts: Iterable[str]) -> Iterable[Path]:
             yield from (p for p in (home / part).rglob("*.py") if part != "nn" or p.stem not in _NOT_TRAINING)
 
 
+class _WithoutSettings(ast.NodeTransformer):
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id == "Settings":
+            return ast.Constant(None)
+        return self.generic_visit(node)
+
+
 def _code(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _WithoutSettings().visit(ast.parse(path.read_text(encoding="utf-8")))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             node.body = [n for n in node.body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]

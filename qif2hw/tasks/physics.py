@@ -117,64 +117,58 @@ def collocation(
 
     ``extra`` is a further loss on the inputs of the batch.
     """
-    pool = torch.zeros(0)
 
     def residual(x: Tensor) -> Tensor:
         found = jets(model, x, directions=physics.directions, second=physics.pairs)
         return physics.residual(found.value, found.gradient, found.second, x)
 
+    points = _points(physics, residual, seed, batch)
+
     def loss(step: int) -> Tensor:
-        nonlocal pool
-        if step % SAVE_EVERY == 0 or len(pool) == 0:
-            pool = _prefer(residual, physics, np.random.default_rng([seed, step, 1]))
-        rng = np.random.default_rng([seed, step])
-        even = torch.from_numpy(physics.points(batch - batch // 2, rng))
-        x = torch.cat([even, pool[torch.from_numpy(rng.integers(0, len(pool), batch // 2))]])
+        x = points(step)
         total = residual(x).square().sum(dim=1).mean()
         return total if extra is None else total + extra(x)
 
     return loss
 
 
-@torch.no_grad()
-def _prefer(residual: Callable[[Tensor], Tensor], physics: Physics, rng: np.random.Generator) -> Tensor:
-    candidates = torch.from_numpy(physics.points(CANDIDATES, rng))
-    size = residual(candidates).square().sum(dim=1).sqrt().numpy()
-    weight = 1 + size / size.mean()
-    chosen = rng.choice(CANDIDATES, CANDIDATES // 2, p=weight / weight.sum())
-    return candidates[torch.from_numpy(chosen)]
+def _points(physics: Physics, wrong: Field, seed: int, batch: int) -> Objective:
+    """Inputs of a step: half of them even, half where ``wrong`` is large, as seen every `SAVE_EVERY` steps."""
+    pool = torch.zeros(0)
+
+    @torch.no_grad()
+    def prefer(rng: np.random.Generator) -> Tensor:
+        candidates = torch.from_numpy(physics.points(CANDIDATES, rng))
+        size = wrong(candidates).square().sum(dim=1).sqrt().numpy()
+        weight = 1 + size / size.mean()
+        chosen = rng.choice(CANDIDATES, CANDIDATES // 2, p=weight / weight.sum())
+        return candidates[torch.from_numpy(chosen)]
+
+    def points(step: int) -> Tensor:
+        nonlocal pool
+        if step % SAVE_EVERY == 0 or len(pool) == 0:
+            pool = prefer(np.random.default_rng([seed, step, 1]))
+        rng = np.random.default_rng([seed, step])
+        even = torch.from_numpy(physics.points(batch - batch // 2, rng))
+        return torch.cat([even, pool[torch.from_numpy(rng.integers(0, len(pool), batch // 2))]])
+
+    return points
 
 
 def distillation(physics: Physics, task: Task, model: QIFNetwork, seed: int, teacher: Model | None) -> Objective:
-    """Mean square distance of the solution from the teacher's, and of its steps along the coordinates.
-
-    Half of the points are drawn where the teacher's solution is steep.
-    """
+    """Mean square distance of the solution from the teacher's; half of the points are drawn where it is large."""
     assert teacher is not None
-    batch = task.settings.batch or 256
-    spacing = 1 / 64
-    rng = np.random.default_rng([seed, 1])
-    candidates = torch.from_numpy(physics.points(4 * CANDIDATES, rng))
 
-    @torch.no_grad()
-    def taught(x: Tensor) -> Tensor:
-        return physics.value(x, teacher(x))
+    def distance(x: Tensor, results: Tensor) -> Tensor:
+        with torch.no_grad():
+            taught = physics.value(x, teacher(x))
+        return physics.value(x, results) - taught
 
-    steep = torch.zeros(len(candidates), dtype=torch.float64)
-    for k in range(candidates.shape[1]):
-        beside = candidates.clone()
-        beside[:, k] += torch.where(beside[:, k] < 0.5, spacing, -spacing)
-        steep += (taught(beside) - taught(candidates)).square().sum(dim=1)
-    slope = steep.sqrt().numpy()
-    weight = 1 + 2 * slope / slope.mean()
-    weight /= weight.sum()
+    points = _points(physics, lambda x: distance(x, model(x)), seed, task.settings.batch or 256)
 
     def loss(step: int) -> Tensor:
-        rng = np.random.default_rng([seed, step])
-        even = torch.from_numpy(physics.points(batch - batch // 2, rng))
-        x = torch.cat([even, candidates[torch.from_numpy(rng.choice(len(candidates), batch // 2, p=weight))]])
+        x = points(step)
         run = model.run(x)
-        wrong = physics.value(x, run.y) - taught(x)
-        return wrong.square().sum(dim=1).mean() + model.deadline_penalty(run.first)
+        return distance(x, run.y).square().sum(dim=1).mean() + model.deadline_penalty(run.first)
 
     return loss

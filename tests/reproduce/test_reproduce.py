@@ -95,13 +95,18 @@ def test_a_damaged_result_is_made_again(small: None, tmp_path: Path) -> None:
         assert json.loads(path.read_text())["rows"]
 
 
-def test_the_version_follows_code_and_not_comments(tmp_path: Path) -> None:
+def test_the_version_follows_code_but_not_comments_or_settings(tmp_path: Path) -> None:
     path = tmp_path / "one.py"
     codes = []
     for text in ('"""Doc."""\nx = 1  # why\n', '"""Other."""\n\nx = 1\n', "x = 2\n"):
         path.write_text(text)
         codes.append(version._code(path))
     assert codes[0] == codes[1] != codes[2]
+    path.write_text("t = Task(sizes=(1, 2), settings=Settings(steps=1))\n")
+    settings = version._code(path)
+    for text, same in (("Settings(steps=2)", True), ("Other(steps=1)", False)):
+        path.write_text(f"t = Task(sizes=(1, 2), settings={text})\n")
+        assert (version._code(path) == settings) == same
     assert version.digest(version.TRAINING, "ricker") != version.digest(version.TRAINING, "parabola")
 
 
