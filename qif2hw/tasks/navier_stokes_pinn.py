@@ -85,7 +85,7 @@ PUBLISHED_TASK = Task(
     train_set=train_set,
     test_set=test_set,
     sizes=(3, 64, 64, 64, 64, 64, 6),
-    settings=Settings(steps=1200, learning_rate=3e-3, batch=200, optimizer="soap"),
+    settings=Settings(steps=3000, learning_rate=3e-3, batch=200, optimizer="soap"),
     regime=replace(PUBLISHED, encode=((0.05, 0.65), (0.7, 1.3), (1.35, 1.95))),
     quantities=("u", "v"),
     solution=solution,
@@ -98,7 +98,7 @@ NAVIER_STOKES = replace(
     name="navier_stokes_pinn",
     summary="Beltrami flow, the Navier-Stokes equations (PINN)",
     settings=Settings(
-        steps=3000, learning_rate=3e-3, optimizer="soap", qat_steps=1500, qat_learning_rate=5e-4, batch=256
+        steps=9000, learning_rate=3e-3, optimizer="soap", qat_steps=1500, qat_learning_rate=5e-4, batch=256
     ),
     regime=Regime(),
     objective=_distil,
