@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="ordinary: every output a real spike; published: outputs by pseudospike.",
 )
+@click.option(
+    "--receptive-fields",
+    type=int,
+    metavar="N",
+    help="Encode each input by N Gaussian fields; the model then wants qif2hw.tasks.receptive_fields(x, N).",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same weights.")
 @click.option("--steps", type=int, help="Steps with free weights, instead of the task's own number.")
 @click.option("--checkpoint", type=click.Path(), help="Keep the state in this file, and go on from it if it exists.")
@@ -35,6 +41,7 @@ def command(
     output: str,
     weight_bits: int | None,
     regime: str,
+    receptive_fields: int | None,
     seed: int,
     steps: int | None,
     checkpoint: str | None,
@@ -51,7 +58,14 @@ def command(
     check_writable(output)
     with out.stage(f"train {task}") as stage:
         result = run_training(
-            stage, task, regime=regime, seed=seed, steps=steps, weight_bits=weight_bits, checkpoint=checkpoint
+            stage,
+            task,
+            regime=regime,
+            receptive_fields=receptive_fields,
+            seed=seed,
+            steps=steps,
+            weight_bits=weight_bits,
+            checkpoint=checkpoint,
         )
     onnx_io.save(result.network, output)
     sizes = [result.network.inputs, *(p.size for p in result.network.order)]
@@ -68,6 +82,7 @@ def command(
             "model": output,
             "task": task,
             "regime": regime,
+            "receptive_fields": receptive_fields,
             "sizes": sizes,
             "seed": seed,
             "weight_bits": weight_bits,
@@ -85,6 +100,7 @@ def run_training(
     name: str,
     *,
     regime: str = "ordinary",
+    receptive_fields: int | None = None,
     seed: int = 0,
     steps: int | None = None,
     weight_bits: int | None = None,
@@ -102,6 +118,8 @@ def run_training(
         raise InputError("training needs torch, which is not installed: pip install 'qif2hw[train]'") from None
 
     task = tasks.get(name, regime)
+    if receptive_fields is not None:
+        task = tasks.with_receptive_fields(task, receptive_fields)
 
     def tell(done: int, total: int, loss: float, error: float) -> None:
         stage.update(done, total, f"loss {loss:.2e}, test error {percent(error)}")

@@ -27,7 +27,7 @@ def digest(parts: tuple[str, ...], task: str | None = None) -> str:
     home = Path(spec.origin).parent
     whole = hashlib.sha256()
     for path in sorted(_files(home, parts)):
-        if path.parent.name == "tasks" and path.stem not in (task, "physics", "square", "encodings"):
+        if path.parent.name == "tasks" and path.stem not in (task, "physics", "square"):
             continue
         whole.update(str(path.relative_to(home)).encode() + _code(path).encode())
     return whole.hexdigest()[:16]

@@ -6,6 +6,7 @@ from qif2hw.errors import InputError
 from qif2hw.nn.network import PUBLISHED
 from qif2hw.nn.task import Errors, Samples, Settings, Task
 from qif2hw.tasks import burgers_pinn, navier_stokes_pinn, poisson_pinn
+from qif2hw.tasks.encodings import receptive_fields, with_receptive_fields
 from qif2hw.tasks.parabola import PARABOLA
 from qif2hw.tasks.poisson_operator import POISSON_OPERATOR
 from qif2hw.tasks.ricker import RICKER
@@ -52,4 +53,15 @@ def get(name: str, regime: str = "ordinary") -> Task:
     return REGIMES[regime][name]
 
 
-__all__ = ["PUBLISHED_TASKS", "REGIMES", "TASKS", "Errors", "Samples", "Settings", "Task", "get"]
+__all__ = [
+    "PUBLISHED_TASKS",
+    "REGIMES",
+    "TASKS",
+    "Errors",
+    "Samples",
+    "Settings",
+    "Task",
+    "get",
+    "receptive_fields",
+    "with_receptive_fields",
+]
