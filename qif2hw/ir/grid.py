@@ -1,7 +1,7 @@
 """The weight grid of the hardware: even integers in [-256, 254] times a real unit.
 
 An 8-bit mantissa in [-128, 127] counts in steps of two (Lava's mixed-sign synapses); ``bits`` below 8 drop low
-mantissa bits. Training (straight-through rounding) and compiling use this one function, so that what is trained is
+mantissa bits. Training and compiling use this one function, so that what is trained is
 what is deployed.
 """
 

@@ -19,8 +19,8 @@ PREFERENCE = 0.5
 class Freezing:
     r"""Incremental quantization: a share of the weights is put on the grid and stays there, the others train on.
 
-    Straight-through rounding trains with the gradient of another function than the one it computes; few bits in a
-    network that is sensitive to its weights do not survive that.  Here every gradient is exact.  First come the weights
+    Straight-through rounding would train with the gradient of another function than the one it computes, which a
+    network that is sensitive to its weights does not survive.  Here every gradient is exact.  First come the weights
     of which the result depends most, as their squared gradients say, and those near a grid point: what is left at the
     end, when few can make up for it, matters least.
 
@@ -63,10 +63,11 @@ class Freezing:
 
     @torch.no_grad()
     def note_gradients(self) -> None:
-        """Take the gradients into account that the weights have."""
-        for w, square in zip(self.weights, self.square, strict=True):
+        """Take the gradients into account that the weights have, and hide those of frozen weights from the optimiser."""
+        for w, square, level in zip(self.weights, self.square, self.level, strict=True):
             if w.grad is not None:
                 square.lerp_(w.grad.square(), 1 / AVERAGED)
+                w.grad = torch.where(level.isnan(), w.grad, 0.0)
 
     @torch.no_grad()
     def freeze(self, stage: int, *, everything: bool = False) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 from qif2hw.errors import InputError
 from qif2hw.nn.task import Settings
 
-STRAIGHT_THROUGH_BITS = 6
-"""Fewest bits that are trained by straight-through rounding; with fewer, weights are frozen a few at a time."""
+FEW_BITS = 5
+"""So many bits, or less, take the longer and bolder way onto the grid."""
 FREEZE_AFTER, FREEZE_STAGES, FREEZE_DECAY = 0.1, 30, 0.1
 """When freezing and the decay of the rate begin, in how many stages they go on, and how far the rate decays."""
 
@@ -45,9 +45,8 @@ class Phase:
 def plan(settings: Settings, steps: int | None = None, weight_bits: int | None = None) -> tuple[Phase, ...]:
     """The phases of a run; ``steps`` replaces the steps with free weights, and the others in proportion.
 
-    With weight bits: straight-through rounding, or freezing (`Freezing`) where there are few bits, then the initial
-    phases alone, which takes the error that rounding left most of the way back and ends at weights that no longer jump
-    between grid points.
+    With weight bits: weights go onto the grid a few at a time (`Freezing`), then the initial phases alone move, which
+    takes the error that rounding left most of the way back.
     """
     free = settings.steps if steps is None else steps
     if free < 1:
@@ -58,11 +57,9 @@ def plan(settings: Settings, steps: int | None = None, weight_bits: int | None =
         start = phases[-1].stop
         phases.append(Phase(start, start + max(1, round(length * free / settings.steps)), rate, **options))
 
-    if weight_bits is not None and weight_bits >= STRAIGHT_THROUGH_BITS:
-        add(settings.qat_steps, settings.qat_learning_rate, weight_bits=weight_bits)
-        add(settings.settle_steps, settings.qat_learning_rate, weight_bits=weight_bits, weights_move=False)
-    elif weight_bits is not None:
-        rate = settings.freeze_learning_rate
-        add(settings.freeze_steps, rate, freezes=True)
+    if weight_bits is not None:
+        few = weight_bits <= FEW_BITS
+        rate = settings.freeze_learning_rate if few else settings.qat_learning_rate
+        add(settings.freeze_steps if few else settings.qat_steps, rate, freezes=True)
         add(settings.settle_steps, rate * FREEZE_DECAY, weight_bits=weight_bits, weights_move=False)
     return tuple(phases)

@@ -27,20 +27,21 @@ class Settings:
     ----------
     steps, learning_rate
         Steps with free weights; the rate decays to zero as a cosine.
-    qat_steps, settle_steps, qat_learning_rate
-        If weight bits are asked for: further steps with weights on the grid (straight-through), then steps in which the
-        weights stay where they are and the initial phases alone take up the rounding.
+    qat_steps, qat_learning_rate
+        If weight bits are asked for: further steps in which one weight after the other goes onto the grid; the rate
+        decays to a tenth.
     freeze_steps, freeze_learning_rate
-        With few bits, in place of the straight-through steps: steps in which one weight after the other goes onto the
-        grid; the rate decays to a tenth.
+        The same for five bits and less, which need more.
+    settle_steps
+        Steps after these in which the weights stay where they are and the initial phases alone take up the rounding.
     batch
         Samples per step, drawn anew in every epoch; None takes all of them.
     clip
         Largest gradient norm.
     optimizer
-        Of the steps with free weights: ``"adam"``, or ``"soap"``, Adam in the eigenbasis of each weight array's
+        Of the steps in which weights move: ``"adam"``, or ``"soap"``, Adam in the eigenbasis of each weight array's
         gradient covariance, which copes with losses as badly conditioned as those of spike times and of residuals.
-        Steps with weights on the grid are always Adam's.
+        The initial phases alone are always Adam's.
     """
 
     steps: int = 2000

@@ -1,4 +1,4 @@
-"""The training loop: Adam with cosine decay, then steps with weights on the hardware's grid if asked for."""
+"""The training loop: steps with free weights, then weights go onto the hardware's grid if asked for."""
 
 import os
 import time
@@ -125,8 +125,8 @@ def _fit(
     model = build(task, seed)
 
     def optimizer_after(done: int) -> FlatAdam | Soap:
-        free = settings.optimizer == "soap" and done <= phases[0].stop
-        return (Soap if free else FlatAdam)(model.parameter_groups())
+        moving = next(phase for phase in phases if done <= phase.stop).weights_move
+        return (Soap if moving and settings.optimizer == "soap" else FlatAdam)(model.parameter_groups())
 
     optimizer = optimizer_after(0)
     identity = {
@@ -158,7 +158,7 @@ def _fit(
         phase = next(p for p in phases if step < p.stop)
         model.weight_bits = phase.weight_bits
         rate = phase.rate_at(step)
-        if isinstance(optimizer, Soap) and step == phases[0].stop:
+        if step == phase.start:
             optimizer = optimizer_after(step + 1)
         if freezing is not None and phase is not phases[0]:
             if phase.freezes and step == phase.start:
@@ -167,9 +167,10 @@ def _fit(
         loss = objective(step)
         optimizer.zero_grad()
         loss.backward()
-        optimizer.step((rate if phase.weights_move else 0.0, rate), settings.clip)
         if freezing is not None and phase.freezes:
             freezing.note_gradients()
+        optimizer.step((rate if phase.weights_move else 0.0, rate), settings.clip)
+        if freezing is not None and phase.freezes:
             freezing.keep()
         model.keep_inside()
         last = step + 1 == total

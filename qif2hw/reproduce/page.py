@@ -72,7 +72,9 @@ def _summary(rows: list[Row], names: list[str]) -> list[str]:
     ]
     for name in names:
         for quantity in tasks.get(name).quantities:
+            own = "-".join(map(str, tasks.get(name).sizes))
             mine = [r for r in rows if (r.task, r.quantity) == (name, quantity)]
+            mine = [r for r in mine if r.network == own or not r.method.startswith("qif-")]
             best = {m: _percents(r for r in mine if (r.method, r.regime) == (m, "ordinary")) for m in _TITLES}
             spiking = [r for r in mine if r.method.startswith("lif-")]
             paper = next((r.paper_percent for r in mine if r.method == "qif-float"), None)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qif2hw import api, tasks
+from qif2hw import api
 from qif2hw.bundle import Bundle
 from qif2hw.ir import Network, onnx_io
 from qif2hw.ir.arrays import FloatArray, IntArray
@@ -33,7 +33,7 @@ def run(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tuple[
     The trained network lies in ``models`` with a record of its training beside it; a training that was interrupted
     goes on from its checkpoint.
     """
-    task = tasks.get(job.task, job.regime)
+    task = job.qif_task
     test = task.test_set()
     network, training = trained(job, out, quick, tell)
     common: dict[str, Any] = {
@@ -67,7 +67,7 @@ def run(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tuple[
 
 def trained(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tuple[Network, dict[str, Any]]:
     """The trained network and the record of its training: ``errors``, ``seconds``, ``identity``."""
-    task = tasks.get(job.task, job.regime)
+    task = job.qif_task
     path, record = out / "models" / f"{job.name}.onnx", out / "models" / f"{job.name}.json"
     steps = max(1, task.settings.steps // QUICK) if quick else task.settings.steps
     identity = {"code": digest(TRAINING, job.task), "steps": steps, "seed": job.seed, "settings": settings_of(task)}

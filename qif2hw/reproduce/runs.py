@@ -58,7 +58,7 @@ def kept(jobs: Sequence[Job], out: Path, quick: bool) -> list[tuple[Job, list[Ro
 def _needs_another(job: Job) -> bool:
     """Whether a job uses what another one trains: a teacher, the ANN that is converted."""
     if job.method == "qif":
-        return tasks.get(job.task, job.regime).teacher is not None
+        return job.qif_task.teacher is not None
     return job.method.startswith(("lif-conv", "lif-cal"))
 
 
@@ -100,7 +100,7 @@ def identity_of(job: Job, quick: bool) -> dict[str, Any]:
     code = {"qif": (*TRAINING, *COMPILING), "null": ("tasks",)}.get(job.method, BASELINES)
     identity = {"job": job.name, "quick": quick, "code": digest(tuple(sorted(set(code))), job.task)}
     if job.method == "qif":
-        identity["settings"] = qif.settings_of(tasks.get(job.task, job.regime))
+        identity["settings"] = qif.settings_of(job.qif_task)
     return identity
 
 

@@ -32,8 +32,8 @@ PARABOLA = Task(
         learning_rate=3e-3,
         optimizer="soap",
         qat_steps=1500,
-        settle_steps=700,
-        qat_learning_rate=2e-4,
+        settle_steps=500,
+        qat_learning_rate=5e-4,
         freeze_steps=10000,
     ),
 )
