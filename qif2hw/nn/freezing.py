@@ -63,7 +63,7 @@ class Freezing:
 
     @torch.no_grad()
     def note_gradients(self) -> None:
-        """Take the gradients into account that the weights have, and hide those of frozen weights from the optimiser."""
+        """Take the weights' gradients into account, and hide those of frozen weights from the optimiser."""
         for w, square, level in zip(self.weights, self.square, self.level, strict=True):
             if w.grad is not None:
                 square.lerp_(w.grad.square(), 1 / AVERAGED)
