@@ -21,9 +21,11 @@ class Ann(ChainModel):
         Its chains.
     seed
         Of the initialisation.
+    spread
+        Factor of the first layers' weights and biases: larger for solutions that change fast.
     """
 
-    def __init__(self, layout: Layout, seed: int) -> None:
+    def __init__(self, layout: Layout, seed: int, spread: float = 1.0) -> None:
         super().__init__(layout, torch.float64)
         self.chains = linear_chains(layout, self.dtype)
         generator = torch.Generator().manual_seed(seed)
@@ -33,6 +35,9 @@ class Ann(ChainModel):
                 with torch.no_grad():
                     linear.weight.uniform_(-bound, bound, generator=generator)
                     linear.bias.uniform_(-1, 1, generator=generator).mul_(linear.in_features**-0.5)
+            with torch.no_grad():
+                chain[0].weight.mul_(spread)
+                chain[0].bias.mul_(spread)
 
     @property
     def layers(self) -> list[list[nn.Linear]]:

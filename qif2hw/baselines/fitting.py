@@ -71,21 +71,35 @@ def final_loss(losses: FloatArray) -> float:
 
 
 def fit(
-    make: Callable[[], Fitted], objective: Callable[[Fitted], Objective], rates: Sequence[float], steps: int
-) -> tuple[Fitted, RateSearch, float]:
-    """Try each rate on a fresh network for a tenth of the steps, then train one at the best.
+    make: Callable[[], Fitted], objective: Callable[[Fitted], Objective], rates: Sequence[float], steps: int,
+    share: int = SHARE,
+) -> tuple[Fitted, RateSearch, float]:  # fmt: skip
+    """Try each rate on a fresh network for a share of the steps, then train one at the best.
+
+    Parameters
+    ----------
+    make, objective
+        Of a fresh network, and its loss.
+    rates
+        To try.
+    steps
+        Of the training.
+    share
+        A trial takes one part in so many of the steps; 1 tries them all to the end and takes the best.
 
     Returns
     -------
     model, search, loss
         The trained network, what was tried, and the training loss at the end.
     """
-    trial_steps = max(1, steps // SHARE)
-    tried = {}
+    trial_steps = max(1, steps // share)
+    tried, models = {}, {}
     for rate in rates:
-        model = make()
-        tried[rate] = final_loss(descend(model, objective(model), trial_steps, rate))
+        models[rate] = make()
+        tried[rate] = final_loss(descend(models[rate], objective(models[rate]), trial_steps, rate))
     search = RateSearch(trial_steps, tried)
+    if trial_steps == steps:
+        return models[search.best], search, tried[search.best]
     model = make()
     return model, search, final_loss(descend(model, objective(model), steps, search.best))
 

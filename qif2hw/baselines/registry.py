@@ -33,6 +33,8 @@ from qif2hw.nn.task import Task
 
 DIRECT = ("lif-direct", "lif-if-direct")
 CONVERTED = ("lif-conv", "lif-cal")
+SPREADS = (1.0, 3.0)
+"""Of the first layers of an ANN that is trained on results: each is tried with every learning rate."""
 
 
 def methods(task: Task) -> tuple[str, ...]:
@@ -151,14 +153,20 @@ def _ann(task: Task, seed: int, budget: Budget, cache: str | os.PathLike[str] | 
     if equation is None:
         samples = task.train_set(seed)
         objective = partial(on_data, samples=samples, batch=budget.batch, seed=seed, solution=task.solution)
-        model, search, loss = fit(make, objective, budget.rates, budget.steps)
+        # A trial that stops early says little: tanh networks may sit on a plateau for thousands of steps.
+        found = {
+            spread: fit(partial(make, spread), objective, budget.rates, budget.steps, share=1) for spread in SPREADS
+        }
+        spread = min(found, key=lambda s: found[s][2])
+        model, search, loss = found[spread]
     else:
+        spread = 1.0
         batch = budget.batch or CALIBRATION_SAMPLES
         physics = partial(on_physics, equation=equation, batch=batch, seed=seed)
         model, search, loss = fit(make, physics, budget.rates, budget.steps)
         if budget.polish:
             loss = polish(model, equation, budget.polish, seed)
-    facts = {**search.record(), "train_loss": loss, "seconds": time.perf_counter() - started}
+    facts = {**search.record(), "spread": spread, "train_loss": loss, "seconds": time.perf_counter() - started}
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         store.write(path, model, identity, facts)

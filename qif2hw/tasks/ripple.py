@@ -24,7 +24,8 @@ RIPPLE = radial_task(
         qat_steps=5000,
         settle_steps=1000,
         qat_learning_rate=1e-3,
-        freeze_steps=40000,
+        freeze_steps=24000,
+        freeze_learning_rate=6e-3,
         batch=256,
     ),
 )
