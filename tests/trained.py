@@ -10,6 +10,8 @@ from qif2hw.ir.arrays import FloatArray
 from qif2hw_cli.main import cli
 
 MODELS = Path(__file__).parent / "models"
+RESULTS = Path(__file__).parents[1] / "docs" / "results" / "models"
+"""Networks of the results, as `qif2hw reproduce` trained them."""
 PUBLISHED = ("--trial", "2", "--encode", "0.05", "1.95")
 """Times of the published regime, as `qif2hw import` takes them."""
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from trained import MODELS, relative, truth
+from trained import MODELS, RESULTS, relative, truth
 
 from qif2hw import engine, reference
 from qif2hw.compiler import CompileOptions, compile_network
@@ -64,6 +64,22 @@ def test_lateness_is_worth_ten_times_at_128_steps_as_compiled(name: str) -> None
         for options in (CompileOptions(steps=128), CompileOptions(steps=128, payload_bits=0))
     )
     assert 10 * with_lateness < without
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["parabola", "ricker", "ripple"])
+def test_eight_bits_trained_for_the_grid_cost_little(name: str) -> None:
+    """Against the same network before its weights went onto the grid."""
+    free = onnx_io.load(RESULTS / f"{name}-qif-ordinary-seed0.onnx")
+    network = onnx_io.load(MODELS / f"{name}-8bit.onnx")
+    program = compile_network(network).program
+    for trained, deployed in zip(network.projections, program.network().projections, strict=True):
+        np.testing.assert_allclose(deployed.weight, trained.weight, rtol=1e-12)
+    x = inputs(network)
+    assert program.steps <= 512
+    wanted = truth(name, x)
+    before = relative(reference.run(free, x).y, wanted)
+    assert relative(engine.run(program, x).y, wanted) < max(1.3 * before, before + 0.001)
 
 
 @pytest.mark.slow
