@@ -15,6 +15,7 @@ import torch
 from qif2hw.neuron import QIF
 from qif2hw.nn import function, sparse
 from qif2hw.nn.jets import Jets, jets
+from qif2hw.nn.memory import keep_pages
 from qif2hw.nn.network import QIFNetwork
 
 
@@ -94,4 +95,5 @@ def _medians(ways: dict[str, Callable[[], None]], repeats: int) -> dict[str, flo
 
 
 if __name__ == "__main__":
+    keep_pages()
     print(json.dumps({"jets": bench_jets(), "sparse": bench_sparse()}))

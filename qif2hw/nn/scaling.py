@@ -13,6 +13,7 @@ from torch import Tensor
 from qif2hw.neuron import QIF
 from qif2hw.nn import function
 from qif2hw.nn.bench import machine, measure
+from qif2hw.nn.memory import keep_pages
 
 TRIAL = 6.5
 
@@ -58,6 +59,7 @@ def scaling(
         ``machine``; ``points``; ``exponent`` of the time's growth with updates (1 is linear), and
         ``bytes_per_sample`` of the largest layers, by series.
     """
+    keep_pages()
     todo = [
         (name, width, batch)
         for name, sizes in (("samples", BY_BATCH), ("width", BY_WIDTH))
