@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from qif2hw.files import check_writable
-from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.network import Network
 from qif2hw.nn import checkpoint as saved
 from qif2hw.nn.adam import FlatAdam
@@ -25,9 +25,11 @@ from qif2hw.nn.soap import Soap
 from qif2hw.nn.task import Errors, Model, Objective, Samples, Task
 
 Progress: TypeAlias = Callable[[int, int, float, float], None]
-"""Called with the number of steps done, their total number, the loss and the error on the test set."""
+"""Called with the number of steps done, their total number, the loss and the error on a part of the test set."""
 
 REPORTS = 50
+REPORTED = 4000
+"""Test samples that a report looks at."""
 SAVE_EVERY = 250
 
 
@@ -153,6 +155,8 @@ def _fit(
     started = time.perf_counter()
     objective = (task.objective or regression)(task, model, seed, teacher)
     test_set = task.test_set()
+    looked_at = evenly(len(test_set.x), task.block, REPORTED)
+    test_set = Samples(test_set.x[looked_at], test_set.y[looked_at])
     report_every = max(1, total // REPORTS)
     for step in range(done, total):
         phase = next(p for p in phases if step < p.stop)
@@ -182,6 +186,13 @@ def _fit(
             saved.write(path, {**identity, "done": step + 1, "seconds": seconds}, optimizer, others)
     model.weight_bits = weight_bits
     return model, before + time.perf_counter() - started
+
+
+def evenly(count: int, block: int, most: int) -> IntArray:
+    """About ``most`` of ``count`` rows, evenly spread; blocks of rows that belong together stay together."""
+    blocks = count // block
+    starts = np.linspace(0, blocks - 1, min(blocks, -(-most // block))).round().astype(np.int64) * block
+    return (starts[:, None] + np.arange(block)).ravel()
 
 
 def build(task: Task, seed: int) -> Model:

@@ -11,9 +11,10 @@ import numpy as np
 from qif2hw import api
 from qif2hw.bundle import Bundle
 from qif2hw.ir import Network, onnx_io
-from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn import QIFNetwork, plan, train
 from qif2hw.nn.task import Errors, Samples, Task
+from qif2hw.nn.training import evenly
 from qif2hw.reproduce import store
 from qif2hw.reproduce.plan import Job
 from qif2hw.reproduce.rows import Row, rows_of
@@ -23,8 +24,8 @@ WEIGHT_BITS, STEPS = 8, 512
 CALIBRATION = 1000
 LAVA_SAMPLES = 64
 TELL_EVERY = 10.0
-QUICK = 16
-"""A quick run takes one part in so many of the training steps."""
+QUICK, QUICK_SAMPLES = 10, 4000
+"""A quick run takes one part in so many of the training steps, and so many test samples."""
 
 
 def run(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tuple[list[Row], dict[str, Any]]:
@@ -35,6 +36,9 @@ def run(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tuple[
     """
     task = job.qif_task
     test = task.test_set()
+    if quick:
+        chosen = evenly(len(test.x), task.block, QUICK_SAMPLES)
+        test = Samples(test.x[chosen], test.y[chosen])
     network, training = trained(job, out, quick, tell)
     common: dict[str, Any] = {
         "task": job.task,
@@ -55,7 +59,7 @@ def run(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tuple[
     rows += rows_of(_errors(task, y, test), **common, method="qif-engine", samples=len(test.x), seconds=seconds)
     about: dict[str, Any] = {"training": training, "lava": api.lava_missing()}
     if about["lava"] is None:
-        chosen = sample(task, len(test.x))
+        chosen = evenly(len(test.x), task.block, LAVA_SAMPLES)
         part = Samples(test.x[chosen], test.y[chosen])
         started = time.perf_counter()
         lava = api.run(bundle, part.x, "lava").y
@@ -122,14 +126,6 @@ def calibration(task: Task) -> FloatArray:
     """Some inputs of the training set."""
     x = task.train_set(0).x
     return x[np.random.default_rng(0).permutation(len(x))[:CALIBRATION]]
-
-
-def sample(task: Task, count: int) -> IntArray:
-    """Test samples for Lava: rows that belong together stay together, evenly spread."""
-    blocks = count // task.block
-    wanted = min(blocks, -(-LAVA_SAMPLES // task.block))
-    starts = np.linspace(0, blocks - 1, wanted).round().astype(np.int64) * task.block
-    return (starts[:, None] + np.arange(task.block)).ravel()
 
 
 def _errors(task: Task, y: FloatArray, test: Samples) -> dict[str, Errors]:
