@@ -20,14 +20,15 @@ _NOT_TRAINING = (
 
 @lru_cache
 def digest(parts: tuple[str, ...], task: str | None = None) -> str:
-    """Digest of the code in files and folders of the package; of the tasks only the one named and what they share."""
+    """Digest of the code in files and folders of the package; of the tasks only the one named and what it imports."""
     spec = importlib.util.find_spec("qif2hw")
     assert spec is not None
     assert spec.origin is not None
     home = Path(spec.origin).parent
     whole = hashlib.sha256()
+    own = "" if task is None else (home / "tasks" / f"{task}.py").read_text(encoding="utf-8")
     for path in sorted(_files(home, parts)):
-        if path.parent.name == "tasks" and path.stem not in (task, "physics", "square"):
+        if path.parent.name == "tasks" and path.stem != task and f"qif2hw.tasks.{path.stem} import" not in own:
             continue
         whole.update(str(path.relative_to(home)).encode() + _code(path).encode())
     return whole.hexdigest()[:16]
