@@ -24,7 +24,7 @@ WEIGHT_BITS, STEPS = 8, 512
 CALIBRATION = 1000
 LAVA_SAMPLES = 64
 TELL_EVERY = 10.0
-QUICK, QUICK_SAMPLES = 10, 4000
+QUICK, QUICK_SAMPLES = 16, 4000
 """A quick run takes one part in so many of the training steps, and so many test samples."""
 
 
