@@ -78,6 +78,7 @@ def _objective(task: Task, model: Model, seed: int, teacher: Model | None) -> Ob
 
 def _distil(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
     assert isinstance(model, QIFNetwork)
+    # Slopes of the front would outweigh everything else.
     return distillation(PHYSICS, task, model, seed, teacher)
 
 

@@ -76,7 +76,7 @@ def _objective(task: Task, model: Model, seed: int, teacher: Model | None) -> Ob
 
 def _distil(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
     assert isinstance(model, QIFNetwork)
-    return distillation(PHYSICS, task, model, seed, teacher)
+    return distillation(PHYSICS, task, model, seed, teacher, reach=0.05)
 
 
 PUBLISHED_TASK = Task(

@@ -23,8 +23,6 @@ Field: TypeAlias = Callable[[Tensor], Tensor]
 
 CANDIDATES = 4000
 """Points among which those with a large residual are preferred."""
-REACH = 0.05
-"""Part of the domain over which a wrong slope of a distilled network counts as much as a wrong value."""
 
 
 @dataclass(frozen=True)
@@ -157,10 +155,13 @@ def _points(physics: Physics, wrong: Field, seed: int, batch: int) -> Objective:
     return points
 
 
-def distillation(physics: Physics, task: Task, model: QIFNetwork, seed: int, teacher: Model | None) -> Objective:
+def distillation(
+    physics: Physics, task: Task, model: QIFNetwork, seed: int, teacher: Model | None, reach: float = 0.0
+) -> Objective:
     """Mean square distance of the solution from the teacher's, and of its gradient on a quarter of the points.
 
-    Half of the points are drawn where the distance is large.
+    Half of the points are drawn where the distance is large.  ``reach`` is the part of the domain over which a wrong
+    slope counts as much as a wrong value; 0 leaves slopes out.
     """
     assert isinstance(teacher, QIFNetwork)
     low, high = torch.tensor(physics.domain, dtype=torch.float64).T
@@ -182,8 +183,9 @@ def distillation(physics: Physics, task: Task, model: QIFNetwork, seed: int, tea
     def loss(step: int) -> Tensor:
         x = points(step)
         run = model.run(x)
-        values = distance(x, run.y).square().sum(dim=1).mean()
-        slopes = (REACH * (high - low) * slope(x[::4])).square().sum(dim=(1, 2)).mean()
-        return values + slopes + model.deadline_penalty(run.first)
+        wrong = distance(x, run.y).square().sum(dim=1).mean()
+        if reach:
+            wrong = wrong + (reach * (high - low) * slope(x[::4])).square().sum(dim=(1, 2)).mean()
+        return wrong + model.deadline_penalty(run.first)
 
     return loss
