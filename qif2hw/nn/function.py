@@ -18,8 +18,8 @@ from qif2hw.nn.vector import padded
 RENORMALISE_AFTER = {"float64": 100.0, "float32": 16.0}
 """Growth of a vector, in bits, after which its length is renormalised."""
 
-WORTH_THREADS = 250_000
-"""Updates (input spikes times neurons times samples) of a layer from which on threads pay."""
+WORTH_THREADS = 1_000_000
+"""Updates (input spikes times neurons times samples) of a layer from which on threads pay, even if others work too."""
 
 EVENT_COST = 64
 """What an input spike costs besides its updates (its place in the order, its angle), in updates."""
