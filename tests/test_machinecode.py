@@ -1,13 +1,27 @@
-"""Machine code on disk: the form for one thread and that for all never load each other's."""
+"""Machine code on disk: not older than its formulas, and of the form that was asked for."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-MODULE = """
+import pytest
+
+FORMULA = "def grow(x):\n    return x {sign} 1\n"
+KERNEL = """\
 import numba
-import numpy as np
+import formula
+from qif2hw.machinecode import drop_stale
+_grow = numba.njit(inline="always")(formula.grow)
+
+@numba.njit(cache=True)
+def run(x):
+    return _grow(x)
+
+drop_stale(run, (formula,))
+"""
+TWICE = """\
+import numba
 from numba import prange
 from qif2hw.machinecode import for_one_thread_and_all
 
@@ -15,27 +29,51 @@ def _threads(seen):
     for k in prange(seen.size):
         seen[k] = numba.get_thread_id()
 
-alone, all_of_them = for_one_thread_and_all(_threads)
+alone, together = for_one_thread_and_all(_threads)
 """
-USE = """
-import numpy as np, twice
-seen = np.zeros(1000, np.int64)
-{first}(seen); a = len(set(seen.tolist()))
-{second}(seen); b = len(set(seen.tolist()))
-print(a, b)
+USE = """\
+import numba, numpy, kernel
+numba.set_num_threads(2)  # starts the threads: asking for their numbers needs them, in the form for one too
+for name in {names}:
+    seen = numpy.zeros(1000, int)
+    getattr(kernel, name)(seen)
+    print(name, len(set(seen.tolist())))
 """
 
 
-def _run(folder: Path, first: str, second: str) -> list[int]:
-    code = USE.format(first=f"twice.{first}", second=f"twice.{second}")
-    env = {**os.environ, "NUMBA_NUM_THREADS": "2", "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=300, check=True
-    )
-    return [int(word) for word in done.stdout.split()]
+def answer(folder: Path, code: str) -> str:
+    """What a new process computes, with its bytecode left unwritten: both versions may have one second's time stamp."""
+    environment = os.environ | {
+        "PYTHONPATH": str(folder),
+        "NUMBA_CACHE_DIR": str(folder / "cache"),
+        "NUMBA_NUM_THREADS": "2",
+    }
+    command = [sys.executable, "-B", "-c", code]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout.strip()
 
 
-def test_both_forms_are_found_again(tmp_path: Path) -> None:
-    (tmp_path / "twice.py").write_text(MODULE, encoding="utf-8")
-    assert _run(tmp_path, "alone", "all_of_them") == [1, 2]
-    assert _run(tmp_path, "all_of_them", "alone") == [2, 1]
+@pytest.mark.slow
+def test_a_changed_formula_is_compiled_anew(tmp_path: Path) -> None:
+    formula, kernel = tmp_path / "formula.py", tmp_path / "kernel.py"
+    kernel.write_text(KERNEL)
+    formula.write_text(FORMULA.format(sign="+"))
+    code = "import kernel; print(kernel.run(10))"
+    assert answer(tmp_path, code) == "11"
+    kept = list((tmp_path / "cache").rglob("*.nbc"))
+    assert kept
+    formula.write_text(FORMULA.format(sign="-"))
+    later = max(old.stat().st_mtime for old in (tmp_path / "cache").rglob("*.nb?")) + 5
+    os.utime(formula, (later, later))
+    assert answer(tmp_path, code) == "9"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["alone", "together"])
+def test_both_forms_are_compiled_and_found_again(tmp_path: Path, first: str) -> None:
+    """Whichever is compiled first, in this process or an earlier one."""
+    (tmp_path / "kernel.py").write_text(TWICE)
+    names = sorted(("alone", "together"), key=lambda name: name != first)
+    for order in (names, names[::-1]):
+        said = dict(line.split() for line in answer(tmp_path, USE.format(names=order)).splitlines())
+        assert said == {"alone": "1", "together": "2"}

@@ -98,7 +98,7 @@ class QIFNetwork(nn.Module):
     neuron, regime
         Parameters of the neurons; times and initialisation.
     weight_bits
-        Weights on the hardware's grid, straight-through in training; None for free weights.
+        Weights on the hardware's grid, gradients passed straight through; None for free weights.
     seed
         Of the initialisation.
     dtype
