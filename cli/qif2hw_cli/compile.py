@@ -33,6 +33,13 @@ LIST = "?"
     metavar="N",
     help="Bits of a spike's lateness; 0: none; auto: 8, or the most that are proven to fit.",
 )
+@click.option(
+    "--lateness-moments",
+    type=click.Choice(["auto", "1", "2"]),
+    default="auto",
+    show_default=True,
+    help="2: spikes tell the square of their lateness too, for coarse time grids; auto: below 256 steps per period.",
+)
 @click.option("--table-bits", type=int, default=7, show_default=True, help="log2 of the tables' knots per octave.")
 @click.option(
     "--max-error",
@@ -76,6 +83,7 @@ def command(
     weight_bits: str,
     steps: int,
     payload_bits: str,
+    lateness_moments: str,
     table_bits: int,
     max_error: float,
     rounding: str,
@@ -106,6 +114,7 @@ def command(
         weight_bits=parse_bits(weight_bits),
         steps=steps,
         payload_bits=parse_payload_bits(payload_bits),
+        lateness_moments="auto" if lateness_moments == "auto" else int(lateness_moments),
         table_bits=table_bits,
         rounding=rounding,
         form=form,

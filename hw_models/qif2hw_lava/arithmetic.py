@@ -52,16 +52,23 @@ class Kick:
         self.tables, self.threshold = tables, threshold
         self.to_potential, self.to_phase = Curve(tables.to_potential), Curve(tables.to_phase)
 
-    def __call__(self, phase: Int, a0: Int, a1: Int) -> Int:
+    def __call__(self, phase: Int, a0: Int, a1: Int, m2: Int) -> Int:
         """New phases; all arrays flat, of one length."""
         t, top = self.tables, self.threshold
-        inside = ((a0 != 0) | (a1 != 0)) & (phase >= t.edge) & (phase <= top - t.edge)
+        inside = ((a0 != 0) | (a1 != 0) | (m2 != 0)) & (phase >= t.edge) & (phase <= top - t.edge)
         out = phase.copy()
-        p, a0, a1 = phase[inside], a0[inside], a1[inside]
+        p, a0, a1, m2 = phase[inside], a0[inside], a1[inside], m2[inside]
         early = p + p < top
         v = np.maximum(self.to_potential(np.where(early, p, top - p)), 0)
         v = np.where(early, -v, v)
-        v = v + a0 + shift(a1 * (v + v + a0), LATE_FRACTION)
+        push = a0
+        if t.second is not None:
+            s, quarter = t.second, 1 << LATE_FRACTION - 2
+            bend = shift((v + a0 + a0) * m2 * s.bend_gain, s.bend_shift)
+            push = a0 + shift(a1 * a1 * s.disorder_gain, s.disorder_shift) - shift(a0 * m2 * 3, LATE_FRACTION + 1)
+            push -= shift(m2 * s.own_gain, s.own_shift)
+            a1 = a1 + np.minimum(np.maximum(bend, -quarter), quarter)
+        v = v + push + shift(a1 * (v + v + a0), LATE_FRACTION)
         distance = np.maximum(self.to_phase(np.minimum(np.abs(v), t.limit)), t.edge)
         out[inside] = np.where(v < 0, distance, top - distance)
         return out
@@ -89,9 +96,9 @@ class SpecifiedNeurons:
         """Back to the state before step 1."""
         self.state = self.first
 
-    def step(self, n: int, a0: Int, a1: Int) -> Sent:
+    def step(self, n: int, a0: Int, a1: Int, a2: Int) -> Sent:
         """Machine step ``n``: take what arrived, return what is sent."""
-        sent = spec.step(self.population, self.grid, n - self.population.depth, self.state, a0, a1)
+        sent = spec.step(self.population, self.grid, n - self.population.depth, self.state, a0, a1, a2)
         self.state = sent.state
         return Sent(sent.flag, sent.payload)
 
@@ -120,16 +127,16 @@ class Neurons:
         """Back to the state before step 1."""
         self.phase = self.start.copy()
 
-    def step(self, n: int, a0: Int, a1: Int) -> Sent:
+    def step(self, n: int, a0: Int, a1: Int, a2: Int) -> Sent:
         """Machine step ``n``: take what arrived, return what is sent."""
         local = n - self.population.depth
         if local <= self.grid.trial_steps:
-            return self._advance(local == self.grid.trial_steps, a0, a1)
+            return self._advance(local == self.grid.trial_steps, a0, a1, a2)
         if local == self.grid.trial_steps + 1:
             return self._flush(a1)
         return Sent(self.idle, self.idle)
 
-    def _advance(self, last: bool, a0: Int, a1: Int) -> Sent:
+    def _advance(self, last: bool, a0: Int, a1: Int, a2: Int) -> Sent:
         grid, tables, phase = self.grid, self.tables, self.phase
         phase += grid.increment
         fired = phase >= grid.threshold
@@ -137,10 +144,10 @@ class Neurons:
         late = np.where(fired, phase >> (grid.phase_bits - grid.lateness_bits), 0)
         overshoot = grid.overshoot(self.population.depth)
         after = fired & (phase < overshoot)
-        hit = (a0 != 0) | (a1 != 0)
+        hit = (a0 != 0) | (a1 != 0) | (a2 != 0)
         if hit.any():
-            lateness = shift(a1[hit] * tables.late_gain, tables.late_shift)
-            phase[hit] = self.kick(phase[hit], a0[hit] << tables.kick_bits, lateness)
+            lateness, squared = (shift(a[hit] * tables.late_gain, tables.late_shift) for a in (a1, a2))
+            phase[hit] = self.kick(phase[hit], a0[hit] << tables.kick_bits, lateness, squared)
         if last:
             phase -= overshoot
             phase[after] += grid.threshold
@@ -152,7 +159,7 @@ class Neurons:
     def _flush(self, a1: Int) -> Sent:
         tables, hit = self.tables, a1 != 0
         v = shift(a1[hit] * tables.flush_gain, tables.flush_shift)
-        self.phase[hit] = self.kick(self.phase[hit], v, np.zeros_like(v))
+        self.phase[hit] = self.kick(self.phase[hit], v, np.zeros_like(v), np.zeros_like(v))
         return Sent(self.idle, shift(self.phase, self.population.flush_drop))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw.ir.program import Program, ProgramProjection
+from qif2hw.ir.ptc import second_moment
 from qif2hw_lava.arithmetic import Int, Sent, neurons
 
 
@@ -23,6 +24,7 @@ class Machine:
     def __init__(self, program: Program, copies: int) -> None:
         ends = np.cumsum([e.size for e in program.encoders])
         self.columns = {e.name: slice(end - e.size, end) for e, end in zip(program.encoders, ends, strict=True)}
+        self.lateness_bits = program.grid.lateness_bits
         self.neurons = {p.name: neurons(p, program.grid, copies) for p in program.populations}
         self.synapses = {p.name: [_Synapses(q) for q in program.incoming(p.name)] for p in program.populations}
         self.sent: dict[str, Sent] = {}
@@ -53,12 +55,16 @@ class Machine:
             now = step_in[:, columns] == n
             sent[name] = Sent(now.astype(np.int64), np.where(now, late_in[:, columns], 0))
         for name, population in self.neurons.items():
-            a0, a1 = np.zeros(population.shape, np.int64), np.zeros(population.shape, np.int64)
+            a0, a1, a2 = (np.zeros(population.shape, np.int64) for _ in range(3))
+            squared = second_moment(population.population.ptc) is not None
             for synapses in self.synapses[name]:
                 if synapses.pre in arriving:
                     synapses.add(a0, arriving[synapses.pre].flag)
                     synapses.add(a1, arriving[synapses.pre].payload)
-            sent[name] = population.step(n, a0, a1)
+                    if squared:
+                        late = arriving[synapses.pre]
+                        synapses.add(a2, (late.payload * late.flag) ** 2 >> self.lateness_bits)
+            sent[name] = population.step(n, a0, a1, a2)
         self.sent = sent
         return sent
 

@@ -12,6 +12,7 @@ from lava.proc.dense.process import Dense
 from lava.utils.weightutils import SignMode
 
 from qif2hw.ir.program import ProgramProjection
+from qif2hw.ir.ptc import second_moment
 from qif2hw_lava.job import Job, read_job
 from qif2hw_lava.processes.fused import FusedNetwork
 from qif2hw_lava.processes.modular import FirstSpikeReadout, PhaseNeurons, SpikeInput
@@ -39,6 +40,7 @@ class _Source:
     flag: Any
     payload: Any
     message: Any
+    square: Any
 
 
 def modular(job: Job, folder: Path) -> AbstractProcess:
@@ -51,8 +53,10 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
     for encoder, end in zip(program.encoders, ends, strict=True):
         parts = [a[:, :, end - encoder.size : end].reshape(job.rounds, -1) for a in (step_in, late_in)]
         bits = program.packed_bits(encoder.name)
-        sent = SpikeInput(name=encoder.name, packed_bits=bits, step_in=parts[0], late_in=parts[1], common=common)
-        sources[encoder.name] = _Source(sent.flag, sent.payload, sent.message)
+        sent = SpikeInput(
+            name=encoder.name, packed_bits=bits, grid=program.grid, step_in=parts[0], late_in=parts[1], common=common
+        )
+        sources[encoder.name] = _Source(sent.flag, sent.payload, sent.message, sent.square)
     for k, population in enumerate(program.populations):
         neurons = PhaseNeurons(
             population=population,
@@ -66,11 +70,13 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
             ways = [(source.flag, neurons.a0, 0), (source.payload, neurons.a1, 24)]
             if population.packed_bits:
                 ways = [(source.message, neurons.a1, 24)]
+            if second_moment(population.ptc) is not None:
+                ways.append((source.square, neurons.a2, 24))
             for out, into, message_bits in ways:
                 synapses = dense(projection, job.copies, message_bits)
                 out.connect(synapses.s_in)
                 synapses.a_out.connect(into)
-        sources[population.name] = _Source(neurons.flag, neurons.payload, neurons.message)
+        sources[population.name] = _Source(neurons.flag, neurons.payload, neurons.message, neurons.square)
         if population.name in program.output_populations:
             file = f"first{program.output_populations.index(population.name)}"
             name = f"{population.name}: first spikes"

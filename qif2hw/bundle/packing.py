@@ -16,14 +16,19 @@ T = TypeVar("T")
 def pack(value: object, arrays: dict[str, NDArray[Any]], path: str = "") -> Any:
     """JSON of a dataclass; its arrays go into ``arrays`` under dotted paths, which stand in their place.
 
-    A dataclass becomes an object with its class name under ``kind``, a tuple a list, numbers and texts stay.
+    A dataclass becomes an object with its class name under ``kind``, a tuple a list, numbers and texts stay.  A field
+    that is None by default is left out while it is.
     """
     if isinstance(value, np.ndarray):
         arrays[path] = value
         return {"array": path}
     if is_dataclass(value):
         start = f"{path}." if path else ""
-        packed = {f.name: pack(getattr(value, f.name), arrays, start + f.name) for f in fields(value)}
+        packed = {
+            f.name: pack(getattr(value, f.name), arrays, start + f.name)
+            for f in fields(value)
+            if f.default is not None or getattr(value, f.name) is not None
+        }
         return {"kind": type(value).__name__} | packed
     if isinstance(value, tuple):
         return [pack(item, arrays, f"{path}.{k}") for k, item in enumerate(value)]
@@ -86,7 +91,8 @@ def _dataclass(cls: Any, packed: Any, arrays: Mapping[str, NDArray[Any]], path: 
     if not isinstance(packed, dict) or packed.get("kind") != _name(cls):
         raise InputError(f"{where} is no {_name(cls)}")
     hints = get_type_hints(cls)
-    wanted = {f.name for f in fields(cls)}
+    absent = {f.name for f in fields(cls) if f.default is None} - set(packed)
+    wanted = {f.name for f in fields(cls)} - absent
     if set(packed) != wanted | {"kind"}:
         odd = min(set(packed) ^ (wanted | {"kind"}))
         raise InputError(f"{where}: '{odd}' is {'unknown' if odd in packed else 'missing'}")

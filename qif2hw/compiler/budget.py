@@ -103,7 +103,7 @@ def within_grid(draft: Draft) -> tuple[Network, int]:
 def _machine(draft: Draft, x: FloatArray, lateness_bits: int, table_bits: int) -> FloatArray:
     """Results of the same machine with other payloads; with other table bits, its curves are cotangent tables."""
     other = draft.changed(grid=replace(draft.time, lateness_bits=lateness_bits))
-    make = MakeTables(table_bits).make
+    make = MakeTables(table_bits, moments=draft.report["tables"]["lateness_moments"]).make
     ptc = {}
     for population in draft.network.populations:
         own = draft.report["tables"]["populations"][population.name]["form"]

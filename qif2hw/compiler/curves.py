@@ -10,11 +10,13 @@ from qif2hw import neuron
 from qif2hw.compiler.draft import Facts
 from qif2hw.compiler.weights import FULL_RANGE
 from qif2hw.engine import curve, plane
-from qif2hw.ir import PTC, CotangentTables, PhaseWeightTable, PlaneVector, Population, Table, TimeGrid
+from qif2hw.ir import PTC, CotangentTables, PhaseWeightTable, PlaneVector, Population, SecondMoment, Table, TimeGrid
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, STATE_MAX, TRIG_BITS, VECTOR_BITS
 
 GAIN_BITS = 15
+ROUGH_BITS = 10
+"""Of the gains of the second moment, whose terms are small and whose products are wide."""
 ANGLES = 26
 """Turns in which a plane vector's phase is found: the last is below a phase count."""
 KICK_COUNTS = 18
@@ -22,7 +24,7 @@ KICK_COUNTS = 18
 
 
 def cotangent_tables(
-    population: Population, grid: TimeGrid, unit: float, flush_drop: int, table_bits: int
+    population: Population, grid: TimeGrid, unit: float, flush_drop: int, table_bits: int, second: bool
 ) -> CotangentTables:
     """A pair of tables, ``2^table_bits`` knots per octave; ``flush_drop`` is that of the population's sources."""
     r, threshold = population.neuron.r, grid.threshold
@@ -44,7 +46,15 @@ def cotangent_tables(
     to_phase = _tabulate(distance, one, table_bits, int(to_potential.knots[0]))
     late_gain, late_shift = _gain(grid.tick * population.neuron.omega * unit / r * 2.0**LATE_FRACTION)
     flush_gain, flush_shift = _gain(2.0 ** (kick_bits + flush_drop) / threshold)
-    return CotangentTables(to_potential, to_phase, edge, kick_bits, late_gain, late_shift, flush_gain, flush_shift)
+    step = math.pi / grid.period_steps
+    return CotangentTables(
+        to_potential, to_phase, edge, kick_bits, late_gain, late_shift, flush_gain, flush_shift,
+        SecondMoment(
+            *_gain(step / unit_v / 2.0**LATE_FRACTION, ROUGH_BITS),
+            *_gain(1.5 / (step * unit_v * 4.0**LATE_FRACTION), ROUGH_BITS),
+            *_gain(0.5 * step * unit_v, ROUGH_BITS),
+        ) if second else None,
+    )  # fmt: skip
 
 
 def knot_positions(first_octave: int, mantissa_bits: int, end: int) -> IntArray:
@@ -69,9 +79,9 @@ def _tabulate(function: Callable[[IntArray], FloatArray], first: int, bits: int,
     return Table(np.rint(values - 0.5 * beside).astype(np.int32), first, bits)
 
 
-def _gain(factor: float) -> tuple[int, int]:
-    """Integer and shift with ``gain / 2^shift ~ factor`` and a gain of at most `GAIN_BITS` bits."""
-    shift = min(47, max(0, GAIN_BITS - 1 - math.floor(math.log2(factor))))
+def _gain(factor: float, bits: int = GAIN_BITS) -> tuple[int, int]:
+    """Integer and shift with ``gain / 2^shift ~ factor`` and a gain of at most so many bits."""
+    shift = min(47, max(0, bits - 1 - math.floor(math.log2(factor))))
     return round(factor * 2.0**shift), shift
 
 
@@ -102,7 +112,9 @@ def phase_weight_table(
     )
 
 
-def plane_vector(population: Population, grid: TimeGrid, unit: float, flush_drop: int, depth: int) -> PlaneVector:
+def plane_vector(
+    population: Population, grid: TimeGrid, unit: float, flush_drop: int, depth: int, second: bool
+) -> PlaneVector:
     """The constants of a rotation and a shear."""
     r, threshold = population.neuron.r, grid.threshold
     one, step = 1 << TRIG_BITS, math.pi / grid.period_steps
@@ -119,6 +131,9 @@ def plane_vector(population: Population, grid: TimeGrid, unit: float, flush_drop
         round(grid.ticks / step),
         np.rint(turns).astype(np.int32),
         start_vectors(grid, grid.phase0(population.phi0, depth), depth),
+        SecondMoment(*_gain(step, ROUGH_BITS), *_gain(1.5 / (step * 2.0**LATE_FRACTION), ROUGH_BITS))
+        if second
+        else None,
     )
 
 
@@ -137,10 +152,10 @@ def respond(ptc: PTC, threshold: int, phase: IntArray, weights: int) -> IntArray
     """Phases after spikes of ``weights`` counts in all, on time, by the machine's arithmetic."""
     nothing = np.zeros_like(phase)
     if not isinstance(ptc, PlaneVector):
-        return curve.kick(ptc, threshold, phase, np.full_like(phase, weights << ptc.kick_bits), nothing)
+        return curve.kick(ptc, threshold, phase, np.full_like(phase, weights << ptc.kick_bits), nothing, nothing)
     x, y = _vectors(phase, threshold)
     a0 = curve.rounded_shift(np.full_like(phase, weights) * ptc.kick_gain, ptc.kick_shift)
-    return plane.phase_of(ptc, threshold, *plane.normalise(*plane.shear(x, y, a0, nothing)))
+    return plane.phase_of(ptc, threshold, *plane.normalise(*plane.shear(x, y, a0, nothing, nothing)))
 
 
 def measure(ptc: PTC, grid: TimeGrid, population: Population, unit: float, load: int) -> Facts:

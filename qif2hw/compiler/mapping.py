@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from qif2hw.compiler.targets import Target
 from qif2hw.ir import PlaneVector, Program, ProgramPopulation
 from qif2hw.ir.grid import weight_bits
+from qif2hw.ir.ptc import second_moment
 
 BYTES_PER_WORD = 3
 """A 24-bit register."""
@@ -87,10 +88,10 @@ def _need(program: Program, population: ProgramPopulation) -> Need:
 
 
 def state_bytes(population: ProgramPopulation) -> int:
-    """Memory of one neuron's registers: its state and where it starts from, and one accumulator or two."""
+    """Memory of one neuron's registers: its state and where it starts from, and one accumulator to three."""
     # A plane vector is two registers, a phase is one.
     registers = 2 if isinstance(population.ptc, PlaneVector) else 1
-    accumulators = 1 if population.packed_bits else 2
+    accumulators = (1 if population.packed_bits else 2) + (second_moment(population.ptc) is not None)
     return BYTES_PER_WORD * (2 * registers + accumulators)
 
 

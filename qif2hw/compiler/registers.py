@@ -6,8 +6,8 @@ import numpy as np
 
 from qif2hw.compiler.draft import Draft, Facts
 from qif2hw.errors import InputError
-from qif2hw.ir import CotangentTables, PhaseWeightTable, PlaneVector, ProgramPopulation, Table, TimeGrid
-from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, STATE_BITS, TRIG_BITS, VECTOR_BITS
+from qif2hw.ir import PTC, CotangentTables, PhaseWeightTable, PlaneVector, ProgramPopulation, Table, TimeGrid
+from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, STATE_BITS, TRIG_BITS, VECTOR_BITS, second_moment
 
 PRODUCT_BITS = 64
 """Signed width of products and sums before a shift."""
@@ -43,6 +43,11 @@ class Interval:
         """`qif2hw.engine.spec.rounded_shift`, which keeps order."""
         half = (1 << bits) >> 1
         return Interval((self.low + half) >> bits, (self.high + half) >> bits)
+
+    @property
+    def square(self) -> "Interval":
+        """Squares of its numbers."""
+        return Interval(0, max(self.low**2, self.high**2))
 
     @property
     def bits(self) -> int:
@@ -99,36 +104,71 @@ class ProveRegisters:
 def registers_of(population: ProgramPopulation, grid: TimeGrid, got: Facts) -> dict[str, tuple[Interval, int]]:
     """Every register and product of a population, and the width it must keep within."""
     registers = Registers()
+    _neuron(registers, population.ptc, grid, got)
+    if population.packed_bits:
+        both = Interval(-got["down"], got["up"]) * ((1 << population.packed_bits) + max(1, grid.ticks - 1))
+        registers.keep("both sums in one", both, STATE_BITS)
+    if not isinstance(population.ptc, PlaneVector):
+        phase = Interval(min(0, int(population.phase0.min())), max(grid.threshold, int(population.phase0.max())))
+        registers.keep("phase", phase + Interval(0, grid.increment), STATE_BITS)
+        registers.keep("phase", phase - Interval(0, grid.overshoot(population.depth)), STATE_BITS)
+    return registers.found
+
+
+def fits(curve: PTC, grid: TimeGrid, got: Facts) -> bool:
+    """Whether all registers and products of a neuron are wide enough for what `ranges` found it may get."""
+    registers = Registers()
+    _neuron(registers, curve, grid, got)
+    return all(interval.bits <= bits for interval, bits in registers.found.values())
+
+
+def _neuron(registers: Registers, curve: PTC, grid: TimeGrid, got: Facts) -> None:
     late = max(1, grid.ticks - 1)
     a0 = registers.keep("sum of weights", Interval(-got["down"], got["up"]), STATE_BITS)
     a1 = registers.keep("weights times lateness", Interval(-got["down"] * late, got["up"] * late), STATE_BITS)
-    if population.packed_bits:
-        registers.keep("both sums in one", a0 * (1 << population.packed_bits) + a1, STATE_BITS)
     pull = registers.keep("weights times flush", Interval.around(got["flush_max"]), STATE_BITS)
-    curve = population.ptc
+    a2 = nothing = Interval(0, 0)
+    if second_moment(curve) is not None:
+        most = late * late >> grid.lateness_bits
+        a2 = Interval(-got["down"] * most, got["up"] * most)
+        registers.keep("weights times squared lateness", a2, STATE_BITS)
     if isinstance(curve, PlaneVector):
-        _vector(registers, curve, grid, a0, a1, pull)
-        return registers.found
-    phase = Interval(min(0, int(population.phase0.min())), max(grid.threshold, int(population.phase0.max())))
-    registers.keep("phase", phase + Interval(0, grid.increment), STATE_BITS)
-    registers.keep("phase", phase - Interval(0, grid.overshoot(population.depth)), STATE_BITS)
+        _vector(registers, curve, grid, a0, a1, a2, pull)
+        return
     kick = registers.keep("kick", a0 * (1 << curve.kick_bits))
     slip = registers.keep("lateness product", a1 * curve.late_gain).rounded_shift(curve.late_shift)
     flush = registers.keep("flush product", pull * curve.flush_gain).rounded_shift(curve.flush_shift)
-    nothing = Interval(0, 0)
     if isinstance(curve, PhaseWeightTable):
         _grid(registers, curve, kick, slip)
         _grid(registers, curve, flush, nothing)
     else:
-        _cotangent(registers, curve, kick, slip)
-        _cotangent(registers, curve, flush, nothing)
-    return registers.found
+        square = registers.keep("lateness product", a2 * curve.late_gain).rounded_shift(curve.late_shift)
+        _cotangent(registers, curve, kick, slip, square)
+        _cotangent(registers, curve, flush, nothing, nothing)
 
 
-def _cotangent(registers: Registers, curve: CotangentTables, kick: Interval, slip: Interval) -> None:
+def _second(
+    registers: Registers, curve: CotangentTables | PlaneVector, a0: Interval, a1: Interval, m2: Interval
+) -> Interval:
+    """The products of the second moment; returns `qif2hw.engine.curve.missing`."""
+    second = curve.second
+    if second is None:
+        return Interval(0, 0)
+    own = registers.keep("square product", m2 * second.own_gain).rounded_shift(second.own_shift)
+    unequal = registers.keep("weights times squares", a0 * m2 * 3).rounded_shift(LATE_FRACTION + 1)
+    disorder = registers.keep("squared lateness factor", a1.square * second.disorder_gain)
+    if isinstance(curve, CotangentTables):
+        v = Interval.around(curve.limit)
+        registers.keep("bend product", m2 * (v + a0 * 2) * second.bend_gain)
+    return own + unequal - disorder.rounded_shift(second.disorder_shift)
+
+
+def _cotangent(registers: Registers, curve: CotangentTables, kick: Interval, slip: Interval, square: Interval) -> None:
     v = registers.keep("potential", Interval.around(curve.limit), STATE_BITS)
-    product = registers.keep("potential product", slip * (v * 2 + kick))
-    registers.keep("potential before saturation", v + kick + product.rounded_shift(LATE_FRACTION))
+    lost = _second(registers, curve, kick, slip, square)
+    bend = Interval.around(0 if curve.second is None else 1 << LATE_FRACTION - 2)
+    product = registers.keep("potential product", (slip + bend) * (v * 2 + kick))
+    registers.keep("potential before saturation", v + kick - lost + product.rounded_shift(LATE_FRACTION))
     for table in (curve.to_potential, curve.to_phase):
         registers.keep("interpolation", _interpolation(table))
 
@@ -156,7 +196,7 @@ def _grid(registers: Registers, curve: PhaseWeightTable, kick: Interval, slip: I
 
 
 def _vector(
-    registers: Registers, curve: PlaneVector, grid: TimeGrid, a0: Interval, a1: Interval, pull: Interval
+    registers: Registers, curve: PlaneVector, grid: TimeGrid, a0: Interval, a1: Interval, a2: Interval, pull: Interval
 ) -> None:
     kept = registers.keep("vector", Interval.around(1 << VECTOR_BITS), STATE_BITS)
     one = Interval.around(1 << TRIG_BITS)
@@ -169,9 +209,14 @@ def _vector(
     kick = registers.keep("kick product", a0 * curve.kick_gain).rounded_shift(curve.kick_shift)
     slip = registers.keep("lateness product", a1 * curve.late_gain).rounded_shift(curve.late_shift)
     flush = registers.keep("flush product", pull * curve.flush_gain).rounded_shift(curve.flush_shift)
-    for size, late in ((kick, slip), (flush, Interval(0, 0))):
-        product = registers.keep("shear product", late * turned - size * turned)
-        registers.keep("sheared vector", turned + product.rounded_shift(LATE_FRACTION), MEASURED_BITS)
+    square = registers.keep("lateness product", a2 * curve.late_gain).rounded_shift(curve.late_shift)
+    kick = kick - _second(registers, curve, kick, slip, square)
+    nothing = Interval(0, 0)
+    lift = nothing if curve.second is None else (square * curve.second.own_gain).rounded_shift(curve.second.own_shift)
+    for size, late, up in ((kick, slip, lift), (flush, nothing, nothing)):
+        for turn in (size, up):
+            product = registers.keep("shear product", late * turned - turn * turned)
+            registers.keep("sheared vector", turned + product.rounded_shift(LATE_FRACTION), MEASURED_BITS)
     angle = kept * (1 << ANGLE_BITS)
     # The turns lengthen a vector by less than 1.65, a coordinate is at most its length.
     registers.keep("vector while its angle is found", angle * 3)

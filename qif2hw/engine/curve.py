@@ -6,7 +6,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.ir.ptc import LATE_FRACTION, CotangentTables, PhaseWeightTable, Table
+from qif2hw.ir.ptc import LATE_FRACTION, CotangentTables, PhaseWeightTable, SecondMoment, Table
 
 Int = NDArray[np.int64]
 
@@ -51,22 +51,38 @@ def phase_of(tables: CotangentTables, threshold: int, v: Int) -> Int:
     return np.where(v < 0, distance, threshold - distance)
 
 
-def kick(tables: CotangentTables | PhaseWeightTable, threshold: int, phase: Int, a0: Int, a1: Int) -> Int:
-    """Phase after a kick of ``a0`` counts with the lateness factor ``a1`` (``LATE_FRACTION`` fraction bits).
+def kick(tables: CotangentTables | PhaseWeightTable, threshold: int, phase: Int, a0: Int, a1: Int, m2: Int) -> Int:
+    """Phase after a kick of ``a0`` counts with the lateness factors ``a1``, ``m2`` (``LATE_FRACTION`` fraction bits).
 
-    Nothing happens where both are zero, and at both ends of the cycle.
+    Nothing happens where all are zero, and at both ends of the cycle.
     """
     if isinstance(tables, PhaseWeightTable):
         return _kick_by_phase_and_weight(tables, threshold, phase, a0, a1)
-    return _kick_by_cotangent(tables, threshold, phase, a0, a1)
+    return _kick_by_cotangent(tables, threshold, phase, a0, a1, m2)
 
 
-def _kick_by_cotangent(tables: CotangentTables, threshold: int, phase: Int, a0: Int, a1: Int) -> Int:
-    """``v -> v + a0 + a1 (2 v + a0)``, see `qif2hw.neuron.late_kick`; a phase nearer than ``edge`` to an end stays."""
-    inside = ((a0 != 0) | (a1 != 0)) & (phase >= tables.edge) & (phase <= threshold - tables.edge)
+def _kick_by_cotangent(tables: CotangentTables, threshold: int, phase: Int, a0: Int, a1: Int, m2: Int) -> Int:
+    """``v -> v + a0 + a1 (2 v + a0)``, see `qif2hw.neuron.late_kick`; a phase nearer than ``edge`` to an end stays.
+
+    With the second moment, see `qif2hw.neuron.unequal_kick`: ``a0`` loses `missing`, ``a1`` gains ``a2 (v / 2 + a0)``,
+    bounded to a quarter so that ``v`` never changes sign by it.
+    """
+    inside = ((a0 != 0) | (a1 != 0) | (m2 != 0)) & (phase >= tables.edge) & (phase <= threshold - tables.edge)
     v = potential(tables, threshold, np.where(inside, phase, threshold >> 1))
-    kicked = v + a0 + rounded_shift(a1 * (2 * v + a0), LATE_FRACTION)
+    lost, bend = np.zeros_like(v), np.zeros_like(v)
+    if tables.second is not None:
+        lost = missing(tables.second, a0, a1, m2)
+        bend = rounded_shift(m2 * (v + 2 * a0) * tables.second.bend_gain, tables.second.bend_shift)
+        bend = np.clip(bend, -(1 << LATE_FRACTION - 2), 1 << LATE_FRACTION - 2)
+    kicked = v + a0 - lost + rounded_shift((a1 + bend) * (2 * v + a0), LATE_FRACTION)
     return np.where(inside, phase_of(tables, threshold, kicked), phase)
+
+
+def missing(second: SecondMoment, a0: Int, a1: Int, m2: Int) -> Int:
+    """``c = a2 + 3 (a0 m2 - a1^2 / lambda) / 2`` in units of ``a0``, see `qif2hw.neuron.disorder`."""
+    own = rounded_shift(m2 * second.own_gain, second.own_shift)
+    unequal = rounded_shift(3 * a0 * m2, LATE_FRACTION + 1)
+    return own + unequal - rounded_shift(a1 * a1 * second.disorder_gain, second.disorder_shift)
 
 
 def _between(left: Int, right: Int, fraction: Int, spacing: int) -> Int:

@@ -6,16 +6,18 @@ not of the steps.
 """
 
 import math
+from dataclasses import astuple
 from typing import NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.engine.fast_plane import run_vectors, vector_numbers
+from qif2hw.engine import fast_plane
+from qif2hw.engine.fast_plane import add_squares, missing, run_vectors, vector_numbers
 from qif2hw.ir import ptc
 from qif2hw.ir.program import Program, ProgramPopulation
-from qif2hw.ir.ptc import LATE_FRACTION, CotangentTables, PhaseWeightTable, PlaneVector
+from qif2hw.ir.ptc import LATE_FRACTION, CotangentTables, PhaseWeightTable, PlaneVector, second_moment
 from qif2hw.ir.spikes import MachineOutput, StepSpikes
 from qif2hw.machinecode import drop_stale
 
@@ -121,13 +123,17 @@ def _population(
         ],
         np.int64,
     )  # fmt: skip
+    second = second_moment(curve)
+    scales = np.array([] if second is None else astuple(second), np.int64)
     capacity = 2 * population.size + 8
     while True:
         if isinstance(curve, PlaneVector):
-            count, step, neuron, late, flush = run_vectors(*messages, weight, shape, *vector_numbers(curve), capacity)
+            count, step, neuron, late, flush = run_vectors(
+                *messages, weight, shape, *vector_numbers(curve), scales, capacity
+            )
         else:
             count, step, neuron, late, flush = _run_phases(
-                *messages, weight, population.phase0.astype(np.int64), shape, *_numbers(curve), capacity
+                *messages, weight, population.phase0.astype(np.int64), shape, *_numbers(curve), scales, capacity
             )
         if count.max(initial=0) <= capacity:
             break
@@ -173,8 +179,10 @@ def _look_up(knots: Int64, first_octave: int, mantissa_bits: int, x: int) -> int
 
 
 @numba.njit(cache=True)
-def _kick(phase: int, a0: int, a1: int, threshold: int, numbers: Int64, one: Int64, other: Int64) -> int:
-    if a0 == 0 and a1 == 0:
+def _kick(  # type: ignore[no-untyped-def]
+    phase, a0, a1, m2, threshold, numbers, one, other, second
+):  # fmt: skip
+    if a0 == 0 and a1 == 0 and m2 == 0:
         return phase
     if numbers[5] == 1:
         return _kick_by_grid(phase, a0, a1, threshold, numbers, one, other)
@@ -185,7 +193,12 @@ def _kick(phase: int, a0: int, a1: int, threshold: int, numbers: Int64, one: Int
         v = -max(_look_up(one, numbers[8], numbers[9], phase), 0)
     else:
         v = max(_look_up(one, numbers[8], numbers[9], threshold - phase), 0)
-    v += a0 + _rounded_shift(a1 * (2 * v + a0), LATE_FRACTION)
+    lost = 0
+    if second.size > 0:
+        lost = missing(a0, a1, m2, second)
+        bend = _rounded_shift(m2 * (v + 2 * a0) * second[4], second[5])
+        a1 += min(max(bend, -(1 << (LATE_FRACTION - 2))), 1 << (LATE_FRACTION - 2))
+    v += a0 - lost + _rounded_shift(a1 * (2 * v + a0), LATE_FRACTION)
     distance = max(_look_up(other, numbers[10], numbers[11], min(abs(v), numbers[7])), edge)
     return distance if v < 0 else threshold - distance
 
@@ -217,7 +230,7 @@ def _twist(phase: int, twist: Int64, spacing: int) -> int:
 
 @numba.njit(cache=True, parallel=True)
 def _run_phases(  # type: ignore[no-untyped-def]
-    start, source, late_in, flush_in, weight, phase0, shape, numbers, one, other, capacity
+    start, source, late_in, flush_in, weight, phase0, shape, numbers, one, other, second, capacity
 ):
     samples, posts = start.shape[0], phase0.size
     threshold, phase_bits, lateness_bits, trial_steps = shape[0], shape[1], shape[2], shape[3]
@@ -233,6 +246,7 @@ def _run_phases(  # type: ignore[no-untyped-def]
         phase = phase0.copy()
         a0 = np.empty(posts, np.int64)
         a1 = np.empty(posts, np.int64)
+        a2 = np.empty(posts, np.int64)
         done = 0
         found = 0
         for n in range(1, last + 1):
@@ -247,6 +261,8 @@ def _run_phases(  # type: ignore[no-untyped-def]
                 for i in range(posts):
                     a0[i] += row[i]
                     a1[i] += row[i] * late
+            if second.size > 0:
+                add_squares(source[begin:end], late_in[begin:end], weight, lateness_bits, a2)
             for i in range(posts):
                 p = phase[i] + (n - done) * increment
                 turns = p // threshold if p >= threshold else 0
@@ -265,7 +281,8 @@ def _run_phases(  # type: ignore[no-untyped-def]
                     found += 1
                 p -= turns * threshold
                 late = _rounded_shift(a1[i] * numbers[1], numbers[2])
-                p = _kick(p, a0[i] << numbers[0], late, threshold, numbers, one, other)
+                m2 = _rounded_shift(a2[i] * numbers[1], numbers[2]) if second.size > 0 else 0
+                p = _kick(p, a0[i] << numbers[0], late, m2, threshold, numbers, one, other, second)
                 if n == last:
                     p = min(max(p - overshoot + undo * threshold, 0), threshold - 1)
                 phase[i] = p
@@ -277,10 +294,11 @@ def _run_phases(  # type: ignore[no-untyped-def]
                 for i in range(posts):
                     a1[i] += weight[j, i] * payload
         for i in range(posts):
-            kicked = _kick(phase[i], _rounded_shift(a1[i] * numbers[3], numbers[4]), 0, threshold, numbers, one, other)
+            pull = _rounded_shift(a1[i] * numbers[3], numbers[4])
+            kicked = _kick(phase[i], pull, 0, 0, threshold, numbers, one, other, second)
             out_flush[b, i] = _rounded_shift(kicked, flush_drop)
         count[b] = found
     return count, out_step, out_neuron, out_late, out_flush
 
 
-drop_stale(_run_phases, (ptc,))
+drop_stale(_run_phases, (ptc, fast_plane))

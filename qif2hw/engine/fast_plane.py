@@ -35,9 +35,26 @@ def _rotate(x: int, y: int, cosine: int, sine: int) -> tuple[int, int]:
     return _rounded_shift(x * cosine - y * sine, TRIG_BITS), _rounded_shift(x * sine + y * cosine, TRIG_BITS)
 
 
+@numba.njit(cache=True)
+def missing(a0: int, a1: int, m2: int, second: Int64) -> int:
+    """`qif2hw.engine.curve.missing`, of the numbers of a `qif2hw.ir.ptc.SecondMoment`."""
+    unequal = _rounded_shift(3 * a0 * m2, LATE_FRACTION + 1) - _rounded_shift(a1 * a1 * second[2], second[3])
+    return _rounded_shift(m2 * second[0], second[1]) + unequal
+
+
+@numba.njit(cache=True)
+def add_squares(source, late, weight, lateness_bits, total):  # type: ignore[no-untyped-def]
+    """Sums of weights times squared lateness, over the spikes of one step."""
+    total[:] = 0
+    for k in range(source.size):
+        square = np.int64(late[k]) * late[k] >> lateness_bits
+        for i in range(total.size):
+            total[i] += weight[source[k], i] * square
+
+
 @numba.njit(cache=True, inline="always")
-def _kick(x: int, y: int, a0: int, a1: int) -> tuple[int, int]:
-    low = y - _rounded_shift(a1 * y, LATE_FRACTION)
+def _kick(x: int, y: int, a0: int, a1: int, a2: int) -> tuple[int, int]:
+    low = y - _rounded_shift(a1 * y - a2 * x, LATE_FRACTION)
     x, y = x + _rounded_shift(a1 * x - a0 * y, LATE_FRACTION), max(low, 1) if y > 0 else low
     size = max(abs(x), abs(y))
     if (1 << (VECTOR_BITS - 1)) <= size < (1 << VECTOR_BITS):
@@ -64,7 +81,7 @@ def _phase(x: int, y: int, threshold: int, angles: Int64) -> int:
 
 @numba.njit(cache=True, parallel=True)
 def run_vectors(  # type: ignore[no-untyped-def]
-    start, source, late_in, flush_in, weight, shape, numbers, angles, initial, capacity
+    start, source, late_in, flush_in, weight, shape, numbers, angles, initial, second, capacity
 ):
     """Spikes and flush payloads of a population, by sample; ``count`` above ``capacity`` asks for more room."""
     samples, posts = start.shape[0], initial.shape[1]
@@ -77,7 +94,7 @@ def run_vectors(  # type: ignore[no-untyped-def]
     out_flush = np.empty((samples, posts), np.int64)
     for b in numba.prange(samples):
         vx, vy = initial[0].copy(), initial[1].copy()
-        a0, a1 = np.zeros(posts, np.int64), np.zeros(posts, np.int64)
+        a0, a1, a2 = np.zeros(posts, np.int64), np.zeros(posts, np.int64), np.zeros(posts, np.int64)
         found = 0
         for local in range(1, trial_steps + 1):
             n = local + depth
@@ -89,15 +106,24 @@ def run_vectors(  # type: ignore[no-untyped-def]
                 for i in range(posts):
                     a0[i] += row[i]
                     a1[i] += row[i] * late
+            if second.size > 0:
+                add_squares(source[begin:end], late_in[begin:end], weight, lateness_bits, a2)
             for i in range(posts):
                 x, y = _rotate(vx[i], vy[i], numbers[0], numbers[1])
                 fired = y < 0 or (y == 0 and x < 0)
                 if fired:
                     x, y = -x, -y
                 late = min(y * numbers[10] // max(x, 1), most)
-                x, y = _kick(
-                    x, y, _rounded_shift(a0[i] * numbers[4], numbers[5]), _rounded_shift(a1[i] * numbers[6], numbers[7])
+                turn, slip = (
+                    _rounded_shift(a0[i] * numbers[4], numbers[5]),
+                    _rounded_shift(a1[i] * numbers[6], numbers[7]),
                 )
+                lift = 0
+                if second.size > 0:
+                    m2 = _rounded_shift(a2[i] * numbers[6], numbers[7])
+                    lift = _rounded_shift(m2 * second[0], second[1])
+                    turn -= missing(turn, slip, m2, second)
+                x, y = _kick(x, y, turn, slip, lift)
                 if local == trial_steps:
                     x, y = _rotate(x, y, numbers[2], -numbers[3])
                     if y < 0 or (y == 0 and x < 0):
@@ -116,7 +142,7 @@ def run_vectors(  # type: ignore[no-untyped-def]
                 for i in range(posts):
                     a1[i] += weight[j, i] * flush_in[b, j]
         for i in range(posts):
-            x, y = _kick(vx[i], vy[i], _rounded_shift(a1[i] * numbers[8], numbers[9]), 0)
+            x, y = _kick(vx[i], vy[i], _rounded_shift(a1[i] * numbers[8], numbers[9]), 0, 0)
             out_flush[b, i] = _rounded_shift(_phase(x, y, threshold, angles), flush_drop)
         count[b] = found
     return count, out_step, out_neuron, out_late, out_flush

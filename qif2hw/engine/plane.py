@@ -18,10 +18,10 @@ def rotate(x: Int, y: Int, cosine: int, sine: int) -> tuple[Int, Int]:
     return rounded_shift(x * cosine - y * sine, TRIG_BITS), rounded_shift(x * sine + y * cosine, TRIG_BITS)
 
 
-def shear(x: Int, y: Int, a0: Int, a1: Int) -> tuple[Int, Int]:
-    """``x += a1 x - a0 y``, ``y -= a1 y``; a direction above the axis stays above it."""
+def shear(x: Int, y: Int, a0: Int, a1: Int, a2: Int) -> tuple[Int, Int]:
+    """``x += a1 x - a0 y``, ``y += a2 x - a1 y``; a direction above the axis stays above it."""
     turned = x + rounded_shift(a1 * x - a0 * y, LATE_FRACTION)
-    lowered = y - rounded_shift(a1 * y, LATE_FRACTION)
+    lowered = y - rounded_shift(a1 * y - a2 * x, LATE_FRACTION)
     return turned, np.where(y > 0, np.maximum(lowered, 1), lowered)
 
 

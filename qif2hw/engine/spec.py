@@ -7,7 +7,8 @@ half a unit first.  Products and sums before a shift fit 64 bits; what is *kept*
 One machine step ``n = 1, 2, ...``:
 
 1. Every population adds up what was sent to it in step ``n - 1``: ``A0 = sum W flag`` and ``A1 = sum W payload``, in
-   two accumulators or, packed, in one (`pack`, `unpack`).
+   two accumulators or, packed, in one (`pack`, `unpack`); where it uses the second moment of lateness, also
+   ``A2 = sum W square`` (`square`).
 2. Every neuron does `step` for its local step ``m = n - depth`` and sends a flag and a payload, or nothing.
 
 Local steps ``m <= trial_steps`` advance the phase.  The step ``m = trial_steps + 1`` is the *flush*: time stands still,
@@ -21,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw.engine import plane
-from qif2hw.engine.curve import kick, rounded_shift
+from qif2hw.engine.curve import kick, missing, rounded_shift
 from qif2hw.ir.program import Program, ProgramPopulation, TimeGrid
-from qif2hw.ir.ptc import ACCUMULATOR_MAX, STATE_MAX, VECTOR_BITS, PlaneVector
+from qif2hw.ir.ptc import ACCUMULATOR_MAX, STATE_MAX, VECTOR_BITS, PlaneVector, second_moment
 from qif2hw.ir.spikes import MachineOutput, StepSpikes
 
 Int = NDArray[np.int64]
@@ -57,6 +58,11 @@ def unpack(total: Int, bits: int) -> tuple[Int, Int]:
     return a0, total - (a0 << bits)
 
 
+def square(flag: Int, payload: Int, grid: TimeGrid) -> Int:
+    """Square of a spike's lateness, in ticks per step: ``flag payload^2 >> lateness_bits``."""
+    return flag * (payload * payload >> grid.lateness_bits)
+
+
 def start(population: ProgramPopulation, grid: TimeGrid) -> Int:
     """Registers before the first step, (registers, neurons): the phase, or the two coordinates of the plane vector."""
     curve = population.ptc
@@ -65,7 +71,7 @@ def start(population: ProgramPopulation, grid: TimeGrid) -> Int:
     return curve.start.astype(np.int64)
 
 
-def step(population: ProgramPopulation, grid: TimeGrid, local_step: int, state: Int, a0: Int, a1: Int) -> Sent:
+def step(population: ProgramPopulation, grid: TimeGrid, local_step: int, state: Int, a0: Int, a1: Int, a2: Int) -> Sent:
     """One step of a population.
 
     Parameters
@@ -77,30 +83,35 @@ def step(population: ProgramPopulation, grid: TimeGrid, local_step: int, state: 
         early start, a plane vector waits.
     state
         Registers, (registers, ..., neurons).
-    a0, a1
-        What arrived, (..., neurons): sum of weights of the spikes, sum of weights times payloads.
+    a0, a1, a2
+        What arrived, (..., neurons): sums of weights of the spikes, of weights times payloads, of weights times
+        squares; the last is not looked at unless the population uses it.
     """
     if local_step > grid.trial_steps + 1:
         nothing = np.zeros_like(a0)
         return Sent(state, nothing, nothing)
     if isinstance(population.ptc, PlaneVector):
-        return _step_vector(population, population.ptc, grid, local_step, state, a0, a1)
-    return _step_phase(population, grid, local_step, state, a0, a1)
+        return _step_vector(population, population.ptc, grid, local_step, state, a0, a1, a2)
+    return _step_phase(population, grid, local_step, state, a0, a1, a2)
 
 
-def _step_phase(population: ProgramPopulation, grid: TimeGrid, local_step: int, state: Int, a0: Int, a1: Int) -> Sent:
+def _step_phase(
+    population: ProgramPopulation, grid: TimeGrid, local_step: int, state: Int, a0: Int, a1: Int, a2: Int
+) -> Sent:
     tables, threshold, phase = population.ptc, grid.threshold, state[0]
     assert not isinstance(tables, PlaneVector)
+    nothing = np.zeros_like(a1)
     if local_step > grid.trial_steps:
         pull = rounded_shift(a1 * tables.flush_gain, tables.flush_shift)
-        kicked = kick(tables, threshold, phase, pull, np.zeros_like(a1))
+        kicked = kick(tables, threshold, phase, pull, nothing, nothing)
         return Sent(kicked[None], np.zeros_like(phase), rounded_shift(kicked, population.flush_drop))
 
     advanced = phase + grid.increment
     fired = advanced >= threshold
     crossed = np.where(fired, advanced - threshold, advanced)
     late = rounded_shift(a1 * tables.late_gain, tables.late_shift)
-    kicked = kick(tables, threshold, crossed, a0 << tables.kick_bits, late)
+    m2 = nothing if second_moment(tables) is None else rounded_shift(a2 * tables.late_gain, tables.late_shift)
+    kicked = kick(tables, threshold, crossed, a0 << tables.kick_bits, late, m2)
     if local_step == grid.trial_steps:
         # The trial ends inside this step: turn the phase back to its end, and un-fire what crossed after it.
         overshoot = grid.overshoot(population.depth)
@@ -112,21 +123,31 @@ def _step_phase(population: ProgramPopulation, grid: TimeGrid, local_step: int, 
 
 
 def _step_vector(
-    population: ProgramPopulation, curve: PlaneVector, grid: TimeGrid, local_step: int, state: Int, a0: Int, a1: Int
-) -> Sent:
+    population: ProgramPopulation, curve: PlaneVector, grid: TimeGrid, local_step: int, state: Int, a0: Int, a1: Int,
+    a2: Int,
+) -> Sent:  # fmt: skip
     x, y = state
     nothing = np.zeros_like(a0)
     if local_step < 1:
         return Sent(state, nothing, nothing)
     if local_step > grid.trial_steps:
-        x, y = plane.normalise(*plane.shear(x, y, rounded_shift(a1 * curve.flush_gain, curve.flush_shift), nothing))
+        pull = rounded_shift(a1 * curve.flush_gain, curve.flush_shift)
+        x, y = plane.normalise(*plane.shear(x, y, pull, nothing, nothing))
         phase = plane.phase_of(curve, grid.threshold, x, y)
         return Sent(np.stack([x, y]), nothing, rounded_shift(phase, population.flush_drop))
 
     x, y, fired = plane.cross(*plane.rotate(x, y, curve.cosine, curve.sine))
     late = plane.ticks_late(curve, x, y, grid.ticks - 1)
-    kicks = rounded_shift(a0 * curve.kick_gain, curve.kick_shift), rounded_shift(a1 * curve.late_gain, curve.late_shift)
-    x, y = plane.normalise(*plane.shear(x, y, *kicks))
+    turn, slip = (
+        rounded_shift(a0 * curve.kick_gain, curve.kick_shift),
+        rounded_shift(a1 * curve.late_gain, curve.late_shift),
+    )
+    lift = nothing
+    if curve.second is not None:
+        m2 = rounded_shift(a2 * curve.late_gain, curve.late_shift)
+        lift = rounded_shift(m2 * curve.second.own_gain, curve.second.own_shift)
+        turn = turn - missing(curve.second, turn, slip, m2)
+    x, y = plane.normalise(*plane.shear(x, y, turn, slip, lift))
     if local_step == grid.trial_steps:
         # The trial ends inside this step: turn back to its end; a spike that this undoes came after it.
         x, y, undone = plane.cross(*plane.rotate(x, y, curve.back_cosine, -curve.back_sine))
@@ -182,7 +203,7 @@ def run(
             # In the flush step nothing has a flag: the one accumulator holds the pseudo-phases alone.
             packed = bits > 0 and m <= grid.trial_steps
             a0 = np.zeros((samples, population.size), np.int64)
-            a1 = np.zeros_like(a0)
+            a1, a2 = np.zeros_like(a0), np.zeros_like(a0)
             for q in program.incoming(name):
                 got = arriving.get(q.pre)
                 if got is None or not (got.flag.any() or got.payload.any()):
@@ -192,12 +213,15 @@ def run(
                 a1 += _weigh(
                     pack(got.flag, got.payload, bits) if packed else got.payload, weight[q.pre, q.post], q.exponent
                 )
+                if second_moment(population.ptc) is not None:
+                    a2 += _weigh(square(got.flag, got.payload, grid), weight[q.pre, q.post], q.exponent)
             if checked:
                 _check(name, n, "accumulator", a0, ACCUMULATOR_MAX)
                 _check(name, n, "packed accumulator" if packed else "payload accumulator", a1, ACCUMULATOR_MAX)
+                _check(name, n, "square accumulator", a2, ACCUMULATOR_MAX)
             if packed:
                 a0, a1 = unpack(a1, bits)
-            out = step(population, grid, m, state[name], a0, a1)
+            out = step(population, grid, m, state[name], a0, a1, a2)
             if checked:
                 _check(name, n, "state", out.state, STATE_MAX)
             state[name], sent[name] = out.state, out

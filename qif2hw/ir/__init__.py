@@ -2,7 +2,7 @@
 
 from qif2hw.ir.network import Encoder, Network, Population, Projection, layered
 from qif2hw.ir.program import Program, ProgramPopulation, ProgramProjection, TimeGrid
-from qif2hw.ir.ptc import PTC, CotangentTables, PhaseWeightTable, PlaneVector, Table
+from qif2hw.ir.ptc import PTC, CotangentTables, PhaseWeightTable, PlaneVector, SecondMoment, Table
 from qif2hw.ir.readout import Product, Readout
 from qif2hw.ir.spikes import MachineOutput, Run, Spikes, StepSpikes
 
@@ -22,6 +22,7 @@ __all__ = [
     "Projection",
     "Readout",
     "Run",
+    "SecondMoment",
     "Spikes",
     "StepSpikes",
     "Table",

@@ -55,6 +55,34 @@ class Table(ByValue):
         need(self.knots.ndim == 1 and self.knots.size >= 2, "table: at least two knots are needed")
 
 
+@dataclass(frozen=True)
+class SecondMoment:
+    r"""Scales of ``m2 = (A2 late_gain) >> late_shift``, what spikes tell of the square of their lateness.
+
+    See `qif2hw.neuron.unequal_kick`.  All are gains with shifts; their results are in counts of ``v`` (tables) or have
+    ``LATE_FRACTION`` fraction bits (plane vector).
+
+    Parameters
+    ----------
+    own_gain, own_shift
+        ``a2``, of ``m2``.
+    disorder_gain, disorder_shift
+        ``3 a1^2 / (2 lambda)``, of ``a1^2``.
+    bend_gain, bend_shift
+        Tables only: what ``a2`` adds to the lateness factor, of ``m2 (v + 2 a0)``.
+    """
+
+    own_gain: int
+    own_shift: int
+    disorder_gain: int
+    disorder_shift: int
+    bend_gain: int = 0
+    bend_shift: int = 0
+
+    def __post_init__(self) -> None:
+        _check_scales(self)
+
+
 @dataclass(frozen=True, eq=False)
 class CotangentTables(ByValue):
     r"""The phase transition curve as a pair of tables: phase -> ``v = -cot(theta)`` -> kick -> phase.
@@ -77,6 +105,8 @@ class CotangentTables(ByValue):
         ``a1 = (A1 late_gain) >> late_shift`` with ``LATE_FRACTION`` fraction bits; ``A1`` is the accumulated lateness.
     flush_gain, flush_shift
         Counts of ``v`` of an accumulated flush ``F``: ``(F flush_gain) >> flush_shift``.
+    second
+        What to do with the second moment of lateness; None where spikes tell their lateness alone.
     """
 
     to_potential: Table
@@ -87,6 +117,7 @@ class CotangentTables(ByValue):
     late_shift: int
     flush_gain: int
     flush_shift: int
+    second: SecondMoment | None = None
 
     def __post_init__(self) -> None:
         _check_scales(self)
@@ -171,6 +202,8 @@ class PlaneVector(ByValue):
         ``y = 0``.
     start
         Vectors at the start of the population's own trial, (2, neurons).
+    second
+        As in `CotangentTables`; then ``x += a1 x - (a0 - c) y``, ``y += a2 x - a1 y``.
     """
 
     cosine: int
@@ -186,6 +219,7 @@ class PlaneVector(ByValue):
     tick_gain: int
     angles: NDArray[np.int32]
     start: NDArray[np.int32]
+    second: SecondMoment | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "angles", frozen(self.angles, np.int32))
@@ -209,11 +243,16 @@ class PlaneVector(ByValue):
 PTC: TypeAlias = CotangentTables | PhaseWeightTable | PlaneVector
 
 
-def _check_scales(curve: PTC) -> None:
+def second_moment(curve: PTC) -> SecondMoment | None:
+    """What a curve does with the second moment of lateness; None if it takes none."""
+    return None if isinstance(curve, PhaseWeightTable) else curve.second
+
+
+def _check_scales(curve: PTC | SecondMoment) -> None:
     names = {f.name for f in fields(curve)}
-    for name in names & {"kick_gain", "late_gain", "flush_gain"}:
+    for name in (n for n in names if n.endswith("_gain")):
         value = getattr(curve, name)
         need(0 <= value < 1 << STATE_BITS, f"{name} = {value} does not fit {STATE_BITS} bits")
-    for name in names & {"kick_bits", "kick_shift", "late_shift", "flush_shift", "phase_spacing", "kick_spacing"}:
+    for name in (n for n in names if n.endswith(("_shift", "_spacing")) or n == "kick_bits"):
         value = getattr(curve, name)
         need(0 <= value < 48, f"{name} = {value} is no possible shift")

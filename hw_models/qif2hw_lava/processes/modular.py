@@ -2,7 +2,9 @@ r"""The network as a graph of Processes, one per part of the chip's model.
 
     SpikeInput --flag----> Dense --a0--> PhaseNeurons --flag----> Dense --a0--> ... --> FirstSpikeReadout
                --payload-> Dense --a1-->              --payload-> Dense --a1-->
+               --square--> Dense --a2-->              --square--> Dense --a2-->
 
+The third way is there where the population uses the second moment of lateness.
 A Dense holds back what it computes for one step, which is the delay of a synapse.  Copies of the network lie side by
 side (block-diagonal weights) and take one sample each; further samples follow in further rounds.
 """
@@ -32,7 +34,7 @@ class SpikeInput(AbstractProcess):
 
         flag_j = [step_in_j = n]        payload_j = flag_j late_in_j
 
-    that is, one spike per sample with its lateness as payload, and both in one as ``message``.
+    that is, one spike per sample with its lateness as payload, both in one as ``message``, and its `spec.square`.
 
     Parameters
     ----------
@@ -40,17 +42,22 @@ class SpikeInput(AbstractProcess):
         Name of this Process.
     packed_bits
         Bits of the message below the flag.
+    grid
+        The program's.
     step_in, late_in
         Step and lateness of every spike, (rounds, copies * channels).
     common
         ``job``, ``steps``, ``rounds``, ``copies``.
     """  # noqa: D400
 
-    def __init__(self, *, name: str, packed_bits: int, step_in: Int, late_in: Int, common: dict[str, Any]) -> None:
-        super().__init__(name=name, packed_bits=packed_bits, step_in=step_in, late_in=late_in, **common)
+    def __init__(
+        self, *, name: str, packed_bits: int, grid: TimeGrid, step_in: Int, late_in: Int, common: dict[str, Any]
+    ) -> None:
+        super().__init__(name=name, packed_bits=packed_bits, grid=grid, step_in=step_in, late_in=late_in, **common)
         self.flag = OutPort(shape=step_in.shape[1:])
         self.payload = OutPort(shape=step_in.shape[1:])
         self.message = OutPort(shape=step_in.shape[1:])
+        self.square = OutPort(shape=step_in.shape[1:])
 
 
 @implements(proc=SpikeInput, protocol=LoihiProtocol)
@@ -62,6 +69,7 @@ class PySpikeInput(GuardedModel):
     flag: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
     payload: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=8)
     message: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    square: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
 
     def step(self, current: int, n: int) -> None:
         """Flags of the channels whose step this is, and their lateness."""
@@ -70,14 +78,16 @@ class PySpikeInput(GuardedModel):
         self.flag.send(flag.astype(np.int32))
         self.payload.send(late.astype(np.int32))
         self.message.send(spec.pack(flag, late, self.proc_params["packed_bits"]).astype(np.int32))
+        self.square.send(spec.square(flag, late, self.proc_params["grid"]).astype(np.int32))
 
 
 class PhaseNeurons(AbstractProcess):
     """A population of QIF neurons.
 
-    Every machine step it takes the sums ``a0`` (weights of arriving spikes) and ``a1`` (weights times payloads; or both
-    in one, where the program packs them), does `qif2hw.engine.spec.step` and sends a flag and a payload per neuron: the
-    lateness of a spike, or, once, the phase at the trial's end.  Leaves all its spikes in ``file``.
+    Every machine step it takes the sums ``a0`` (weights of arriving spikes), ``a1`` (weights times payloads; or both
+    in one, where the program packs them) and ``a2`` (weights times squares, where it uses them), does
+    `qif2hw.engine.spec.step` and sends a flag, a payload and its square per neuron: the lateness of a spike, or, once,
+    the phase at the trial's end.  Leaves all its spikes in ``file``.
 
     Parameters
     ----------
@@ -104,9 +114,11 @@ class PhaseNeurons(AbstractProcess):
         shape = (common["copies"] * population.size,)
         self.a0 = InPort(shape=shape)
         self.a1 = InPort(shape=shape)
+        self.a2 = InPort(shape=shape)
         self.flag = OutPort(shape=shape)
         self.payload = OutPort(shape=shape)
         self.message = OutPort(shape=shape)
+        self.square = OutPort(shape=shape)
         first = np.tile(spec.start(population, grid), common["copies"])
         self.registers = Var(shape=first.shape, init=first)
 
@@ -115,13 +127,15 @@ class PhaseNeurons(AbstractProcess):
 @requires(CPU)
 @tag("fixed_pt")
 class PyPhaseNeurons(GuardedModel):
-    """The specification itself, between two pairs of ports."""
+    """The specification itself, between ports."""
 
     a0: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=24)
     a1: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=24)
+    a2: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64, precision=24)
     flag: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
     payload: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     message: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    square: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     registers: NDArray[Any] = LavaPyType(np.ndarray, np.int32, precision=24)
 
     def __init__(self, proc_params: Any) -> None:
@@ -136,19 +150,20 @@ class PyPhaseNeurons(GuardedModel):
         self.registers[:] = np.tile(spec.start(self.population, self.grid), self.copies)
 
     def step(self, current: int, n: int) -> None:
-        """Take both sums, send flags and payloads."""
-        a0, a1 = self.a0.recv(), self.a1.recv()
+        """Take the sums, send flags and what belongs to them."""
+        a0, a1, a2 = self.a0.recv(), self.a1.recv(), self.a2.recv()
         if n == 1:
             # The synapses still hold what the last step of the round before sent.
-            a0, a1 = np.zeros_like(a0), np.zeros_like(a1)
+            a0, a1, a2 = np.zeros_like(a0), np.zeros_like(a1), np.zeros_like(a2)
         local = n - self.population.depth
         if self.population.packed_bits and local <= self.grid.trial_steps:
             a0, a1 = spec.unpack(a1, self.population.packed_bits)
-        sent = spec.step(self.population, self.grid, local, self.registers.astype(np.int64), a0, a1)
+        sent = spec.step(self.population, self.grid, local, self.registers.astype(np.int64), a0, a1, a2)
         self.registers[:] = sent.state
         self.flag.send(sent.flag.astype(np.int32))
         self.payload.send(sent.payload.astype(np.int32))
         self.message.send(spec.pack(sent.flag, sent.payload, self.proc_params["packed_bits"]).astype(np.int32))
+        self.square.send(spec.square(sent.flag, sent.payload, self.grid).astype(np.int32))
         flag, payload = (values.reshape(self.copies, -1) for values in (sent.flag, sent.payload))
         self.spikes.add(current * self.copies, n, flag, payload)
 
