@@ -200,7 +200,8 @@ def unequal_kick(v: Real, a0: Real, a1: Real, m2: Real, step: Real) -> Real:
     """`late_kick` to second order in the lateness, and for spikes of unequal lateness: see `disorder`.
 
     A spike late by ``l`` is the field ``a (cos l + v sin l)^2`` on the line of ``v``, so several are
-    ``a0 - a2 + 2 a1 v + a2 v^2``, and what they do is its exponential, less the `disorder`.
+    ``a0 - a2 + 2 a1 v + a2 v^2``, and what they do is its exponential, less the `disorder`.  Of second order one term
+    is left out, ``a0 a2 v / 2``, which saves a product.
     """
     a2 = m2 * step
     return v + a0 - a2 - disorder(a0, a1, m2, step) + (a1 + a2 * (0.5 * v + a0)) * (2.0 * v + a0)

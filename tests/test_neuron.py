@@ -219,6 +219,35 @@ class TestLateSpikes:
         a, late = np.array([0.7]), np.array([1e-3])
         assert abs(neuron.late_kick(0.5, 0.7, 0.0) - self.exactly(0.5, a, late)) > 1e-3 * 0.5
 
+    @staticmethod
+    def unequal(v: float, a: NDArray[np.float64], late: NDArray[np.float64], step: float) -> float:
+        moments = float(a @ late) * step, float(a @ late**2) * step
+        return neuron.unequal_kick(v, a.sum(), *moments, step)
+
+    @law
+    @given(st.floats(-2, 2), st.floats(-1, 1), parts)
+    def test_the_square_of_the_lateness_leaves_one_term_of_second_order(self, v: float, a: float, part: float) -> None:
+        kick, late, step = np.array([a]), np.array([part]), 1e-3
+        left_out = 0.5 * a * a * (part * step) ** 2 * v
+        found = self.unequal(v, kick, late, step) + left_out
+        assert abs(found - self.exactly(v, kick, late * step)) < 1000 * step**3
+
+    @law
+    @given(st.floats(-2, 2), st.lists(st.tuples(st.floats(-1, 1), parts), min_size=2, max_size=5))
+    def test_squares_tell_distances_by_a_parabola(self, v: float, spikes: list[tuple[float, float]]) -> None:
+        """Of first order, what is left is how far each pair's distance lies from the parabola."""
+        a, late, step = np.array([s[0] for s in spikes]), np.array([s[1] for s in spikes]), 1e-3
+        d = np.abs(np.subtract.outer(late, late))
+        pairs = 0.5 * float(np.sum(np.outer(a, a) * (d - 1.5 * d * d)))
+        found = self.unequal(v, a, late, step) - pairs * step
+        assert abs(found - self.exactly(v, a, late * step)) < 1000 * step**2
+
+    def test_no_parabola_is_nearer_to_the_distance_of_two_times(self) -> None:
+        one, other = np.meshgrid(*[(np.arange(400) + 0.5) / 400] * 2)
+        d = np.abs(one - other).ravel()
+        best = d @ d**2 / (d**2 @ d**2)
+        assert neuron.disorder(1.0, 0.0, 1.0, 1.0) == pytest.approx(best, abs=1e-4)
+
     @law
     @given(st.floats(-3, 3), st.floats(-3, 3))
     def test_in_time_it_is_a_plain_kick(self, v: float, a0: float) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from qif2hw.compiler.draft import Draft, Facts
 from qif2hw.errors import InputError
 from qif2hw.ir import PTC, CotangentTables, PhaseWeightTable, PlaneVector, ProgramPopulation, Table, TimeGrid
-from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, STATE_BITS, TRIG_BITS, VECTOR_BITS, second_moment
+from qif2hw.ir.ptc import ANGLE_BITS, BEND_MAX, LATE_FRACTION, STATE_BITS, TRIG_BITS, VECTOR_BITS, second_moment
 
 PRODUCT_BITS = 64
 """Signed width of products and sums before a shift."""
@@ -166,7 +166,7 @@ def _second(
 def _cotangent(registers: Registers, curve: CotangentTables, kick: Interval, slip: Interval, square: Interval) -> None:
     v = registers.keep("potential", Interval.around(curve.limit), STATE_BITS)
     lost = _second(registers, curve, kick, slip, square)
-    bend = Interval.around(0 if curve.second is None else 1 << LATE_FRACTION - 2)
+    bend = Interval.around(0 if curve.second is None else BEND_MAX)
     product = registers.keep("potential product", (slip + bend) * (v * 2 + kick))
     registers.keep("potential before saturation", v + kick - lost + product.rounded_shift(LATE_FRACTION))
     for table in (curve.to_potential, curve.to_phase):

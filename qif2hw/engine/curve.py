@@ -6,7 +6,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.ir.ptc import LATE_FRACTION, CotangentTables, PhaseWeightTable, SecondMoment, Table
+from qif2hw.ir.ptc import BEND_MAX, LATE_FRACTION, CotangentTables, PhaseWeightTable, SecondMoment, Table
 
 Int = NDArray[np.int64]
 
@@ -65,7 +65,7 @@ def _kick_by_cotangent(tables: CotangentTables, threshold: int, phase: Int, a0: 
     """``v -> v + a0 + a1 (2 v + a0)``, see `qif2hw.neuron.late_kick`; a phase nearer than ``edge`` to an end stays.
 
     With the second moment, see `qif2hw.neuron.unequal_kick`: ``a0`` loses `missing`, ``a1`` gains ``a2 (v / 2 + a0)``,
-    bounded to a quarter so that ``v`` never changes sign by it.
+    at most `BEND_MAX` either way.
     """
     inside = ((a0 != 0) | (a1 != 0) | (m2 != 0)) & (phase >= tables.edge) & (phase <= threshold - tables.edge)
     v = potential(tables, threshold, np.where(inside, phase, threshold >> 1))
@@ -73,7 +73,7 @@ def _kick_by_cotangent(tables: CotangentTables, threshold: int, phase: Int, a0: 
     if tables.second is not None:
         lost = missing(tables.second, a0, a1, m2)
         bend = rounded_shift(m2 * (v + 2 * a0) * tables.second.bend_gain, tables.second.bend_shift)
-        bend = np.clip(bend, -(1 << LATE_FRACTION - 2), 1 << LATE_FRACTION - 2)
+        bend = np.clip(bend, -BEND_MAX, BEND_MAX)
     kicked = v + a0 - lost + rounded_shift((a1 + bend) * (2 * v + a0), LATE_FRACTION)
     return np.where(inside, phase_of(tables, threshold, kicked), phase)
 

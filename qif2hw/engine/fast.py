@@ -17,7 +17,7 @@ from qif2hw.engine import fast_plane
 from qif2hw.engine.fast_plane import add_squares, missing, run_vectors, vector_numbers
 from qif2hw.ir import ptc
 from qif2hw.ir.program import Program, ProgramPopulation
-from qif2hw.ir.ptc import LATE_FRACTION, CotangentTables, PhaseWeightTable, PlaneVector, second_moment
+from qif2hw.ir.ptc import BEND_MAX, LATE_FRACTION, CotangentTables, PhaseWeightTable, PlaneVector, second_moment
 from qif2hw.ir.spikes import MachineOutput, StepSpikes
 from qif2hw.machinecode import drop_stale
 
@@ -197,7 +197,7 @@ def _kick(  # type: ignore[no-untyped-def]
     if second.size > 0:
         lost = missing(a0, a1, m2, second)
         bend = _rounded_shift(m2 * (v + 2 * a0) * second[4], second[5])
-        a1 += min(max(bend, -(1 << (LATE_FRACTION - 2))), 1 << (LATE_FRACTION - 2))
+        a1 += min(max(bend, -BEND_MAX), BEND_MAX)
     v += a0 - lost + _rounded_shift(a1 * (2 * v + a0), LATE_FRACTION)
     distance = max(_look_up(other, numbers[10], numbers[11], min(abs(v), numbers[7])), edge)
     return distance if v < 0 else threshold - distance

@@ -21,6 +21,8 @@ ACCUMULATOR_BITS = 24
 ACCUMULATOR_MAX = (1 << (ACCUMULATOR_BITS - 1)) - 1
 LATE_FRACTION = 16
 """Fraction bits of the lateness factor a1."""
+BEND_MAX = 1 << LATE_FRACTION - 4
+"""Most that the second moment adds to the lateness factor; the curve stays monotone."""
 VECTOR_BITS = 22
 """A plane vector is shifted until its larger coordinate has this many bits."""
 TRIG_BITS = 22

@@ -105,11 +105,12 @@ def test_signs_are_bounded_apart() -> None:
     scale=st.sampled_from([0.01, 1.0, 30.0, 1000.0]),
     bits=st.integers(2, 8),
     payload=st.integers(0, 8),
+    moments=st.integers(0, 2),
     steps=st.integers(16, 150),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_no_compiled_network_overflows(
-    form: str, kind: str, sizes: list[int], scale: float, bits: int, payload: int, steps: int, seed: int
+    form: str, kind: str, sizes: list[int], scale: float, bits: int, payload: int, moments: int, steps: int, seed: int
 ) -> None:
     """On inputs (the machine's checked mode), and on the worst that its proof allows, in every state."""
     network = {
@@ -119,7 +120,7 @@ def test_no_compiled_network_overflows(
     }[kind]()
     passes = (
         f"time-grid{{steps={steps} lateness_bits={payload}}},weights{{bits={bits}}},ranges,"
-        f"tables{{form={form} table_bits=5}},lower,registers"
+        f"tables{{form={form} table_bits=5 moments={min(moments, 1) if form == 'grid' else moments}}},lower,registers"
     )
     try:
         compiled = compile_network(network, CompileOptions(passes=passes))
@@ -138,7 +139,9 @@ def test_no_compiled_network_overflows(
         assert max(got["a0_max"], got["a1_max"], got["flush_max"]) <= ACCUMULATOR_MAX
         low, high = -got["down"], got["up"]
         late = max(1, grid.ticks - 1)
-        a0, a1 = (m.ravel() for m in np.meshgrid([low, 0, high], [low * late, 0, high * late]))
+        most = late * late >> grid.lateness_bits
+        sums = np.meshgrid([low, 0, high], [low * late, 0, high * late], [low * most, 0, high * most])
+        a0, a1, a2 = (m.ravel() for m in sums)
         shape = (40, a0.size, population.size)
         state = spec.start(population, grid)
         tall = np.broadcast_to(state[:, None, None], (state.shape[0], *shape)).copy()
@@ -148,13 +151,13 @@ def test_no_compiled_network_overflows(
             angle = rng.random(shape) * np.pi
             tall[0], tall[1] = (np.rint(c(angle) * (1 << 22) * 0.999) for c in (np.cos, np.sin))
         pull = np.array([-got["flush_max"], got["flush_max"]])[rng.integers(0, 2, shape)]
-        for m, first, second in (
-            (1, a0[:, None], a1[:, None]),
-            (grid.trial_steps, a0[:, None], a1[:, None]),
-            (grid.trial_steps + 1, np.zeros(shape, np.int64), pull),
+        nothing = np.zeros(shape, np.int64)
+        for m, got in (
+            (1, (a0[:, None], a1[:, None], a2[:, None])),
+            (grid.trial_steps, (a0[:, None], a1[:, None], a2[:, None])),
+            (grid.trial_steps + 1, (nothing, pull, nothing)),
         ):
-            first, second = np.broadcast_to(first, shape), np.broadcast_to(second, shape)
-            out = spec.step(population, grid, m, tall.astype(np.int64), first, second)
+            out = spec.step(population, grid, m, tall.astype(np.int64), *(np.broadcast_to(a, shape) for a in got))
             assert np.abs(out.state).max() <= STATE_MAX
             assert out.payload.min() >= 0
             assert out.payload.max() <= max(late, (grid.threshold >> population.flush_drop) + 1)

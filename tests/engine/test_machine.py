@@ -33,9 +33,9 @@ def same(network: Network, options: CompileOptions, samples: int, seed: int = 0)
     "network", [ordinary((2, 9, 7, 2)), published((2, 9, 7, 4)), branched()], ids=["ordinary", "flush", "graph"]
 )
 @pytest.mark.parametrize("steps", [33, 200])
-@pytest.mark.parametrize("form", ["cotangent", "grid", "plane"])
-def test_spec_equals_fast(network: Network, steps: int, form: str) -> None:
-    same(network, CompileOptions(steps=steps, form=form, rounding="nearest"), samples=7)
+@pytest.mark.parametrize(("form", "moments"), [*((f, m) for f in ("cotangent", "plane") for m in (1, 2)), ("grid", 1)])
+def test_spec_equals_fast(network: Network, steps: int, form: str, moments: int) -> None:
+    same(network, CompileOptions(steps=steps, form=form, lateness_moments=moments, rounding="nearest"), samples=7)
 
 
 @settings(max_examples=40, deadline=None)
@@ -91,15 +91,31 @@ def test_lateness_payload_is_worth_ten_times() -> None:
     assert errors[1] > 10 * errors[0]
 
 
-@pytest.fixture(scope="module")
-def tables():  # type: ignore[no-untyped-def]
-    program = compile_network(ordinary((1, 8, 2), 5), CompileOptions(form="cotangent", rounding="nearest")).program
+@pytest.mark.parametrize("form", ["cotangent", "plane"])
+def test_the_square_of_the_lateness_is_worth_twice_on_coarse_grids(form: str) -> None:
+    network = ordinary((2, 32, 32, 2), 1)
+    x = np.random.default_rng(2).random((200, 2))
+    errors = []
+    for moments in (1, 2):
+        options = CompileOptions(steps=96, lateness_moments=moments, form=form, rounding="nearest")
+        program = compile_network(network, options).program
+        run, exact = engine.run(program, x), reference.run(program.network(), x)
+        errors.append(np.sqrt(np.mean((run.y - exact.y) ** 2)))
+    assert errors[0] > 2 * errors[1]
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["lateness", "and its square"])
+def tables(request):  # type: ignore[no-untyped-def]
+    options = CompileOptions(form="cotangent", lateness_moments=request.param, rounding="nearest")
+    program = compile_network(ordinary((1, 8, 2), 5), options).program
     return program.populations[1], program.grid
 
 
 @settings(max_examples=60, deadline=None)
-@given(a0=st.integers(-300, 300), a1=st.integers(-2000, 2000), seed=st.integers(0, 2**32 - 1))
-def test_integer_ptc_is_monotone_with_exact_ends(tables, a0: int, a1: int, seed: int) -> None:  # type: ignore[no-untyped-def]
+@given(
+    a0=st.integers(-300, 300), a1=st.integers(-2000, 2000), m2=st.integers(-2000, 2000), seed=st.integers(0, 2**32 - 1)
+)
+def test_integer_ptc_is_monotone_with_exact_ends(tables, a0: int, a1: int, m2: int, seed: int) -> None:  # type: ignore[no-untyped-def]
     population, grid = tables
     rng = np.random.default_rng(seed)
     phase = np.unique(
@@ -111,6 +127,7 @@ def test_integer_ptc_is_monotone_with_exact_ends(tables, a0: int, a1: int, seed:
         phase,
         np.full_like(phase, a0 << population.ptc.kick_bits),
         np.full_like(phase, a1),
+        np.full_like(phase, m2),
     )
     assert (np.diff(kicked) >= 0).all()
     assert kicked[0] == 0
@@ -127,6 +144,7 @@ def test_integer_ptc_follows_the_exact_one(tables) -> None:  # type: ignore[no-u
             grid.threshold,
             phase,
             np.full_like(phase, weight << population.ptc.kick_bits),
+            np.zeros_like(phase),
             np.zeros_like(phase),
         )
         exact = exact_kick(np.pi * phase / grid.threshold, weight * population.unit / population.neuron.r) / np.pi

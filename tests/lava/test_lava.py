@@ -24,9 +24,24 @@ CASES = {
     "untrained": (ordinary((3, 20, 20, 2), seed=4), CompileOptions(steps=256, rounding="nearest")),
     "no payload": (ordinary((3, 20, 20, 2), seed=5), CompileOptions(steps=128, payload_bits=0, rounding="nearest")),
     "flush": (published((2, 12, 12, 4)), CompileOptions(steps=128, payload_bits=4, rounding="nearest")),
-    "graph": (branched(), CompileOptions(steps=200, rounding="nearest")),
-    "packed": (ordinary((2, 5, 5, 2), seed=8), CompileOptions(steps=128, payload_bits=2, rounding="nearest")),
-    "plane vectors": (ordinary((3, 20, 20, 2), seed=6), CompileOptions(steps=160, form="plane", rounding="nearest")),
+    "graph": (branched(), CompileOptions(steps=200, lateness_moments=1, rounding="nearest")),
+    "squares": (branched(), CompileOptions(steps=100, lateness_moments=2, form="cotangent", rounding="nearest")),
+    "packed": (
+        ordinary((2, 5, 5, 2), seed=8),
+        CompileOptions(steps=128, payload_bits=2, lateness_moments=1, rounding="nearest"),
+    ),
+    "packed and squares": (
+        ordinary((2, 5, 5, 2), seed=8),
+        CompileOptions(steps=128, payload_bits=2, lateness_moments=2, rounding="nearest"),
+    ),
+    "plane vectors": (
+        ordinary((3, 20, 20, 2), seed=6),
+        CompileOptions(steps=160, form="plane", lateness_moments=1, rounding="nearest"),
+    ),
+    "plane vectors and squares": (
+        ordinary((3, 20, 20, 2), seed=6),
+        CompileOptions(steps=160, form="plane", lateness_moments=2, rounding="nearest"),
+    ),
     "plane flush": (published((2, 12, 12, 4)), CompileOptions(steps=100, form="plane", rounding="nearest")),
     "phase and weight": (ordinary((2, 9, 9, 2), seed=7), CompileOptions(steps=100, form="grid", rounding="nearest")),
 }
