@@ -1,4 +1,4 @@
-"""``qif2hw bench``: how fast training is on this machine."""
+"""``qif2hw bench``: how fast training is on this machine, and how many steps a network needs."""
 
 import importlib
 from pathlib import Path
@@ -12,7 +12,7 @@ from qif2hw_cli.console import Output, example, json_option
 
 @click.group(epilog=example("qif2hw bench train --json"))
 def command() -> None:
-    """Measure this machine: speed of training, against its ceiling and against peers."""
+    """Measure: speed of training against this machine's ceiling and peers; accuracy against machine steps."""
 
 
 @command.command(
@@ -88,6 +88,36 @@ def scaling(folder: str | None, most: float, quick: bool, as_json: bool) -> None
         (home / "scaling.md").write_text(measured.table(result))
     out.say(measured.table(result))
     out.data(result)
+
+
+@command.command(epilog=example("qif2hw bench steps docs/results/models/ripple-qif-ordinary-seed0.onnx"))
+@click.argument("models", nargs=-1, required=True, type=click.Path(), metavar="MODEL...")
+@click.option("--steps", default="64,128,256,512", show_default=True, metavar="N,..", help="Most steps of a trial.")
+@click.option("--samples", type=int, default=2000, show_default=True, help="Random inputs.")
+@json_option
+def steps(models: tuple[str, ...], steps: str, samples: int, as_json: bool) -> None:
+    """Measure what coarse time grids cost a network, and what the lateness of spikes gives back.
+
+    Errors of the engine against the float network, relative root mean square, as compiled for 8 bits.
+    """
+    from qif2hw import api
+    from qif2hw.compiler.coarseness import SPIKES_TELL, coarseness
+    from qif2hw_cli.console import percent
+
+    try:
+        numbers = [int(part) for part in steps.split(",")]
+    except ValueError:
+        raise InputError(f"steps = {steps}: whole numbers with commas between them are needed") from None
+    out = Output(as_json)
+    found = []
+    for model in models:
+        network = api.load_model(model)
+        with out.stage(f"bench {Path(model).stem}") as stage:
+            rows = coarseness(network, numbers, samples, progress=stage.update)
+        cells = [[str(row["steps"]), *(percent(row["error"][name]) for name in SPIKES_TELL)] for row in rows]
+        out.table(f"{Path(model).stem}: error by steps and by what spikes tell", ["steps", *SPIKES_TELL], cells)
+        found.append({"model": Path(model).name, "rows": rows})
+    out.data({"samples": samples, "models": found})
 
 
 def _module(name: str) -> Any:

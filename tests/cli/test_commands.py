@@ -63,6 +63,27 @@ def test_compile(call: Any, kit: Any, tmp_path: Path) -> None:
     assert qif2hw.load(told["bundle"]).program.steps <= 128
 
 
+def test_compile_with_the_square_of_the_lateness(call: Any, kit: Any, tmp_path: Path) -> None:
+    x, runs = np.random.default_rng(0).random((5, 3)), []
+    for moments in ("1", "2", "auto"):
+        out = tmp_path / f"{moments}.qif"
+        result = call("compile", kit.model, "-o", out, "--steps", 96, "--lateness-moments", moments)
+        assert result.exit_code == 0
+        assert ("its square too" in result.stdout) == (moments != "1")
+        runs.append(qif2hw.load(out).run(x))
+    assert runs[0].step_spikes != runs[1].step_spikes
+    assert runs[1].step_spikes == runs[2].step_spikes
+
+
+def test_bench_steps(call: Any, kit: Any) -> None:
+    result = call("bench", "steps", kit.model, "--steps", "48,96", "--samples", 50, "--json")
+    rows = json.loads(result.stdout)["models"][0]["rows"]
+    assert [row["steps"] for row in rows] == [48, 96]
+    for row in rows:
+        nothing, lateness, square = row["error"].values()
+        assert square < lateness < nothing
+
+
 def test_compile_to_an_error(call: Any, kit: Any, tmp_path: Path) -> None:
     out = tmp_path / "m.qif"
     arguments = ["compile", kit.model, "-o", out, "--rounding", "nearest", "--weight-bits", "8/7/8", "--steps", 128]

@@ -1,0 +1,60 @@
+"""What coarse time grids cost a network, and what the lateness of spikes gives back."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from qif2hw import engine, reference
+from qif2hw.compiler.pipeline import CompileOptions, compile_network
+from qif2hw.errors import InputError
+from qif2hw.ir import Network
+
+SPIKES_TELL: dict[str, dict[str, int]] = {
+    "nothing": {"payload_bits": 0},
+    "lateness": {"lateness_moments": 1},
+    "lateness and its square": {"lateness_moments": 2},
+}
+"""Compiler options by what spikes carry."""
+
+
+def coarseness(
+    network: Network,
+    steps: Sequence[int],
+    samples: int = 2000,
+    seed: int = 0,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Compile a network for several numbers of steps, and measure the engine against the float network.
+
+    Parameters
+    ----------
+    network
+        A trained network.
+    steps
+        Most machine steps of a trial, one row each.
+    samples, seed
+        Random inputs, which the compiler has not seen.
+    progress
+        Told what is done, how much there is, and what comes next.
+
+    Returns
+    -------
+    list of dict
+        ``steps`` and ``error``: by the keys of `SPIKES_TELL`, the relative root-mean-square error of the results.
+    """
+    if samples < 1:
+        raise InputError(f"samples = {samples}: at least one is needed")
+    x = np.random.default_rng(seed).random((samples, network.inputs))
+    exact = reference.run(network, x).y
+    size = float(np.sqrt(np.mean(exact**2)))
+    rows: list[dict[str, Any]] = []
+    for most in steps:
+        error: dict[str, float] = {}
+        for name, options in SPIKES_TELL.items():
+            if progress is not None:
+                progress(len(rows) * len(SPIKES_TELL) + len(error), len(steps) * len(SPIKES_TELL), f"{most}: {name}")
+            program = compile_network(network, CompileOptions(steps=most, **options)).program  # type: ignore[arg-type]
+            error[name] = float(np.sqrt(np.mean((engine.run(program, x).y - exact) ** 2))) / size
+        rows.append({"steps": most, "error": error})
+    return rows
