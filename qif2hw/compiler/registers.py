@@ -93,6 +93,7 @@ class ProveRegisters:
                     raise InputError(
                         f"{register} of population '{population.name}' may need {interval.bits} bits, {bits} there "
                         f"are: the weights of neuron {got['witness']['neuron']} are too large for the machine"
+                        + ("; one lateness moment needs fewer bits" if second_moment(population.ptc) else "")
                     )
             facts["populations"][population.name] = {
                 register: {"low": i.low, "high": i.high, "bits": i.bits, "of": bits}
