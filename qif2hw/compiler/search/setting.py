@@ -19,6 +19,7 @@ from qif2hw.compiler.weights import RoundWeights
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program, Run
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.ptc import second_moment
 
 OBJECTIVES = ("error", "memory", "steps", "operations")
 """What is minimised: see `Outcome`."""
@@ -133,7 +134,8 @@ def operations(program: Program, run: Run, samples: int) -> float:
     total = 0.0
     for p in program.projections:
         post, pre = p.weight.shape
-        # An input channel sends once; a neuron sends its spikes and once in the flush.
-        messages = pre if p.pre in inputs else len(run.step_spikes[p.pre]) / samples + pre
+        # An input channel sends once; a neuron sends its spikes and once in the flush. A square is a message of its own.
+        each = 1 if second_moment(program.population(p.post).ptc) is None else 2
+        messages = pre * each if p.pre in inputs else len(run.step_spikes[p.pre]) / samples * each + pre
         total += messages * post
     return total
