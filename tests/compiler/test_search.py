@@ -114,9 +114,12 @@ def test_settings_cost_what_they_should() -> None:
     }.items():
         assert getattr(evaluate(task, setting), name) < getattr(fine, name)
     assert evaluate(task, Setting((8, 8), 7, 256, 8, "plane")).memory < fine.memory
-    run = engine.run(compile_setting(task, Setting((8, 8), 7, 256, 8, "cotangent")), x)
-    # One input to 6 neurons; their spikes, and one flush message each, to 2.
-    assert fine.operations == pytest.approx(6 + 2 * (len(run.step_spikes["hidden1"]) / 20 + 6))
+    # One input to 6 neurons; their spikes, and one flush message each, to 2. On the coarser grid each spike is two messages.
+    for steps, each in ((512, 1), (256, 2)):
+        setting = Setting((8, 8), 7, steps, 8, "cotangent")
+        run = engine.run(compile_setting(task, setting), x)
+        expected = 6 * each + 2 * (len(run.step_spikes["hidden1"]) / 20 * each + 6)
+        assert evaluate(task, setting).operations == pytest.approx(expected)
     refused = evaluate(task, Setting((8, 9), 7, 256, 8, "cotangent"))
     assert "weight bits = 8/9" in refused.refused
     assert refused.values == Outcome().values == (np.inf,) * 4

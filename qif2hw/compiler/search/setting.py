@@ -134,7 +134,7 @@ def operations(program: Program, run: Run, samples: int) -> float:
     total = 0.0
     for p in program.projections:
         post, pre = p.weight.shape
-        # An input channel sends once; a neuron sends its spikes and once in the flush. A square is a message of its own.
+        # An input channel sends once; a neuron sends its spikes and once in the flush. A square is another message.
         each = 1 if second_moment(program.population(p.post).ptc) is None else 2
         messages = pre * each if p.pre in inputs else len(run.step_spikes[p.pre]) / samples * each + pre
         total += messages * post
