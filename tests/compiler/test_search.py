@@ -114,7 +114,7 @@ def test_settings_cost_what_they_should() -> None:
     }.items():
         assert getattr(evaluate(task, setting), name) < getattr(fine, name)
     assert evaluate(task, Setting((8, 8), 7, 256, 8, "plane")).memory < fine.memory
-    # One input to 6 neurons; their spikes, and one flush message each, to 2. On the coarser grid each spike is two messages.
+    # One input to 6 neurons; their spikes, and one flush message each, to 2. A spike with its square is two messages.
     for steps, each in ((512, 1), (256, 2)):
         setting = Setting((8, 8), 7, steps, 8, "cotangent")
         run = engine.run(compile_setting(task, setting), x)
