@@ -15,6 +15,7 @@ WIDEST = 2.5
 """Largest angle of one rotation; below half a turn, so that a rotation holds at most one crossing."""
 
 _RUN = 64
+_MOVES = 4
 _EIGHTH = math.pi / 4
 
 
@@ -47,6 +48,28 @@ def arrange(times, trial, key, source, spare, order):  # type: ignore[no-untyped
     for i in range(count):
         order[i] = source[order[i]]
     return count
+
+
+@njit(cache=True)
+def settle(times, trial, key, source, spare, order, count):  # type: ignore[no-untyped-def]
+    """As `arrange`, where ``order[:count]`` are the indices of all spikes, and almost sorted already."""
+    kept = moves = 0
+    for e in range(count):
+        q = order[e]
+        t = times[q]
+        if not t >= 0.0:
+            return -1
+        if t <= trial:
+            at = kept
+            while at > 0 and (key[at - 1] > t or (key[at - 1] == t and order[at - 1] > q)):
+                key[at], order[at] = key[at - 1], order[at - 1]
+                at -= 1
+            key[at], order[at] = t, q
+            moves += kept - at
+            kept += 1
+            if moves > _MOVES * kept:
+                return arrange(times, trial, key, source, spare, order)
+    return kept
 
 
 @njit(cache=True)
@@ -113,7 +136,8 @@ def steps(  # type: ignore[no-untyped-def]
     return total
 
 
-def most_steps(spikes: int, trial: float, omega: float) -> int:
+@njit(cache=True)
+def most_steps(spikes: int, trial: float, omega: float) -> int:  # type: ignore[no-untyped-def]
     """Upper bound of the number of `steps` for so many input spikes, with room for a last vector of keys."""
     return spikes + 2 + math.ceil(trial * omega / WIDEST) + 16
 

@@ -1,6 +1,8 @@
-"""The compiled layer as a torch function."""
+"""The compiled chain of layers as a torch function."""
 
+import itertools
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,19 +13,16 @@ from torch.autograd.function import once_differentiable
 
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
-from qif2hw.nn import kernel, records
-from qif2hw.nn.events import most_steps
-from qif2hw.nn.vector import padded
+from qif2hw.nn import chain as kernels
+from qif2hw.nn import records
+from qif2hw.nn.layout import PHI0, SIZE, SPIKES, START, WEIGHT, Layout, layout
+from qif2hw.nn.vector import lanes_of
 
 RENORMALISE_AFTER = {"float64": 100.0, "float32": 16.0}
 """Growth of a vector, in bits, after which its length is renormalised."""
 
 WORTH_THREADS = 1_000_000
-"""Updates (input spikes times neurons times samples) of a layer from which on threads pay, even if others work too."""
-
-EVENT_COST = 64
-"""What an input spike costs besides its updates (its place in the order, its angle), in updates."""
-
+"""Updates (input spikes times neurons times samples) of a pass from which on threads pay, even if others work too."""
 
 class LayerOutput(NamedTuple):
     """What a layer sends on.
@@ -68,84 +67,107 @@ def _chunks(batch: int, cells: int) -> int:
     return max(1, min(batch // 8, 64, 2**23 // max(cells, 1)))
 
 
-def _array(tensor: Tensor) -> NDArray[Any]:
-    array = tensor.detach().numpy()
-    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
-
-
-class _Layer(torch.autograd.Function):
+class _Chain(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, neuron: QIF, trial: float,
-        capacity: int, limit: float,
-    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        layer = _prepare(times, psi, weight, phi0, neuron, trial, limit)
-        batch, post, dtype = times.shape[0], weight.shape[0], layer.a.dtype
-        chunks = _chunks(batch, layer.a.size)
-        parallel = batch * (layer.times.shape[1] * (layer.start.shape[1] + EVENT_COST) + 4 * post) > WORTH_THREADS
+        ctx: Any, neuron: QIF, trial: float, limit: float, capacities: tuple[int, ...], times: Tensor, psi: Tensor,
+        *parameters: Tensor,
+    ) -> tuple[Tensor, ...]:  # fmt: skip
+        ctx.set_materialize_grads(False)
+        batch, pre, depth = times.shape
+        sizes = (pre, *(phi0.shape[0] for phi0 in parameters[1::2]))
+        depths = (depth, *capacities)
+        weight, phi0 = (torch.cat([p.reshape(-1) for p in parameters[k::2]]).numpy() for k in (0, 1))
+        largest = np.empty(len(sizes), np.int64)
         while True:
-            out = records.Spikes(
-                np.empty((batch, post, capacity), dtype),
-                np.empty((batch, post), dtype),
-                np.empty((batch, post), dtype),
-            )
-            record = _record(batch, layer.times.shape[1], post, capacity, dtype)
-            largest = (kernel.forward_parallel if parallel else kernel.forward)(layer, chunks, out, record)
-            if largest < 0:
+            plan = layout(batch, sizes, depths, weight.dtype)
+            parallel = plan.work > WORTH_THREADS
+            chain = _allocate(plan, batch, weight, phi0, neuron, trial, limit)
+            chain.times[: times.numel()] = times.detach().numpy().reshape(-1)
+            chain.psi[: psi.numel()] = psi.detach().numpy().reshape(-1)
+            (kernels.forward_parallel if parallel else kernels.forward)(chain, _chunks(batch, plan.cells), largest)
+            found = largest.tolist()
+            if min(found) < 0:
                 raise InputError("an input spike time is negative or not a number: it must lie in [0, T] or be inf")
-            if largest <= capacity:
+            if all(most <= depth for most, depth in zip(found, depths, strict=True)):
                 break
-            capacity *= 2
-        ctx.saved = (layer, chunks, record, parallel)
+            depths = tuple(depth if most <= depth else 2 * depth for most, depth in zip(found, depths, strict=True))
+        ctx.saved = chain, plan, parallel
         ctx.shape = times.shape
-        return torch.from_numpy(out.times), torch.from_numpy(out.psi), torch.from_numpy(out.next)
+        return tuple(
+            torch.from_numpy(array)
+            for size, depth, _, spikes, ends, *_ in plan.table.tolist()[1:]
+            for array in (
+                chain.times[spikes : spikes + batch * size * depth].reshape(batch, size, depth),
+                chain.psi[ends : ends + batch * size].reshape(batch, size),
+                chain.next[ends : ends + batch * size].reshape(batch, size),
+            )
+        )
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        layer, chunks, record, parallel = ctx.saved
-        grad = records.Spikes(*(_array(g) for g in grads))
-        pre, post, dtype = layer.psi.shape[1], grad.psi.shape[1], layer.a.dtype
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        chain, plan, parallel = ctx.saved
+        batch, dtype = chain.events.shape[1], chain.a.dtype
+        given = [g for g in grads if g is not None]
+        place = np.full((len(grads) // 3 + 1, 3), -1)
+        begin = 0
+        for k, grad in enumerate(grads):
+            if grad is not None:
+                place[1 + k // 3, k % 3] = begin
+                begin += grad.numel()
         to = records.Gradients(
-            np.empty_like(layer.times),
-            np.empty_like(layer.psi),
-            np.empty((pre, post), dtype),
-            np.empty(post, dtype),
-        )
-        (kernel.backward_parallel if parallel else kernel.backward)(layer, chunks, record, grad, to)
-        times, psi, weight, phi0 = (torch.from_numpy(array) for array in to)
-        return times.reshape(ctx.shape), psi, weight.T, phi0, None, None, None, None
+            np.empty_like(chain.times), np.empty_like(chain.psi), np.empty_like(chain.psi),
+            torch.cat([g.reshape(-1) for g in given]).numpy() if given else np.empty(0, dtype), place,
+            np.empty_like(chain.weight), np.empty_like(chain.phi0),
+        )  # fmt: skip
+        (kernels.backward_parallel if parallel else kernels.backward)(chain, _chunks(batch, plan.cells), to)
+        rows = plan.table.tolist()
+        found: list[Tensor | None] = [None] * 4
+        found.append(torch.from_numpy(to.times[: ctx.shape.numel()].reshape(ctx.shape)))
+        found.append(torch.from_numpy(to.psi[: rows[0][SIZE] * batch].reshape(batch, -1)))
+        for past, here in itertools.pairwise(rows):
+            pre, post, weight, phi0 = past[SIZE], here[SIZE], here[WEIGHT], here[PHI0]
+            found.append(torch.from_numpy(to.weight[weight : weight + post * pre].reshape(post, pre)))
+            found.append(torch.from_numpy(to.phi0[phi0 : phi0 + post]))
+        return tuple(found)
 
 
-def _prepare(
-    times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, neuron: QIF, trial: float, limit: float
-) -> records.Layer:
-    post, pre = weight.shape
-    batch, _, depth = times.shape
-    spikes = _array(times).reshape(batch, pre * depth)
-    pad = padded(post, spikes.dtype)
-    a, start = np.empty((pre + 1, pad), spikes.dtype), np.empty((2, pad), spikes.dtype)
-    growth = np.empty(pre + 1)
-    kernel.prepare(_array(weight), _array(phi0), neuron.r, neuron.omega, a, growth, start)
-    most = most_steps(pre * depth, trial, neuron.omega)
-    return records.Layer(
-        spikes, _array(psi), a.ravel(), growth, start, depth, neuron.r, neuron.omega, trial, limit, most
-    )
+def _allocate(
+    plan: Layout, batch: int, weight: Any, phi0: Any, neuron: QIF, trial: float, limit: float
+) -> records.Chain:
+    spikes, ends, a, growth, start = plan.totals[SPIKES : START + 1]
+    levels, dtype = len(plan.table), weight.dtype
+    out, real = np.empty(spikes + 2 * ends, dtype), np.empty(spikes + ends, dtype)
+    whole = np.empty(4 * spikes + ends, np.int32)
+    fired = np.empty((levels, batch), np.int32)
+    fired[0] = -1
+    return records.Chain(
+        plan.table, weight, phi0, _aligned(a, dtype), np.empty(growth), np.empty(start, dtype),
+        times=out[:spikes],
+        psi=out[spikes : spikes + ends],
+        next=out[spikes + ends :],
+        order=whole[:spikes],
+        fired_by=whole[spikes : 2 * spikes],
+        fired_in=whole[2 * spikes : 3 * spikes],
+        length2=real[:spikes],
+        scale=whole[3 * spikes : 4 * spikes],
+        end_length2=real[spikes:],
+        end_scale=whole[4 * spikes :],
+        events=np.empty((levels, batch), np.int32),
+        fired=fired,
+        r=neuron.r,
+        omega=neuron.omega,
+        trial=trial,
+        limit=limit,
+    )  # fmt: skip
 
 
-def _record(batch: int, inputs: int, post: int, capacity: int, dtype: Any) -> records.Record:
-    spikes = (batch, post * capacity)
-    return records.Record(
-        order=np.empty((batch, inputs), np.int32),
-        events=np.empty(batch, np.int32),
-        fired=np.empty(batch, np.int32),
-        fired_by=np.empty(spikes, np.int32),
-        fired_in=np.empty(spikes, np.int32),
-        length2=np.empty(spikes, dtype),
-        scale=np.empty(spikes, np.int32),
-        end_length2=np.empty((batch, post), dtype),
-        end_scale=np.empty((batch, post), np.int32),
-    )
+def _aligned(size: int, dtype: Any) -> NDArray[Any]:
+    """New array whose vectors do not straddle cache lines."""
+    room = np.empty(size + lanes_of(dtype), dtype)
+    shift = -(room.__array_interface__["data"][0] // room.itemsize) % lanes_of(dtype)
+    return room[shift : shift + size]
 
 
 def check(times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, trial: float) -> None:
@@ -163,11 +185,21 @@ def check(times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, trial: float
         raise InputError(f"trial T = {trial:g}: a positive length is needed")
 
 
-def layer(
-    times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, *, neuron: QIF, trial: float, capacity: int = 2,
-    renormalise_after: float | None = None,
-) -> LayerOutput:  # fmt: skip
-    """One layer of QIF neurons with the closed-form gradient, on the CPU.
+def _check_link(before: Tensor, weight: Tensor, phi0: Tensor) -> None:
+    if weight.ndim != 2 or (weight.shape[1],) != before.shape or phi0.shape != weight.shape[:1]:
+        raise InputError(
+            f"layers: weight {tuple(weight.shape)} and phi0 {tuple(phi0.shape)} do not fit each other "
+            f"or the {before.shape[0]} neurons before them"
+        )
+    if not before.dtype == weight.dtype == phi0.dtype:
+        raise InputError("layers: weights and phi0 of all layers need one type, float64 or float32")
+
+
+def chain(
+    times: Tensor, psi: Tensor, layers: Sequence[tuple[Tensor, Tensor]], *, neuron: QIF, trial: float,
+    capacities: Sequence[int], renormalise_after: float | None = None,
+) -> list[LayerOutput]:  # fmt: skip
+    """Layers of QIF neurons one behind the other, with the closed-form gradient, on the CPU.
 
     Parameters
     ----------
@@ -175,18 +207,38 @@ def layer(
         Input spike times (batch, pre, K), padded with infinity; those after ``trial`` are ignored.
     psi
         Pseudo-phases of the presynaptic neurons (batch, pre); zero for input channels.
-    weight, phi0
-        (post, pre) and (post,).  Several projections onto one population: concatenate the sources.
+    layers
+        Weights (post, pre) and initial phases (post,) of each.  Several projections onto one population: concatenate
+        the sources.
     neuron, trial
         Parameters of the neurons and the trial's length.
-    capacity
-        Spikes per neuron to make room for; doubled until every spike fits.
+    capacities
+        Spikes per neuron to make room for in each layer; doubled until every spike fits.
     renormalise_after
         Growth in bits after which lengths are renormalised; the default suits the element type.
+
+    Returns
+    -------
+    list[LayerOutput]
+        What each layer sends on.
     """
-    check(times, psi, weight, phi0, trial)
+    check(times, psi, *layers[0], trial)
+    for (_, before), (weight, phi0) in itertools.pairwise(layers):
+        _check_link(before, weight, phi0)
     if renormalise_after is None:
         renormalise_after = RENORMALISE_AFTER[str(times.dtype).removeprefix("torch.")]
-    return LayerOutput(
-        *_Layer.apply(times, psi, weight, phi0, neuron, float(trial), max(1, capacity), renormalise_after)
-    )
+    rooms = tuple(max(1, capacity) for capacity in capacities)
+    parameters = (tensor for pair in layers for tensor in pair)
+    out = _Chain.apply(neuron, float(trial), renormalise_after, rooms, times, psi, *parameters)
+    return [LayerOutput(*out[k : k + 3]) for k in range(0, len(out), 3)]
+
+
+def layer(
+    times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, *, neuron: QIF, trial: float, capacity: int = 2,
+    renormalise_after: float | None = None,
+) -> LayerOutput:  # fmt: skip
+    """One layer of QIF neurons: a `chain` of one."""
+    return chain(
+        times, psi, [(weight, phi0)], neuron=neuron, trial=trial, capacities=[capacity],
+        renormalise_after=renormalise_after,
+    )[0]  # fmt: skip

@@ -12,27 +12,24 @@ output spikes ``k`` after input event ``i`` (``g_k`` the loss's derivative with 
           \partial L / \partial t_i = (R_{i+}^2 - R_{i-}^2) G_i, \quad
           \partial L / \partial \phi_0 = - G_0 .
 
-`forward` and `backward` run on one thread, `forward_parallel` and `backward_parallel` on all, with the same
-bits as result.  A neuron whose length leaves the safe range is scaled by an exact power of two:
+A neuron whose length leaves the safe range is scaled by an exact power of two:
 ``length = 2^exponent * stored length``.
 """
 
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from qif2hw import neuron
-from qif2hw.machinecode import drop_stale, for_one_thread_and_all
+from qif2hw.machinecode import drop_stale
 from qif2hw.nn import events, vector
-from qif2hw.nn.events import arrange, polar_angles, steps, turn
-from qif2hw.nn.vector import below_zero, load, lowest_bit, splat, store, total, width
+from qif2hw.nn.events import arrange, most_steps, polar_angles, settle, steps, turn
+from qif2hw.nn.vector import aligned, below_zero, load, lowest_bit, splat, store, total, width
 
 _shear = njit(inline="always")(neuron.shear)
 _rotate = njit(inline="always")(neuron.rotate)
 _length_change = njit(inline="always")(neuron.length_change)
-
-_WORTH_THREADS = 1_000_000
 
 
 @njit(cache=True)
@@ -64,8 +61,13 @@ def _renormalise(x, y, size, exponent):  # type: ignore[no-untyped-def]
         exponent[n] += shift
 
 
-def _forward(layer, chunks, out, record):  # type: ignore[no-untyped-def]
-    """Run a layer on every sample of a batch, in ``chunks`` parallel parts.
+@njit(cache=True, error_model="numpy")
+def forward_layer(low, high, layer, fired_before, out, record, sequence):  # type: ignore[no-untyped-def]
+    """Run a layer on the samples from ``low`` to ``high``.
+
+    ``sequence`` (batch, post * K) becomes the output spikes of each sample, almost in temporal order, and
+    ``record.fired`` their number; ``record.order`` holds such a sequence of ``fired_before`` input spikes, unless that
+    is -1.
 
     Returns
     -------
@@ -73,34 +75,27 @@ def _forward(layer, chunks, out, record):  # type: ignore[no-untyped-def]
         Largest number of spikes of a neuron, above K if the results are incomplete; -1 if an input time is
         negative or not a number.
     """
-    batch = layer.times.shape[0]
-    largest = np.zeros(chunks, np.int64)
-    for chunk in prange(chunks):
-        largest[chunk] = _forward_share(chunk * batch // chunks, (chunk + 1) * batch // chunks, layer, out, record)
-    return -1 if largest.min() < 0 else largest.max()
-
-
-forward, forward_parallel = for_one_thread_and_all(_forward)
-
-
-@njit(cache=True, error_model="numpy")
-def _forward_share(low, high, layer, out, record):  # type: ignore[no-untyped-def]
-    times, psi, a, growth, start, depth, _, omega, trial, limit, most = layer
+    times, psi, a, growth, start, depth, omega, trial, limit = layer
     out_times, out_psi, out_next = out
     order, events, fired, fired_by, fired_in, length2, scale, end_length2, end_scale = record
-    _, post, capacity = out_times.shape
-    room = fired_by.shape[1]
+    post = out_psi.shape[1]
+    room = out_times.shape[1]
+    capacity = room // post
     pre = psi.shape[1]
     pad = start.shape[1]
-    x, y, kick = np.empty(pad, a.dtype), np.empty(pad, a.dtype), np.empty(pad, a.dtype)
+    most = most_steps(times.shape[1], trial, omega)
+    x, y = aligned(pad, a), aligned(pad, a)
     cosine, sine = np.empty(most), np.empty(most)
     key, spare, source = np.empty(most, a.dtype), np.empty(most, np.int32), np.empty(most, np.int32)
     step_time, angle, row = np.empty(most), np.empty(most), np.empty(most, np.int32)
     late_x, late_y, late = np.empty(room), np.empty(room), np.empty(max(room, pad))
-    exponent, number = np.zeros(pad, np.int32), np.empty(pad, np.int32)
+    exponent, number = np.empty(pad, np.int32), np.empty(pad, np.int32)
     largest = 0
     for b in range(low, high):
-        events[b] = arrange(times[b], trial, key, source, spare, order[b])
+        if fired_before[b] < 0:
+            events[b] = arrange(times[b], trial, key, source, spare, order[b])
+        else:
+            events[b] = settle(times[b], trial, key, source, spare, order[b], fired_before[b])
         if events[b] < 0:
             return -1
         many = steps(
@@ -138,17 +133,17 @@ def _forward_share(low, high, layer, out, record):  # type: ignore[no-untyped-de
             spikes = room
         fired[b] = spikes
         polar_angles(late_x, late_y, spikes, late)
-        for n in range(post):
-            for k in range(capacity):
-                out_times[b, n, k] = np.inf
+        for q in range(room):
+            out_times[b, q] = np.inf
         for e in range(spikes):
             n = fired_by[b, e]
             length2[b, e] = late_x[e] * late_x[e] + late_y[e] * late_y[e]
             if number[n] < capacity:
-                out_times[b, n, number[n]] = step_time[fired_in[b, e]] - late[e] / omega
+                sequence[b, e] = n * capacity + number[n]
+                out_times[b, sequence[b, e]] = step_time[fired_in[b, e]] - late[e] / omega
             number[n] += 1
             largest = max(largest, number[n])
-        _last_shear(x, y, psi[b], a, pad, kick)
+        _last_shear(x, y, psi[b], a, pad)
         polar_angles(x, y, post, late)
         for n in range(post):
             out_psi[b, n] = late[n] / np.pi
@@ -159,65 +154,56 @@ def _forward_share(low, high, layer, out, record):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def _last_shear(x, y, psi, a, pad, kick):  # type: ignore[no-untyped-def]
+def _last_shear(x, y, psi, a, pad):  # type: ignore[no-untyped-def]
     """Extra shear at the trial's end, by the pseudo-phases of the presynaptic neurons."""
-    for n in range(pad):
-        kick[n] = 0.0
-    for j in range(psi.size):
-        if psi[j] != 0.0:
-            share = splat(x, psi[j])
-            for v in range(0, pad, width(a)):
-                store(kick, v, load(kick, v) + share * load(a, j * pad + v))
-    for v in range(0, pad, width(a)):
-        store(x, v, _shear(load(x, v), load(y, v), load(kick, v)))
-
-
-def _backward(layer, chunks, record, grad, to):  # type: ignore[no-untyped-def]
-    """Turn gradients with respect to the results of `forward` into those with respect to its arguments.
-
-    Sums over the batch go through ``chunks`` partial sums in a fixed order: the result does not depend on the
-    number of threads.
-    """
-    batch = layer.times.shape[0]
-    pre = to.weight.shape[0]
-    pad = layer.start.shape[1]
-    weights = np.empty((chunks, (pre + 1) * pad), layer.a.dtype)
-    phases = np.empty((chunks, pad), layer.a.dtype)
-    for chunk in prange(chunks):
-        _backward_share(
-            chunk * batch // chunks, (chunk + 1) * batch // chunks, layer, record, grad, to,
-            weights[chunk], phases[chunk],
-        )  # fmt: skip
-    factor = -1.0 / (layer.r * layer.omega)
-    if weights.size > _WORTH_THREADS:
-        for j in prange(pre):
-            _sum_chunks(weights, j * pad, factor, to.weight[j])
-    else:
-        for j in range(pre):
-            _sum_chunks(weights, j * pad, factor, to.weight[j])
-    _sum_chunks(phases, 0, -1.0, to.phi0)
-
-
-backward, backward_parallel = for_one_thread_and_all(_backward)
+    lanes = width(a)
+    v = 0
+    while v + 4 * lanes <= pad:
+        p = q = r = s = splat(a, 0.0)
+        for j in range(psi.size):
+            if psi[j] != 0.0:
+                share = splat(a, psi[j])
+                at = j * pad + v
+                p = p + share * load(a, at)
+                q = q + share * load(a, at + lanes)
+                r = r + share * load(a, at + 2 * lanes)
+                s = s + share * load(a, at + 3 * lanes)
+        for kick in (p, q, r, s):
+            store(x, v, _shear(load(x, v), load(y, v), kick))
+            v += lanes
+    while v < pad:
+        kick = splat(a, 0.0)
+        for j in range(psi.size):
+            if psi[j] != 0.0:
+                kick = kick + splat(a, psi[j]) * load(a, j * pad + v)
+        store(x, v, _shear(load(x, v), load(y, v), kick))
+        v += lanes
 
 
 @njit(cache=True, error_model="numpy")
-def _backward_share(low, high, layer, record, grad, to, weights, phases):  # type: ignore[no-untyped-def]
-    times, psi, a, growth, start, depth, _, omega, trial, limit, most = layer
+def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, phases):  # type: ignore[no-untyped-def]
+    """Turn gradients with respect to the results of `forward_layer` into those with respect to its arguments.
+
+    ``weights`` and ``phases`` become this share of those to ``weight.T`` and ``phi0``, to be multiplied with
+    ``-1 / (r omega)`` and -1.
+    """
+    times, psi, a, growth, start, depth, omega, trial, limit = layer
     order, events, fired, fired_by, fired_in, length2, scale, end_length2, end_scale = record
     grad_times, grad_psi, grad_next = grad
-    to_times, to_psi = to.times, to.psi
-    _, post, _ = grad_times.shape
+    post = grad_psi.shape[1]
+    capacity = grad_times.shape[1] // post
     pre = psi.shape[1]
     pad = start.shape[1]
+    most = most_steps(times.shape[1], trial, omega)
     weights[:] = 0.0
     phases[:] = 0.0
-    x, y = np.empty(pad, a.dtype), np.empty(pad, a.dtype)
+    x, y = aligned(pad, a), aligned(pad, a)
     cosine, sine = np.empty(most), np.empty(most)
     source, row = np.empty(most, np.int32), np.empty(most, np.int32)
     step_time, angle = np.empty(most), np.empty(most)
-    exponent, number = np.zeros(pad, np.int32), np.zeros(pad, np.int32)
-    g, base, base_scale = np.zeros(pad, a.dtype), np.zeros(pad, a.dtype), np.zeros(pad, np.int32)
+    exponent, number = np.empty(pad, np.int32), np.empty(pad, np.int32)
+    g, base, base_scale = aligned(pad, a), np.empty(pad, a.dtype), np.empty(pad, np.int32)
+    g[:] = 0.0
     rest, rest_scale = np.empty(fired_by.shape[1], a.dtype), np.empty(fired_by.shape[1], np.int32)
     for b in range(low, high):
         many = steps(
@@ -240,7 +226,7 @@ def _backward_share(low, high, layer, record, grad, to, weights, phases):  # typ
             number[n] -= 1
             rest[e], rest_scale[e] = base[n], base_scale[n]
             later = _scaled(base[n], 2 * (scale[b, e] - base_scale[n]))
-            base[n], base_scale[n] = grad_times[b, n, number[n]] / length2[b, e] + later, scale[b, e]
+            base[n], base_scale[n] = grad_times[b, n * capacity + number[n]] / length2[b, e] + later, scale[b, e]
         for n in range(post):
             g[n] = _scaled(base[n], -2 * base_scale[n])
             phases[n] += g[n]
@@ -296,15 +282,4 @@ def _back_through_flush(y, g, psi, a, pad, omega, weights, to_psi):  # type: ign
         to_psi[j] = -total(change) / omega
 
 
-@njit(cache=True)
-def _sum_chunks(parts, offset, factor, sums):  # type: ignore[no-untyped-def]
-    for n in range(sums.size):
-        sums[n] = parts[0, offset + n]
-    for chunk in range(1, parts.shape[0]):
-        for n in range(sums.size):
-            sums[n] += parts[chunk, offset + n]
-    for n in range(sums.size):
-        sums[n] *= factor
-
-
-drop_stale(forward, (neuron, events, vector))
+drop_stale(forward_layer, (neuron, events, vector))

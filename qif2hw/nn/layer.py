@@ -1,5 +1,6 @@
 """A layer of QIF neurons as a torch module, with weights on the hardware's grid if wanted."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -128,19 +129,36 @@ class QIFLayer(nn.Module):
         path
             How to compute it; by default the compiled kernel on the CPU, the accelerator's scan elsewhere.
         """
-        if path is None:
-            path = "kernel" if times.device.type == "cpu" else "accelerator"
-        elif path not in ROUTES:
-            raise InputError(f"path {path!r}: known are {', '.join(ROUTES)}")
+        path = route(times, path)
         if psi is None:
             psi = times.new_zeros(times.shape[:2])
+        if path == "kernel":
+            return run_chain([self], times, psi)[0]
         weight = self.effective_weight()
         if path == "eager":
             return eager.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
-        if path == "accelerator":
-            return accelerator.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
-        out = function.layer(
-            times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial, capacity=self.capacity
-        )
-        self.capacity = out.times.shape[2]
-        return out
+        return accelerator.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
+
+
+def route(times: Tensor, path: Route | None) -> Route:
+    """The way to compute what follows these spikes: ``path``, or by default the one for the device they are on."""
+    if path is None:
+        return "kernel" if times.device.type == "cpu" else "accelerator"
+    if path not in ROUTES:
+        raise InputError(f"path {path!r}: known are {', '.join(ROUTES)}")
+    return path
+
+
+def run_chain(layers: Sequence[QIFLayer], times: Tensor, psi: Tensor) -> list[LayerOutput]:
+    """Layers of equal neurons and trials one behind the other, by the compiled kernel."""
+    found = function.chain(
+        times,
+        psi,
+        [(layer.effective_weight(), layer.phi0) for layer in layers],
+        neuron=layers[0].neuron,
+        trial=layers[0].trial,
+        capacities=[layer.capacity for layer in layers],
+    )
+    for layer, out in zip(layers, found, strict=True):
+        layer.capacity = out.times.shape[2]
+    return found

@@ -12,7 +12,7 @@ from qif2hw import ir
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
 from qif2hw.nn.function import LayerOutput
-from qif2hw.nn.layer import QIFLayer, Route
+from qif2hw.nn.layer import QIFLayer, Route, route, run_chain
 
 
 @dataclass(frozen=True)
@@ -181,11 +181,15 @@ class QIFNetwork(nn.Module):
         """Forward pass that keeps what every layer did; ``path`` as in `QIFLayer.forward`."""
         if x.ndim != 2 or x.shape[1] != self.sizes[0]:
             raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {self.sizes[0]}) is needed")
-        times, psi = self.encode(x), None
+        times = self.encode(x)
+        psi = torch.zeros_like(x)
         done: list[LayerOutput] = []
-        for layer in self.layers:
-            done.append(layer(times, psi, path=path))
-            times, psi = done[-1].times, done[-1].psi
+        if route(times, path) == "kernel":
+            done = run_chain(list(self.layers), times, psi)
+        else:
+            for layer in self.layers:
+                done.append(layer(times, psi, path=path))
+                times, psi = done[-1].times, done[-1].psi
         first = done[-1].first()
         return Run(self.offset + self.scale * (first[:, 1::2] - first[:, 0::2]), first, done)
 

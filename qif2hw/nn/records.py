@@ -1,6 +1,51 @@
-"""What goes into the kernels and comes out of them: named tuples of arrays, which numba can take apart."""
+"""What goes into the kernels and comes out of them: named tuples of arrays, which numba can take apart.
+
+A chain of layers runs from one *level* of spikes to the next: level 0 are its inputs, level ``l`` what its ``l``-th
+layer gives.  Everything of one kind lies in one flat array, level after level (see `qif2hw.nn.layout`).
+"""
 
 from typing import Any, NamedTuple
+
+
+class Chain(NamedTuple):
+    """Inputs, parameters and results of a chain of layers, as flat arrays; see `Layer`, `Spikes` and `Record`.
+
+    Parameters
+    ----------
+    table
+        Where each level lies; columns as in `qif2hw.nn.layout`.
+    weight, phi0
+        Weights (post, pre) and initial phases of every layer.
+    a, growth, start
+        What `qif2hw.nn.kernel.prepare` makes of them.
+    events, fired
+        (levels, batch); ``fired`` is -1 for spikes that are in no order, those of level 0.
+    r, omega, trial, limit
+        As in `Layer`, the same for all layers.
+    """
+
+    table: Any
+    weight: Any
+    phi0: Any
+    a: Any
+    growth: Any
+    start: Any
+    times: Any
+    psi: Any
+    next: Any
+    order: Any
+    fired_by: Any
+    fired_in: Any
+    length2: Any
+    scale: Any
+    end_length2: Any
+    end_scale: Any
+    events: Any
+    fired: Any
+    r: float
+    omega: float
+    trial: float
+    limit: float
 
 
 class Layer(NamedTuple):
@@ -18,12 +63,10 @@ class Layer(NamedTuple):
         ``log2`` of the factor by which a spike of each row of ``a`` can lengthen or shorten a vector.
     start
         Initial vectors (2, padded post).
-    depth, r, omega, trial
-        Input spikes per neuron; parameters of the neurons; length of the trial.
+    depth, omega, trial
+        Input spikes per neuron; angular speed of the neurons; length of the trial.
     limit
         Growth in bits after which lengths are renormalised.
-    most
-        Bound of the number of steps of a sample.
     """
 
     times: Any
@@ -32,15 +75,13 @@ class Layer(NamedTuple):
     growth: Any
     start: Any
     depth: int
-    r: float
     omega: float
     trial: float
     limit: float
-    most: int
 
 
 class Spikes(NamedTuple):
-    """Results of a layer: times (batch, post, K), pseudo-phases and the first spike after the trial.
+    """Results of a layer: times (batch, post * K), pseudo-phases and the first spike after the trial.
 
     The gradients of a loss with respect to them have the same form.
     """
@@ -58,7 +99,7 @@ class Record(NamedTuple):
     order, events
         Input spikes of each sample in temporal order, and their number.
     fired, fired_by, fired_in
-        Output spikes in temporal order: their number, neuron and step.
+        Output spikes, step after step: their number, neuron and step.
     length2, scale
         Squared length at each output spike and the exponent of the length.
     end_length2, end_scale
@@ -77,9 +118,22 @@ class Record(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Results of the backward kernel: to the input times, pseudo-phases, weights (pre, post) and initial phases."""
+    """Gradients of a loss with respect to a chain, as flat arrays.
+
+    Parameters
+    ----------
+    times, psi, next
+        To every level; those to level 0 are results.
+    given, place
+        What the loss adds to them from outside, and where that begins: (levels, 3), -1 for nothing.
+    weight, phi0
+        To the weights (post, pre) and the initial phases of every layer: results.
+    """
 
     times: Any
     psi: Any
+    next: Any
+    given: Any
+    place: Any
     weight: Any
     phi0: Any

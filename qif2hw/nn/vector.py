@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
@@ -91,6 +91,15 @@ def width(typingctx: Any, array: Any) -> Any:
         return ir.Constant(ir.IntType(64), lanes)
 
     return types.intp(array), codegen
+
+
+@njit(cache=True)
+def aligned(size: int, like: Any) -> Any:
+    """New array of ``size`` elements of the type of ``like``; its vectors do not straddle cache lines."""
+    lanes = width(like)
+    room = np.empty(size + lanes, like.dtype)
+    shift = -(room.ctypes.data // like.itemsize) % lanes
+    return room[shift : shift + size]
 
 
 @intrinsic

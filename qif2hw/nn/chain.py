@@ -1,0 +1,190 @@
+"""The compiled kernels of a chain of layers: one parallel loop over samples each way, through all its layers.
+
+`forward` and `backward` run on one thread, `forward_parallel` and `backward_parallel` on all, with the same
+bits as result.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from qif2hw import neuron
+from qif2hw.machinecode import drop_stale, for_one_thread_and_all
+from qif2hw.nn import events, kernel, layout, vector
+from qif2hw.nn.kernel import backward_layer, forward_layer, prepare
+from qif2hw.nn.layout import A, DEPTH, ENDS, GROWTH, PAD, PHI0, SIZE, SPIKES, START, WEIGHT
+from qif2hw.nn.records import Layer, Record, Spikes
+
+
+@njit(cache=True)
+def _level(flat, at, batch, size):  # type: ignore[no-untyped-def]
+    return flat[at : at + batch * size].reshape(batch, size)
+
+
+@njit(cache=True)
+def _layer(chain, level):  # type: ignore[no-untyped-def]
+    """Inputs, parameters and record of the layer that makes a level."""
+    table = chain.table
+    batch = chain.events.shape[1]
+    pre, depth, post, room = table[level - 1, SIZE], table[level - 1, DEPTH], table[level, SIZE], table[level, DEPTH]
+    here, past, ends = table[level, SPIKES], table[level - 1, SPIKES], table[level, ENDS]
+    pad = table[level, PAD]
+    a, growth, start = table[level, A], table[level, GROWTH], table[level, START]
+    return Layer(
+        _level(chain.times, past, batch, pre * depth),
+        _level(chain.psi, table[level - 1, ENDS], batch, pre),
+        chain.a[a : a + (pre + 1) * pad],
+        chain.growth[growth : growth + pre + 1],
+        _level(chain.start, start, 2, pad),
+        depth,
+        chain.omega,
+        chain.trial,
+        chain.limit,
+    ), Record(
+        _level(chain.order, past, batch, pre * depth),
+        chain.events[level - 1],
+        chain.fired[level],
+        _level(chain.fired_by, here, batch, post * room),
+        _level(chain.fired_in, here, batch, post * room),
+        _level(chain.length2, here, batch, post * room),
+        _level(chain.scale, here, batch, post * room),
+        _level(chain.end_length2, ends, batch, post),
+        _level(chain.end_scale, ends, batch, post),
+    )
+
+
+@njit(cache=True)
+def _prepare(chain, level):  # type: ignore[no-untyped-def]
+    table = chain.table
+    pre, post, pad = table[level - 1, SIZE], table[level, SIZE], table[level, PAD]
+    weight, phi0 = table[level, WEIGHT], table[level, PHI0]
+    a, growth = table[level, A], table[level, GROWTH]
+    prepare(
+        _level(chain.weight, weight, post, pre),
+        chain.phi0[phi0 : phi0 + post],
+        chain.r,
+        chain.omega,
+        _level(chain.a, a, pre + 1, pad),
+        chain.growth[growth : growth + pre + 1],
+        _level(chain.start, table[level, START], 2, pad),
+    )
+
+
+def _forward(chain, chunks, largest):  # type: ignore[no-untyped-def]
+    """Run every sample of a batch through all layers, in ``chunks`` parallel parts.
+
+    ``largest`` (levels) becomes the largest number of spikes of a neuron, above a level's room if what it and the
+    levels behind it hold is incomplete, and -1 where an input time is negative or not a number.
+    """
+    levels, batch = chain.events.shape
+    found = np.zeros((chunks, levels), np.int64)
+    for level in prange(1, levels):
+        _prepare(chain, level)
+    for chunk in prange(chunks):
+        _forward_share(chunk * batch // chunks, (chunk + 1) * batch // chunks, chain, found[chunk])
+    for level in range(levels):
+        largest[level] = -1 if found[:, level].min() < 0 else found[:, level].max()
+
+
+forward, forward_parallel = for_one_thread_and_all(_forward)
+
+
+@njit(cache=True)
+def _forward_share(low, high, chain, largest):  # type: ignore[no-untyped-def]
+    table = chain.table
+    levels, batch = chain.events.shape
+    for level in range(1, levels):
+        layer, record = _layer(chain, level)
+        post, room = table[level, SIZE], table[level, DEPTH]
+        out = Spikes(
+            _level(chain.times, table[level, SPIKES], batch, post * room),
+            _level(chain.psi, table[level, ENDS], batch, post),
+            _level(chain.next, table[level, ENDS], batch, post),
+        )
+        largest[level] = forward_layer(
+            low, high, layer, chain.fired[level - 1], out, record, _level(chain.order, table[level, SPIKES], batch, post * room)
+        )  # fmt: skip
+        if not 0 <= largest[level] <= room:
+            return
+
+
+def _backward(chain, chunks, to):  # type: ignore[no-untyped-def]
+    """Gradients with respect to everything that goes into a chain, from those with respect to its levels.
+
+    Sums over the batch go through ``chunks`` partial sums in a fixed order: the result does not depend on the
+    number of threads.
+    """
+    table = chain.table
+    levels, batch = chain.events.shape
+    weights = np.empty((chunks, chain.a.size), chain.a.dtype)
+    phases = np.empty((chunks, chain.start.size), chain.a.dtype)
+    for chunk in prange(chunks):
+        _backward_share(
+            chunk * batch // chunks, (chunk + 1) * batch // chunks, chain, to, weights[chunk], phases[chunk]
+        )  # fmt: skip
+    for row in prange(chain.growth.size):
+        level = np.searchsorted(table[:, GROWTH], row, side="right") - 1
+        pre, post, pad = table[level - 1, SIZE], table[level, SIZE], table[level, PAD]
+        j = row - table[level, GROWTH]
+        phi0 = table[level, PHI0]
+        if j < pre:
+            weight = table[level, WEIGHT]
+            _sum_chunks(
+                weights, table[level, A] + j * pad, -1.0 / (chain.r * chain.omega),
+                to.weight[weight : weight + post * pre], j, pre,
+            )  # fmt: skip
+        else:
+            _sum_chunks(phases, table[level, START], -1.0, to.phi0[phi0 : phi0 + post], 0, 1)
+
+
+backward, backward_parallel = for_one_thread_and_all(_backward)
+
+
+@njit(cache=True)
+def _backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-untyped-def]
+    table = chain.table
+    levels, batch = chain.events.shape
+    for level in range(levels - 1, 0, -1):
+        size, depth = table[level, SIZE], table[level, DEPTH]
+        grad = Spikes(
+            _level(to.times, table[level, SPIKES], batch, size * depth),
+            _level(to.psi, table[level, ENDS], batch, size),
+            _level(to.next, table[level, ENDS], batch, size),
+        )
+        inner = level < levels - 1
+        _receive(low, high, grad.times, inner, to.given, to.place[level, 0])
+        _receive(low, high, grad.psi, inner, to.given, to.place[level, 1])
+        _receive(low, high, grad.next, False, to.given, to.place[level, 2])
+        layer, record = _layer(chain, level)
+        pre = table[level - 1, SIZE]
+        a, start, pad = table[level, A], table[level, START], table[level, PAD]
+        backward_layer(
+            low, high, layer, record, grad,
+            _level(to.times, table[level - 1, SPIKES], batch, pre * layer.depth),
+            _level(to.psi, table[level - 1, ENDS], batch, pre),
+            weights[a : a + (pre + 1) * pad], phases[start : start + pad],
+        )  # fmt: skip
+
+
+@njit(cache=True)
+def _receive(low, high, grad, inner, given, place):  # type: ignore[no-untyped-def]
+    """Add what the loss gives from outside to what comes, for inner levels, from the next layer."""
+    size = grad.shape[1]
+    for b in range(low, high):
+        for n in range(size):
+            if not inner:
+                grad[b, n] = given[place + b * size + n] if place >= 0 else 0.0
+            elif place >= 0:
+                grad[b, n] += given[place + b * size + n]
+
+
+@njit(cache=True)
+def _sum_chunks(parts, offset, factor, sums, first, step):  # type: ignore[no-untyped-def]
+    """Sums over the first axis, times ``factor``, to every ``step``-th place of ``sums`` from ``first`` on."""
+    for chunk in range(1, parts.shape[0]):
+        for n in range(sums.size // step):
+            parts[0, offset + n] += parts[chunk, offset + n]
+    for n in range(sums.size // step):
+        sums[first + n * step] = parts[0, offset + n] * factor
+
+
+drop_stale(forward, (neuron, events, kernel, layout, vector))
