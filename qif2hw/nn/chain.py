@@ -21,34 +21,53 @@ def _level(flat, at, batch, size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _spikes(chain, out, level):  # type: ignore[no-untyped-def]
+    """Times, pseudo-phases and next spikes of a level, or the gradients with respect to them."""
+    batch = chain.counts.shape[2]
+    size, depth = chain.table[level, SIZE], chain.table[level, DEPTH]
+    ends = chain.spikes + chain.table[level, ENDS]
+    return Spikes(
+        _level(out, chain.table[level, SPIKES], batch, size * depth),
+        _level(out, ends, batch, size),
+        _level(out, ends + chain.ends, batch, size),
+    )
+
+
+@njit(cache=True)
+def _order(chain, level):  # type: ignore[no-untyped-def]
+    size = chain.table[level, SIZE] * chain.table[level, DEPTH]
+    return _level(chain.marks, chain.table[level, SPIKES], chain.counts.shape[2], size)
+
+
+@njit(cache=True)
 def _layer(chain, level):  # type: ignore[no-untyped-def]
-    """Inputs, parameters and record of the layer that makes a level."""
+    """Inputs and parameters of the layer that makes a level, and its record."""
     table = chain.table
-    batch = chain.events.shape[1]
-    pre, depth, post, room = table[level - 1, SIZE], table[level - 1, DEPTH], table[level, SIZE], table[level, DEPTH]
-    here, past, ends = table[level, SPIKES], table[level - 1, SPIKES], table[level, ENDS]
-    pad = table[level, PAD]
-    a, growth, start = table[level, A], table[level, GROWTH], table[level, START]
+    batch = chain.counts.shape[2]
+    pre, depth, post, pad = table[level - 1, SIZE], table[level - 1, DEPTH], table[level, SIZE], table[level, PAD]
+    a, growth = table[level, A], table[level, GROWTH]
+    here, ends, room = table[level, SPIKES], table[level, ENDS], table[level, DEPTH] * post
+    inputs = _spikes(chain, chain.out, level - 1)
     return Layer(
-        _level(chain.times, past, batch, pre * depth),
-        _level(chain.psi, table[level - 1, ENDS], batch, pre),
+        inputs.times,
+        inputs.psi,
         chain.a[a : a + (pre + 1) * pad],
         chain.growth[growth : growth + pre + 1],
-        _level(chain.start, start, 2, pad),
+        _level(chain.start, table[level, START], 2, pad),
         depth,
         chain.omega,
         chain.trial,
         chain.limit,
     ), Record(
-        _level(chain.order, past, batch, pre * depth),
-        chain.events[level - 1],
-        chain.fired[level],
-        _level(chain.fired_by, here, batch, post * room),
-        _level(chain.fired_in, here, batch, post * room),
-        _level(chain.length2, here, batch, post * room),
-        _level(chain.scale, here, batch, post * room),
-        _level(chain.end_length2, ends, batch, post),
-        _level(chain.end_scale, ends, batch, post),
+        _order(chain, level - 1),
+        chain.counts[0, level],
+        chain.counts[1, level],
+        _level(chain.marks, here + chain.spikes, batch, room),
+        _level(chain.marks, here + 2 * chain.spikes, batch, room),
+        _level(chain.lengths, here, batch, room),
+        _level(chain.marks, here + 3 * chain.spikes, batch, room),
+        _level(chain.lengths, ends + chain.spikes, batch, post),
+        _level(chain.marks, ends + 4 * chain.spikes, batch, post),
     )
 
 
@@ -75,8 +94,9 @@ def _forward(chain, chunks, largest):  # type: ignore[no-untyped-def]
     ``largest`` (levels) becomes the largest number of spikes of a neuron, above a level's room if what it and the
     levels behind it hold is incomplete, and -1 where an input time is negative or not a number.
     """
-    levels, batch = chain.events.shape
+    _, levels, batch = chain.counts.shape
     found = np.zeros((chunks, levels), np.int64)
+    chain.counts[1, 0] = -1
     for level in prange(1, levels):
         _prepare(chain, level)
     for chunk in prange(chunks):
@@ -90,20 +110,12 @@ forward, forward_parallel = for_one_thread_and_all(_forward)
 
 @njit(cache=True)
 def _forward_share(low, high, chain, largest):  # type: ignore[no-untyped-def]
-    table = chain.table
-    levels, batch = chain.events.shape
-    for level in range(1, levels):
+    for level in range(1, chain.counts.shape[1]):
         layer, record = _layer(chain, level)
-        post, room = table[level, SIZE], table[level, DEPTH]
-        out = Spikes(
-            _level(chain.times, table[level, SPIKES], batch, post * room),
-            _level(chain.psi, table[level, ENDS], batch, post),
-            _level(chain.next, table[level, ENDS], batch, post),
-        )
         largest[level] = forward_layer(
-            low, high, layer, chain.fired[level - 1], out, record, _level(chain.order, table[level, SPIKES], batch, post * room)
+            low, high, layer, chain.counts[1, level - 1], _spikes(chain, chain.out, level), record, _order(chain, level)
         )  # fmt: skip
-        if not 0 <= largest[level] <= room:
+        if not 0 <= largest[level] <= chain.table[level, DEPTH]:
             return
 
 
@@ -114,7 +126,7 @@ def _backward(chain, chunks, to):  # type: ignore[no-untyped-def]
     number of threads.
     """
     table = chain.table
-    levels, batch = chain.events.shape
+    _, levels, batch = chain.counts.shape
     weights = np.empty((chunks, chain.a.size), chain.a.dtype)
     phases = np.empty((chunks, chain.start.size), chain.a.dtype)
     for chunk in prange(chunks):
@@ -142,26 +154,17 @@ backward, backward_parallel = for_one_thread_and_all(_backward)
 @njit(cache=True)
 def _backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-untyped-def]
     table = chain.table
-    levels, batch = chain.events.shape
-    for level in range(levels - 1, 0, -1):
-        size, depth = table[level, SIZE], table[level, DEPTH]
-        grad = Spikes(
-            _level(to.times, table[level, SPIKES], batch, size * depth),
-            _level(to.psi, table[level, ENDS], batch, size),
-            _level(to.next, table[level, ENDS], batch, size),
-        )
-        inner = level < levels - 1
-        _receive(low, high, grad.times, inner, to.given, to.place[level, 0])
-        _receive(low, high, grad.psi, inner, to.given, to.place[level, 1])
+    last = chain.counts.shape[1] - 1
+    for level in range(last, 0, -1):
+        grad, before = _spikes(chain, to.out, level), _spikes(chain, to.out, level - 1)
+        _receive(low, high, grad.times, level < last, to.given, to.place[level, 0])
+        _receive(low, high, grad.psi, level < last, to.given, to.place[level, 1])
         _receive(low, high, grad.next, False, to.given, to.place[level, 2])
         layer, record = _layer(chain, level)
-        pre = table[level - 1, SIZE]
         a, start, pad = table[level, A], table[level, START], table[level, PAD]
         backward_layer(
-            low, high, layer, record, grad,
-            _level(to.times, table[level - 1, SPIKES], batch, pre * layer.depth),
-            _level(to.psi, table[level - 1, ENDS], batch, pre),
-            weights[a : a + (pre + 1) * pad], phases[start : start + pad],
+            low, high, layer, record, grad, before.times, before.psi,
+            weights[a : a + layer.growth.size * pad], phases[start : start + pad],
         )  # fmt: skip
 
 

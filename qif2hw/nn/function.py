@@ -14,8 +14,8 @@ from torch.autograd.function import once_differentiable
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
 from qif2hw.nn import chain as kernels
-from qif2hw.nn import records
 from qif2hw.nn.layout import PHI0, SIZE, SPIKES, START, WEIGHT, Layout, layout
+from qif2hw.nn.records import Chain, Gradients
 from qif2hw.nn.vector import lanes_of
 
 RENORMALISE_AFTER = {"float64": 100.0, "float32": 16.0}
@@ -83,32 +83,31 @@ class _Chain(torch.autograd.Function):
             plan = layout(batch, sizes, depths, weight.dtype)
             parallel = plan.work > WORTH_THREADS
             chain = _allocate(plan, batch, weight, phi0, neuron, trial, limit)
-            chain.times[: times.numel()] = times.detach().numpy().reshape(-1)
-            chain.psi[: psi.numel()] = psi.detach().numpy().reshape(-1)
+            chain.out[: times.numel()] = times.numpy().reshape(-1)
+            chain.out[chain.spikes : chain.spikes + psi.numel()] = psi.numpy().reshape(-1)
             (kernels.forward_parallel if parallel else kernels.forward)(chain, _chunks(batch, plan.cells), largest)
-            found = largest.tolist()
-            if min(found) < 0:
+            most = largest.tolist()
+            if min(most) < 0:
                 raise InputError("an input spike time is negative or not a number: it must lie in [0, T] or be inf")
-            if all(most <= depth for most, depth in zip(found, depths, strict=True)):
+            fitting = tuple(2 * room if n > room else room for n, room in zip(most, depths, strict=True))
+            if fitting == depths:
                 break
-            depths = tuple(depth if most <= depth else 2 * depth for most, depth in zip(found, depths, strict=True))
+            depths = fitting
         ctx.saved = chain, plan, parallel
         ctx.shape = times.shape
-        return tuple(
-            torch.from_numpy(array)
-            for size, depth, _, spikes, ends, *_ in plan.table.tolist()[1:]
-            for array in (
-                chain.times[spikes : spikes + batch * size * depth].reshape(batch, size, depth),
-                chain.psi[ends : ends + batch * size].reshape(batch, size),
-                chain.next[ends : ends + batch * size].reshape(batch, size),
-            )
-        )
+        found = []
+        for size, depth, _, spikes, ends, *_ in plan.rows[1:]:
+            psi, pseudo = chain.spikes + ends, chain.spikes + chain.ends + ends
+            found.append(torch.from_numpy(chain.out[spikes : spikes + batch * size * depth].reshape(batch, size, depth)))
+            found.append(torch.from_numpy(chain.out[psi : psi + batch * size].reshape(batch, size)))
+            found.append(torch.from_numpy(chain.out[pseudo : pseudo + batch * size].reshape(batch, size)))
+        return tuple(found)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         chain, plan, parallel = ctx.saved
-        batch, dtype = chain.events.shape[1], chain.a.dtype
+        batch = ctx.shape[0]
         given = [g for g in grads if g is not None]
         place = np.full((len(grads) // 3 + 1, 3), -1)
         begin = 0
@@ -116,50 +115,28 @@ class _Chain(torch.autograd.Function):
             if grad is not None:
                 place[1 + k // 3, k % 3] = begin
                 begin += grad.numel()
-        to = records.Gradients(
-            np.empty_like(chain.times), np.empty_like(chain.psi), np.empty_like(chain.psi),
-            torch.cat([g.reshape(-1) for g in given]).numpy() if given else np.empty(0, dtype), place,
-            np.empty_like(chain.weight), np.empty_like(chain.phi0),
+        to = Gradients(
+            np.empty_like(chain.out), torch.cat([g.reshape(-1) for g in given]).numpy() if given else chain.out[:0],
+            place, np.empty_like(chain.weight), np.empty_like(chain.phi0),
         )  # fmt: skip
         (kernels.backward_parallel if parallel else kernels.backward)(chain, _chunks(batch, plan.cells), to)
-        rows = plan.table.tolist()
         found: list[Tensor | None] = [None] * 4
-        found.append(torch.from_numpy(to.times[: ctx.shape.numel()].reshape(ctx.shape)))
-        found.append(torch.from_numpy(to.psi[: rows[0][SIZE] * batch].reshape(batch, -1)))
-        for past, here in itertools.pairwise(rows):
+        found.append(torch.from_numpy(to.out[: ctx.shape.numel()].reshape(ctx.shape)))
+        found.append(torch.from_numpy(to.out[chain.spikes : chain.spikes + batch * ctx.shape[1]].reshape(batch, -1)))
+        for past, here in itertools.pairwise(plan.rows):
             pre, post, weight, phi0 = past[SIZE], here[SIZE], here[WEIGHT], here[PHI0]
             found.append(torch.from_numpy(to.weight[weight : weight + post * pre].reshape(post, pre)))
             found.append(torch.from_numpy(to.phi0[phi0 : phi0 + post]))
         return tuple(found)
 
 
-def _allocate(
-    plan: Layout, batch: int, weight: Any, phi0: Any, neuron: QIF, trial: float, limit: float
-) -> records.Chain:
+def _allocate(plan: Layout, batch: int, weight: Any, phi0: Any, neuron: QIF, trial: float, limit: float) -> Chain:
     spikes, ends, a, growth, start = plan.totals[SPIKES : START + 1]
     levels, dtype = len(plan.table), weight.dtype
-    out, real = np.empty(spikes + 2 * ends, dtype), np.empty(spikes + ends, dtype)
-    whole = np.empty(4 * spikes + ends, np.int32)
-    fired = np.empty((levels, batch), np.int32)
-    fired[0] = -1
-    return records.Chain(
-        plan.table, weight, phi0, _aligned(a, dtype), np.empty(growth), np.empty(start, dtype),
-        times=out[:spikes],
-        psi=out[spikes : spikes + ends],
-        next=out[spikes + ends :],
-        order=whole[:spikes],
-        fired_by=whole[spikes : 2 * spikes],
-        fired_in=whole[2 * spikes : 3 * spikes],
-        length2=real[:spikes],
-        scale=whole[3 * spikes : 4 * spikes],
-        end_length2=real[spikes:],
-        end_scale=whole[4 * spikes :],
-        events=np.empty((levels, batch), np.int32),
-        fired=fired,
-        r=neuron.r,
-        omega=neuron.omega,
-        trial=trial,
-        limit=limit,
+    return Chain(
+        plan.table, spikes, ends, weight, phi0, _aligned(a, dtype), np.empty(growth), np.empty(start, dtype),
+        np.empty(spikes + 2 * ends, dtype), np.empty(4 * spikes + ends, np.int32), np.empty(spikes + ends, dtype),
+        np.empty((2, levels, batch), np.int32), neuron.r, neuron.omega, trial, limit,
     )  # fmt: skip
 
 

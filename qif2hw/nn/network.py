@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from qif2hw import ir
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
+from qif2hw.nn import readout
 from qif2hw.nn.function import LayerOutput
 from qif2hw.nn.layer import QIFLayer, Route, route, run_chain
 
@@ -183,13 +184,13 @@ class QIFNetwork(nn.Module):
             raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {self.sizes[0]}) is needed")
         times = self.encode(x)
         psi = torch.zeros_like(x)
-        done: list[LayerOutput] = []
         if route(times, path) == "kernel":
             done = run_chain(list(self.layers), times, psi)
-        else:
-            for layer in self.layers:
-                done.append(layer(times, psi, path=path))
-                times, psi = done[-1].times, done[-1].psi
+            return Run(*readout.read(done[-1].times, done[-1].next, self.scale, self.offset), done)
+        done = []
+        for layer in self.layers:
+            done.append(layer(times, psi, path=path))
+            times, psi = done[-1].times, done[-1].psi
         first = done[-1].first()
         return Run(self.offset + self.scale * (first[:, 1::2] - first[:, 0::2]), first, done)
 

@@ -8,40 +8,42 @@ from typing import Any, NamedTuple
 
 
 class Chain(NamedTuple):
-    """Inputs, parameters and results of a chain of layers, as flat arrays; see `Layer`, `Spikes` and `Record`.
+    """Inputs, parameters and results of a chain of layers, as flat arrays.
 
     Parameters
     ----------
     table
         Where each level lies; columns as in `qif2hw.nn.layout`.
+    spikes, ends
+        Sizes of the flat arrays of all levels' (batch, size * depth) and (batch, size) numbers.
     weight, phi0
         Weights (post, pre) and initial phases of every layer.
     a, growth, start
-        What `qif2hw.nn.kernel.prepare` makes of them.
-    events, fired
-        (levels, batch); ``fired`` is -1 for spikes that are in no order, those of level 0.
+        What `qif2hw.nn.kernel.prepare` makes of them, see `Layer`.
+    out
+        Times, pseudo-phases and first spikes after the trial, see `Spikes`.
+    marks
+        ``order``, ``fired_by``, ``fired_in``, ``scale``, ``end_scale``, see `Record`.
+    lengths
+        ``length2``, ``end_length2``.
+    counts
+        ``events`` and ``fired`` (2, levels, batch); ``fired`` is -1 for spikes in no order, those of level 0.
     r, omega, trial, limit
         As in `Layer`, the same for all layers.
     """
 
     table: Any
+    spikes: int
+    ends: int
     weight: Any
     phi0: Any
     a: Any
     growth: Any
     start: Any
-    times: Any
-    psi: Any
-    next: Any
-    order: Any
-    fired_by: Any
-    fired_in: Any
-    length2: Any
-    scale: Any
-    end_length2: Any
-    end_scale: Any
-    events: Any
-    fired: Any
+    out: Any
+    marks: Any
+    lengths: Any
+    counts: Any
     r: float
     omega: float
     trial: float
@@ -122,17 +124,15 @@ class Gradients(NamedTuple):
 
     Parameters
     ----------
-    times, psi, next
-        To every level; those to level 0 are results.
+    out
+        To every level, as ``Chain.out``; those to the times and pseudo-phases of level 0 are results.
     given, place
         What the loss adds to them from outside, and where that begins: (levels, 3), -1 for nothing.
     weight, phi0
         To the weights (post, pre) and the initial phases of every layer: results.
     """
 
-    times: Any
-    psi: Any
-    next: Any
+    out: Any
     given: Any
     place: Any
     weight: Any
