@@ -10,14 +10,11 @@ from numba import njit, prange
 from qif2hw import neuron
 from qif2hw.machinecode import drop_stale, for_one_thread_and_all
 from qif2hw.nn import events, kernel, layout, vector
-from qif2hw.nn.kernel import backward_layer, forward_layer, prepare
+from qif2hw.nn.events import most_steps
+from qif2hw.nn.kernel import backward_layer, forward_layer, prepare, workspace
 from qif2hw.nn.layout import A, DEPTH, ENDS, GROWTH, PAD, PHI0, SIZE, SPIKES, START, WEIGHT
 from qif2hw.nn.records import Layer, Record, Spikes
-
-
-@njit(cache=True)
-def _level(flat, at, batch, size):  # type: ignore[no-untyped-def]
-    return flat[at : at + batch * size].reshape(batch, size)
+from qif2hw.nn.vector import view
 
 
 @njit(cache=True)
@@ -27,16 +24,16 @@ def _spikes(chain, out, level):  # type: ignore[no-untyped-def]
     size, depth = chain.table[level, SIZE], chain.table[level, DEPTH]
     ends = chain.spikes + chain.table[level, ENDS]
     return Spikes(
-        _level(out, chain.table[level, SPIKES], batch, size * depth),
-        _level(out, ends, batch, size),
-        _level(out, ends + chain.ends, batch, size),
+        view(out, chain.table[level, SPIKES], batch, size * depth),
+        view(out, ends, batch, size),
+        view(out, ends + chain.ends, batch, size),
     )
 
 
 @njit(cache=True)
 def _order(chain, level):  # type: ignore[no-untyped-def]
     size = chain.table[level, SIZE] * chain.table[level, DEPTH]
-    return _level(chain.marks, chain.table[level, SPIKES], chain.counts.shape[2], size)
+    return view(chain.marks, chain.table[level, SPIKES], chain.counts.shape[2], size)
 
 
 @njit(cache=True)
@@ -53,7 +50,7 @@ def _layer(chain, level):  # type: ignore[no-untyped-def]
         inputs.psi,
         chain.a[a : a + (pre + 1) * pad],
         chain.growth[growth : growth + pre + 1],
-        _level(chain.start, table[level, START], 2, pad),
+        view(chain.start, table[level, START], 2, pad),
         depth,
         chain.omega,
         chain.trial,
@@ -62,13 +59,23 @@ def _layer(chain, level):  # type: ignore[no-untyped-def]
         _order(chain, level - 1),
         chain.counts[0, level],
         chain.counts[1, level],
-        _level(chain.marks, here + chain.spikes, batch, room),
-        _level(chain.marks, here + 2 * chain.spikes, batch, room),
-        _level(chain.lengths, here, batch, room),
-        _level(chain.marks, here + 3 * chain.spikes, batch, room),
-        _level(chain.lengths, ends + chain.spikes, batch, post),
-        _level(chain.marks, ends + 4 * chain.spikes, batch, post),
+        view(chain.marks, here + chain.spikes, batch, room),
+        view(chain.marks, here + 2 * chain.spikes, batch, room),
+        view(chain.lengths, here, batch, room),
+        view(chain.marks, here + 3 * chain.spikes, batch, room),
+        view(chain.lengths, ends + chain.spikes, batch, post),
+        view(chain.marks, ends + 4 * chain.spikes, batch, post),
     )
+
+
+@njit(cache=True)
+def _workspace(chain):  # type: ignore[no-untyped-def]
+    """Room for any layer of the chain."""
+    spikes = pad = 0
+    for level in range(chain.counts.shape[1]):
+        spikes = max(spikes, chain.table[level, SIZE] * chain.table[level, DEPTH])
+        pad = max(pad, chain.table[level, PAD])
+    return workspace(spikes, most_steps(spikes, chain.trial, chain.omega), pad, chain.a)
 
 
 @njit(cache=True)
@@ -78,13 +85,13 @@ def _prepare(chain, level):  # type: ignore[no-untyped-def]
     weight, phi0 = table[level, WEIGHT], table[level, PHI0]
     a, growth = table[level, A], table[level, GROWTH]
     prepare(
-        _level(chain.weight, weight, post, pre),
+        view(chain.weight, weight, post, pre),
         chain.phi0[phi0 : phi0 + post],
         chain.r,
         chain.omega,
-        _level(chain.a, a, pre + 1, pad),
+        view(chain.a, a, pre + 1, pad),
         chain.growth[growth : growth + pre + 1],
-        _level(chain.start, table[level, START], 2, pad),
+        view(chain.start, table[level, START], 2, pad),
     )
 
 
@@ -110,10 +117,12 @@ forward, forward_parallel = for_one_thread_and_all(_forward)
 
 @njit(cache=True)
 def _forward_share(low, high, chain, largest):  # type: ignore[no-untyped-def]
+    work = _workspace(chain)
     for level in range(1, chain.counts.shape[1]):
         layer, record = _layer(chain, level)
         largest[level] = forward_layer(
-            low, high, layer, chain.counts[1, level - 1], _spikes(chain, chain.out, level), record, _order(chain, level)
+            low, high, layer, chain.counts[1, level - 1], _spikes(chain, chain.out, level), record, _order(chain, level),
+            work,
         )  # fmt: skip
         if not 0 <= largest[level] <= chain.table[level, DEPTH]:
             return
@@ -155,6 +164,7 @@ backward, backward_parallel = for_one_thread_and_all(_backward)
 def _backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-untyped-def]
     table = chain.table
     last = chain.counts.shape[1] - 1
+    work = _workspace(chain)
     for level in range(last, 0, -1):
         grad, before = _spikes(chain, to.out, level), _spikes(chain, to.out, level - 1)
         _receive(low, high, grad.times, level < last, to.given, to.place[level, 0])
@@ -165,6 +175,7 @@ def _backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-u
         backward_layer(
             low, high, layer, record, grad, before.times, before.psi,
             weights[a : a + layer.growth.size * pad], phases[start : start + pad],
+            work,
         )  # fmt: skip
 
 

@@ -114,6 +114,7 @@ def steps(  # type: ignore[no-untyped-def]
     """
     now = 0.0
     total = 0
+    each = 1.0 / depth
     for i in range(count + 1):
         until = float(times[order[i]]) if i < count else trial
         gap = omega * (until - now)
@@ -130,7 +131,8 @@ def steps(  # type: ignore[no-untyped-def]
         if i == count:
             row[total], source[total] = rows, -1
         else:
-            row[total], source[total] = order[i] if depth == 1 else order[i] // depth, order[i]
+            # The integer quotient, without a division.
+            row[total], source[total] = int((order[i] + 0.5) * each), order[i]
         now = until
         total += 1
     return total

@@ -24,7 +24,8 @@ from numba import njit
 from qif2hw import neuron
 from qif2hw.machinecode import drop_stale
 from qif2hw.nn import events, vector
-from qif2hw.nn.events import arrange, most_steps, polar_angles, settle, steps, turn
+from qif2hw.nn.events import arrange, polar_angles, settle, steps, turn
+from qif2hw.nn.records import Workspace
 from qif2hw.nn.vector import aligned, below_zero, load, lowest_bit, splat, store, total, width
 
 _shear = njit(inline="always")(neuron.shear)
@@ -48,6 +49,18 @@ def prepare(weight, phi0, r, omega, a, growth, start):  # type: ignore[no-untype
 
 
 @njit(cache=True)
+def workspace(spikes, steps, pad, like):  # type: ignore[no-untyped-def]
+    """Room for so many spikes, steps and padded neurons of a sample, with the element type of ``like``."""
+    real, rest = np.empty((7, max(spikes, steps, pad))), np.empty((3, max(spikes, steps, pad)), like.dtype)
+    whole = np.empty((7, max(spikes, steps, pad)), np.int32)
+    return Workspace(
+        aligned(pad, like), aligned(pad, like), aligned(pad, like), whole[0], whole[1],
+        real[0], real[1], real[2], real[3], whole[2], whole[3], rest[0], whole[4],
+        real[4], real[5], real[6], rest[1], whole[5], rest[2], whole[6],
+    )  # fmt: skip
+
+
+@njit(cache=True)
 def _scaled(value, exponent):  # type: ignore[no-untyped-def]
     return value if exponent == 0 else math.ldexp(value, exponent)
 
@@ -62,7 +75,7 @@ def _renormalise(x, y, size, exponent):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def forward_layer(low, high, layer, fired_before, out, record, sequence):  # type: ignore[no-untyped-def]
+def forward_layer(low, high, layer, fired_before, out, record, sequence, work):  # type: ignore[no-untyped-def]
     """Run a layer on the samples from ``low`` to ``high``.
 
     ``sequence`` (batch, post * K) becomes the output spikes of each sample, almost in temporal order, and
@@ -83,19 +96,15 @@ def forward_layer(low, high, layer, fired_before, out, record, sequence):  # typ
     capacity = room // post
     pre = psi.shape[1]
     pad = start.shape[1]
-    most = most_steps(times.shape[1], trial, omega)
-    x, y = aligned(pad, a), aligned(pad, a)
-    cosine, sine = np.empty(most), np.empty(most)
-    key, spare, source = np.empty(most, a.dtype), np.empty(most, np.int32), np.empty(most, np.int32)
-    step_time, angle, row = np.empty(most), np.empty(most), np.empty(most, np.int32)
-    late_x, late_y, late = np.empty(room), np.empty(room), np.empty(max(room, pad))
-    exponent, number = np.empty(pad, np.int32), np.empty(pad, np.int32)
+    x, y, exponent, number, cosine, sine = work.x, work.y, work.exponent, work.number, work.cosine, work.sine
+    step_time, angle, row, source = work.step_time, work.angle, work.row, work.source
+    late_x, late_y, late = work.late_x, work.late_y, work.late
     largest = 0
     for b in range(low, high):
         if fired_before[b] < 0:
-            events[b] = arrange(times[b], trial, key, source, spare, order[b])
+            events[b] = arrange(times[b], trial, work.key, source, work.spare, order[b])
         else:
-            events[b] = settle(times[b], trial, key, source, spare, order[b], fired_before[b])
+            events[b] = settle(times[b], trial, work.key, source, work.spare, order[b], fired_before[b])
         if events[b] < 0:
             return -1
         many = steps(
@@ -181,7 +190,7 @@ def _last_shear(x, y, psi, a, pad):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, phases):  # type: ignore[no-untyped-def]
+def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, phases, work):  # type: ignore[no-untyped-def]
     """Turn gradients with respect to the results of `forward_layer` into those with respect to its arguments.
 
     ``weights`` and ``phases`` become this share of those to ``weight.T`` and ``phi0``, to be multiplied with
@@ -194,17 +203,12 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
     capacity = grad_times.shape[1] // post
     pre = psi.shape[1]
     pad = start.shape[1]
-    most = most_steps(times.shape[1], trial, omega)
+    x, y, exponent, number, cosine, sine = work.x, work.y, work.exponent, work.number, work.cosine, work.sine
+    step_time, angle, row, source = work.step_time, work.angle, work.row, work.source
+    g, base, base_scale, rest, rest_scale = work.g, work.base, work.base_scale, work.rest, work.rest_scale
     weights[:] = 0.0
     phases[:] = 0.0
-    x, y = aligned(pad, a), aligned(pad, a)
-    cosine, sine = np.empty(most), np.empty(most)
-    source, row = np.empty(most, np.int32), np.empty(most, np.int32)
-    step_time, angle = np.empty(most), np.empty(most)
-    exponent, number = np.empty(pad, np.int32), np.empty(pad, np.int32)
-    g, base, base_scale = aligned(pad, a), np.empty(pad, a.dtype), np.empty(pad, np.int32)
-    g[:] = 0.0
-    rest, rest_scale = np.empty(fired_by.shape[1], a.dtype), np.empty(fired_by.shape[1], np.int32)
+    g[:pad] = 0.0
     for b in range(low, high):
         many = steps(
             times[b], order[b], events[b], depth, pre, trial, omega, step_time, angle, row, source

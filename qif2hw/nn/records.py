@@ -137,3 +137,44 @@ class Gradients(NamedTuple):
     place: Any
     weight: Any
     phi0: Any
+
+
+class Workspace(NamedTuple):
+    """What a kernel works with while it runs through a sample.
+
+    Parameters
+    ----------
+    x, y, g
+        Vectors of the neurons and, backward, :math:`G`.
+    exponent, number
+        Of the neurons: exponents of the lengths, spikes so far.
+    cosine, sine, step_time, angle, row, source
+        Of the steps, see `qif2hw.nn.events.steps`.
+    key, spare
+        For the order of the input spikes.
+    late_x, late_y, late
+        Vectors of output spikes at the end of their steps; angles.
+    base, base_scale, rest, rest_scale
+        Backward: :math:`G` of the neurons, and what remains of it after each output spike, with exponents.
+    """
+
+    x: Any
+    y: Any
+    g: Any
+    exponent: Any
+    number: Any
+    cosine: Any
+    sine: Any
+    step_time: Any
+    angle: Any
+    row: Any
+    source: Any
+    key: Any
+    spare: Any
+    late_x: Any
+    late_y: Any
+    late: Any
+    base: Any
+    base_scale: Any
+    rest: Any
+    rest_scale: Any

@@ -12,6 +12,7 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
+from numba.np import arrayobj
 from numba.extending import intrinsic, models, overload, register_model
 
 LANES = {"float64": 8, "float32": 16}
@@ -100,6 +101,23 @@ def aligned(size: int, like: Any) -> Any:
     room = np.empty(size + lanes, like.dtype)
     shift = -(room.ctypes.data // like.itemsize) % lanes
     return room[shift : shift + size]
+
+
+@intrinsic
+def view(typingctx: Any, flat: Any, at: Any, rows: Any, columns: Any) -> Any:
+    """``flat[at:]`` as an array (rows, columns) that keeps nothing alive: numpy's own costs more than some kernels."""
+    kind = types.Array(flat.dtype, 2, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = builder.gep(cgutils.create_struct_proxy(flat)(context, builder, args[0]).data, [args[1]])
+        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(flat.dtype)))
+        made = context.make_array(kind)(context, builder)
+        arrayobj.populate_array(
+            made, data, args[2:], [builder.mul(args[3], itemsize), itemsize], itemsize, meminfo=None
+        )  # fmt: skip
+        return made._getvalue()
+
+    return kind(flat, types.intp, types.intp, types.intp), codegen
 
 
 @intrinsic
