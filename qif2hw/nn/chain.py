@@ -14,7 +14,7 @@ from qif2hw.nn.events import most_steps
 from qif2hw.nn.kernel import backward_layer, forward_layer, prepare, workspace
 from qif2hw.nn.layout import A, DEPTH, ENDS, GROWTH, PAD, PHI0, SIZE, SPIKES, START, WEIGHT
 from qif2hw.nn.records import Layer, Record, Spikes
-from qif2hw.nn.vector import view
+from qif2hw.nn.vector import view, view_at
 
 
 @njit(cache=True)
@@ -82,17 +82,43 @@ def _workspace(chain):  # type: ignore[no-untyped-def]
 def _prepare(chain, level):  # type: ignore[no-untyped-def]
     table = chain.table
     pre, post, pad = table[level - 1, SIZE], table[level, SIZE], table[level, PAD]
-    weight, phi0 = table[level, WEIGHT], table[level, PHI0]
-    a, growth = table[level, A], table[level, GROWTH]
+    growth = table[level, GROWTH]
     prepare(
-        view(chain.weight, weight, post, pre),
-        chain.phi0[phi0 : phi0 + post],
+        view_at(chain.a, chain.parameters[level, 0], post, pre),
+        view_at(chain.a, chain.parameters[level, 1], 1, post)[0],
         chain.r,
         chain.omega,
-        view(chain.a, a, pre + 1, pad),
+        view(chain.a, table[level, A], pre + 1, pad),
         chain.growth[growth : growth + pre + 1],
         view(chain.start, table[level, START], 2, pad),
     )
+
+
+@njit(cache=True)
+def _read(low, high, out, depth, chain):  # type: ignore[no-untyped-def]
+    for b in range(low, high):
+        for n in range(chain.first.shape[1]):
+            time = out.times[b, n * depth]
+            chain.first[b, n] = out.next[b, n] if np.isinf(time) else time
+        for m in range(chain.factor.size):
+            chain.y[b, m] = chain.shift[m] + chain.factor[m] * (chain.first[b, 2 * m + 1] - chain.first[b, 2 * m])
+
+
+@njit(cache=True)
+def _read_back(low, high, out, depth, chain, to_y, to_first, to):  # type: ignore[no-untyped-def]
+    """Add to the gradients ``to`` of the last level what comes from the readout; addresses are zero for nothing."""
+    batch, size = chain.first.shape
+    by_y, by_first = view_at(chain.a, to_y, batch, chain.factor.size), view_at(chain.a, to_first, batch, size)
+    for b in range(low, high):
+        for n in range(size):
+            change = by_first[b, n] if to_first != 0 else 0.0
+            if to_y != 0 and n // 2 < chain.factor.size:
+                share = by_y[b, n // 2] * chain.factor[n // 2]
+                change += share if n % 2 else -share
+            if np.isinf(out.times[b, n * depth]):
+                to.next[b, n] += change
+            else:
+                to.times[b, n * depth] += change
 
 
 def _forward(chain, chunks, largest):  # type: ignore[no-untyped-def]
@@ -126,6 +152,8 @@ def _forward_share(low, high, chain, largest):  # type: ignore[no-untyped-def]
         )  # fmt: skip
         if not 0 <= largest[level] <= chain.table[level, DEPTH]:
             return
+    if chain.factor.size > 0:
+        _read(low, high, _spikes(chain, chain.out, level), chain.table[level, DEPTH], chain)
 
 
 def _backward(chain, chunks, to):  # type: ignore[no-untyped-def]
@@ -167,9 +195,12 @@ def _backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-u
     work = _workspace(chain)
     for level in range(last, 0, -1):
         grad, before = _spikes(chain, to.out, level), _spikes(chain, to.out, level - 1)
-        _receive(low, high, grad.times, level < last, to.given, to.place[level, 0])
-        _receive(low, high, grad.psi, level < last, to.given, to.place[level, 1])
-        _receive(low, high, grad.next, False, to.given, to.place[level, 2])
+        _receive(low, high, grad.times, level < last, to.given[level, 0])
+        _receive(low, high, grad.psi, level < last, to.given[level, 1])
+        _receive(low, high, grad.next, False, to.given[level, 2])
+        if level == last and chain.factor.size > 0:
+            out = _spikes(chain, chain.out, level)
+            _read_back(low, high, out, table[level, DEPTH], chain, to.given[0, 0], to.given[0, 1], grad)
         layer, record = _layer(chain, level)
         a, start, pad = table[level, A], table[level, START], table[level, PAD]
         backward_layer(
@@ -180,15 +211,15 @@ def _backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-u
 
 
 @njit(cache=True)
-def _receive(low, high, grad, inner, given, place):  # type: ignore[no-untyped-def]
+def _receive(low, high, grad, inner, address):  # type: ignore[no-untyped-def]
     """Add what the loss gives from outside to what comes, for inner levels, from the next layer."""
-    size = grad.shape[1]
+    given = view_at(grad, address, *grad.shape)
     for b in range(low, high):
-        for n in range(size):
+        for n in range(grad.shape[1]):
             if not inner:
-                grad[b, n] = given[place + b * size + n] if place >= 0 else 0.0
-            elif place >= 0:
-                grad[b, n] += given[place + b * size + n]
+                grad[b, n] = given[b, n] if address != 0 else 0.0
+            elif address != 0:
+                grad[b, n] += given[b, n]
 
 
 @njit(cache=True)

@@ -14,7 +14,7 @@ from torch.autograd.function import once_differentiable
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
 from qif2hw.nn import chain as kernels
-from qif2hw.nn.layout import PHI0, SIZE, SPIKES, START, WEIGHT, Layout, layout
+from qif2hw.nn.layout import PHI0, SIZE, WEIGHT, layout
 from qif2hw.nn.records import Chain, Gradients
 from qif2hw.nn.vector import lanes_of
 
@@ -62,6 +62,24 @@ class LayerOutput(NamedTuple):
         return torch.where(torch.isinf(ordinary), pseudo, ordinary)
 
 
+class ChainOutput(NamedTuple):
+    """What a chain of layers gives.
+
+    Parameters
+    ----------
+    y
+        Results (batch, outputs) of the readout, ``offset[m] + scale[m] * (t[2m + 1] - t[2m])``; empty without one.
+    first
+        First spike times ``t`` of the last layer (batch, 2 outputs).
+    layers
+        What each layer sends on.
+    """
+
+    y: Tensor
+    first: Tensor
+    layers: list[LayerOutput]
+
+
 def _chunks(batch: int, cells: int) -> int:
     # Depends on sizes alone: every bit of a gradient is the same on any number of threads.
     return max(1, min(batch // 8, 64, 2**23 // max(cells, 1)))
@@ -70,21 +88,33 @@ def _chunks(batch: int, cells: int) -> int:
 class _Chain(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, neuron: QIF, trial: float, limit: float, capacities: tuple[int, ...], times: Tensor, psi: Tensor,
-        *parameters: Tensor,
+        ctx: Any, neuron: QIF, trial: float, limit: float, capacities: tuple[int, ...],
+        readout: tuple[Tensor, Tensor] | None, times: Tensor, psi: Tensor, *parameters: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         ctx.set_materialize_grads(False)
         batch, pre, depth = times.shape
         sizes = (pre, *(phi0.shape[0] for phi0 in parameters[1::2]))
         depths = (depth, *capacities)
-        weight, phi0 = (torch.cat([p.reshape(-1) for p in parameters[k::2]]).numpy() for k in (0, 1))
+        spikes, phases = times.numpy(), psi.numpy()
+        dtype = spikes.dtype
+        live = [p.contiguous() for p in parameters]
+        addresses = np.array([0, 0, *(p.data_ptr() for p in live)]).reshape(-1, 2)
+        factor, shift = (np.empty(0, dtype),) * 2 if readout is None else (t.numpy() for t in readout)
         largest = np.empty(len(sizes), np.int64)
         while True:
-            plan = layout(batch, sizes, depths, weight.dtype)
+            plan = layout(batch, sizes, depths, dtype)
             parallel = plan.work > WORTH_THREADS
-            chain = _allocate(plan, batch, weight, phi0, neuron, trial, limit)
-            chain.out[: times.numel()] = times.numpy().reshape(-1)
-            chain.out[chain.spikes : chain.spikes + psi.numel()] = psi.numpy().reshape(-1)
+            _, _, _, spots, ends, a, growth, start, _, _ = plan.totals
+            chain = Chain(
+                plan.table, spots, ends, addresses, factor, shift,
+                np.empty((batch, factor.size), dtype), np.empty((batch, 2 * factor.size), dtype),
+                _aligned(a, dtype), np.empty(growth), np.empty(start, dtype),
+                np.empty(spots + 2 * ends, dtype), np.empty(4 * spots + ends, np.int32),
+                np.empty(spots + ends, dtype), np.empty((2, len(sizes), batch), np.int32),
+                neuron.r, neuron.omega, trial, limit,
+            )  # fmt: skip
+            chain.out[: spikes.size] = spikes.reshape(-1)
+            chain.out[spots : spots + phases.size] = phases.reshape(-1)
             (kernels.forward_parallel if parallel else kernels.forward)(chain, _chunks(batch, plan.cells), largest)
             most = largest.tolist()
             if min(most) < 0:
@@ -95,49 +125,36 @@ class _Chain(torch.autograd.Function):
             depths = fitting
         ctx.saved = chain, plan, parallel
         ctx.shape = times.shape
-        found = []
-        for size, depth, _, spikes, ends, *_ in plan.rows[1:]:
-            psi, pseudo = chain.spikes + ends, chain.spikes + chain.ends + ends
-            found.append(torch.from_numpy(chain.out[spikes : spikes + batch * size * depth].reshape(batch, size, depth)))
-            found.append(torch.from_numpy(chain.out[psi : psi + batch * size].reshape(batch, size)))
-            found.append(torch.from_numpy(chain.out[pseudo : pseudo + batch * size].reshape(batch, size)))
+        found = [torch.from_numpy(chain.y), torch.from_numpy(chain.first)]
+        for size, depth, _, at, end, *_ in plan.rows[1:]:
+            count = batch * size
+            found.append(torch.from_numpy(chain.out[at : at + count * depth].reshape(batch, size, depth)))
+            for at in (spots + end, spots + ends + end):
+                found.append(torch.from_numpy(chain.out[at : at + count].reshape(batch, size)))
         return tuple(found)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         chain, plan, parallel = ctx.saved
-        batch = ctx.shape[0]
-        given = [g for g in grads if g is not None]
-        place = np.full((len(grads) // 3 + 1, 3), -1)
-        begin = 0
-        for k, grad in enumerate(grads):
-            if grad is not None:
-                place[1 + k // 3, k % 3] = begin
-                begin += grad.numel()
+        batch, pre, _ = ctx.shape
+        _, _, _, spots, _, _, _, _, weights, phases = plan.totals
+        live = [None if g is None else g.contiguous() for g in grads]
+        addresses = [0 if g is None else g.data_ptr() for g in live]
         to = Gradients(
-            np.empty_like(chain.out), torch.cat([g.reshape(-1) for g in given]).numpy() if given else chain.out[:0],
-            place, np.empty_like(chain.weight), np.empty_like(chain.phi0),
+            np.empty_like(chain.out), np.array([*addresses[:2], 0, *addresses[2:]]).reshape(-1, 3),
+            np.empty(weights, chain.out.dtype), np.empty(phases, chain.out.dtype),
         )  # fmt: skip
         (kernels.backward_parallel if parallel else kernels.backward)(chain, _chunks(batch, plan.cells), to)
-        found: list[Tensor | None] = [None] * 4
+        found: list[Tensor | None] = [None] * 5
         found.append(torch.from_numpy(to.out[: ctx.shape.numel()].reshape(ctx.shape)))
-        found.append(torch.from_numpy(to.out[chain.spikes : chain.spikes + batch * ctx.shape[1]].reshape(batch, -1)))
-        for past, here in itertools.pairwise(plan.rows):
-            pre, post, weight, phi0 = past[SIZE], here[SIZE], here[WEIGHT], here[PHI0]
+        found.append(torch.from_numpy(to.out[spots : spots + batch * pre].reshape(batch, pre)))
+        for row in plan.rows[1:]:
+            post, weight, phi0 = row[SIZE], row[WEIGHT], row[PHI0]
             found.append(torch.from_numpy(to.weight[weight : weight + post * pre].reshape(post, pre)))
             found.append(torch.from_numpy(to.phi0[phi0 : phi0 + post]))
+            pre = post
         return tuple(found)
-
-
-def _allocate(plan: Layout, batch: int, weight: Any, phi0: Any, neuron: QIF, trial: float, limit: float) -> Chain:
-    spikes, ends, a, growth, start = plan.totals[SPIKES : START + 1]
-    levels, dtype = len(plan.table), weight.dtype
-    return Chain(
-        plan.table, spikes, ends, weight, phi0, _aligned(a, dtype), np.empty(growth), np.empty(start, dtype),
-        np.empty(spikes + 2 * ends, dtype), np.empty(4 * spikes + ends, np.int32), np.empty(spikes + ends, dtype),
-        np.empty((2, levels, batch), np.int32), neuron.r, neuron.omega, trial, limit,
-    )  # fmt: skip
 
 
 def _aligned(size: int, dtype: Any) -> NDArray[Any]:
@@ -174,8 +191,8 @@ def _check_link(before: Tensor, weight: Tensor, phi0: Tensor) -> None:
 
 def chain(
     times: Tensor, psi: Tensor, layers: Sequence[tuple[Tensor, Tensor]], *, neuron: QIF, trial: float,
-    capacities: Sequence[int], renormalise_after: float | None = None,
-) -> list[LayerOutput]:  # fmt: skip
+    capacities: Sequence[int], readout: tuple[Tensor, Tensor] | None = None, renormalise_after: float | None = None,
+) -> ChainOutput:  # fmt: skip
     """Layers of QIF neurons one behind the other, with the closed-form gradient, on the CPU.
 
     Parameters
@@ -191,13 +208,10 @@ def chain(
         Parameters of the neurons and the trial's length.
     capacities
         Spikes per neuron to make room for in each layer; doubled until every spike fits.
+    readout
+        Scale and offset (outputs,) of differences of first spikes, see `ChainOutput`; they get no gradients.
     renormalise_after
         Growth in bits after which lengths are renormalised; the default suits the element type.
-
-    Returns
-    -------
-    list[LayerOutput]
-        What each layer sends on.
     """
     check(times, psi, *layers[0], trial)
     for (_, before), (weight, phi0) in itertools.pairwise(layers):
@@ -206,8 +220,8 @@ def chain(
         renormalise_after = RENORMALISE_AFTER[str(times.dtype).removeprefix("torch.")]
     rooms = tuple(max(1, capacity) for capacity in capacities)
     parameters = (tensor for pair in layers for tensor in pair)
-    out = _Chain.apply(neuron, float(trial), renormalise_after, rooms, times, psi, *parameters)
-    return [LayerOutput(*out[k : k + 3]) for k in range(0, len(out), 3)]
+    out = _Chain.apply(neuron, float(trial), renormalise_after, rooms, readout, times, psi, *parameters)
+    return ChainOutput(out[0], out[1], [LayerOutput(*out[k : k + 3]) for k in range(2, len(out), 3)])
 
 
 def layer(
@@ -218,4 +232,4 @@ def layer(
     return chain(
         times, psi, [(weight, phi0)], neuron=neuron, trial=trial, capacities=[capacity],
         renormalise_after=renormalise_after,
-    )[0]  # fmt: skip
+    ).layers[0]  # fmt: skip

@@ -11,7 +11,7 @@ from qif2hw.errors import InputError
 from qif2hw.ir.grid import nearest_unit, round_to_grid, weight_step
 from qif2hw.neuron import QIF
 from qif2hw.nn import accelerator, eager, function
-from qif2hw.nn.function import LayerOutput
+from qif2hw.nn.function import ChainOutput, LayerOutput
 
 Route: TypeAlias = Literal["kernel", "accelerator", "eager"]
 """Ways to compute a layer: `function.layer`, `accelerator.layer`, `eager.layer`."""
@@ -133,7 +133,7 @@ class QIFLayer(nn.Module):
         if psi is None:
             psi = times.new_zeros(times.shape[:2])
         if path == "kernel":
-            return run_chain([self], times, psi)[0]
+            return run_chain([self], times, psi).layers[0]
         weight = self.effective_weight()
         if path == "eager":
             return eager.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
@@ -149,8 +149,10 @@ def route(times: Tensor, path: Route | None) -> Route:
     return path
 
 
-def run_chain(layers: Sequence[QIFLayer], times: Tensor, psi: Tensor) -> list[LayerOutput]:
-    """Layers of equal neurons and trials one behind the other, by the compiled kernel."""
+def run_chain(
+    layers: Sequence[QIFLayer], times: Tensor, psi: Tensor, readout: tuple[Tensor, Tensor] | None = None
+) -> ChainOutput:
+    """Layers of equal neurons and trials one behind the other, by the compiled kernel; see `function.chain`."""
     found = function.chain(
         times,
         psi,
@@ -158,7 +160,8 @@ def run_chain(layers: Sequence[QIFLayer], times: Tensor, psi: Tensor) -> list[La
         neuron=layers[0].neuron,
         trial=layers[0].trial,
         capacities=[layer.capacity for layer in layers],
+        readout=readout,
     )
-    for layer, out in zip(layers, found, strict=True):
+    for layer, out in zip(layers, found.layers, strict=True):
         layer.capacity = out.times.shape[2]
     return found

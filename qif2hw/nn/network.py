@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from qif2hw import ir
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
-from qif2hw.nn import readout
 from qif2hw.nn.function import LayerOutput
 from qif2hw.nn.layer import QIFLayer, Route, route, run_chain
 
@@ -185,9 +184,8 @@ class QIFNetwork(nn.Module):
         times = self.encode(x)
         psi = torch.zeros_like(x)
         if route(times, path) == "kernel":
-            done = run_chain(list(self.layers), times, psi)
-            return Run(*readout.read(done[-1].times, done[-1].next, self.scale, self.offset), done)
-        done = []
+            return Run(*run_chain(list(self.layers), times, psi, (self.scale, self.offset)))
+        done: list[LayerOutput] = []
         for layer in self.layers:
             done.append(layer(times, psi, path=path))
             times, psi = done[-1].times, done[-1].psi

@@ -16,8 +16,12 @@ class Chain(NamedTuple):
         Where each level lies; columns as in `qif2hw.nn.layout`.
     spikes, ends
         Sizes of the flat arrays of all levels' (batch, size * depth) and (batch, size) numbers.
-    weight, phi0
-        Weights (post, pre) and initial phases of every layer.
+    parameters
+        Addresses of the weights (post, pre) and initial phases of the layer that makes each level (levels, 2).
+    factor, shift
+        Of the readout: output ``m`` is ``shift[m] + factor[m] * (t[2m + 1] - t[2m])``; empty for none.
+    y, first
+        Outputs, and first spike times ``t`` of the last level.
     a, growth, start
         What `qif2hw.nn.kernel.prepare` makes of them, see `Layer`.
     out
@@ -35,8 +39,11 @@ class Chain(NamedTuple):
     table: Any
     spikes: int
     ends: int
-    weight: Any
-    phi0: Any
+    parameters: Any
+    factor: Any
+    shift: Any
+    y: Any
+    first: Any
     a: Any
     growth: Any
     start: Any
@@ -126,15 +133,15 @@ class Gradients(NamedTuple):
     ----------
     out
         To every level, as ``Chain.out``; those to the times and pseudo-phases of level 0 are results.
-    given, place
-        What the loss adds to them from outside, and where that begins: (levels, 3), -1 for nothing.
+    given
+        Addresses of what the loss adds to them from outside (levels, 3), zero for nothing; in row 0 those of the
+        gradients with respect to ``Chain.y`` and ``Chain.first``.
     weight, phi0
         To the weights (post, pre) and the initial phases of every layer: results.
     """
 
     out: Any
     given: Any
-    place: Any
     weight: Any
     phi0: Any
 

@@ -103,21 +103,36 @@ def aligned(size: int, like: Any) -> Any:
     return room[shift : shift + size]
 
 
+def _matrix(context: Any, builder: Any, kind: Any, data: Any, rows: Any, columns: Any) -> Any:
+    itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    made = context.make_array(kind)(context, builder)
+    strides = [builder.mul(columns, itemsize), itemsize]
+    arrayobj.populate_array(made, data, [rows, columns], strides, itemsize, meminfo=None)
+    return made._getvalue()
+
+
 @intrinsic
 def view(typingctx: Any, flat: Any, at: Any, rows: Any, columns: Any) -> Any:
-    """``flat[at:]`` as an array (rows, columns) that keeps nothing alive: numpy's own costs more than some kernels."""
+    """``flat[at:]`` as an array (rows, columns) that keeps nothing alive: numpy's own costs more than a small layer."""
     kind = types.Array(flat.dtype, 2, "C")
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = builder.gep(cgutils.create_struct_proxy(flat)(context, builder, args[0]).data, [args[1]])
-        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(flat.dtype)))
-        made = context.make_array(kind)(context, builder)
-        arrayobj.populate_array(
-            made, data, args[2:], [builder.mul(args[3], itemsize), itemsize], itemsize, meminfo=None
-        )  # fmt: skip
-        return made._getvalue()
+        return _matrix(context, builder, kind, data, args[2], args[3])
 
     return kind(flat, types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic
+def view_at(typingctx: Any, like: Any, address: Any, rows: Any, columns: Any) -> Any:
+    """Memory from ``address`` on as an array (rows, columns) with the element type of ``like``."""
+    kind = types.Array(like.dtype, 2, "C")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = builder.inttoptr(args[1], context.get_data_type(like.dtype).as_pointer())
+        return _matrix(context, builder, kind, data, args[2], args[3])
+
+    return kind(like, types.intp, types.intp, types.intp), codegen
 
 
 @intrinsic
