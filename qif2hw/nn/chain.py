@@ -14,7 +14,7 @@ from qif2hw.nn.events import most_steps
 from qif2hw.nn.kernel import backward_layer, forward_layer, prepare, workspace
 from qif2hw.nn.layout import A, DEPTH, ENDS, GROWTH, PAD, PHI0, SIZE, SPIKES, START, WEIGHT
 from qif2hw.nn.records import Layer, Record, Spikes
-from qif2hw.nn.vector import view, view_at
+from qif2hw.nn.vector import aligned, view, view_at
 
 
 @njit(cache=True)
@@ -164,7 +164,7 @@ def _backward(chain, chunks, to):  # type: ignore[no-untyped-def]
     """
     table = chain.table
     _, levels, batch = chain.counts.shape
-    weights = np.empty((chunks, chain.a.size), chain.a.dtype)
+    weights = aligned(chunks * chain.a.size, chain.a).reshape(chunks, chain.a.size)
     phases = np.empty((chunks, chain.start.size), chain.a.dtype)
     for chunk in prange(chunks):
         _backward_share(
