@@ -12,7 +12,7 @@ from qif2hw.machinecode import drop_stale, for_one_thread_and_all
 from qif2hw.nn import events, kernel, layout, vector
 from qif2hw.nn.events import most_steps
 from qif2hw.nn.kernel import backward_layer, forward_layer, prepare, workspace
-from qif2hw.nn.layout import A, DEPTH, ENDS, GROWTH, PAD, PHI0, SIZE, SPIKES, START, WEIGHT
+from qif2hw.nn.layout import DEPTH, ENDS, GROWTH, PAD, PHI0, SIZE, SPIKES, START, WEIGHT, A
 from qif2hw.nn.records import Layer, Record, Spikes
 from qif2hw.nn.vector import aligned, view, view_at
 
@@ -146,14 +146,12 @@ def _forward_share(low, high, chain, largest):  # type: ignore[no-untyped-def]
     work = _workspace(chain)
     for level in range(1, chain.counts.shape[1]):
         layer, record = _layer(chain, level)
-        largest[level] = forward_layer(
-            low, high, layer, chain.counts[1, level - 1], _spikes(chain, chain.out, level), record, _order(chain, level),
-            work,
-        )  # fmt: skip
+        out, sequence = _spikes(chain, chain.out, level), _order(chain, level)
+        largest[level] = forward_layer(low, high, layer, chain.counts[1, level - 1], out, record, sequence, work)
         if not 0 <= largest[level] <= chain.table[level, DEPTH]:
             return
     if chain.factor.size > 0:
-        _read(low, high, _spikes(chain, chain.out, level), chain.table[level, DEPTH], chain)
+        _read(low, high, out, chain.table[level, DEPTH], chain)
 
 
 def _backward(chain, chunks, to):  # type: ignore[no-untyped-def]
@@ -163,7 +161,7 @@ def _backward(chain, chunks, to):  # type: ignore[no-untyped-def]
     number of threads.
     """
     table = chain.table
-    _, levels, batch = chain.counts.shape
+    batch = chain.counts.shape[2]
     weights = aligned(chunks * chain.a.size, chain.a).reshape(chunks, chain.a.size)
     phases = np.empty((chunks, chain.start.size), chain.a.dtype)
     for chunk in prange(chunks):

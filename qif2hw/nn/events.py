@@ -16,6 +16,7 @@ WIDEST = 2.5
 
 _RUN = 64
 _MOVES = 4
+"""Moves per spike after which an order is made anew: it was not almost sorted."""
 _EIGHTH = math.pi / 4
 
 
@@ -114,7 +115,7 @@ def steps(  # type: ignore[no-untyped-def]
     """
     now = 0.0
     total = 0
-    each = 1.0 / depth
+    each = 1.0 / max(depth, 1)
     for i in range(count + 1):
         until = float(times[order[i]]) if i < count else trial
         gap = omega * (until - now)
@@ -139,7 +140,7 @@ def steps(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def most_steps(spikes: int, trial: float, omega: float) -> int:  # type: ignore[no-untyped-def]
+def most_steps(spikes: int, trial: float, omega: float) -> int:
     """Upper bound of the number of `steps` for so many input spikes, with room for a last vector of keys."""
     return spikes + 2 + math.ceil(trial * omega / WIDEST) + 16
 

@@ -24,6 +24,7 @@ RENORMALISE_AFTER = {"float64": 100.0, "float32": 16.0}
 WORTH_THREADS = 1_000_000
 """Updates (input spikes times neurons times samples) of a pass from which on threads pay, even if others work too."""
 
+
 class LayerOutput(NamedTuple):
     """What a layer sends on.
 
@@ -216,10 +217,15 @@ def chain(
     check(times, psi, *layers[0], trial)
     for (_, before), (weight, phi0) in itertools.pairwise(layers):
         _check_link(before, weight, phi0)
+    outputs = (layers[-1][1].shape[0] // 2,)
+    if readout is not None and any(t.shape != outputs or t.dtype != times.dtype for t in readout):
+        raise InputError(f"readout: scale and offset of shape {outputs} and the type of the layers are needed")
+    if not all(tensor.is_cpu for pair in layers for tensor in pair):
+        raise InputError("layers: weights and phi0 must be on the CPU, as the spike times are")
     if renormalise_after is None:
         renormalise_after = RENORMALISE_AFTER[str(times.dtype).removeprefix("torch.")]
     rooms = tuple(max(1, capacity) for capacity in capacities)
-    parameters = (tensor for pair in layers for tensor in pair)
+    parameters = [tensor for pair in layers for tensor in pair]
     out = _Chain.apply(neuron, float(trial), renormalise_after, rooms, readout, times, psi, *parameters)
     return ChainOutput(out[0], out[1], [LayerOutput(*out[k : k + 3]) for k in range(2, len(out), 3)])
 

@@ -12,8 +12,8 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.np import arrayobj
 from numba.extending import intrinsic, models, overload, register_model
+from numba.np import arrayobj
 
 LANES = {"float64": 8, "float32": 16}
 """Number of lanes by name of the element type."""

@@ -1,0 +1,179 @@
+"""Layers in one pass against the same layers one by one: every bit of what they give and of every gradient."""
+
+import itertools
+from collections.abc import Callable
+
+import numba
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nn.cases import finite, loss
+from torch import Tensor
+
+from qif2hw.errors import InputError
+from qif2hw.neuron import QIF
+from qif2hw.nn import QIFNetwork, Regime, events, function
+from qif2hw.nn.function import ChainOutput, LayerOutput
+
+Layers = list[tuple[Tensor, Tensor]]
+
+
+def network(
+    seed: int, sizes: tuple[int, ...], *, batch: int = 20, gain: float = 3.0, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor, Layers]:
+    """Input times, their pseudo-phases, and layers of such sizes: leaves that want gradients."""
+    g = torch.Generator().manual_seed(seed)
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=g, dtype=torch.float64)
+
+    def leaf(tensor: Tensor) -> Tensor:
+        return tensor.to(dtype).requires_grad_()
+
+    layers = [
+        (leaf(gain / pre**0.5 * (2 * uniform(post, pre) - 1)), leaf(2 + 3 * uniform(post)))
+        for pre, post in itertools.pairwise(sizes)
+    ]
+    return leaf(0.1 + 5 * uniform(batch, sizes[0], 1)), leaf(uniform(batch, sizes[0])), layers
+
+
+def one_by_one(times: Tensor, psi: Tensor, layers: Layers, **options: float) -> list[LayerOutput]:
+    done = []
+    for weight, phi0 in layers:
+        done.append(function.layer(times, psi, weight, phi0, **options))
+        times, psi = done[-1].times, done[-1].psi
+    return done
+
+
+def together(times: Tensor, psi: Tensor, layers: Layers, *, capacity: int = 2, **options: float) -> list[LayerOutput]:
+    return function.chain(times, psi, layers, capacities=[capacity] * len(layers), **options).layers
+
+
+def bits(run: Callable[..., list[LayerOutput]], used: tuple[int, ...], inputs: tuple, **options: float) -> list[Tensor]:
+    """All results, and the gradients of a loss of those of the layers ``used``."""
+    times, psi, layers = inputs
+    out = run(times, psi, layers, neuron=QIF(), **options)
+    leaves = [times, psi, *(p for pair in layers for p in pair)]
+    total = sum(loss(out[k], seed=k) for k in used)
+    return [t for o in out for t in o] + list(torch.autograd.grad(total, leaves, allow_unused=True))
+
+
+def same(ours: list[Tensor | None], theirs: list[Tensor | None]) -> bool:
+    return all(
+        (a is None or not a.any()) if b is None else (a is not None and torch.equal(a, b))
+        for a, b in zip(ours, theirs, strict=True)
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("trial", [2.5, 6.5, 30.0])
+@pytest.mark.parametrize("used", [(2,), (0, 1, 2), (1,)])
+def test_a_chain_is_its_layers(dtype: torch.dtype, trial: float, used: tuple[int, ...]) -> None:
+    inputs = network(1, (3, 17, 40, 6), dtype=dtype)
+    expected = bits(one_by_one, used, inputs, trial=trial)
+    if trial == 30.0:
+        assert expected[0].shape[2] > 2, "the capacity must have grown"
+    assert same(bits(together, used, inputs, trial=trial), expected)
+
+
+def test_spikes_that_come_all_at_once() -> None:
+    """One input spike makes many neurons fire between the same two steps; equal neurons fire at equal times."""
+    times, psi, layers = network(2, (1, 70, 30, 2), batch=9)
+    with torch.no_grad():
+        for tensor in layers[0]:
+            tensor[10:60] = tensor[10:11]
+    inputs = times, psi, layers
+    assert same(bits(together, (0, 2), inputs, trial=6.5), bits(one_by_one, (0, 2), inputs, trial=6.5))
+
+
+def test_each_layer_gets_the_room_it_needs() -> None:
+    inputs = network(3, (2, 12, 9, 4), gain=6.0)
+    small = bits(together, (0, 1, 2), inputs, trial=40.0, capacity=1)
+    large = bits(together, (0, 1, 2), inputs, trial=40.0, capacity=64)
+    rooms = [times.shape[2] for times in small[:9:3]]
+    assert rooms == [o.times.shape[2] for o in one_by_one(*inputs, neuron=QIF(), trial=40.0, capacity=1)]
+    assert max(rooms) > 2
+    for k, (a, b) in enumerate(zip(small, large, strict=True)):
+        assert torch.equal(finite(a), finite(b)[:, :, : a.shape[2]]) if k in (0, 3, 6) else torch.equal(a, b)
+
+
+def test_layers_remember_their_room() -> None:
+    net = QIFNetwork((2, 8, 8, 2), regime=Regime(trial=30.0), seed=1)
+    run = net.run(torch.rand((5, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    rooms = [layer.capacity for layer in net.layers]
+    assert rooms == [out.times.shape[2] for out in run.layers]
+    assert max(rooms) > 2
+
+
+def test_bits_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = network(4, (3, 30, 20, 4), batch=50)
+    serial = bits(together, (0, 2), inputs, trial=6.5)
+    monkeypatch.setattr(function, "WORTH_THREADS", 0)
+    threads = numba.get_num_threads()
+    try:
+        for n in {1, threads}:
+            numba.set_num_threads(n)
+            assert same(bits(together, (0, 2), inputs, trial=6.5), serial)
+    finally:
+        numba.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("trial", [2.5, 6.5])
+def test_readout(trial: float) -> None:
+    times, psi, layers = network(5, (3, 20, 6))
+    scale, offset = torch.tensor([2.0, -0.5, 1.5]).double(), torch.tensor([0.1, 0.2, 0.3]).double()
+
+    def read(out: ChainOutput) -> tuple[Tensor, Tensor]:
+        first = out.layers[-1].first()
+        return offset + scale * (first[:, 1::2] - first[:, 0::2]), first
+
+    def both(fused: bool) -> list[Tensor]:
+        out = function.chain(
+            times, psi, layers, neuron=QIF(), trial=trial, capacities=[2, 2], readout=(scale, offset) if fused else None
+        )
+        y, first = (out.y, out.first) if fused else read(out)
+        total = y.square().sum() + first.sin().sum() + loss(out.layers[1])
+        return [y, first, *torch.autograd.grad(total, [times, *(p for pair in layers for p in pair)])]
+
+    for ours, theirs in zip(both(True), both(False), strict=True):
+        assert torch.allclose(ours, theirs, rtol=1e-13, atol=1e-13)
+
+
+@settings(max_examples=200, deadline=None)
+@given(seed=st.integers(0, 2**31), count=st.integers(0, 150), swaps=st.sampled_from([0, 3, 20000]))
+def test_almost_sorted_spikes_are_settled(seed: int, count: int, swaps: int) -> None:
+    g = np.random.default_rng(seed)
+    times = np.full(160, np.inf)
+    at = g.permutation(160)[:count]
+    times[at] = g.integers(0, 30, count) / 4
+    order = np.zeros(160, np.int32)
+    order[:count] = at[np.argsort(times[at], kind="stable")]
+    for _ in range(swaps if count > 1 else 0):
+        i = g.integers(0, count - 1)
+        order[[i, i + 1]] = order[[i + 1, i]]
+    work = np.empty(180), np.empty(180, np.int32), np.empty(180, np.int32)
+    expected = np.zeros(160, np.int32)
+    number = events.arrange(times, 6.5, *work, expected)
+    assert events.settle(times, 6.5, *work, order, count) == number
+    assert np.array_equal(order[:number], expected[:number])
+
+
+def test_parameters_in_any_layout() -> None:
+    times, psi, ((weight, phi0),) = network(6, (4, 10))
+    turned = weight.detach().T.contiguous().T
+    assert not turned.is_contiguous()
+    ours, theirs = (function.layer(times, psi, w, phi0, neuron=QIF(), trial=6.5) for w in (turned, weight))
+    assert torch.equal(ours.psi, theirs.psi)
+
+
+def test_layers_and_readouts_that_do_not_fit() -> None:
+    times, psi, layers = network(7, (3, 5, 4))
+    options = {"neuron": QIF(), "trial": 6.5, "capacities": [2, 2]}
+    with pytest.raises(InputError, match="do not fit"):
+        function.chain(times, psi, [layers[0], layers[0]], **options)
+    with pytest.raises(InputError, match="one type"):
+        function.chain(times, psi, [layers[0], (layers[1][0].float(), layers[1][1].float())], **options)
+    with pytest.raises(InputError, match="readout"):
+        function.chain(times, psi, layers, readout=(torch.ones(3).double(), torch.ones(3).double()), **options)
