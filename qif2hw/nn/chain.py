@@ -18,15 +18,15 @@ from qif2hw.nn.vector import aligned, view, view_at
 
 
 @njit(cache=True)
-def _spikes(chain, out, level):  # type: ignore[no-untyped-def]
-    """Times, pseudo-phases and next spikes of a level, or the gradients with respect to them."""
+def _spikes(chain, level):  # type: ignore[no-untyped-def]
+    """Times, pseudo-phases and next spikes of a level."""
     batch = chain.counts.shape[2]
     size, depth = chain.table[level, SIZE], chain.table[level, DEPTH]
     ends = chain.spikes + chain.table[level, ENDS]
     return Spikes(
-        view(out, chain.table[level, SPIKES], batch, size * depth),
-        view(out, ends, batch, size),
-        view(out, ends + chain.ends, batch, size),
+        view(chain.out, chain.table[level, SPIKES], batch, size * depth),
+        view(chain.out, ends, batch, size),
+        view(chain.out, ends + chain.ends, batch, size),
     )
 
 
@@ -44,7 +44,7 @@ def _layer(chain, level):  # type: ignore[no-untyped-def]
     pre, depth, post, pad = table[level - 1, SIZE], table[level - 1, DEPTH], table[level, SIZE], table[level, PAD]
     a, growth = table[level, A], table[level, GROWTH]
     here, ends, room = table[level, SPIKES], table[level, ENDS], table[level, DEPTH] * post
-    inputs = _spikes(chain, chain.out, level - 1)
+    inputs = _spikes(chain, level - 1)
     return Layer(
         inputs.times,
         inputs.psi,
@@ -146,7 +146,7 @@ def _forward_share(low, high, chain, largest):  # type: ignore[no-untyped-def]
     work = _workspace(chain)
     for level in range(1, chain.counts.shape[1]):
         layer, record = _layer(chain, level)
-        out, sequence = _spikes(chain, chain.out, level), _order(chain, level)
+        out, sequence = _spikes(chain, level), _order(chain, level)
         largest[level] = forward_layer(low, high, layer, chain.counts[1, level - 1], out, record, sequence, work)
         if not 0 <= largest[level] <= chain.table[level, DEPTH]:
             return
@@ -187,24 +187,38 @@ backward, backward_parallel = for_one_thread_and_all(_backward)
 
 
 @njit(cache=True)
+def _passed_on(chain, room, level, low, high):  # type: ignore[no-untyped-def]
+    """Gradients with respect to a level, of the samples from ``low`` to ``high`` alone."""
+    size, depth = chain.table[level, SIZE], chain.table[level, DEPTH]
+    ends = (high - low) * size * depth - low * size
+    return Spikes(
+        view(room, -low * size * depth, high, size * depth),
+        view(room, ends, high, size),
+        view(room, ends + (high - low) * size, high, size),
+    )
+
+
+@njit(cache=True)
 def _backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-untyped-def]
     table = chain.table
     last = chain.counts.shape[1] - 1
     work = _workspace(chain)
+    rooms = np.empty((2, (high - low) * (table[:, SIZE] * (table[:, DEPTH] + 2)).max()), chain.a.dtype)
     for level in range(last, 0, -1):
-        grad, before = _spikes(chain, to.out, level), _spikes(chain, to.out, level - 1)
+        grad = _passed_on(chain, rooms[level % 2], level, low, high)
         _receive(low, high, grad.times, level < last, to.given[level, 0])
         _receive(low, high, grad.psi, level < last, to.given[level, 1])
         _receive(low, high, grad.next, False, to.given[level, 2])
         if level == last and chain.factor.size > 0:
-            out = _spikes(chain, chain.out, level)
+            out = _spikes(chain, level)
             _read_back(low, high, out, table[level, DEPTH], chain, to.given[0, 0], to.given[0, 1], grad)
+        before = _passed_on(chain, rooms[(level - 1) % 2], level - 1, low, high)
+        to_times, to_psi = (to.times, to.psi) if level == 1 else (before.times, before.psi)
         layer, record = _layer(chain, level)
         a, start, pad = table[level, A], table[level, START], table[level, PAD]
         backward_layer(
-            low, high, layer, record, grad, before.times, before.psi,
-            weights[a : a + layer.growth.size * pad], phases[start : start + pad],
-            work,
+            low, high, layer, record, grad, to_times, to_psi,
+            weights[a : a + layer.growth.size * pad], phases[start : start + pad], work,
         )  # fmt: skip
 
 

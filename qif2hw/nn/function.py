@@ -16,9 +16,8 @@ from qif2hw.neuron import QIF
 from qif2hw.nn import chain as kernels
 from qif2hw.nn.layout import PHI0, SIZE, WEIGHT, layout
 from qif2hw.nn.records import Chain, Gradients
-from qif2hw.nn.vector import lanes_of
 
-RENORMALISE_AFTER = {"float64": 100.0, "float32": 16.0}
+RENORMALISE_AFTER = {torch.float64: 100.0, torch.float32: 16.0}
 """Growth of a vector, in bits, after which its length is renormalised."""
 
 WORTH_THREADS = 1_000_000
@@ -138,18 +137,18 @@ class _Chain(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         chain, plan, parallel = ctx.saved
-        batch, pre, _ = ctx.shape
-        _, _, _, spots, _, _, _, _, weights, phases = plan.totals
+        batch, pre, depth = ctx.shape
+        *_, weights, phases = plan.totals
+        dtype = chain.out.dtype
         live = [None if g is None else g.contiguous() for g in grads]
         addresses = [0 if g is None else g.data_ptr() for g in live]
         to = Gradients(
-            np.empty_like(chain.out), np.array([*addresses[:2], 0, *addresses[2:]]).reshape(-1, 3),
-            np.empty(weights, chain.out.dtype), np.empty(phases, chain.out.dtype),
+            np.empty((batch, pre * depth), dtype), np.empty((batch, pre), dtype),
+            np.array([*addresses[:2], 0, *addresses[2:]]).reshape(-1, 3),
+            np.empty(weights, dtype), np.empty(phases, dtype),
         )  # fmt: skip
         (kernels.backward_parallel if parallel else kernels.backward)(chain, _chunks(batch, plan.cells), to)
-        found: list[Tensor | None] = [None] * 5
-        found.append(torch.from_numpy(to.out[: ctx.shape.numel()].reshape(ctx.shape)))
-        found.append(torch.from_numpy(to.out[spots : spots + batch * pre].reshape(batch, pre)))
+        found = [*[None] * 5, torch.from_numpy(to.times).reshape(ctx.shape), torch.from_numpy(to.psi)]
         for row in plan.rows[1:]:
             post, weight, phi0 = row[SIZE], row[WEIGHT], row[PHI0]
             found.append(torch.from_numpy(to.weight[weight : weight + post * pre].reshape(post, pre)))
@@ -160,8 +159,9 @@ class _Chain(torch.autograd.Function):
 
 def _aligned(size: int, dtype: Any) -> NDArray[Any]:
     """New array whose vectors do not straddle cache lines."""
-    room = np.empty(size + lanes_of(dtype), dtype)
-    shift = -(room.__array_interface__["data"][0] // room.itemsize) % lanes_of(dtype)
+    lanes = 64 // dtype.itemsize
+    room = np.empty(size + lanes, dtype)
+    shift = -(room.__array_interface__["data"][0] // dtype.itemsize) % lanes
     return room[shift : shift + size]
 
 
@@ -174,7 +174,7 @@ def check(times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, trial: float
         )
     if phi0.shape != weight.shape[:1]:
         raise InputError(f"layer inputs: phi0 has shape {tuple(phi0.shape)}, ({weight.shape[0]},) is needed")
-    if {times.dtype, psi.dtype, weight.dtype, phi0.dtype} not in ({torch.float64}, {torch.float32}):
+    if not times.dtype == psi.dtype == weight.dtype == phi0.dtype or times.dtype not in RENORMALISE_AFTER:
         raise InputError("layer inputs: times, psi, weight and phi0 need one type, float64 or float32")
     if not (math.isfinite(trial) and trial > 0):
         raise InputError(f"trial T = {trial:g}: a positive length is needed")
@@ -223,7 +223,7 @@ def chain(
     if not all(tensor.is_cpu for pair in layers for tensor in pair):
         raise InputError("layers: weights and phi0 must be on the CPU, as the spike times are")
     if renormalise_after is None:
-        renormalise_after = RENORMALISE_AFTER[str(times.dtype).removeprefix("torch.")]
+        renormalise_after = RENORMALISE_AFTER[times.dtype]
     rooms = tuple(max(1, capacity) for capacity in capacities)
     parameters = [tensor for pair in layers for tensor in pair]
     out = _Chain.apply(neuron, float(trial), renormalise_after, rooms, readout, times, psi, *parameters)

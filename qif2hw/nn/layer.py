@@ -163,5 +163,6 @@ def run_chain(
         readout=readout,
     )
     for layer, out in zip(layers, found.layers, strict=True):
-        layer.capacity = out.times.shape[2]
+        if layer.capacity != out.times.shape[2]:
+            layer.capacity = out.times.shape[2]
     return found

@@ -127,12 +127,12 @@ class Record(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """Gradients of a loss with respect to a chain, as flat arrays.
+    """Gradients of a loss with respect to a chain.
 
     Parameters
     ----------
-    out
-        To every level, as ``Chain.out``; those to the times and pseudo-phases of level 0 are results.
+    times, psi
+        To the inputs of the first layer (batch, pre * depth) and (batch, pre): results.
     given
         Addresses of what the loss adds to them from outside (levels, 3), zero for nothing; in row 0 those of the
         gradients with respect to ``Chain.y`` and ``Chain.first``.
@@ -140,7 +140,8 @@ class Gradients(NamedTuple):
         To the weights (post, pre) and the initial phases of every layer: results.
     """
 
-    out: Any
+    times: Any
+    psi: Any
     given: Any
     weight: Any
     phi0: Any
