@@ -18,15 +18,15 @@ from qif2hw.nn.vector import aligned, view, view_at
 
 
 @njit(cache=True)
-def _spikes(chain, level):  # type: ignore[no-untyped-def]
-    """Times, pseudo-phases and next spikes of a level."""
+def _spikes(chain, out, level):  # type: ignore[no-untyped-def]
+    """Times, pseudo-phases and next spikes of a level; ``out`` is the chain's, or gradients with respect to it."""
     batch = chain.counts.shape[2]
     size, depth = chain.table[level, SIZE], chain.table[level, DEPTH]
     ends = chain.spikes + chain.table[level, ENDS]
     return Spikes(
-        view(chain.out, chain.table[level, SPIKES], batch, size * depth),
-        view(chain.out, ends, batch, size),
-        view(chain.out, ends + chain.ends, batch, size),
+        view(out, chain.table[level, SPIKES], batch, size * depth),
+        view(out, ends, batch, size),
+        view(out, ends + chain.ends, batch, size),
     )
 
 
@@ -44,7 +44,7 @@ def _layer(chain, level):  # type: ignore[no-untyped-def]
     pre, depth, post, pad = table[level - 1, SIZE], table[level - 1, DEPTH], table[level, SIZE], table[level, PAD]
     a, growth = table[level, A], table[level, GROWTH]
     here, ends, room = table[level, SPIKES], table[level, ENDS], table[level, DEPTH] * post
-    inputs = _spikes(chain, level - 1)
+    inputs = _spikes(chain, chain.out, level - 1)
     return Layer(
         inputs.times,
         inputs.psi,
@@ -146,7 +146,7 @@ def _forward_share(low, high, chain, largest):  # type: ignore[no-untyped-def]
     work = _workspace(chain)
     for level in range(1, chain.counts.shape[1]):
         layer, record = _layer(chain, level)
-        out, sequence = _spikes(chain, level), _order(chain, level)
+        out, sequence = _spikes(chain, chain.out, level), _order(chain, level)
         largest[level] = forward_layer(low, high, layer, chain.counts[1, level - 1], out, record, sequence, work)
         if not 0 <= largest[level] <= chain.table[level, DEPTH]:
             return
@@ -206,12 +206,13 @@ def _backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-u
     rooms = np.empty((2, (high - low) * (table[:, SIZE] * (table[:, DEPTH] + 2)).max()), chain.a.dtype)
     for level in range(last, 0, -1):
         grad = _passed_on(chain, rooms[level % 2], level, low, high)
-        _receive(low, high, grad.times, level < last, to.given[level, 0])
-        _receive(low, high, grad.psi, level < last, to.given[level, 1])
-        _receive(low, high, grad.next, False, to.given[level, 2])
+        given = _spikes(chain, view_at(chain.a, to.given[2], 1, chain.out.size)[0], level)
+        _receive(low, high, grad.times, level < last, given.times, to.given[2] != 0)
+        _receive(low, high, grad.psi, level < last, given.psi, to.given[2] != 0)
+        _receive(low, high, grad.next, False, given.next, to.given[2] != 0)
         if level == last and chain.factor.size > 0:
-            out = _spikes(chain, level)
-            _read_back(low, high, out, table[level, DEPTH], chain, to.given[0, 0], to.given[0, 1], grad)
+            out = _spikes(chain, chain.out, level)
+            _read_back(low, high, out, table[level, DEPTH], chain, to.given[0], to.given[1], grad)
         before = _passed_on(chain, rooms[(level - 1) % 2], level - 1, low, high)
         to_times, to_psi = (to.times, to.psi) if level == 1 else (before.times, before.psi)
         layer, record = _layer(chain, level)
@@ -223,14 +224,13 @@ def _backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-u
 
 
 @njit(cache=True)
-def _receive(low, high, grad, inner, address):  # type: ignore[no-untyped-def]
-    """Add what the loss gives from outside to what comes, for inner levels, from the next layer."""
-    given = view_at(grad, address, *grad.shape)
+def _receive(low, high, grad, inner, given, any_given):  # type: ignore[no-untyped-def]
+    """Add what the loss gives from outside, if it does, to what comes, for inner levels, from the next layer."""
     for b in range(low, high):
         for n in range(grad.shape[1]):
             if not inner:
-                grad[b, n] = given[b, n] if address != 0 else 0.0
-            elif address != 0:
+                grad[b, n] = given[b, n] if any_given else 0.0
+            elif any_given:
                 grad[b, n] += given[b, n]
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qif2hw.nn.network import QIFNetwork, Run
+from qif2hw.nn.function import Run
+from qif2hw.nn.network import QIFNetwork
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
 from qif2hw.nn import chain as kernels
-from qif2hw.nn.layout import PHI0, SIZE, WEIGHT, layout
+from qif2hw.nn.layout import PHI0, SIZE, WEIGHT, Layout, layout
 from qif2hw.nn.records import Chain, Gradients
 
 RENORMALISE_AFTER = {torch.float64: 100.0, torch.float32: 16.0}
@@ -62,8 +64,9 @@ class LayerOutput(NamedTuple):
         return torch.where(torch.isinf(ordinary), pseudo, ordinary)
 
 
-class ChainOutput(NamedTuple):
-    """What a chain of layers gives.
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A forward pass through layers one behind the other.
 
     Parameters
     ----------
@@ -71,13 +74,18 @@ class ChainOutput(NamedTuple):
         Results (batch, outputs) of the readout, ``offset[m] + scale[m] * (t[2m + 1] - t[2m])``; empty without one.
     first
         First spike times ``t`` of the last layer (batch, 2 outputs).
-    layers
-        What each layer sends on.
+    told
+        Tells what each layer sends on; see `layers`.
     """
 
     y: Tensor
     first: Tensor
-    layers: list[LayerOutput]
+    told: Callable[[], list[LayerOutput]]
+
+    @cached_property
+    def layers(self) -> list[LayerOutput]:
+        """What each layer sends on; put together when first asked for."""
+        return self.told()
 
 
 def _chunks(batch: int, cells: int) -> int:
@@ -90,7 +98,7 @@ class _Chain(torch.autograd.Function):
     def forward(
         ctx: Any, neuron: QIF, trial: float, limit: float, capacities: tuple[int, ...],
         readout: tuple[Tensor, Tensor] | None, times: Tensor, psi: Tensor, *parameters: Tensor,
-    ) -> tuple[Tensor, ...]:  # fmt: skip
+    ) -> tuple[Tensor, Tensor, Tensor, Layout]:  # fmt: skip
         ctx.set_materialize_grads(False)
         batch, pre, depth = times.shape
         sizes = (pre, *(phi0.shape[0] for phi0 in parameters[1::2]))
@@ -125,13 +133,7 @@ class _Chain(torch.autograd.Function):
             depths = fitting
         ctx.saved = chain, plan, parallel
         ctx.shape = times.shape
-        found = [torch.from_numpy(chain.y), torch.from_numpy(chain.first)]
-        for size, depth, _, at, end, *_ in plan.rows[1:]:
-            count = batch * size
-            found.append(torch.from_numpy(chain.out[at : at + count * depth].reshape(batch, size, depth)))
-            for at in (spots + end, spots + ends + end):
-                found.append(torch.from_numpy(chain.out[at : at + count].reshape(batch, size)))
-        return tuple(found)
+        return torch.from_numpy(chain.y), torch.from_numpy(chain.first), torch.from_numpy(chain.out), plan
 
     @staticmethod
     @once_differentiable
@@ -140,11 +142,10 @@ class _Chain(torch.autograd.Function):
         batch, pre, depth = ctx.shape
         *_, weights, phases = plan.totals
         dtype = chain.out.dtype
-        live = [None if g is None else g.contiguous() for g in grads]
-        addresses = [0 if g is None else g.data_ptr() for g in live]
+        live = [None if g is None else g.contiguous() for g in grads[:3]]
         to = Gradients(
             np.empty((batch, pre * depth), dtype), np.empty((batch, pre), dtype),
-            np.array([*addresses[:2], 0, *addresses[2:]]).reshape(-1, 3),
+            np.array([0 if g is None else g.data_ptr() for g in live]),
             np.empty(weights, dtype), np.empty(phases, dtype),
         )  # fmt: skip
         (kernels.backward_parallel if parallel else kernels.backward)(chain, _chunks(batch, plan.cells), to)
@@ -193,7 +194,7 @@ def _check_link(before: Tensor, weight: Tensor, phi0: Tensor) -> None:
 def chain(
     times: Tensor, psi: Tensor, layers: Sequence[tuple[Tensor, Tensor]], *, neuron: QIF, trial: float,
     capacities: Sequence[int], readout: tuple[Tensor, Tensor] | None = None, renormalise_after: float | None = None,
-) -> ChainOutput:  # fmt: skip
+) -> tuple[Run, tuple[int, ...]]:  # fmt: skip
     """Layers of QIF neurons one behind the other, with the closed-form gradient, on the CPU.
 
     Parameters
@@ -210,9 +211,14 @@ def chain(
     capacities
         Spikes per neuron to make room for in each layer; doubled until every spike fits.
     readout
-        Scale and offset (outputs,) of differences of first spikes, see `ChainOutput`; they get no gradients.
+        Scale and offset (outputs,) of differences of first spikes, see `Run`; they get no gradients.
     renormalise_after
         Growth in bits after which lengths are renormalised; the default suits the element type.
+
+    Returns
+    -------
+    Run, tuple of int
+        The pass, and the spikes per neuron that there was room for in each layer.
     """
     check(times, psi, *layers[0], trial)
     for (_, before), (weight, phi0) in itertools.pairwise(layers):
@@ -226,8 +232,24 @@ def chain(
         renormalise_after = RENORMALISE_AFTER[times.dtype]
     rooms = tuple(max(1, capacity) for capacity in capacities)
     parameters = [tensor for pair in layers for tensor in pair]
-    out = _Chain.apply(neuron, float(trial), renormalise_after, rooms, readout, times, psi, *parameters)
-    return ChainOutput(out[0], out[1], [LayerOutput(*out[k : k + 3]) for k in range(2, len(out), 3)])
+    y, first, out, plan = _Chain.apply(neuron, float(trial), renormalise_after, rooms, readout, times, psi, *parameters)
+    return Run(y, first, partial(_levels, out, plan, len(times))), plan.depths[1:]
+
+
+def _levels(out: Tensor, plan: Layout, batch: int) -> list[LayerOutput]:
+    """The levels behind the inputs, as parts of the flat array of all."""
+    sizes = [row[SIZE] for row in plan.rows]
+    counts = [batch * size for size in sizes]
+    parts = out.split([*(n * depth for n, depth in zip(counts, plan.depths, strict=True)), *counts, *counts])
+    levels = len(sizes)
+    return [
+        LayerOutput(
+            parts[k].view(batch, sizes[k], plan.depths[k]),
+            parts[levels + k].view(batch, sizes[k]),
+            parts[2 * levels + k].view(batch, sizes[k]),
+        )
+        for k in range(1, levels)
+    ]
 
 
 def layer(
@@ -235,7 +257,8 @@ def layer(
     renormalise_after: float | None = None,
 ) -> LayerOutput:  # fmt: skip
     """One layer of QIF neurons: a `chain` of one."""
-    return chain(
+    run, _ = chain(
         times, psi, [(weight, phi0)], neuron=neuron, trial=trial, capacities=[capacity],
         renormalise_after=renormalise_after,
-    ).layers[0]  # fmt: skip
+    )  # fmt: skip
+    return run.layers[0]

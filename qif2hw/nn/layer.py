@@ -1,6 +1,6 @@
 """A layer of QIF neurons as a torch module, with weights on the hardware's grid if wanted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -11,7 +11,7 @@ from qif2hw.errors import InputError
 from qif2hw.ir.grid import nearest_unit, round_to_grid, weight_step
 from qif2hw.neuron import QIF
 from qif2hw.nn import accelerator, eager, function
-from qif2hw.nn.function import ChainOutput, LayerOutput
+from qif2hw.nn.function import LayerOutput, Run
 
 Route: TypeAlias = Literal["kernel", "accelerator", "eager"]
 """Ways to compute a layer: `function.layer`, `accelerator.layer`, `eager.layer`."""
@@ -149,11 +149,19 @@ def route(times: Tensor, path: Route | None) -> Route:
     return path
 
 
+def one_kind(layers: Iterable[nn.Module]) -> bool:
+    """Whether `run_chain` can take them: all-to-all layers of equal neurons and trials."""
+    first, *others = layers
+    return type(first) is QIFLayer and all(
+        type(layer) is QIFLayer and layer.neuron == first.neuron and layer.trial == first.trial for layer in others
+    )
+
+
 def run_chain(
     layers: Sequence[QIFLayer], times: Tensor, psi: Tensor, readout: tuple[Tensor, Tensor] | None = None
-) -> ChainOutput:
+) -> Run:
     """Layers of equal neurons and trials one behind the other, by the compiled kernel; see `function.chain`."""
-    found = function.chain(
+    run, rooms = function.chain(
         times,
         psi,
         [(layer.effective_weight(), layer.phi0) for layer in layers],
@@ -162,7 +170,7 @@ def run_chain(
         capacities=[layer.capacity for layer in layers],
         readout=readout,
     )
-    for layer, out in zip(layers, found.layers, strict=True):
-        if layer.capacity != out.times.shape[2]:
-            layer.capacity = out.times.shape[2]
-    return found
+    for layer, room in zip(layers, rooms, strict=True):
+        if layer.capacity != room:
+            layer.capacity = room
+    return run

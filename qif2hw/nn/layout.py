@@ -21,8 +21,8 @@ class Layout(NamedTuple):
 
     Parameters
     ----------
-    table, rows
-        See the columns above; twice the same.
+    table, rows, depths
+        See the columns above; three times the same.
     totals
         Sizes of the flat arrays, by column.
     cells
@@ -33,6 +33,7 @@ class Layout(NamedTuple):
 
     table: NDArray[np.int64]
     rows: list[list[int]]
+    depths: tuple[int, ...]
     totals: tuple[int, ...]
     cells: int
     work: int
@@ -51,4 +52,6 @@ def layout(batch: int, sizes: tuple[int, ...], depths: tuple[int, ...], dtype: A
         work += batch * (pre * depth * (pad + EVENT_COST) + 4 * post)
     ends = np.cumsum(np.array(rows, np.int64), axis=0)
     table = np.column_stack([sizes, depths, pads, ends - np.array(rows, np.int64)])
-    return Layout(table, table.tolist(), (0, 0, 0, *ends[-1].tolist()), max(row[A - SPIKES] for row in rows), work)
+    return Layout(
+        table, table.tolist(), depths, (0, 0, 0, *ends[-1].tolist()), max(row[A - SPIKES] for row in rows), work
+    )

@@ -2,7 +2,6 @@
 
 import itertools
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,8 +10,8 @@ from torch import Tensor, nn
 from qif2hw import ir
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
-from qif2hw.nn.function import LayerOutput
-from qif2hw.nn.layer import QIFLayer, Route, route, run_chain
+from qif2hw.nn.function import LayerOutput, Run
+from qif2hw.nn.layer import QIFLayer, Route, one_kind, route, run_chain
 
 
 @dataclass(frozen=True)
@@ -76,14 +75,6 @@ PUBLISHED = Regime(
     margin=None,
 )
 """The published regime: ``phi0 = Theta / 2``, ``T = 2``, outputs by pseudospike."""
-
-
-class Run(NamedTuple):
-    """A forward pass: result (batch, outputs), first spike times of the last layer, and every layer's spikes."""
-
-    y: Tensor
-    first: Tensor
-    layers: list[LayerOutput]
 
 
 class QIFNetwork(nn.Module):
@@ -183,14 +174,14 @@ class QIFNetwork(nn.Module):
             raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {self.sizes[0]}) is needed")
         times = self.encode(x)
         psi = torch.zeros_like(x)
-        if route(times, path) == "kernel":
-            return Run(*run_chain(list(self.layers), times, psi, (self.scale, self.offset)))
+        if route(times, path) == "kernel" and one_kind(self.layers):
+            return run_chain(list(self.layers), times, psi, (self.scale, self.offset))
         done: list[LayerOutput] = []
         for layer in self.layers:
             done.append(layer(times, psi, path=path))
             times, psi = done[-1].times, done[-1].psi
         first = done[-1].first()
-        return Run(self.offset + self.scale * (first[:, 1::2] - first[:, 0::2]), first, done)
+        return Run(self.offset + self.scale * (first[:, 1::2] - first[:, 0::2]), first, lambda: done)
 
     def forward(self, x: Tensor) -> Tensor:
         """Results (batch, outputs) of inputs (batch, inputs) in [0, 1]."""

@@ -134,8 +134,7 @@ class Gradients(NamedTuple):
     times, psi
         To the inputs of the first layer (batch, pre * depth) and (batch, pre): results.
     given
-        Addresses of what the loss adds to them from outside (levels, 3), zero for nothing; in row 0 those of the
-        gradients with respect to ``Chain.y`` and ``Chain.first``.
+        Addresses of the loss's gradients with respect to ``Chain.y``, ``first`` and ``out``; zero for nothing.
     weight, phi0
         To the weights (post, pre) and the initial phases of every layer: results.
     """

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
-from qif2hw.nn import QIFNetwork, Regime, events, function
-from qif2hw.nn.function import ChainOutput, LayerOutput
+from qif2hw.nn import QIFNetwork, Regime, events, function, sparse
+from qif2hw.nn.function import LayerOutput, Run
+from qif2hw.nn.sparse import Pattern, SparseQIFLayer
 
 Layers = list[tuple[Tensor, Tensor]]
 
@@ -48,7 +49,7 @@ def one_by_one(times: Tensor, psi: Tensor, layers: Layers, **options: float) -> 
 
 
 def together(times: Tensor, psi: Tensor, layers: Layers, *, capacity: int = 2, **options: float) -> list[LayerOutput]:
-    return function.chain(times, psi, layers, capacities=[capacity] * len(layers), **options).layers
+    return function.chain(times, psi, layers, capacities=[capacity] * len(layers), **options)[0].layers
 
 
 def bits(run: Callable[..., list[LayerOutput]], used: tuple[int, ...], inputs: tuple, **options: float) -> list[Tensor]:
@@ -125,12 +126,12 @@ def test_readout(trial: float) -> None:
     times, psi, layers = network(5, (3, 20, 6))
     scale, offset = torch.tensor([2.0, -0.5, 1.5]).double(), torch.tensor([0.1, 0.2, 0.3]).double()
 
-    def read(out: ChainOutput) -> tuple[Tensor, Tensor]:
+    def read(out: Run) -> tuple[Tensor, Tensor]:
         first = out.layers[-1].first()
         return offset + scale * (first[:, 1::2] - first[:, 0::2]), first
 
     def both(fused: bool) -> list[Tensor]:
-        out = function.chain(
+        out, _ = function.chain(
             times, psi, layers, neuron=QIF(), trial=trial, capacities=[2, 2], readout=(scale, offset) if fused else None
         )
         y, first = (out.y, out.first) if fused else read(out)
@@ -177,3 +178,30 @@ def test_layers_and_readouts_that_do_not_fit() -> None:
         function.chain(times, psi, [layers[0], (layers[1][0].float(), layers[1][1].float())], **options)
     with pytest.raises(InputError, match="readout"):
         function.chain(times, psi, layers, readout=(torch.ones(3).double(), torch.ones(3).double()), **options)
+
+
+def step_by_step(net: QIFNetwork, x: Tensor) -> Tensor:
+    times, psi = net.encode(x), None
+    for layer in net.layers:
+        times, psi, _ = out = layer(times, psi)
+    first = out.first()
+    return net.offset + net.scale * (first[:, 1::2] - first[:, 0::2])
+
+
+@pytest.mark.parametrize("kind", ["sparse", "another neuron", "another trial"])
+def test_other_layers_are_not_chained(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = QIFNetwork((2, 9, 8, 2), seed=3)
+    calls: list[str] = []
+    dense = net.layers[1].weight.detach().numpy()
+    if kind == "sparse":
+        pattern = Pattern.of(dense * (np.abs(dense) > 0.1))
+        net.layers[1] = SparseQIFLayer(pattern, dense[pattern.rows, pattern.indices], trial=6.5)
+        one = sparse.layer
+        monkeypatch.setattr(sparse, "layer", lambda *a, **k: calls.append("sparse") or one(*a, **k))
+    elif kind == "another neuron":
+        net.layers[1].neuron = QIF(tau=2.5)
+    else:
+        net.layers[1].trial = 5.0
+    x = torch.rand((5, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert torch.allclose(net(x), step_by_step(net, x), rtol=0, atol=1e-12)
+    assert calls == (["sparse"] * 2 if kind == "sparse" else [])

@@ -1,6 +1,7 @@
 """The differential equations: exact solutions satisfy them, in every form in which networks are trained on them."""
 
 import math
+from dataclasses import replace
 
 import mpmath
 import numpy as np
@@ -9,9 +10,10 @@ import torch
 from torch import Tensor
 
 from qif2hw import tasks
+from qif2hw.nn.function import Run
 from qif2hw.nn.jets import derivative, jets
 from qif2hw.nn.layer import Route
-from qif2hw.nn.network import QIFNetwork, Regime, Run
+from qif2hw.nn.network import QIFNetwork, Regime
 from qif2hw.tasks import burgers_pinn, navier_stokes_pinn, poisson_operator, poisson_pinn
 from qif2hw.tasks.physics import Physics, collocation
 
@@ -150,7 +152,7 @@ def test_the_weak_form_sees_what_a_derivative_does_not() -> None:
 
         def run(self, x: Tensor, *, path: Route | None = None) -> Run:
             y = 2 * torch.sin(math.pi * x) / (4 * x * (1 - x)) + self.kink * torch.minimum(x, 1 - x) / (x * (1 - x))
-            return super().run(x, path=path)._replace(y=y, first=torch.zeros_like(x))
+            return replace(super().run(x, path=path), y=y, first=torch.zeros_like(x))
 
     network = Known((1, 3, 2), seed=0)
     loss = poisson_pinn.POISSON.objective
