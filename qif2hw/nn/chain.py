@@ -20,13 +20,14 @@ from qif2hw.nn.vector import aligned, view, view_at
 @njit(cache=True)
 def _spikes(chain, out, level):  # type: ignore[no-untyped-def]
     """Times, pseudo-phases and next spikes of a level; ``out`` is the chain's, or gradients with respect to it."""
+    table = chain.table
     batch = chain.counts.shape[2]
-    size, depth = chain.table[level, SIZE], chain.table[level, DEPTH]
-    ends = chain.spikes + chain.table[level, ENDS]
+    size, depth = table[level, SIZE], table[level, DEPTH]
+    ends = chain.spikes - table[1, SPIKES] + table[level, ENDS] - table[1, ENDS]
     return Spikes(
-        view(out, chain.table[level, SPIKES], batch, size * depth),
+        view(out, table[level, SPIKES] - table[1, SPIKES], batch, size * depth),
         view(out, ends, batch, size),
-        view(out, ends + chain.ends, batch, size),
+        view(out, ends + chain.ends - table[1, ENDS], batch, size),
     )
 
 
@@ -44,10 +45,11 @@ def _layer(chain, level):  # type: ignore[no-untyped-def]
     pre, depth, post, pad = table[level - 1, SIZE], table[level - 1, DEPTH], table[level, SIZE], table[level, PAD]
     a, growth = table[level, A], table[level, GROWTH]
     here, ends, room = table[level, SPIKES], table[level, ENDS], table[level, DEPTH] * post
-    inputs = _spikes(chain, chain.out, level - 1)
+    before = _spikes(chain, chain.out, level - 1)
+    times, psi = (chain.times, chain.psi) if level == 1 else (before.times, before.psi)
     return Layer(
-        inputs.times,
-        inputs.psi,
+        times,
+        psi,
         chain.a[a : a + (pre + 1) * pad],
         chain.growth[growth : growth + pre + 1],
         view(chain.start, table[level, START], 2, pad),

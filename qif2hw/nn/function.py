@@ -103,7 +103,7 @@ class _Chain(torch.autograd.Function):
         batch, pre, depth = times.shape
         sizes = (pre, *(phi0.shape[0] for phi0 in parameters[1::2]))
         depths = (depth, *capacities)
-        spikes, phases = times.numpy(), psi.numpy()
+        spikes, phases = _array(times).reshape(batch, pre * depth), _array(psi)
         dtype = spikes.dtype
         live = [p.contiguous() for p in parameters]
         addresses = np.array([0, 0, *(p.data_ptr() for p in live)]).reshape(-1, 2)
@@ -114,15 +114,13 @@ class _Chain(torch.autograd.Function):
             parallel = plan.work > WORTH_THREADS
             _, _, _, spots, ends, a, growth, start, _, _ = plan.totals
             chain = Chain(
-                plan.table, spots, ends, addresses, factor, shift,
+                spikes, phases, plan.table, spots, ends, addresses, factor, shift,
                 np.empty((batch, factor.size), dtype), np.empty((batch, 2 * factor.size), dtype),
                 _aligned(a, dtype), np.empty(growth), np.empty(start, dtype),
-                np.empty(spots + 2 * ends, dtype), np.empty(4 * spots + ends, np.int32),
+                np.empty(spots + 2 * ends - spikes.size - 2 * phases.size, dtype), np.empty(4 * spots + ends, np.int32),
                 np.empty(spots + ends, dtype), np.empty((2, len(sizes), batch), np.int32),
                 neuron.r, neuron.omega, trial, limit,
             )  # fmt: skip
-            chain.out[: spikes.size] = spikes.reshape(-1)
-            chain.out[spots : spots + phases.size] = phases.reshape(-1)
             (kernels.forward_parallel if parallel else kernels.forward)(chain, _chunks(batch, plan.cells), largest)
             most = largest.tolist()
             if min(most) < 0:
@@ -156,6 +154,11 @@ class _Chain(torch.autograd.Function):
             found.append(torch.from_numpy(to.phi0[phi0 : phi0 + post]))
             pre = post
         return tuple(found)
+
+
+def _array(tensor: Tensor) -> NDArray[Any]:
+    array: NDArray[Any] = tensor.numpy()
+    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
 def _aligned(size: int, dtype: Any) -> NDArray[Any]:
@@ -238,17 +241,13 @@ def chain(
 
 def _levels(out: Tensor, plan: Layout, batch: int) -> list[LayerOutput]:
     """The levels behind the inputs, as parts of the flat array of all."""
-    sizes = [row[SIZE] for row in plan.rows]
+    sizes, depths = [row[SIZE] for row in plan.rows[1:]], plan.depths[1:]
     counts = [batch * size for size in sizes]
-    parts = out.split([*(n * depth for n, depth in zip(counts, plan.depths, strict=True)), *counts, *counts])
-    levels = len(sizes)
+    parts = out.split([*(n * depth for n, depth in zip(counts, depths, strict=True)), *counts, *counts])
+    times, psi, later = (parts[k : k + len(sizes)] for k in range(0, len(parts), len(sizes)))
     return [
-        LayerOutput(
-            parts[k].view(batch, sizes[k], plan.depths[k]),
-            parts[levels + k].view(batch, sizes[k]),
-            parts[2 * levels + k].view(batch, sizes[k]),
-        )
-        for k in range(1, levels)
+        LayerOutput(t.view(batch, size, depth), p.view(batch, size), n.view(batch, size))
+        for size, depth, t, p, n in zip(sizes, depths, times, psi, later, strict=True)
     ]
 
 

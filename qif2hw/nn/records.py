@@ -12,6 +12,8 @@ class Chain(NamedTuple):
 
     Parameters
     ----------
+    times, psi
+        Of level 0: (batch, size * depth) and (batch, size).
     table
         Where each level lies; columns as in `qif2hw.nn.layout`.
     spikes, ends
@@ -25,7 +27,7 @@ class Chain(NamedTuple):
     a, growth, start
         What `qif2hw.nn.kernel.prepare` makes of them, see `Layer`.
     out
-        Times, pseudo-phases and first spikes after the trial, see `Spikes`.
+        Times, pseudo-phases and first spikes after the trial of all levels but level 0, see `Spikes`.
     marks
         ``order``, ``fired_by``, ``fired_in``, ``scale``, ``end_scale``, see `Record`.
     lengths
@@ -36,6 +38,8 @@ class Chain(NamedTuple):
         As in `Layer`, the same for all layers.
     """
 
+    times: Any
+    psi: Any
     table: Any
     spikes: int
     ends: int
