@@ -7,6 +7,7 @@ import numpy as np
 
 from qif2hw import engine, reference
 from qif2hw.compiler.pipeline import CompileOptions, compile_network
+from qif2hw.compiler.search.setting import relative_error
 from qif2hw.errors import InputError
 from qif2hw.ir import Network
 
@@ -47,7 +48,6 @@ def coarseness(
         raise InputError(f"samples = {samples}: at least one is needed")
     x = np.random.default_rng(seed).random((samples, network.inputs))
     exact = reference.run(network, x).y
-    size = float(np.sqrt(np.mean(exact**2)))
     rows: list[dict[str, Any]] = []
     for most in steps:
         error: dict[str, float] = {}
@@ -55,6 +55,6 @@ def coarseness(
             if progress is not None:
                 progress(len(rows) * len(SPIKES_TELL) + len(error), len(steps) * len(SPIKES_TELL), f"{most}: {name}")
             program = compile_network(network, CompileOptions(steps=most, **options)).program  # type: ignore[arg-type]
-            error[name] = float(np.sqrt(np.mean((engine.run(program, x).y - exact) ** 2))) / size
+            error[name] = relative_error(engine.run(program, x).y, exact)
         rows.append({"steps": most, "error": error})
     return rows

@@ -51,7 +51,7 @@ def cotangent_tables(
         to_potential, to_phase, edge, kick_bits, late_gain, late_shift, flush_gain, flush_shift,
         SecondMoment(
             *_gain(step / unit_v / 2.0**LATE_FRACTION, ROUGH_BITS),
-            *_gain(1.5 / (step * unit_v * 4.0**LATE_FRACTION), ROUGH_BITS),
+            *_gain(-neuron.disorder(0.0, 1.0, 0.0, step) / (unit_v * 4.0**LATE_FRACTION), ROUGH_BITS),
             *_gain(0.5 * step * unit_v, ROUGH_BITS),
         ) if second else None,
     )  # fmt: skip
@@ -131,7 +131,9 @@ def plane_vector(
         round(grid.ticks / step),
         np.rint(turns).astype(np.int32),
         start_vectors(grid, grid.phase0(population.phi0, depth), depth),
-        SecondMoment(*_gain(step, ROUGH_BITS), *_gain(1.5 / (step * 2.0**LATE_FRACTION), ROUGH_BITS))
+        SecondMoment(
+            *_gain(step, ROUGH_BITS), *_gain(-neuron.disorder(0.0, 1.0, 0.0, step) / 2.0**LATE_FRACTION, ROUGH_BITS)
+        )
         if second
         else None,
     )

@@ -18,6 +18,7 @@ from qif2hw.neuron import QIF
 from qif2hw.nn import chain as kernels
 from qif2hw.nn.layout import PHI0, SIZE, WEIGHT, Layout, layout
 from qif2hw.nn.records import Chain, Gradients
+from qif2hw.nn.vector import aligned
 
 RENORMALISE_AFTER = {torch.float64: 100.0, torch.float32: 16.0}
 """Growth of a vector, in bits, after which its length is renormalised."""
@@ -116,7 +117,7 @@ class _Chain(torch.autograd.Function):
             chain = Chain(
                 spikes, phases, plan.table, spots, ends, addresses, factor, shift,
                 np.empty((batch, factor.size), dtype), np.empty((batch, 2 * factor.size), dtype),
-                _aligned(a, dtype), np.empty(growth), np.empty(start, dtype),
+                aligned(a, spikes), np.empty(growth), np.empty(start, dtype),
                 np.empty(spots + 2 * ends - spikes.size - 2 * phases.size, dtype), np.empty(4 * spots + ends, np.int32),
                 np.empty(spots + ends, dtype), np.empty((2, len(sizes), batch), np.int32),
                 neuron.r, neuron.omega, trial, limit,
@@ -159,14 +160,6 @@ class _Chain(torch.autograd.Function):
 def _array(tensor: Tensor) -> NDArray[Any]:
     array: NDArray[Any] = tensor.numpy()
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
-
-
-def _aligned(size: int, dtype: Any) -> NDArray[Any]:
-    """New array whose vectors do not straddle cache lines."""
-    lanes = 64 // dtype.itemsize
-    room = np.empty(size + lanes, dtype)
-    shift = -(room.__array_interface__["data"][0] // dtype.itemsize) % lanes
-    return room[shift : shift + size]
 
 
 def check(times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, trial: float) -> None:
