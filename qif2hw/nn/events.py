@@ -9,14 +9,16 @@ import math
 import numpy as np
 from numba import njit
 
-from qif2hw.nn.vector import count_bits, equal, less, load, splat, width
+from qif2hw.nn.vector import count_bits, less, load, ones_where_less, splat, store, width
 
 WIDEST = 2.5
 """Largest angle of one rotation; below half a turn, so that a rotation holds at most one crossing."""
 
 _RUN = 64
-_MOVES = 4
-"""Moves per spike after which an order is made anew: it was not almost sorted."""
+
+KEYS = 2 * _RUN
+"""Numbers that an array of keys has room for besides the spikes' own."""
+
 _EIGHTH = math.pi / 4
 
 
@@ -24,7 +26,8 @@ _EIGHTH = math.pi / 4
 def arrange(times, trial, key, source, spare, order):  # type: ignore[no-untyped-def]
     """Put the indices of the spikes up to ``trial`` in temporal order; return how many, -1 for a bad time.
 
-    Equal times keep the order of their indices.  ``times`` may be padded with infinity anywhere.
+    Equal times keep the order of their indices.  ``times`` may be padded with infinity anywhere.  ``key`` has room for
+    `KEYS` numbers more than there are spikes.
     """
     count = 0
     for q in range(times.size):
@@ -35,11 +38,8 @@ def arrange(times, trial, key, source, spare, order):  # type: ignore[no-untyped
             key[count] = t
             source[count] = q
             count += 1
-    lanes = width(key)
-    for q in range(count, -(-count // lanes) * lanes):
-        key[q] = np.inf
     for low in range(0, count, _RUN):
-        _rank(key, low, min(low + _RUN, count), order)
+        _rank(key, low, min(low + _RUN, count), order, _RUN * -(-count // _RUN))
     run = _RUN
     while run < count:
         for low in range(0, count, 2 * run):
@@ -53,42 +53,66 @@ def arrange(times, trial, key, source, spare, order):  # type: ignore[no-untyped
 
 @njit(cache=True)
 def settle(times, trial, key, source, spare, order, count):  # type: ignore[no-untyped-def]
-    """As `arrange`, where ``order[:count]`` are the indices of all spikes, and almost sorted already."""
-    kept = moves = 0
+    """As `arrange`, where ``order[:count]`` are the indices of all spikes, and almost sorted already.
+
+    ``key`` has room for as many numbers once more.
+    """
+    lanes = width(key)
+    given, found = key[lanes:], key[2 * lanes + count :]
+    falls = 0
     for e in range(count):
-        q = order[e]
-        t = times[q]
-        if not t >= 0.0:
-            return -1
-        if t <= trial:
-            at = kept
-            while at > 0 and (key[at - 1] > t or (key[at - 1] == t and order[at - 1] > q)):
-                key[at], order[at] = key[at - 1], order[at - 1]
-                at -= 1
-            key[at], order[at] = t, q
-            moves += kept - at
-            kept += 1
-            if moves > _MOVES * kept:
-                return arrange(times, trial, key, source, spare, order)
-    return kept
+        given[e] = times[order[e]]
+    for e in range(count - 1):
+        falls += given[e] > given[e + 1]
+    if 3 * falls > count:
+        return arrange(times, trial, key, source, spare, order)
+    for e in range(lanes):
+        key[e], given[count + e] = -np.inf, np.inf
+    for e in range(count):
+        found[e] = np.nan
+    # Each finds its place among its neighbours.  If all places are taken and in order, it is the place among all.
+    for e in range(count):
+        t = splat(key, given[e])
+        place = e - count_bits(less(t, load(key, e))) + count_bits(less(load(given, e + 1), t))
+        found[place], source[place] = given[e], order[e]
+    settled = count == 0 or (found[0] >= 0.0 and found[count - 1] <= trial)
+    for e in range(count - 1):
+        settled &= found[e] < found[e + 1]
+    if not settled:
+        return arrange(times, trial, key, source, spare, order)
+    for e in range(count):
+        order[e] = source[e]
+    return count
 
 
 @njit(cache=True)
-def _rank(key, low, high, order):  # type: ignore[no-untyped-def]
-    """Sort a block by counting, for each key, those that come before it."""
+def _rank(key, low, high, order, ranks):  # type: ignore[no-untyped-def]
+    """Sort a block by counting, for each key, those that come before it; ``key[ranks:]`` is free."""
     lanes = width(key)
-    for own in range(low, high, lanes):
-        mine = load(key, own)
-        for i in range(own, min(own + lanes, high)):
-            ti = splat(key, key[i])
-            before = (np.uint64(1) << np.uint64(i - own)) - np.uint64(1)
-            rank = low + count_bits(equal(mine, ti) & before)
-            for v in range(low, own, lanes):
-                other = load(key, v)
-                rank += count_bits(less(other, ti) | equal(other, ti))
-            for v in range(own, high, lanes):
-                rank += count_bits(less(load(key, v), ti))
-            order[rank] = i
+    for own in range(0, high - low, 4 * lanes):
+        at = low + own
+        k, l, m, n = load(key, at), load(key, at + lanes), load(key, at + 2 * lanes), load(key, at + 3 * lanes)
+        p = q = r = s = splat(key, 0.0)
+        for i in range(low, high):
+            t = splat(key, key[i])
+            p, q = p + ones_where_less(t, k), q + ones_where_less(t, l)
+            r, s = r + ones_where_less(t, m), s + ones_where_less(t, n)
+        at = ranks + own
+        for rank in (p, q, r, s):
+            store(key, at, rank)
+            at += lanes
+    taken = np.uint64(0)
+    for i in range(high - low):
+        rank = int(key[ranks + i])
+        order[low + rank] = low + i
+        taken |= np.uint64(1) << np.uint64(rank)
+    if count_bits(taken) == high - low:
+        return
+    for i in range(low, high):
+        rank = low + int(key[ranks + i - low])
+        for other in range(low, i):
+            rank += key[other] == key[i]
+        order[rank] = i
 
 
 @njit(cache=True)
@@ -141,7 +165,7 @@ def steps(  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def most_steps(spikes: int, trial: float, omega: float) -> int:
-    """Upper bound of the number of `steps` for so many input spikes, with room for a last vector of keys."""
+    """Upper bound of the number of `steps` for so many input spikes, with room for a last vector."""
     return spikes + 2 + math.ceil(trial * omega / WIDEST) + 16
 
 

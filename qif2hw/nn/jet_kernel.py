@@ -31,7 +31,7 @@ from numba import njit, prange
 from qif2hw import neuron
 from qif2hw.machinecode import drop_stale, for_one_thread_and_all
 from qif2hw.nn import events, vector
-from qif2hw.nn.events import arrange, polar_angles, steps, turn
+from qif2hw.nn.events import KEYS, arrange, polar_angles, steps, turn
 from qif2hw.nn.vector import below_zero, load, lowest_bit, splat, store, width
 
 _shear = njit(inline="always")(neuron.shear)
@@ -180,7 +180,7 @@ def _forward_share(low, high, layer, out_times, out_theta, record):  # type: ign
     pad, rows = start.shape[1], 3 + size
     room, pre = record.fired_by.shape[1], growth.size - 1
     cosine, sine, step_time, angle = np.empty(most), np.empty(most), np.empty(most), np.empty(most)
-    key, spare, source = np.empty(most), np.empty(most, np.int32), np.empty(most, np.int32)
+    key, spare, source = np.empty(most + KEYS), np.empty(most, np.int32), np.empty(most, np.int32)
     row = np.empty(most, np.int32)
     now, phi = np.empty((most, size)), np.empty((most, size))
     state = np.empty(rows * pad)

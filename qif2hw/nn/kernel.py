@@ -24,9 +24,9 @@ from numba import njit
 from qif2hw import neuron
 from qif2hw.machinecode import drop_stale
 from qif2hw.nn import events, vector
-from qif2hw.nn.events import arrange, polar_angles, settle, steps, turn
+from qif2hw.nn.events import KEYS, arrange, polar_angles, settle, steps, turn
 from qif2hw.nn.records import Workspace
-from qif2hw.nn.vector import aligned, below_zero, load, lowest_bit, splat, store, total, width
+from qif2hw.nn.vector import aligned, below_zero, load, lowest_bit, mirrored, splat, store, total, width
 
 _shear = njit(inline="always")(neuron.shear)
 _rotate = njit(inline="always")(neuron.rotate)
@@ -51,12 +51,12 @@ def prepare(weight, phi0, r, omega, a, growth, start):  # type: ignore[no-untype
 @njit(cache=True)
 def workspace(spikes, steps, pad, like):  # type: ignore[no-untyped-def]
     """Room for so many spikes, steps and padded neurons of a sample, with the element type of ``like``."""
-    real, rest = np.empty((7, max(spikes, steps, pad))), np.empty((3, max(spikes, steps, pad)), like.dtype)
+    real, rest = np.empty((7, max(spikes, steps, pad))), np.empty((2, max(spikes, steps, pad)), like.dtype)
     whole = np.empty((7, max(spikes, steps, pad)), np.int32)
     return Workspace(
-        aligned(pad, like), aligned(pad, like), aligned(pad, like), whole[0], whole[1],
-        real[0], real[1], real[2], real[3], whole[2], whole[3], rest[0], whole[4],
-        real[4], real[5], real[6], rest[1], whole[5], rest[2], whole[6],
+        aligned(2 * pad, like), aligned(2 * pad, like), aligned(pad, like), np.zeros(pad // 64 + 1, np.uint64), whole[0], whole[1],
+        real[0], real[1], real[2], real[3], whole[2], whole[3], np.empty(2 * spikes + KEYS, like.dtype), whole[4],
+        real[4], real[5], real[6], rest[0], whole[5], rest[1], whole[6],
     )  # fmt: skip
 
 
@@ -66,12 +66,26 @@ def _scaled(value, exponent):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _renormalise(x, y, size, exponent):  # type: ignore[no-untyped-def]
+def _renormalise(x, y, at, size, exponent):  # type: ignore[no-untyped-def]
     for n in range(size):
-        shift = math.frexp(max(abs(x[n]), abs(y[n])))[1]
-        x[n] = math.ldexp(x[n], -shift)
-        y[n] = math.ldexp(y[n], -shift)
+        shift = math.frexp(max(abs(x[at + n]), abs(y[at + n])))[1]
+        x[at + n] = math.ldexp(x[at + n], -shift)
+        y[at + n] = math.ldexp(y[at + n], -shift)
         exponent[n] += shift
+
+
+@njit(cache=True, inline="always")
+def _record(crossed, low_n, now, i, b, x, y, exponent, late_x, late_y, fired_by, fired_in, scale, spikes, room):  # type: ignore[no-untyped-def]
+    bits = crossed[low_n // 64]
+    crossed[low_n // 64] = 0
+    while bits != 0:
+        n = low_n + lowest_bit(bits)
+        bits &= bits - np.uint64(1)
+        if spikes < room:
+            late_x[spikes], late_y[spikes] = x[now + n], y[now + n]
+            fired_by[b, spikes], fired_in[b, spikes], scale[b, spikes] = n, i, exponent[n]
+        spikes += 1
+    return spikes
 
 
 @njit(cache=True, error_model="numpy")
@@ -99,6 +113,7 @@ def forward_layer(low, high, layer, fired_before, out, record, sequence, work): 
     x, y, exponent, number, cosine, sine = work.x, work.y, work.exponent, work.number, work.cosine, work.sine
     step_time, angle, row, source = work.step_time, work.angle, work.row, work.source
     late_x, late_y, late = work.late_x, work.late_y, work.late
+    crossed = work.crossed
     largest = 0
     for b in range(low, high):
         if fired_before[b] < 0:
@@ -113,28 +128,32 @@ def forward_layer(low, high, layer, fired_before, out, record, sequence, work): 
         turn(angle, many, cosine, sine)
         for n in range(pad):
             x[n], y[n], exponent[n], number[n] = start[0, n], start[1, n], 0, 0
+        crossed[:] = 0
         spikes = 0
+        now, then = 0, pad
         before = pre * pad
         grown = 0.0
-        for i in range(many):
-            if grown > limit:
-                _renormalise(x, y, post, exponent)
+        for i in range(many + 1):
+            # The spikes of a step are recorded during the next one: its arithmetic hides the wrong guesses of branches.
+            if i == many or grown > limit:
+                for low_n in range(0, pad, 64):
+                    spikes = _record(crossed, low_n, now, i - 1, b, x, y, exponent, late_x, late_y, fired_by, fired_in, scale, spikes, room)
+                if i == many:
+                    break
+                _renormalise(x, y, now, post, exponent)
                 grown = 0.0
             c, s = splat(x, cosine[i]), splat(x, sine[i])
-            for v in range(0, pad, width(a)):
-                here, height = load(x, v), load(y, v)
-                here, height = _rotate(_shear(here, height, load(a, before + v)), height, c, s)
-                store(x, v, here)
-                store(y, v, height)
-                crossed = below_zero(height)
-                while crossed != 0:
-                    n = v + lowest_bit(crossed)
-                    crossed &= crossed - np.uint64(1)
-                    x[n], y[n] = -x[n], -y[n]
-                    if spikes < room:
-                        late_x[spikes], late_y[spikes] = x[n], y[n]
-                        fired_by[b, spikes], fired_in[b, spikes], scale[b, spikes] = n, i, exponent[n]
-                    spikes += 1
+            for low_n in range(0, pad, 64):
+                found = np.uint64(0)
+                for v in range(low_n, min(low_n + 64, pad), width(a)):
+                    here, height = load(x, now + v), load(y, now + v)
+                    here, height = _rotate(_shear(here, height, load(a, before + v)), height, c, s)
+                    found |= below_zero(height) << np.uint64(v - low_n)
+                    store(x, then + v, mirrored(here, height))
+                    store(y, then + v, mirrored(height, height))
+                spikes = _record(crossed, low_n, now, i - 1, b, x, y, exponent, late_x, late_y, fired_by, fired_in, scale, spikes, room)
+                crossed[low_n // 64] = found
+            now, then = then, now
             before = row[i] * pad
             grown += growth[row[i]]
         if spikes > room:
@@ -152,12 +171,13 @@ def forward_layer(low, high, layer, fired_before, out, record, sequence, work): 
                 out_times[b, sequence[b, e]] = step_time[fired_in[b, e]] - late[e] / omega
             number[n] += 1
             largest = max(largest, number[n])
-        _last_shear(x, y, psi[b], a, pad)
-        polar_angles(x, y, post, late)
+        end_x, end_y = x[now : now + pad], y[now : now + pad]
+        _last_shear(end_x, end_y, psi[b], a, pad)
+        polar_angles(end_x, end_y, post, late)
         for n in range(post):
             out_psi[b, n] = late[n] / np.pi
             out_next[b, n] = trial + (np.pi - late[n]) / omega
-            end_length2[b, n] = x[n] * x[n] + y[n] * y[n]
+            end_length2[b, n] = end_x[n] * end_x[n] + end_y[n] * end_y[n]
             end_scale[b, n] = exponent[n]
     return largest
 
@@ -241,7 +261,7 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
         grown = 0.0
         for i in range(many):
             if grown > limit:
-                _renormalise(x, y, post, exponent)
+                _renormalise(x, y, 0, post, exponent)
                 grown = 0.0
                 for n in range(post):
                     g[n] = _scaled(base[n], 2 * (exponent[n] - base_scale[n]))

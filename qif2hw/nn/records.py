@@ -172,6 +172,7 @@ class Workspace(NamedTuple):
     x: Any
     y: Any
     g: Any
+    crossed: Any
     exponent: Any
     number: Any
     cosine: Any

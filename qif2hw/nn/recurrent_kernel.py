@@ -23,7 +23,7 @@ from numba import njit
 from qif2hw import neuron
 from qif2hw.machinecode import drop_stale
 from qif2hw.nn import events, vector
-from qif2hw.nn.events import arrange
+from qif2hw.nn.events import KEYS, arrange
 
 _shear = njit(inline="always")(neuron.shear)
 _rotate = njit(inline="always")(neuron.rotate)
@@ -113,7 +113,7 @@ def forward(layer, out_times, out_theta, log):  # type: ignore[no-untyped-def]
     times, a, feedback, start, depth, omega, trial, delay = layer
     batch, size, capacity = out_times.shape
     inputs, room = times.shape[1], log.kind.shape[1]
-    key, spare = np.empty(inputs + 16), np.empty(inputs, np.int32)
+    key, spare = np.empty(inputs + KEYS), np.empty(inputs, np.int32)
     source, order = np.empty(inputs, np.int32), np.empty(inputs, np.int32)
     exponent, number, spike_time = np.empty(size, np.int32), np.empty(size, np.int64), np.empty(room)
     most_spikes, most_events = 0, 0

@@ -15,7 +15,7 @@ from numba import njit, prange
 from qif2hw import neuron
 from qif2hw.machinecode import drop_stale, for_one_thread_and_all
 from qif2hw.nn import events, vector
-from qif2hw.nn.events import WIDEST, arrange
+from qif2hw.nn.events import KEYS, WIDEST, arrange
 
 _shear = njit(inline="always")(neuron.shear)
 _rotate = njit(inline="always")(neuron.rotate)
@@ -115,7 +115,7 @@ forward, forward_parallel = for_one_thread_and_all(_forward)
 def _forward_share(low, high, layer, out_times, out_theta, record):  # type: ignore[no-untyped-def]
     times, _, begin, post, a, start, depth, _, omega, trial = layer
     size, inputs = start.shape[1], times.shape[1]
-    key, spare = np.empty(inputs + 16), np.empty(inputs, np.int32)
+    key, spare = np.empty(inputs + KEYS), np.empty(inputs, np.int32)
     source = np.empty(inputs, np.int32)
     x, y, last, exponent = np.empty(size), np.empty(size), np.empty(size), np.empty(size, np.int32)
     largest = 0

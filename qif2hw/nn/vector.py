@@ -164,6 +164,17 @@ def below_zero(typingctx: Any, value: Any) -> Any:
     return types.uint64(value), codegen
 
 
+@intrinsic
+def mirrored(typingctx: Any, value: Any, by: Any) -> Any:
+    """``value``, negated in the lanes where ``by`` is negative."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        flags = builder.fcmp_ordered("<", args[1], ir.Constant(_vector(value), None))
+        return builder.select(flags, builder.fneg(args[0]), args[0])
+
+    return value(value, by), codegen
+
+
 def _comparison(sign: str) -> Any:
     @intrinsic
     def compare(typingctx: Any, left: Any, right: Any) -> Any:
@@ -177,6 +188,18 @@ def _comparison(sign: str) -> Any:
 
 less, equal = _comparison("<"), _comparison("==")
 """Integers whose bit ``k`` says that lane ``k`` of the first vector is less than, or equal to, that of the second."""
+
+
+@intrinsic
+def ones_where_less(typingctx: Any, left: Any, right: Any) -> Any:
+    """1 in the lanes where the first vector is less than the second, 0 in the others."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = _vector(left)
+        ones = ir.Constant(kind, [ir.Constant(kind.element, 1.0)] * left.lanes)
+        return builder.select(builder.fcmp_ordered("<", *args), ones, ir.Constant(kind, None))
+
+    return left(left, right), codegen
 
 
 @intrinsic

@@ -154,7 +154,7 @@ def test_almost_sorted_spikes_are_settled(seed: int, count: int, swaps: int) -> 
     for _ in range(swaps if count > 1 else 0):
         i = g.integers(0, count - 1)
         order[[i, i + 1]] = order[[i + 1, i]]
-    work = np.empty(180), np.empty(180, np.int32), np.empty(180, np.int32)
+    work = np.empty(320 + events.KEYS), np.empty(160, np.int32), np.empty(160, np.int32)
     expected = np.zeros(160, np.int32)
     number = events.arrange(times, 6.5, *work, expected)
     assert events.settle(times, 6.5, *work, order, count) == number
