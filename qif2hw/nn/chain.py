@@ -10,9 +10,8 @@ from numba import njit, prange
 from qif2hw import neuron
 from qif2hw.machinecode import drop_stale, for_one_thread_and_all
 from qif2hw.nn import events, kernel, layout, vector
-from qif2hw.nn.events import most_steps
 from qif2hw.nn.kernel import backward_layer, forward_layer, prepare, workspace
-from qif2hw.nn.layout import DEPTH, ENDS, GROWTH, PAD, PHI0, SIZE, SPIKES, START, WEIGHT, A
+from qif2hw.nn.layout import DEPTH, ENDS, GROWTH, MOST, PAD, PHI0, SIZE, SPIKES, START, STEPS, WEIGHT, A
 from qif2hw.nn.records import Layer, Record, Spikes
 from qif2hw.nn.vector import aligned, view, view_at
 
@@ -32,17 +31,12 @@ def _spikes(chain, out, level):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _order(chain, level):  # type: ignore[no-untyped-def]
-    size = chain.table[level, SIZE] * chain.table[level, DEPTH]
-    return view(chain.marks, chain.table[level, SPIKES], chain.counts.shape[2], size)
-
-
-@njit(cache=True)
 def _layer(chain, level):  # type: ignore[no-untyped-def]
     """Inputs and parameters of the layer that makes a level, and its record."""
     table = chain.table
     batch = chain.counts.shape[2]
     pre, depth, post, pad = table[level - 1, SIZE], table[level - 1, DEPTH], table[level, SIZE], table[level, PAD]
+    most, at = table[level, MOST], table[level, STEPS]
     a, growth = table[level, A], table[level, GROWTH]
     here, ends, room = table[level, SPIKES], table[level, ENDS], table[level, DEPTH] * post
     before = _spikes(chain, chain.out, level - 1)
@@ -58,11 +52,15 @@ def _layer(chain, level):  # type: ignore[no-untyped-def]
         chain.trial,
         chain.limit,
     ), Record(
-        _order(chain, level - 1),
         chain.counts[0, level],
+        view(chain.turns, at, batch, most),
+        view(chain.turns, at + chain.steps, batch, most),
+        view(chain.visits, at, batch, most),
+        view(chain.visits, at + chain.steps, batch, most),
         chain.counts[1, level],
         view(chain.marks, here + chain.spikes, batch, room),
         view(chain.marks, here + 2 * chain.spikes, batch, room),
+        view(chain.marks, here, batch, room),
         view(chain.lengths, here, batch, room),
         view(chain.marks, here + 3 * chain.spikes, batch, room),
         view(chain.lengths, ends + chain.spikes, batch, post),
@@ -73,11 +71,12 @@ def _layer(chain, level):  # type: ignore[no-untyped-def]
 @njit(cache=True)
 def _workspace(chain):  # type: ignore[no-untyped-def]
     """Room for any layer of the chain."""
-    spikes = pad = 0
+    spikes = most = pad = 0
     for level in range(chain.counts.shape[1]):
         spikes = max(spikes, chain.table[level, SIZE] * chain.table[level, DEPTH])
+        most = max(most, chain.table[level, MOST])
         pad = max(pad, chain.table[level, PAD])
-    return workspace(spikes, most_steps(spikes, chain.trial, chain.omega), pad, chain.a)
+    return workspace(spikes, most, pad, chain.a)
 
 
 @njit(cache=True)
@@ -148,8 +147,10 @@ def _forward_share(low, high, chain, largest):  # type: ignore[no-untyped-def]
     work = _workspace(chain)
     for level in range(1, chain.counts.shape[1]):
         layer, record = _layer(chain, level)
-        out, sequence = _spikes(chain, chain.out, level), _order(chain, level)
-        largest[level] = forward_layer(low, high, layer, chain.counts[1, level - 1], out, record, sequence, work)
+        out = _spikes(chain, chain.out, level)
+        size = chain.table[level - 1, SIZE] * chain.table[level - 1, DEPTH]
+        sequence = view(chain.marks, chain.table[level - 1, SPIKES], chain.counts.shape[2], size)
+        largest[level] = forward_layer(low, high, layer, sequence, chain.counts[1, level - 1], out, record, work)
         if not 0 <= largest[level] <= chain.table[level, DEPTH]:
             return
     if chain.factor.size > 0:

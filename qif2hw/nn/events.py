@@ -52,8 +52,8 @@ def arrange(times, trial, key, source, spare, order):  # type: ignore[no-untyped
 
 
 @njit(cache=True)
-def settle(times, trial, key, source, spare, order, count):  # type: ignore[no-untyped-def]
-    """As `arrange`, where ``order[:count]`` are the indices of all spikes, and almost sorted already.
+def settle(times, trial, key, source, spare, order, sequence, count):  # type: ignore[no-untyped-def]
+    """As `arrange`, where ``sequence[:count]`` are the indices of all spikes, and almost sorted already.
 
     ``key`` has room for as many numbers once more.
     """
@@ -61,10 +61,10 @@ def settle(times, trial, key, source, spare, order, count):  # type: ignore[no-u
     given, found = key[lanes:], key[2 * lanes + count :]
     falls = 0
     for e in range(count):
-        given[e] = times[order[e]]
+        given[e] = times[sequence[e]]
     for e in range(count - 1):
         falls += given[e] > given[e + 1]
-    if 3 * falls > count:
+    if 20 * falls > 9 * count:
         return arrange(times, trial, key, source, spare, order)
     for e in range(lanes):
         key[e], given[count + e] = -np.inf, np.inf
@@ -74,15 +74,11 @@ def settle(times, trial, key, source, spare, order, count):  # type: ignore[no-u
     for e in range(count):
         t = splat(key, given[e])
         place = e - count_bits(less(t, load(key, e))) + count_bits(less(load(given, e + 1), t))
-        found[place], source[place] = given[e], order[e]
+        found[place], order[place] = given[e], sequence[e]
     settled = count == 0 or (found[0] >= 0.0 and found[count - 1] <= trial)
     for e in range(count - 1):
         settled &= found[e] < found[e + 1]
-    if not settled:
-        return arrange(times, trial, key, source, spare, order)
-    for e in range(count):
-        order[e] = source[e]
-    return count
+    return count if settled else arrange(times, trial, key, source, spare, order)
 
 
 @njit(cache=True)
@@ -164,9 +160,9 @@ def steps(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def most_steps(spikes: int, trial: float, omega: float) -> int:
-    """Upper bound of the number of `steps` for so many input spikes, with room for a last vector."""
-    return spikes + 2 + math.ceil(trial * omega / WIDEST) + 16
+def most_steps(spikes: int, angle: float) -> int:
+    """Upper bound of the number of `steps` for so many input spikes and a trial that turns neurons by ``angle``."""
+    return spikes + 2 + math.ceil(angle / WIDEST)
 
 
 @njit(cache=True, fastmath={"contract"})

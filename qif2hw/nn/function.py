@@ -111,15 +111,16 @@ class _Chain(torch.autograd.Function):
         factor, shift = (np.empty(0, dtype),) * 2 if readout is None else (t.numpy() for t in readout)
         largest = np.empty(len(sizes), np.int64)
         while True:
-            plan = layout(batch, sizes, depths, dtype)
+            plan = layout(batch, sizes, depths, trial * neuron.omega, dtype)
             parallel = plan.work > WORTH_THREADS
-            _, _, _, spots, ends, a, growth, start, _, _ = plan.totals
+            _, _, _, _, spots, ends, steps, a, growth, start, _, _ = plan.totals
             chain = Chain(
-                spikes, phases, plan.table, spots, ends, addresses, factor, shift,
+                spikes, phases, plan.table, spots, ends, steps, addresses, factor, shift,
                 np.empty((batch, factor.size), dtype), np.empty((batch, 2 * factor.size), dtype),
                 aligned(a, spikes), np.empty(growth), np.empty(start, dtype),
                 np.empty(spots + 2 * ends - spikes.size - 2 * phases.size, dtype), np.empty(4 * spots + ends, np.int32),
-                np.empty(spots + ends, dtype), np.empty((2, len(sizes), batch), np.int32),
+                np.empty(spots + ends, dtype), np.empty(2 * steps, dtype), np.empty(2 * steps, np.int32),
+                np.empty((2, len(sizes), batch), np.int32),
                 neuron.r, neuron.omega, trial, limit,
             )  # fmt: skip
             (kernels.forward_parallel if parallel else kernels.forward)(chain, _chunks(batch, plan.cells), largest)

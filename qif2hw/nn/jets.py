@@ -69,7 +69,7 @@ class _Layer(torch.autograd.Function):
         left, right = _sides(pairs)
         layer = jet_kernel.JetLayer(
             _array(times).reshape(size, batch, pre * depth), a.ravel(), growth, start, left, right,
-            size - 1 - len(pairs), depth, neuron.r, neuron.omega, trial, most_steps(pre * depth, trial, neuron.omega),
+            size - 1 - len(pairs), depth, neuron.r, neuron.omega, trial, most_steps(pre * depth, trial * neuron.omega),
         )  # fmt: skip
         chunks = max(1, min(batch // 8, 64, 2**23 // a.size))
         parallel = batch * a.size * depth * size > WORTH_THREADS

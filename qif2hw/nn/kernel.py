@@ -49,14 +49,15 @@ def prepare(weight, phi0, r, omega, a, growth, start):  # type: ignore[no-untype
 
 
 @njit(cache=True)
-def workspace(spikes, steps, pad, like):  # type: ignore[no-untyped-def]
+def workspace(spikes, most, pad, like):  # type: ignore[no-untyped-def]
     """Room for so many spikes, steps and padded neurons of a sample, with the element type of ``like``."""
-    real, rest = np.empty((7, max(spikes, steps, pad))), np.empty((2, max(spikes, steps, pad)), like.dtype)
-    whole = np.empty((7, max(spikes, steps, pad)), np.int32)
+    size = max(spikes, most, pad)
+    real, rest = np.empty((5, size)), np.empty((2, size), like.dtype)
+    whole = np.empty((7, size), np.int32)
     return Workspace(
-        aligned(2 * pad, like), aligned(2 * pad, like), aligned(pad, like), np.zeros(pad // 64 + 1, np.uint64), whole[0], whole[1],
-        real[0], real[1], real[2], real[3], whole[2], whole[3], np.empty(2 * spikes + KEYS, like.dtype), whole[4],
-        real[4], real[5], real[6], rest[0], whole[5], rest[1], whole[6],
+        aligned(2 * pad, like), aligned(2 * pad, like), aligned(pad, like), np.zeros(pad // 64 + 1, np.uint64),
+        whole[0], whole[1], real[0], real[1], whole[2], np.empty(2 * spikes + KEYS, like.dtype), whole[3], whole[4],
+        real[2], real[3], real[4], rest[0], whole[5], rest[1], whole[6],
     )  # fmt: skip
 
 
@@ -89,12 +90,11 @@ def _record(crossed, low_n, now, i, b, x, y, exponent, late_x, late_y, fired_by,
 
 
 @njit(cache=True, error_model="numpy")
-def forward_layer(low, high, layer, fired_before, out, record, sequence, work):  # type: ignore[no-untyped-def]
+def forward_layer(low, high, layer, sequence, count, out, record, work):  # type: ignore[no-untyped-def]
     """Run a layer on the samples from ``low`` to ``high``.
 
-    ``sequence`` (batch, post * K) becomes the output spikes of each sample, almost in temporal order, and
-    ``record.fired`` their number; ``record.order`` holds such a sequence of ``fired_before`` input spikes, unless that
-    is -1.
+    ``sequence`` (batch, pre * depth) and ``count`` (batch,) say where in ``layer.times`` the input spikes are, almost in
+    temporal order, unless ``count`` is -1.  ``record.place`` and ``record.fired`` become the same of the output spikes.
 
     Returns
     -------
@@ -104,28 +104,25 @@ def forward_layer(low, high, layer, fired_before, out, record, sequence, work): 
     """
     times, psi, a, growth, start, depth, omega, trial, limit = layer
     out_times, out_psi, out_next = out
-    order, events, fired, fired_by, fired_in, length2, scale, end_length2, end_scale = record
+    many, cosine, sine, row, source, fired, fired_by, fired_in, place, length2, scale, end_length2, end_scale = record
     post = out_psi.shape[1]
     room = out_times.shape[1]
     capacity = room // post
     pre = psi.shape[1]
     pad = start.shape[1]
-    x, y, exponent, number, cosine, sine = work.x, work.y, work.exponent, work.number, work.cosine, work.sine
-    step_time, angle, row, source = work.step_time, work.angle, work.row, work.source
+    x, y, crossed, exponent, number = work.x, work.y, work.crossed, work.exponent, work.number
+    step_time, angle, order = work.step_time, work.angle, work.order
     late_x, late_y, late = work.late_x, work.late_y, work.late
-    crossed = work.crossed
     largest = 0
     for b in range(low, high):
-        if fired_before[b] < 0:
-            events[b] = arrange(times[b], trial, work.key, source, work.spare, order[b])
+        if count[b] < 0:
+            events = arrange(times[b], trial, work.key, work.source, work.spare, order)
         else:
-            events[b] = settle(times[b], trial, work.key, source, work.spare, order[b], fired_before[b])
-        if events[b] < 0:
+            events = settle(times[b], trial, work.key, work.source, work.spare, order, sequence[b], count[b])
+        if events < 0:
             return -1
-        many = steps(
-            times[b], order[b], events[b], depth, pre, trial, omega, step_time, angle, row, source
-        )  # fmt: skip
-        turn(angle, many, cosine, sine)
+        many[b] = steps(times[b], order, events, depth, pre, trial, omega, step_time, angle, row[b], source[b])
+        turn(angle, many[b], cosine[b], sine[b])
         for n in range(pad):
             x[n], y[n], exponent[n], number[n] = start[0, n], start[1, n], 0, 0
         crossed[:] = 0
@@ -133,16 +130,16 @@ def forward_layer(low, high, layer, fired_before, out, record, sequence, work): 
         now, then = 0, pad
         before = pre * pad
         grown = 0.0
-        for i in range(many + 1):
+        for i in range(many[b] + 1):
             # The spikes of a step are recorded during the next one: its arithmetic hides the wrong guesses of branches.
-            if i == many or grown > limit:
+            if i == many[b] or grown > limit:
                 for low_n in range(0, pad, 64):
                     spikes = _record(crossed, low_n, now, i - 1, b, x, y, exponent, late_x, late_y, fired_by, fired_in, scale, spikes, room)
-                if i == many:
+                if i == many[b]:
                     break
                 _renormalise(x, y, now, post, exponent)
                 grown = 0.0
-            c, s = splat(x, cosine[i]), splat(x, sine[i])
+            c, s = splat(x, cosine[b, i]), splat(x, sine[b, i])
             for low_n in range(0, pad, 64):
                 found = np.uint64(0)
                 for v in range(low_n, min(low_n + 64, pad), width(a)):
@@ -154,8 +151,8 @@ def forward_layer(low, high, layer, fired_before, out, record, sequence, work): 
                 spikes = _record(crossed, low_n, now, i - 1, b, x, y, exponent, late_x, late_y, fired_by, fired_in, scale, spikes, room)
                 crossed[low_n // 64] = found
             now, then = then, now
-            before = row[i] * pad
-            grown += growth[row[i]]
+            before = row[b, i] * pad
+            grown += growth[row[b, i]]
         if spikes > room:
             largest = max(largest, capacity + 1)
             spikes = room
@@ -164,11 +161,13 @@ def forward_layer(low, high, layer, fired_before, out, record, sequence, work): 
         for q in range(room):
             out_times[b, q] = np.inf
         for e in range(spikes):
-            n = fired_by[b, e]
             length2[b, e] = late_x[e] * late_x[e] + late_y[e] * late_y[e]
+            late[e] /= omega
+        for e in range(spikes):
+            n = fired_by[b, e]
             if number[n] < capacity:
-                sequence[b, e] = n * capacity + number[n]
-                out_times[b, sequence[b, e]] = step_time[fired_in[b, e]] - late[e] / omega
+                place[b, e] = n * capacity + number[n]
+                out_times[b, place[b, e]] = step_time[fired_in[b, e]] - late[e]
             number[n] += 1
             largest = max(largest, number[n])
         end_x, end_y = x[now : now + pad], y[now : now + pad]
@@ -217,25 +216,19 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
     ``-1 / (r omega)`` and -1.
     """
     times, psi, a, growth, start, depth, omega, trial, limit = layer
-    order, events, fired, fired_by, fired_in, length2, scale, end_length2, end_scale = record
+    many, cosine, sine, row, source, fired, fired_by, fired_in, place, length2, scale, end_length2, end_scale = record
     grad_times, grad_psi, grad_next = grad
     post = grad_psi.shape[1]
-    capacity = grad_times.shape[1] // post
     pre = psi.shape[1]
     pad = start.shape[1]
-    x, y, exponent, number, cosine, sine = work.x, work.y, work.exponent, work.number, work.cosine, work.sine
-    step_time, angle, row, source = work.step_time, work.angle, work.row, work.source
+    x, y, exponent = work.x, work.y, work.exponent
     g, base, base_scale, rest, rest_scale = work.g, work.base, work.base_scale, work.rest, work.rest_scale
     weights[:] = 0.0
     phases[:] = 0.0
     g[:pad] = 0.0
     for b in range(low, high):
-        many = steps(
-            times[b], order[b], events[b], depth, pre, trial, omega, step_time, angle, row, source
-        )  # fmt: skip
-        turn(angle, many, cosine, sine)
         for n in range(pad):
-            x[n], y[n], exponent[n], number[n] = start[0, n], start[1, n], 0, 0
+            x[n], y[n], exponent[n] = start[0, n], start[1, n], 0
         # base: G for lengths in units of 2^base_scale; g: the same in the present units of each neuron.
         flush = False
         for n in range(post):
@@ -243,14 +236,11 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
             flush |= pull != 0.0
             base[n], base_scale[n] = pull / end_length2[b, n], end_scale[b, n]
         spikes = fired[b]
-        for e in range(spikes):
-            number[fired_by[b, e]] += 1
         for e in range(spikes - 1, -1, -1):
             n = fired_by[b, e]
-            number[n] -= 1
             rest[e], rest_scale[e] = base[n], base_scale[n]
             later = _scaled(base[n], 2 * (scale[b, e] - base_scale[n]))
-            base[n], base_scale[n] = grad_times[b, n * capacity + number[n]] / length2[b, e] + later, scale[b, e]
+            base[n], base_scale[n] = grad_times[b, place[b, e]] / length2[b, e] + later, scale[b, e]
         for n in range(post):
             g[n] = _scaled(base[n], -2 * base_scale[n])
             phases[n] += g[n]
@@ -259,7 +249,7 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
         spike = 0
         before = pre * pad
         grown = 0.0
-        for i in range(many):
+        for i in range(many[b]):
             if grown > limit:
                 _renormalise(x, y, 0, post, exponent)
                 grown = 0.0
@@ -270,8 +260,8 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
                 base[n], base_scale[n] = rest[spike], rest_scale[spike]
                 g[n] = _scaled(base[n], 2 * (exponent[n] - base_scale[n]))
                 spike += 1
-            c, s = splat(x, cosine[i]), splat(x, sine[i])
-            now = row[i] * pad
+            c, s = splat(x, cosine[b, i]), splat(x, sine[b, i])
+            now = row[b, i] * pad
             change = splat(x, 0.0)
             for v in range(0, pad, width(a)):
                 here, height = load(x, v), load(y, v)
@@ -281,10 +271,10 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
                 share = load(g, v)
                 change = change + share * _length_change(here, height, load(a, now + v))
                 store(weights, now + v, load(weights, now + v) + height * (height * share))
-            if source[i] >= 0:
-                to_times[b, source[i]] = total(change)
+            if source[b, i] >= 0:
+                to_times[b, source[b, i]] = total(change)
             before = now
-            grown += growth[row[i]]
+            grown += growth[row[b, i]]
         if flush:
             _back_through_flush(y, g, psi[b], a, pad, omega, weights, to_psi[b])
         else:

@@ -16,8 +16,8 @@ class Chain(NamedTuple):
         Of level 0: (batch, size * depth) and (batch, size).
     table
         Where each level lies; columns as in `qif2hw.nn.layout`.
-    spikes, ends
-        Sizes of the flat arrays of all levels' (batch, size * depth) and (batch, size) numbers.
+    spikes, ends, steps
+        Sizes of the flat arrays of all levels' (batch, size * depth), (batch, size) and (batch, most steps) numbers.
     parameters
         Addresses of the weights (post, pre) and initial phases of the layer that makes each level (levels, 2).
     factor, shift
@@ -29,11 +29,13 @@ class Chain(NamedTuple):
     out
         Times, pseudo-phases and first spikes after the trial of all levels but level 0, see `Spikes`.
     marks
-        ``order``, ``fired_by``, ``fired_in``, ``scale``, ``end_scale``, see `Record`.
+        ``place``, ``fired_by``, ``fired_in``, ``scale``, ``end_scale``, see `Record`.
     lengths
         ``length2``, ``end_length2``.
+    turns, visits
+        ``cosine``, ``sine``; ``row``, ``source``.
     counts
-        ``events`` and ``fired`` (2, levels, batch); ``fired`` is -1 for spikes in no order, those of level 0.
+        ``many`` and ``fired`` (2, levels, batch); ``fired`` is -1 for spikes in no order, those of level 0.
     r, omega, trial, limit
         As in `Layer`, the same for all layers.
     """
@@ -43,6 +45,7 @@ class Chain(NamedTuple):
     table: Any
     spikes: int
     ends: int
+    steps: int
     parameters: Any
     factor: Any
     shift: Any
@@ -54,6 +57,8 @@ class Chain(NamedTuple):
     out: Any
     marks: Any
     lengths: Any
+    turns: Any
+    visits: Any
     counts: Any
     r: float
     omega: float
@@ -109,21 +114,25 @@ class Record(NamedTuple):
 
     Parameters
     ----------
-    order, events
-        Input spikes of each sample in temporal order, and their number.
-    fired, fired_by, fired_in
-        Output spikes, step after step: their number, neuron and step.
+    many, cosine, sine, row, source
+        Steps of each sample: their number (batch,), and of each what `qif2hw.nn.events.steps` says, (batch, most).
+    fired, fired_by, fired_in, place
+        Output spikes, step after step: their number, neuron and step, and where in `Spikes.times` they are.
     length2, scale
         Squared length at each output spike and the exponent of the length.
     end_length2, end_scale
         The same after the extra shear at the trial's end.
     """
 
-    order: Any
-    events: Any
+    many: Any
+    cosine: Any
+    sine: Any
+    row: Any
+    source: Any
     fired: Any
     fired_by: Any
     fired_in: Any
+    place: Any
     length2: Any
     scale: Any
     end_length2: Any
@@ -159,10 +168,12 @@ class Workspace(NamedTuple):
         Vectors of the neurons and, backward, :math:`G`.
     exponent, number
         Of the neurons: exponents of the lengths, spikes so far.
-    cosine, sine, step_time, angle, row, source
+    step_time, angle
         Of the steps, see `qif2hw.nn.events.steps`.
-    key, spare
-        For the order of the input spikes.
+    order, key, source, spare
+        Input spikes in temporal order, and room to find it.
+    crossed
+        Neurons that fired in the last step, as bits.
     late_x, late_y, late
         Vectors of output spikes at the end of their steps; angles.
     base, base_scale, rest, rest_scale
@@ -175,13 +186,11 @@ class Workspace(NamedTuple):
     crossed: Any
     exponent: Any
     number: Any
-    cosine: Any
-    sine: Any
     step_time: Any
     angle: Any
-    row: Any
-    source: Any
+    order: Any
     key: Any
+    source: Any
     spare: Any
     late_x: Any
     late_y: Any
