@@ -80,11 +80,12 @@ def _record(crossed, low_n, now, i, b, x, y, exponent, late_x, late_y, fired_by,
     bits = crossed[low_n // 64]
     crossed[low_n // 64] = 0
     while bits != 0:
-        n = low_n + lowest_bit(bits)
+        n = np.uint64(low_n + lowest_bit(bits))
         bits &= bits - np.uint64(1)
         if spikes < room:
-            late_x[spikes], late_y[spikes] = x[now + n], y[now + n]
-            fired_by[b, spikes], fired_in[b, spikes], scale[b, spikes] = n, i, exponent[n]
+            e = np.uint64(spikes)
+            late_x[e], late_y[e] = x[np.uint64(now) + n], y[np.uint64(now) + n]
+            fired_by[b, e], fired_in[b, e], scale[b, e] = n, i, exponent[n]
         spikes += 1
     return spikes
 
@@ -164,11 +165,14 @@ def forward_layer(low, high, layer, sequence, count, out, record, work):  # type
             length2[b, e] = late_x[e] * late_x[e] + late_y[e] * late_y[e]
             late[e] /= omega
         for e in range(spikes):
-            n = fired_by[b, e]
-            if number[n] < capacity:
-                place[b, e] = n * capacity + number[n]
-                out_times[b, place[b, e]] = step_time[fired_in[b, e]] - late[e]
-            number[n] += 1
+            n = np.uint32(fired_by[b, e])
+            k = number[n]
+            number[n] = k + 1
+            if k < capacity:
+                at = n * np.uint32(capacity) + np.uint32(k)
+                place[b, e] = at
+                out_times[b, at] = step_time[np.uint32(fired_in[b, e])] - late[e]
+        for n in range(post):
             largest = max(largest, number[n])
         end_x, end_y = x[now : now + pad], y[now : now + pad]
         _last_shear(end_x, end_y, psi[b], a, pad)
@@ -236,11 +240,14 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
             flush |= pull != 0.0
             base[n], base_scale[n] = pull / end_length2[b, n], end_scale[b, n]
         spikes = fired[b]
+        for e in range(spikes):
+            rest[e] = grad_times[b, place[b, e]] / length2[b, e]
         for e in range(spikes - 1, -1, -1):
-            n = fired_by[b, e]
-            rest[e], rest_scale[e] = base[n], base_scale[n]
-            later = _scaled(base[n], 2 * (scale[b, e] - base_scale[n]))
-            base[n], base_scale[n] = grad_times[b, place[b, e]] / length2[b, e] + later, scale[b, e]
+            n = np.uint32(fired_by[b, e])
+            more, later = rest[e], base[n]
+            rest[e], rest_scale[e] = later, base_scale[n]
+            base[n] = more + _scaled(later, 2 * (scale[b, e] - base_scale[n]))
+            base_scale[n] = scale[b, e]
         for n in range(post):
             g[n] = _scaled(base[n], -2 * base_scale[n])
             phases[n] += g[n]
