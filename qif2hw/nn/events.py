@@ -47,7 +47,7 @@ def arrange(times, trial, key, source, spare, order):  # type: ignore[no-untyped
         order[:count] = spare[:count]
         run *= 2
     for i in range(count):
-        order[i] = source[order[i]]
+        order[i] = source[np.uint32(order[i])]
     return count
 
 
@@ -61,7 +61,7 @@ def settle(times, trial, key, source, spare, order, sequence, count):  # type: i
     given, found = key[lanes:], key[2 * lanes + count :]
     falls = 0
     for e in range(count):
-        given[e] = times[sequence[e]]
+        given[e] = times[np.uint32(sequence[e])]
     for e in range(count - 1):
         falls += given[e] > given[e + 1]
     if 20 * falls > 9 * count:
@@ -73,7 +73,7 @@ def settle(times, trial, key, source, spare, order, sequence, count):  # type: i
     # Each finds its place among its neighbours.  If all places are taken and in order, it is the place among all.
     for e in range(count):
         t = splat(key, given[e])
-        place = e - count_bits(less(t, load(key, e))) + count_bits(less(load(given, e + 1), t))
+        place = np.uint64(e - count_bits(less(t, load(key, e))) + count_bits(less(load(given, e + 1), t)))
         found[place], order[place] = given[e], sequence[e]
     settled = count == 0 or (found[0] >= 0.0 and found[count - 1] <= trial)
     for e in range(count - 1):
@@ -99,9 +99,9 @@ def _rank(key, low, high, order, ranks):  # type: ignore[no-untyped-def]
             at += lanes
     taken = np.uint64(0)
     for i in range(high - low):
-        rank = int(key[ranks + i])
-        order[low + rank] = low + i
-        taken |= np.uint64(1) << np.uint64(rank)
+        rank = np.uint64(key[ranks + i])
+        order[np.uint64(low) + rank] = low + i
+        taken |= np.uint64(1) << rank
     if count_bits(taken) == high - low:
         return
     for i in range(low, high):
@@ -134,29 +134,23 @@ def steps(  # type: ignore[no-untyped-def]
     ``depth`` is the number of spikes per neuron that ``times`` has room for.
     """
     now = 0.0
-    total = 0
+    total = np.uint64(0)
     each = 1.0 / max(depth, 1)
     for i in range(count + 1):
-        until = float(times[order[i]]) if i < count else trial
+        spike = order[i] if i < count else -1
+        until = float(times[np.uint32(spike)]) if i < count else trial
         gap = omega * (until - now)
         while gap > WIDEST:
             now += WIDEST / omega
             gap = omega * (until - now)
-            step_time[total] = now
-            angle[total] = WIDEST
-            row[total] = rows
-            source[total] = -1
-            total += 1
-        step_time[total] = until
-        angle[total] = gap
-        if i == count:
-            row[total], source[total] = rows, -1
-        else:
-            # The integer quotient, without a division.
-            row[total], source[total] = int((order[i] + 0.5) * each), order[i]
+            step_time[total], angle[total], row[total], source[total] = now, WIDEST, rows, -1
+            total += np.uint64(1)
+        step_time[total], angle[total], source[total] = until, gap, spike
+        # The integer quotient, without a division.
+        row[total] = int((spike + 0.5) * each) if i < count else rows
         now = until
-        total += 1
-    return total
+        total += np.uint64(1)
+    return np.int64(total)
 
 
 @njit(cache=True)
