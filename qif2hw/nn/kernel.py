@@ -54,8 +54,9 @@ def workspace(spikes, most, pad, like):  # type: ignore[no-untyped-def]
     size = max(spikes, most, pad)
     real, rest = np.empty((5, size)), np.empty((2, size), like.dtype)
     whole = np.empty((7, size), np.int32)
+    state = aligned(5 * pad, like)
     return Workspace(
-        aligned(2 * pad, like), aligned(2 * pad, like), aligned(pad, like), np.zeros(pad // 64 + 1, np.uint64),
+        state[: 2 * pad], state[2 * pad : 4 * pad], state[4 * pad :], np.zeros(pad // 64 + 1, np.uint64),
         whole[0], whole[1], real[0], real[1], whole[2], np.empty(2 * spikes + KEYS, like.dtype), whole[3], whole[4],
         real[2], real[3], real[4], rest[0], whole[5], rest[1], whole[6],
     )  # fmt: skip
