@@ -1,6 +1,5 @@
 """The compiled chain of layers as a torch function."""
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -98,14 +97,15 @@ class _Chain(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, neuron: QIF, trial: float, limit: float, capacities: tuple[int, ...],
-        readout: tuple[Tensor, Tensor] | None, times: Tensor, psi: Tensor, *parameters: Tensor,
+        readout: tuple[Tensor, Tensor] | None, times: Tensor, psi: Tensor | None, *parameters: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Layout]:  # fmt: skip
         ctx.set_materialize_grads(False)
         batch, pre, depth = times.shape
         sizes = (pre, *(phi0.shape[0] for phi0 in parameters[1::2]))
         depths = (depth, *capacities)
-        spikes, phases = _array(times).reshape(batch, pre * depth), _array(psi)
+        spikes = _array(times).reshape(batch, pre * depth)
         dtype = spikes.dtype
+        phases = np.zeros((batch, pre), dtype) if psi is None else _array(psi)
         live = [p.contiguous() for p in parameters]
         addresses = np.array([0, 0, *(p.data_ptr() for p in live)]).reshape(-1, 2)
         factor, shift = (np.empty(0, dtype),) * 2 if readout is None else (t.numpy() for t in readout)
@@ -149,7 +149,8 @@ class _Chain(torch.autograd.Function):
             np.empty(weights, dtype), np.empty(phases, dtype),
         )  # fmt: skip
         (kernels.backward_parallel if parallel else kernels.backward)(chain, _chunks(batch, plan.cells), to)
-        found = [*[None] * 5, torch.from_numpy(to.times).reshape(ctx.shape), torch.from_numpy(to.psi)]
+        found = [*[None] * 5, torch.from_numpy(to.times.reshape(ctx.shape)) if ctx.needs_input_grad[5] else None]
+        found.append(torch.from_numpy(to.psi) if ctx.needs_input_grad[6] else None)
         for row in plan.rows[1:]:
             post, weight, phi0 = row[SIZE], row[WEIGHT], row[PHI0]
             found.append(torch.from_numpy(to.weight[weight : weight + post * pre].reshape(post, pre)))
@@ -163,33 +164,43 @@ def _array(tensor: Tensor) -> NDArray[Any]:
     return array if array.flags.c_contiguous else np.ascontiguousarray(array)
 
 
-def check(times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, trial: float) -> None:
+def check(times: Tensor, psi: Tensor | None, weight: Tensor, phi0: Tensor, trial: float) -> None:
     """Refuse arguments of a layer that do not fit each other."""
-    if times.ndim != 3 or weight.ndim != 2 or psi.shape != times.shape[:2] or weight.shape[1] != times.shape[1]:
+    shape, dtype = times.shape, times.dtype
+    fitting = len(shape) == 3 and weight.ndim == 2 and weight.shape[1] == shape[1]
+    if not fitting or not (psi is None or psi.shape == shape[:2]):
+        given = "" if psi is None else f"psi {tuple(psi.shape)}, "
         raise InputError(
-            f"layer inputs: times {tuple(times.shape)}, psi {tuple(psi.shape)}, weight {tuple(weight.shape)} "
+            f"layer inputs: times {tuple(shape)}, {given}weight {tuple(weight.shape)} "
             "do not fit; (batch, pre, K), (batch, pre) and (post, pre) are needed"
         )
     if phi0.shape != weight.shape[:1]:
         raise InputError(f"layer inputs: phi0 has shape {tuple(phi0.shape)}, ({weight.shape[0]},) is needed")
-    if not times.dtype == psi.dtype == weight.dtype == phi0.dtype or times.dtype not in RENORMALISE_AFTER:
+    one_type = dtype == weight.dtype == phi0.dtype and (psi is None or psi.dtype == dtype)
+    if not one_type or dtype not in RENORMALISE_AFTER:
         raise InputError("layer inputs: times, psi, weight and phi0 need one type, float64 or float32")
     if not (math.isfinite(trial) and trial > 0):
         raise InputError(f"trial T = {trial:g}: a positive length is needed")
 
 
-def _check_link(before: Tensor, weight: Tensor, phi0: Tensor) -> None:
-    if weight.ndim != 2 or (weight.shape[1],) != before.shape or phi0.shape != weight.shape[:1]:
-        raise InputError(
-            f"layers: weight {tuple(weight.shape)} and phi0 {tuple(phi0.shape)} do not fit each other "
-            f"or the {before.shape[0]} neurons before them"
-        )
-    if not before.dtype == weight.dtype == phi0.dtype:
-        raise InputError("layers: weights and phi0 of all layers need one type, float64 or float32")
+def _check_links(layers: Sequence[tuple[Tensor, Tensor]]) -> None:
+    dtype, size = layers[0][1].dtype, layers[0][1].shape[0]
+    for weight, phi0 in layers:
+        if not (weight.is_cpu and phi0.is_cpu):
+            raise InputError("layers: weights and phi0 must be on the CPU, as the spike times are")
+    for weight, phi0 in layers[1:]:
+        if weight.ndim != 2 or weight.shape[1] != size or phi0.shape != weight.shape[:1]:
+            raise InputError(
+                f"layers: weight {tuple(weight.shape)} and phi0 {tuple(phi0.shape)} do not fit each other "
+                f"or the {size} neurons before them"
+            )
+        if not dtype == weight.dtype == phi0.dtype:
+            raise InputError("layers: weights and phi0 of all layers need one type, float64 or float32")
+        size = phi0.shape[0]
 
 
 def chain(
-    times: Tensor, psi: Tensor, layers: Sequence[tuple[Tensor, Tensor]], *, neuron: QIF, trial: float,
+    times: Tensor, psi: Tensor | None, layers: Sequence[tuple[Tensor, Tensor]], *, neuron: QIF, trial: float,
     capacities: Sequence[int], readout: tuple[Tensor, Tensor] | None = None, renormalise_after: float | None = None,
 ) -> tuple[Run, tuple[int, ...]]:  # fmt: skip
     """Layers of QIF neurons one behind the other, with the closed-form gradient, on the CPU.
@@ -199,7 +210,7 @@ def chain(
     times
         Input spike times (batch, pre, K), padded with infinity; those after ``trial`` are ignored.
     psi
-        Pseudo-phases of the presynaptic neurons (batch, pre); zero for input channels.
+        Pseudo-phases of the presynaptic neurons (batch, pre); None for input channels, which have none.
     layers
         Weights (post, pre) and initial phases (post,) of each.  Several projections onto one population: concatenate
         the sources.
@@ -218,13 +229,10 @@ def chain(
         The pass, and the spikes per neuron that there was room for in each layer.
     """
     check(times, psi, *layers[0], trial)
-    for (_, before), (weight, phi0) in itertools.pairwise(layers):
-        _check_link(before, weight, phi0)
+    _check_links(layers)
     outputs = (layers[-1][1].shape[0] // 2,)
     if readout is not None and any(t.shape != outputs or t.dtype != times.dtype for t in readout):
         raise InputError(f"readout: scale and offset of shape {outputs} and the type of the layers are needed")
-    if not all(tensor.is_cpu for pair in layers for tensor in pair):
-        raise InputError("layers: weights and phi0 must be on the CPU, as the spike times are")
     if renormalise_after is None:
         renormalise_after = RENORMALISE_AFTER[times.dtype]
     rooms = tuple(max(1, capacity) for capacity in capacities)
@@ -246,7 +254,7 @@ def _levels(out: Tensor, plan: Layout, batch: int) -> list[LayerOutput]:
 
 
 def layer(
-    times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, *, neuron: QIF, trial: float, capacity: int = 2,
+    times: Tensor, psi: Tensor | None, weight: Tensor, phi0: Tensor, *, neuron: QIF, trial: float, capacity: int = 2,
     renormalise_after: float | None = None,
 ) -> LayerOutput:  # fmt: skip
     """One layer of QIF neurons: a `chain` of one."""

@@ -143,7 +143,7 @@ def jets(
     n, size = len(directions), 1 + len(directions) + len(pairs)
     times = x.new_zeros((size, *x.shape, 1))
     times[0] = network.encode(x)
-    times[1 : 1 + n, :, :, 0] = ((network.earliest - network.latest).double() * directions)[:, None]
+    times[1 : 1 + n, :, :, 0] = (-network.span.double() * directions)[:, None]
     ends: list[Tensor] = []
     weights = [layer.effective_weight().double() for layer in network.layers]
     trial, neuron = network.regime.trial, network.neuron

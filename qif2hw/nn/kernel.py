@@ -28,6 +28,9 @@ from qif2hw.nn.events import KEYS, arrange, polar_angles, settle, steps, turn
 from qif2hw.nn.records import Workspace
 from qif2hw.nn.vector import aligned, below_zero, load, lowest_bit, mirrored, splat, store, total, width
 
+BLOCK = 64
+"""Neurons whose spikes are told by the bits of one number."""
+
 _shear = njit(inline="always")(neuron.shear)
 _rotate = njit(inline="always")(neuron.rotate)
 _length_change = njit(inline="always")(neuron.length_change)
@@ -56,7 +59,7 @@ def workspace(spikes, most, pad, like):  # type: ignore[no-untyped-def]
     whole = np.empty((7, size), np.int32)
     state = aligned(5 * pad, like)
     return Workspace(
-        state[: 2 * pad], state[2 * pad : 4 * pad], state[4 * pad :], np.zeros(pad // 64 + 1, np.uint64),
+        state[: 2 * pad], state[2 * pad : 4 * pad], state[4 * pad :], np.zeros(pad // BLOCK + 1, np.uint64),
         whole[0], whole[1], real[0], real[1], whole[2], np.empty(2 * spikes + KEYS, like.dtype), whole[3], whole[4],
         real[2], real[3], real[4], rest[0], whole[5], rest[1], whole[6],
     )  # fmt: skip
@@ -68,25 +71,25 @@ def _scaled(value, exponent):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _renormalise(x, y, at, size, exponent):  # type: ignore[no-untyped-def]
+def _renormalise(x, y, size, exponent):  # type: ignore[no-untyped-def]
     for n in range(size):
-        shift = math.frexp(max(abs(x[at + n]), abs(y[at + n])))[1]
-        x[at + n] = math.ldexp(x[at + n], -shift)
-        y[at + n] = math.ldexp(y[at + n], -shift)
+        shift = math.frexp(max(abs(x[n]), abs(y[n])))[1]
+        x[n] = math.ldexp(x[n], -shift)
+        y[n] = math.ldexp(y[n], -shift)
         exponent[n] += shift
 
 
 @njit(cache=True, inline="always")
-def _record(crossed, low_n, now, i, b, x, y, exponent, late_x, late_y, fired_by, fired_in, scale, spikes, room):  # type: ignore[no-untyped-def]
-    bits = crossed[low_n // 64]
-    crossed[low_n // 64] = 0
+def _record(work, record, b, step, at, block, spikes, room):  # type: ignore[no-untyped-def]
+    """Write down the spikes of a block of neurons in a step, whose vectors begin ``at``; returns how many by now."""
+    bits = work.crossed[block // BLOCK]
     while bits != 0:
-        n = np.uint64(low_n + lowest_bit(bits))
+        n = np.uint64(block + lowest_bit(bits))
         bits &= bits - np.uint64(1)
         if spikes < room:
             e = np.uint64(spikes)
-            late_x[e], late_y[e] = x[np.uint64(now) + n], y[np.uint64(now) + n]
-            fired_by[b, e], fired_in[b, e], scale[b, e] = n, i, exponent[n]
+            work.late_x[e], work.late_y[e] = work.x[np.uint64(at) + n], work.y[np.uint64(at) + n]
+            record.fired_by[b, e], record.fired_in[b, e], record.scale[b, e] = n, step, work.exponent[n]
         spikes += 1
     return spikes
 
@@ -95,8 +98,8 @@ def _record(crossed, low_n, now, i, b, x, y, exponent, late_x, late_y, fired_by,
 def forward_layer(low, high, layer, sequence, count, out, record, work):  # type: ignore[no-untyped-def]
     """Run a layer on the samples from ``low`` to ``high``.
 
-    ``sequence`` (batch, pre * depth) and ``count`` (batch,) say where in ``layer.times`` the input spikes are, almost in
-    temporal order, unless ``count`` is -1.  ``record.place`` and ``record.fired`` become the same of the output spikes.
+    ``sequence`` (batch, pre * depth) and ``count`` (batch,) say where in ``layer.times`` the input spikes are, almost
+    in temporal order, unless ``count`` is -1.  ``record.place`` and ``record.fired`` become the same of output spikes.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def forward_layer(low, high, layer, sequence, count, out, record, work):  # type
     """
     times, psi, a, growth, start, depth, omega, trial, limit = layer
     out_times, out_psi, out_next = out
-    many, cosine, sine, row, source, fired, fired_by, fired_in, place, length2, scale, end_length2, end_scale = record
+    many, cosine, sine, row, source, fired, fired_by, fired_in, place, length2, _, end_length2, end_scale = record
     post = out_psi.shape[1]
     room = out_times.shape[1]
     capacity = room // post
@@ -133,25 +136,26 @@ def forward_layer(low, high, layer, sequence, count, out, record, work):  # type
         before = pre * pad
         grown = 0.0
         for i in range(many[b] + 1):
-            # The spikes of a step are recorded during the next one: its arithmetic hides the wrong guesses of branches.
             if i == many[b] or grown > limit:
-                for low_n in range(0, pad, 64):
-                    spikes = _record(crossed, low_n, now, i - 1, b, x, y, exponent, late_x, late_y, fired_by, fired_in, scale, spikes, room)
+                for block in range(0, pad, BLOCK):
+                    spikes = _record(work, record, b, i - 1, now, block, spikes, room)
+                    crossed[block // BLOCK] = 0
                 if i == many[b]:
                     break
-                _renormalise(x, y, now, post, exponent)
+                _renormalise(x[now : now + pad], y[now : now + pad], post, exponent)
                 grown = 0.0
             c, s = splat(x, cosine[b, i]), splat(x, sine[b, i])
-            for low_n in range(0, pad, 64):
+            for block in range(0, pad, BLOCK):
                 found = np.uint64(0)
-                for v in range(low_n, min(low_n + 64, pad), width(a)):
+                for v in range(block, min(block + BLOCK, pad), width(a)):
                     here, height = load(x, now + v), load(y, now + v)
                     here, height = _rotate(_shear(here, height, load(a, before + v)), height, c, s)
-                    found |= below_zero(height) << np.uint64(v - low_n)
+                    found |= below_zero(height) << np.uint64(v - block)
                     store(x, then + v, mirrored(here, height))
                     store(y, then + v, mirrored(height, height))
-                spikes = _record(crossed, low_n, now, i - 1, b, x, y, exponent, late_x, late_y, fired_by, fired_in, scale, spikes, room)
-                crossed[low_n // 64] = found
+                # Spikes are written down a step later: its arithmetic hides what wrong guesses of branches cost.
+                spikes = _record(work, record, b, i - 1, now, block, spikes, room)
+                crossed[block // BLOCK] = found
             now, then = then, now
             before = row[b, i] * pad
             grown += growth[row[b, i]]
@@ -166,11 +170,11 @@ def forward_layer(low, high, layer, sequence, count, out, record, work):  # type
             length2[b, e] = late_x[e] * late_x[e] + late_y[e] * late_y[e]
             late[e] /= omega
         for e in range(spikes):
-            n = np.uint32(fired_by[b, e])
-            k = number[n]
-            number[n] = k + 1
+            own = np.uint32(fired_by[b, e])
+            k = number[own]
+            number[own] = k + 1
             if k < capacity:
-                at = n * np.uint32(capacity) + np.uint32(k)
+                at = own * np.uint32(capacity) + np.uint32(k)
                 place[b, e] = at
                 out_times[b, at] = step_time[np.uint32(fired_in[b, e])] - late[e]
         for n in range(post):
@@ -220,7 +224,7 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
     ``weights`` and ``phases`` become this share of those to ``weight.T`` and ``phi0``, to be multiplied with
     ``-1 / (r omega)`` and -1.
     """
-    times, psi, a, growth, start, depth, omega, trial, limit = layer
+    psi, a, growth, start, omega, limit = layer.psi, layer.a, layer.growth, layer.start, layer.omega, layer.limit
     many, cosine, sine, row, source, fired, fired_by, fired_in, place, length2, scale, end_length2, end_scale = record
     grad_times, grad_psi, grad_next = grad
     post = grad_psi.shape[1]
@@ -244,11 +248,11 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
         for e in range(spikes):
             rest[e] = grad_times[b, place[b, e]] / length2[b, e]
         for e in range(spikes - 1, -1, -1):
-            n = np.uint32(fired_by[b, e])
-            more, later = rest[e], base[n]
-            rest[e], rest_scale[e] = later, base_scale[n]
-            base[n] = more + _scaled(later, 2 * (scale[b, e] - base_scale[n]))
-            base_scale[n] = scale[b, e]
+            own = np.uint32(fired_by[b, e])
+            more, later = rest[e], base[own]
+            rest[e], rest_scale[e] = later, base_scale[own]
+            base[own] = more + _scaled(later, 2 * (scale[b, e] - base_scale[own]))
+            base_scale[own] = scale[b, e]
         for n in range(post):
             g[n] = _scaled(base[n], -2 * base_scale[n])
             phases[n] += g[n]
@@ -259,7 +263,7 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
         grown = 0.0
         for i in range(many[b]):
             if grown > limit:
-                _renormalise(x, y, 0, post, exponent)
+                _renormalise(x, y, post, exponent)
                 grown = 0.0
                 for n in range(post):
                     g[n] = _scaled(base[n], 2 * (exponent[n] - base_scale[n]))

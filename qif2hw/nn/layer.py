@@ -1,7 +1,7 @@
 """A layer of QIF neurons as a torch module, with weights on the hardware's grid if wanted."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, TypeGuard, get_args
 
 import numpy as np
 import torch
@@ -130,10 +130,10 @@ class QIFLayer(nn.Module):
             How to compute it; by default the compiled kernel on the CPU, the accelerator's scan elsewhere.
         """
         path = route(times, path)
-        if psi is None:
-            psi = times.new_zeros(times.shape[:2])
         if path == "kernel":
             return run_chain([self], times, psi).layers[0]
+        if psi is None:
+            psi = times.new_zeros(times.shape[:2])
         weight = self.effective_weight()
         if path == "eager":
             return eager.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
@@ -149,16 +149,19 @@ def route(times: Tensor, path: Route | None) -> Route:
     return path
 
 
-def one_kind(layers: Iterable[nn.Module]) -> bool:
+def one_kind(layers: Sequence[nn.Module]) -> TypeGuard[Sequence[QIFLayer]]:
     """Whether `run_chain` can take them: all-to-all layers of equal neurons and trials."""
-    first, *others = layers
-    return type(first) is QIFLayer and all(
-        type(layer) is QIFLayer and layer.neuron == first.neuron and layer.trial == first.trial for layer in others
-    )
+    first = layers[0]
+    for layer in layers:
+        if type(layer) is not QIFLayer or type(first) is not QIFLayer:
+            return False
+        if (layer.neuron is not first.neuron and layer.neuron != first.neuron) or layer.trial != first.trial:
+            return False
+    return True
 
 
 def run_chain(
-    layers: Sequence[QIFLayer], times: Tensor, psi: Tensor, readout: tuple[Tensor, Tensor] | None = None
+    layers: Sequence[QIFLayer], times: Tensor, psi: Tensor | None, readout: tuple[Tensor, Tensor] | None = None
 ) -> Run:
     """Layers of equal neurons and trials one behind the other, by the compiled kernel; see `function.chain`."""
     run, rooms = function.chain(

@@ -136,16 +136,16 @@ class QIFNetwork(nn.Module):
                     layer.centre()
         outputs = sizes[-1] // 2
         earliest, latest = torch.tensor(self.regime.windows(sizes[0]), dtype=dtype).T
-        self.register_buffer("earliest", earliest.clone(), persistent=False)
         self.register_buffer("latest", latest.clone(), persistent=False)
+        self.register_buffer("span", latest - earliest, persistent=False)
         self.register_buffer("scale", torch.full((outputs,), float(scale), dtype=dtype))
         self.register_buffer("offset", torch.full((outputs,), float(offset), dtype=dtype))
         self.weight_bits = weight_bits
 
     scale: Tensor
     offset: Tensor
-    earliest: Tensor
     latest: Tensor
+    span: Tensor
 
     @property
     def last(self) -> QIFLayer:
@@ -166,18 +166,19 @@ class QIFNetwork(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Spike times (batch, inputs, 1) of inputs in [0, 1]; larger values spike first."""
-        return (self.latest - x * (self.latest - self.earliest)).unsqueeze(2)
+        return (self.latest - x * self.span).unsqueeze(2)
 
     def run(self, x: Tensor, *, path: Route | None = None) -> Run:
         """Forward pass that keeps what every layer did; ``path`` as in `QIFLayer.forward`."""
         if x.ndim != 2 or x.shape[1] != self.sizes[0]:
             raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {self.sizes[0]}) is needed")
         times = self.encode(x)
-        psi = torch.zeros_like(x)
-        if route(times, path) == "kernel" and one_kind(self.layers):
-            return run_chain(list(self.layers), times, psi, (self.scale, self.offset))
+        layers = list(self.layers)
+        if route(times, path) == "kernel" and one_kind(layers):
+            return run_chain(layers, times, None, (self.scale, self.offset))
+        psi = None
         done: list[LayerOutput] = []
-        for layer in self.layers:
+        for layer in layers:
             done.append(layer(times, psi, path=path))
             times, psi = done[-1].times, done[-1].psi
         first = done[-1].first()
