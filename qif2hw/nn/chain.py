@@ -13,7 +13,7 @@ from qif2hw.nn import events, kernel, layout, vector
 from qif2hw.nn.kernel import backward_layer, forward_layer, prepare, workspace
 from qif2hw.nn.layout import DEPTH, ENDS, GROWTH, MOST, PAD, PHI0, SIZE, SPIKES, START, STEPS, WEIGHT, A
 from qif2hw.nn.records import Layer, Record, Spikes
-from qif2hw.nn.vector import aligned, view, view_at
+from qif2hw.nn.vector import aligned, load, store, view, view_at, width
 
 
 @njit(cache=True)
@@ -136,7 +136,10 @@ def _forward(chain, chunks, largest):  # type: ignore[no-untyped-def]
     for chunk in prange(chunks):
         _forward_share(chunk * batch // chunks, (chunk + 1) * batch // chunks, chain, found[chunk])
     for level in range(levels):
-        largest[level] = -1 if found[:, level].min() < 0 else found[:, level].max()
+        largest[level] = 0
+        for chunk in range(chunks):
+            if largest[level] >= 0:
+                largest[level] = max(largest[level], found[chunk, level]) if found[chunk, level] >= 0 else -1
 
 
 forward, forward_parallel = for_one_thread_and_all(_forward)
@@ -172,18 +175,7 @@ def _backward(chain, chunks, to):  # type: ignore[no-untyped-def]
             chunk * batch // chunks, (chunk + 1) * batch // chunks, chain, to, weights[chunk], phases[chunk]
         )  # fmt: skip
     for row in prange(chain.growth.size):
-        level = np.searchsorted(table[:, GROWTH], row, side="right") - 1
-        pre, post, pad = table[level - 1, SIZE], table[level, SIZE], table[level, PAD]
-        j = row - table[level, GROWTH]
-        phi0 = table[level, PHI0]
-        if j < pre:
-            weight = table[level, WEIGHT]
-            _sum_chunks(
-                weights, table[level, A] + j * pad, -1.0 / (chain.r * chain.omega),
-                to.weight[weight : weight + post * pre], j, pre,
-            )  # fmt: skip
-        else:
-            _sum_chunks(phases, table[level, START], -1.0, to.phi0[phi0 : phi0 + post], 0, 1)
+        _add_row(chain, row, chunks, weights.reshape(-1), phases.reshape(-1), to)
 
 
 backward, backward_parallel = for_one_thread_and_all(_backward)
@@ -238,13 +230,35 @@ def _receive(low, high, grad, inner, given, any_given):  # type: ignore[no-untyp
 
 
 @njit(cache=True)
-def _sum_chunks(parts, offset, factor, sums, first, step):  # type: ignore[no-untyped-def]
-    """Sums over the first axis, times ``factor``, to every ``step``-th place of ``sums`` from ``first`` on."""
-    for chunk in range(1, parts.shape[0]):
-        for n in range(sums.size // step):
-            parts[0, offset + n] += parts[chunk, offset + n]
-    for n in range(sums.size // step):
-        sums[first + n * step] = parts[0, offset + n] * factor
+def _add_row(chain, row, chunks, weights, phases, to):  # type: ignore[no-untyped-def]
+    """Sum the chunks' gradients of a row of weights, or with the last one of a layer of its initial phases."""
+    level = 1
+    while level + 1 < chain.table.shape[0] and row >= chain.table[level + 1, GROWTH]:
+        level += 1
+    place = chain.table[level]
+    pre, post, j = chain.table[level - 1, SIZE], place[SIZE], row - place[GROWTH]
+    if j < pre:
+        at = place[A] + j * place[PAD]
+        _sum_chunks(weights, chunks, at, place[PAD])
+        factor = -1.0 / (chain.r * chain.omega)
+        for n in range(post):
+            to.weight[place[WEIGHT] + n * pre + j] = weights[at + n] * factor
+    else:
+        at = place[START]
+        _sum_chunks(phases, chunks, at, place[PAD])
+        for n in range(post):
+            to.phi0[place[PHI0] + n] = -phases[at + n]
+
+
+@njit(cache=True)
+def _sum_chunks(parts, chunks, low, size):  # type: ignore[no-untyped-def]
+    """Add to ``parts[low : low + size]`` the same places of all later chunks, in order."""
+    stride = parts.size // chunks
+    for at in range(low, low + size, width(parts)):
+        sums = load(parts, at)
+        for chunk in range(1, chunks):
+            sums = sums + load(parts, chunk * stride + at)
+        store(parts, at, sums)
 
 
 drop_stale(forward, (neuron, events, kernel, layout, vector))

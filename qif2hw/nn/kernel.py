@@ -26,7 +26,19 @@ from qif2hw.machinecode import drop_stale
 from qif2hw.nn import events, vector
 from qif2hw.nn.events import KEYS, arrange, polar_angles, settle, steps, turn
 from qif2hw.nn.records import Workspace
-from qif2hw.nn.vector import aligned, below_zero, load, lowest_bit, mirrored, splat, store, total, width
+from qif2hw.nn.vector import (
+    aligned,
+    below_zero,
+    greatest,
+    load,
+    lowest_bit,
+    maximum,
+    mirrored,
+    splat,
+    store,
+    total,
+    width,
+)
 
 BLOCK = 64
 """Neurons whose spikes are told by the bits of one number."""
@@ -36,16 +48,25 @@ _rotate = njit(inline="always")(neuron.rotate)
 _length_change = njit(inline="always")(neuron.length_change)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def prepare(weight, phi0, r, omega, a, growth, start):  # type: ignore[no-untyped-def]
     """Fill ``a`` (pre + 1, padded post), ``growth`` and ``start`` of a `qif2hw.nn.records.Layer`."""
     post, pre = weight.shape
+    pad = a.shape[1]
     for j in range(pre + 1):
-        strongest = 0.0
-        for n in range(a.shape[1]):
-            a[j, n] = weight[n, j] / r if j < pre and n < post else 0.0
-            strongest = max(strongest, abs(a[j, n]))
-        growth[j] = math.log2(1.0 + strongest)
+        for n in range(pad):
+            a[j, n] = 0.0
+        if j < pre:
+            # One loop to transpose and one to divide: together they do not vectorise.
+            for n in range(post):
+                a[j, n] = weight[n, j]
+            for n in range(post):
+                a[j, n] /= r
+        strongest = splat(a, 0.0)
+        for v in range(0, pad, width(a)):
+            change = load(a[j], v)
+            strongest = maximum(strongest, mirrored(change, change))
+        growth[j] = math.log2(1.0 + greatest(strongest))
     for n in range(a.shape[1]):
         start[0, n] = math.cos(omega * phi0[n]) if n < post else 0.0
         start[1, n] = math.sin(omega * phi0[n]) if n < post else 0.0

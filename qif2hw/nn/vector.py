@@ -222,22 +222,43 @@ def lowest_bit(typingctx: Any, bits: Any) -> Any:
     return types.intp(types.uint64), codegen
 
 
+def _tree(join: Any) -> Any:
+    """A number made of the lanes of a vector, pair by pair in a fixed order."""
+
+    @intrinsic
+    def reduction(typingctx: Any, value: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            vector = args[0]
+            width = value.lanes
+            while width > 1:
+                width //= 2
+                kind = ir.VectorType(ir.IntType(32), width)
+                low = builder.shuffle_vector(vector, vector, ir.Constant(kind, list(range(width))))
+                high = builder.shuffle_vector(vector, vector, ir.Constant(kind, list(range(width, 2 * width))))
+                vector = join(builder, low, high)
+            return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
+
+        return value.dtype(value), codegen
+
+    return reduction
+
+
+def _larger(builder: Any, left: Any, right: Any) -> Any:
+    return builder.select(builder.fcmp_ordered(">", left, right), left, right)
+
+
+total, greatest = _tree(lambda builder, left, right: builder.fadd(left, right)), _tree(_larger)
+"""Sum of the lanes, and the greatest of them."""
+
+
 @intrinsic
-def total(typingctx: Any, value: Any) -> Any:
-    """Sum of the lanes, as a tree of fixed order."""
+def maximum(typingctx: Any, left: Any, right: Any) -> Any:
+    """The greater of two vectors, lane by lane."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        vector = args[0]
-        width = value.lanes
-        while width > 1:
-            width //= 2
-            kind = ir.VectorType(ir.IntType(32), width)
-            low = builder.shuffle_vector(vector, vector, ir.Constant(kind, list(range(width))))
-            high = builder.shuffle_vector(vector, vector, ir.Constant(kind, list(range(width, 2 * width))))
-            vector = builder.fadd(low, high)
-        return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
+        return _larger(builder, *args)
 
-    return value.dtype(value), codegen
+    return left(left, right), codegen
 
 
 def _binary(name: str) -> Any:
