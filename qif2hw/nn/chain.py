@@ -9,7 +9,7 @@ from numba import njit, prange
 
 from qif2hw import neuron
 from qif2hw.machinecode import drop_stale, for_one_thread_and_all
-from qif2hw.nn import events, kernel, layout, vector
+from qif2hw.nn import events, flush, kernel, layout, vector
 from qif2hw.nn.kernel import backward_layer, forward_layer, prepare, workspace
 from qif2hw.nn.layout import DEPTH, ENDS, GROWTH, MOST, PAD, PHI0, SIZE, SPIKES, START, STEPS, WEIGHT, A
 from qif2hw.nn.records import Layer, Record, Spikes
@@ -166,7 +166,6 @@ def _backward(chain, chunks, to):  # type: ignore[no-untyped-def]
     Sums over the batch go through ``chunks`` partial sums in a fixed order: the result does not depend on the
     number of threads.
     """
-    table = chain.table
     batch = chain.counts.shape[2]
     weights = aligned(chunks * chain.a.size, chain.a).reshape(chunks, chain.a.size)
     phases = np.empty((chunks, chain.start.size), chain.a.dtype)
@@ -261,4 +260,4 @@ def _sum_chunks(parts, chunks, low, size):  # type: ignore[no-untyped-def]
         store(parts, at, sums)
 
 
-drop_stale(forward, (neuron, events, kernel, layout, vector))
+drop_stale(forward, (neuron, events, flush, kernel, layout, vector))

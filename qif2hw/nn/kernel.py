@@ -23,8 +23,9 @@ from numba import njit
 
 from qif2hw import neuron
 from qif2hw.machinecode import drop_stale
-from qif2hw.nn import events, vector
+from qif2hw.nn import events, flush, vector
 from qif2hw.nn.events import KEYS, arrange, polar_angles, settle, steps, turn
+from qif2hw.nn.flush import back_through_last_shear, last_shear
 from qif2hw.nn.records import Workspace
 from qif2hw.nn.vector import (
     aligned,
@@ -201,7 +202,7 @@ def forward_layer(low, high, layer, sequence, count, out, record, work):  # type
         for n in range(post):
             largest = max(largest, number[n])
         end_x, end_y = x[now : now + pad], y[now : now + pad]
-        _last_shear(end_x, end_y, psi[b], a, pad)
+        last_shear(end_x, end_y, psi[b], a, pad)
         polar_angles(end_x, end_y, post, late)
         for n in range(post):
             out_psi[b, n] = late[n] / np.pi
@@ -209,33 +210,6 @@ def forward_layer(low, high, layer, sequence, count, out, record, work):  # type
             end_length2[b, n] = end_x[n] * end_x[n] + end_y[n] * end_y[n]
             end_scale[b, n] = exponent[n]
     return largest
-
-
-@njit(cache=True)
-def _last_shear(x, y, psi, a, pad):  # type: ignore[no-untyped-def]
-    """Extra shear at the trial's end, by the pseudo-phases of the presynaptic neurons."""
-    lanes = width(a)
-    v = 0
-    while v + 4 * lanes <= pad:
-        p = q = r = s = splat(a, 0.0)
-        for j in range(psi.size):
-            if psi[j] != 0.0:
-                share = splat(a, psi[j])
-                at = j * pad + v
-                p = p + share * load(a, at)
-                q = q + share * load(a, at + lanes)
-                r = r + share * load(a, at + 2 * lanes)
-                s = s + share * load(a, at + 3 * lanes)
-        for kick in (p, q, r, s):
-            store(x, v, _shear(load(x, v), load(y, v), kick))
-            v += lanes
-    while v < pad:
-        kick = splat(a, 0.0)
-        for j in range(psi.size):
-            if psi[j] != 0.0:
-                kick = kick + splat(a, psi[j]) * load(a, j * pad + v)
-        store(x, v, _shear(load(x, v), load(y, v), kick))
-        v += lanes
 
 
 @njit(cache=True, error_model="numpy")
@@ -309,24 +283,10 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
             before = now
             grown += growth[row[b, i]]
         if flush:
-            _back_through_flush(y, g, psi[b], a, pad, omega, weights, to_psi[b])
+            back_through_last_shear(y, g, psi[b], a, pad, omega, weights, to_psi[b])
         else:
             for j in range(pre):
                 to_psi[b, j] = 0.0
 
 
-@njit(cache=True)
-def _back_through_flush(y, g, psi, a, pad, omega, weights, to_psi):  # type: ignore[no-untyped-def]
-    """Share of the extra shear at the trial's end in the gradients of weights and pseudo-phases."""
-    for v in range(0, pad, width(a)):
-        store(g, v, load(y, v) * (load(y, v) * load(g, v)))
-    for j in range(psi.size):
-        share = splat(y, psi[j])
-        change = splat(y, 0.0)
-        for v in range(0, pad, width(a)):
-            change = change + load(g, v) * load(a, j * pad + v)
-            store(weights, j * pad + v, load(weights, j * pad + v) + share * load(g, v))
-        to_psi[j] = -total(change) / omega
-
-
-drop_stale(forward_layer, (neuron, events, vector))
+drop_stale(forward_layer, (neuron, events, flush, vector))

@@ -143,21 +143,26 @@ def test_readout(trial: float) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(seed=st.integers(0, 2**31), count=st.integers(0, 150), swaps=st.sampled_from([0, 3, 20000]))
-def test_almost_sorted_spikes_are_settled(seed: int, count: int, swaps: int) -> None:
+@given(
+    seed=st.integers(0, 2**31),
+    count=st.integers(0, 150),
+    swaps=st.sampled_from([0, 3, 60, 20000]),
+    ties=st.sampled_from([30, 2**50]),
+)
+def test_almost_sorted_spikes_are_settled(seed: int, count: int, swaps: int, ties: int) -> None:
     g = np.random.default_rng(seed)
     times = np.full(160, np.inf)
     at = g.permutation(160)[:count]
-    times[at] = g.integers(0, 30, count) / 4
-    order = np.zeros(160, np.int32)
-    order[:count] = at[np.argsort(times[at], kind="stable")]
+    times[at] = g.integers(0, ties, count) * (7.5 / ties)
+    sequence = np.zeros(160, np.int32)
+    sequence[:count] = at[np.argsort(times[at], kind="stable")]
     for _ in range(swaps if count > 1 else 0):
         i = g.integers(0, count - 1)
-        order[[i, i + 1]] = order[[i + 1, i]]
+        sequence[[i, i + 1]] = sequence[[i + 1, i]]
     work = np.empty(320 + events.KEYS), np.empty(160, np.int32), np.empty(160, np.int32)
-    expected = np.zeros(160, np.int32)
+    order, expected = np.zeros(160, np.int32), np.zeros(160, np.int32)
     number = events.arrange(times, 6.5, *work, expected)
-    assert events.settle(times, 6.5, *work, order, count) == number
+    assert events.settle(times, 6.5, *work, order, sequence, count) == number
     assert np.array_equal(order[:number], expected[:number])
 
 
