@@ -97,24 +97,29 @@ def _prepare(chain, level):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _read(low, high, out, depth, chain):  # type: ignore[no-untyped-def]
+    outputs = chain.y.shape[1]
+    factor = view_at(chain.a, chain.parameters[0, 0], 1, outputs)[0]
+    shift = view_at(chain.a, chain.parameters[0, 1], 1, outputs)[0]
     for b in range(low, high):
         for n in range(chain.first.shape[1]):
             time = out.times[b, n * depth]
             chain.first[b, n] = out.next[b, n] if np.isinf(time) else time
-        for m in range(chain.factor.size):
-            chain.y[b, m] = chain.shift[m] + chain.factor[m] * (chain.first[b, 2 * m + 1] - chain.first[b, 2 * m])
+        for m in range(outputs):
+            chain.y[b, m] = shift[m] + factor[m] * (chain.first[b, 2 * m + 1] - chain.first[b, 2 * m])
 
 
 @njit(cache=True)
 def _read_back(low, high, out, depth, chain, to_y, to_first, to):  # type: ignore[no-untyped-def]
     """Add to the gradients ``to`` of the last level what comes from the readout; addresses are zero for nothing."""
     batch, size = chain.first.shape
-    by_y, by_first = view_at(chain.a, to_y, batch, chain.factor.size), view_at(chain.a, to_first, batch, size)
+    outputs = chain.y.shape[1]
+    factor = view_at(chain.a, chain.parameters[0, 0], 1, outputs)[0]
+    by_y, by_first = view_at(chain.a, to_y, batch, outputs), view_at(chain.a, to_first, batch, size)
     for b in range(low, high):
         for n in range(size):
             change = by_first[b, n] if to_first != 0 else 0.0
-            if to_y != 0 and n // 2 < chain.factor.size:
-                share = by_y[b, n // 2] * chain.factor[n // 2]
+            if to_y != 0 and n // 2 < outputs:
+                share = by_y[b, n // 2] * factor[n // 2]
                 change += share if n % 2 else -share
             if np.isinf(out.times[b, n * depth]):
                 to.next[b, n] += change
@@ -156,25 +161,33 @@ def _forward_share(low, high, chain, largest):  # type: ignore[no-untyped-def]
         largest[level] = forward_layer(low, high, layer, sequence, chain.counts[1, level - 1], out, record, work)
         if not 0 <= largest[level] <= chain.table[level, DEPTH]:
             return
-    if chain.factor.size > 0:
+    if chain.y.size > 0:
         _read(low, high, out, chain.table[level, DEPTH], chain)
 
 
-def _backward(chain, chunks, to):  # type: ignore[no-untyped-def]
+def _backward(chain, chunks, threads, to):  # type: ignore[no-untyped-def]
     """Gradients with respect to everything that goes into a chain, from those with respect to its levels.
 
     Sums over the batch go through ``chunks`` partial sums in a fixed order: the result does not depend on the
-    number of threads.
+    number of threads.  The first thread's are added up as it goes.
     """
     batch = chain.counts.shape[2]
-    weights = aligned(chunks * chain.a.size, chain.a).reshape(chunks, chain.a.size)
-    phases = np.empty((chunks, chain.start.size), chain.a.dtype)
-    for chunk in prange(chunks):
-        _backward_share(
-            chunk * batch // chunks, (chunk + 1) * batch // chunks, chain, to, weights[chunk], phases[chunk]
-        )  # fmt: skip
+    own = chunks // threads
+    kept = min(own, 2)
+    parts = kept + chunks - own
+    weights = aligned(parts * chain.a.size, chain.a).reshape(parts, chain.a.size)
+    phases = np.empty((parts, chain.start.size), chain.a.dtype)
+    for thread in prange(threads):
+        for chunk in range(thread * chunks // threads, (thread + 1) * chunks // threads):
+            part = min(chunk, 1) if chunk < own else chunk - own + kept
+            _backward_share(
+                chunk * batch // chunks, (chunk + 1) * batch // chunks, chain, to, weights[part], phases[part]
+            )  # fmt: skip
+            if 0 < chunk < own:
+                _add(weights[0], weights[1])
+                _add(phases[0], phases[1])
     for row in prange(chain.growth.size):
-        _add_row(chain, row, chunks, weights.reshape(-1), phases.reshape(-1), to)
+        _add_row(chain, row, max(1, kept), parts, weights.reshape(-1), phases.reshape(-1), to)
 
 
 backward, backward_parallel = for_one_thread_and_all(_backward)
@@ -204,7 +217,7 @@ def _backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-u
         _receive(low, high, grad.times, level < last, given.times, to.given[2] != 0)
         _receive(low, high, grad.psi, level < last, given.psi, to.given[2] != 0)
         _receive(low, high, grad.next, False, given.next, to.given[2] != 0)
-        if level == last and chain.factor.size > 0:
+        if level == last and chain.y.size > 0:
             out = _spikes(chain, chain.out, level)
             _read_back(low, high, out, table[level, DEPTH], chain, to.given[0], to.given[1], grad)
         before = _passed_on(chain, rooms[(level - 1) % 2], level - 1, low, high)
@@ -229,8 +242,14 @@ def _receive(low, high, grad, inner, given, any_given):  # type: ignore[no-untyp
 
 
 @njit(cache=True)
-def _add_row(chain, row, chunks, weights, phases, to):  # type: ignore[no-untyped-def]
-    """Sum the chunks' gradients of a row of weights, or with the last one of a layer of its initial phases."""
+def _add(sums, more):  # type: ignore[no-untyped-def]
+    for n in range(sums.size):
+        sums[n] += more[n]
+
+
+@njit(cache=True)
+def _add_row(chain, row, first, parts, weights, phases, to):  # type: ignore[no-untyped-def]
+    """Sum the gradients of a row of weights, or with the last one of a layer of its initial phases."""
     level = 1
     while level + 1 < chain.table.shape[0] and row >= chain.table[level + 1, GROWTH]:
         level += 1
@@ -238,26 +257,26 @@ def _add_row(chain, row, chunks, weights, phases, to):  # type: ignore[no-untype
     pre, post, j = chain.table[level - 1, SIZE], place[SIZE], row - place[GROWTH]
     if j < pre:
         at = place[A] + j * place[PAD]
-        _sum_chunks(weights, chunks, at, place[PAD])
+        _sum_parts(weights, first, parts, at, place[PAD])
         factor = -1.0 / (chain.r * chain.omega)
         for n in range(post):
             to.weight[place[WEIGHT] + n * pre + j] = weights[at + n] * factor
     else:
         at = place[START]
-        _sum_chunks(phases, chunks, at, place[PAD])
+        _sum_parts(phases, first, parts, at, place[PAD])
         for n in range(post):
             to.phi0[place[PHI0] + n] = -phases[at + n]
 
 
 @njit(cache=True)
-def _sum_chunks(parts, chunks, low, size):  # type: ignore[no-untyped-def]
-    """Add to ``parts[low : low + size]`` the same places of all later chunks, in order."""
-    stride = parts.size // chunks
-    for at in range(low, low + size, width(parts)):
-        sums = load(parts, at)
-        for chunk in range(1, chunks):
-            sums = sums + load(parts, chunk * stride + at)
-        store(parts, at, sums)
+def _sum_parts(flat, first, parts, low, size):  # type: ignore[no-untyped-def]
+    """Add to ``flat[low : low + size]``, of the first part, those of the parts from ``first`` on, in order."""
+    stride = flat.size // parts
+    for at in range(low, low + size, width(flat)):
+        sums = load(flat, at)
+        for part in range(first, parts):
+            sums = sums + load(flat, part * stride + at)
+        store(flat, at, sums)
 
 
 drop_stale(forward, (neuron, events, flush, kernel, layout, vector))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -107,16 +108,17 @@ class _Chain(torch.autograd.Function):
         dtype = spikes.dtype
         phases = np.zeros((batch, pre), dtype) if psi is None else _array(psi)
         live = [p.contiguous() for p in parameters]
-        addresses = np.array([0, 0, *(p.data_ptr() for p in live)]).reshape(-1, 2)
-        factor, shift = (np.empty(0, dtype),) * 2 if readout is None else (t.numpy() for t in readout)
+        read = [] if readout is None else [t.contiguous() for t in readout]
+        outputs = 0 if readout is None else len(read[0])
+        addresses = np.array([*([t.data_ptr() for t in read] or [0, 0]), *(p.data_ptr() for p in live)]).reshape(-1, 2)
         largest = np.empty(len(sizes), np.int64)
         while True:
             plan = layout(batch, sizes, depths, trial * neuron.omega, dtype)
             parallel = plan.work > WORTH_THREADS
             _, _, _, _, spots, ends, steps, a, growth, start, _, _ = plan.totals
             chain = Chain(
-                spikes, phases, plan.table, spots, ends, steps, addresses, factor, shift,
-                np.empty((batch, factor.size), dtype), np.empty((batch, 2 * factor.size), dtype),
+                spikes, phases, plan.table, spots, ends, steps, addresses,
+                np.empty((batch, outputs), dtype), np.empty((batch, 2 * outputs), dtype),
                 aligned(a, spikes), np.empty(growth), np.empty(start, dtype),
                 np.empty(spots + 2 * ends - spikes.size - 2 * phases.size, dtype), np.empty(4 * spots + ends, np.int32),
                 np.empty(spots + ends, dtype), np.empty(2 * steps, dtype), np.empty(2 * steps, np.int32),
@@ -131,14 +133,15 @@ class _Chain(torch.autograd.Function):
             if fitting == depths:
                 break
             depths = fitting
-        ctx.saved = chain, plan, parallel
+        # The readout goes along: the chain knows its address alone.
+        ctx.saved = chain, plan, parallel, read
         ctx.shape = times.shape
         return torch.from_numpy(chain.y), torch.from_numpy(chain.first), torch.from_numpy(chain.out), plan
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        chain, plan, parallel = ctx.saved
+        chain, plan, parallel, _ = ctx.saved
         batch, pre, depth = ctx.shape
         *_, weights, phases = plan.totals
         dtype = chain.out.dtype
@@ -148,7 +151,8 @@ class _Chain(torch.autograd.Function):
             np.array([0 if g is None else g.data_ptr() for g in live]),
             np.empty(weights, dtype), np.empty(phases, dtype),
         )  # fmt: skip
-        (kernels.backward_parallel if parallel else kernels.backward)(chain, _chunks(batch, plan.cells), to)
+        chunks, run = _chunks(batch, plan.cells), kernels.backward_parallel if parallel else kernels.backward
+        run(chain, chunks, numba.get_num_threads() if parallel else 1, to)
         found = [*[None] * 5, torch.from_numpy(to.times.reshape(ctx.shape)) if ctx.needs_input_grad[5] else None]
         found.append(torch.from_numpy(to.psi) if ctx.needs_input_grad[6] else None)
         for row in plan.rows[1:]:

@@ -19,11 +19,11 @@ class Chain(NamedTuple):
     spikes, ends, steps
         Sizes of the flat arrays of all levels' (batch, size * depth), (batch, size) and (batch, most steps) numbers.
     parameters
-        Addresses of the weights (post, pre) and initial phases of the layer that makes each level (levels, 2).
-    factor, shift
-        Of the readout: output ``m`` is ``shift[m] + factor[m] * (t[2m + 1] - t[2m])``; empty for none.
+        Addresses of the weights (post, pre) and initial phases of the layer that makes each level (levels, 2); before
+        them those of the readout's ``factor`` and ``shift``.
     y, first
-        Outputs, and first spike times ``t`` of the last level.
+        Outputs ``y[m] = shift[m] + factor[m] * (t[2m + 1] - t[2m])``, none without a readout, and first spike times
+        ``t`` of the last level.
     a, growth, start
         What `qif2hw.nn.kernel.prepare` makes of them, see `Layer`.
     out
@@ -47,8 +47,6 @@ class Chain(NamedTuple):
     ends: int
     steps: int
     parameters: Any
-    factor: Any
-    shift: Any
     y: Any
     first: Any
     a: Any
