@@ -15,6 +15,12 @@ from qif2hw.nn.layout import DEPTH, ENDS, GROWTH, MOST, PAD, PHI0, SIZE, SPIKES,
 from qif2hw.nn.records import Layer, Record, Spikes
 from qif2hw.nn.vector import aligned, load, store, view, view_at, width
 
+SMALL = 2**15
+"""Weights of a chain up to which a thread's partial sums of their gradients stay in its second cache."""
+
+FAR = 4
+"""What it costs to read a number from another core's cache, in reads from the own one."""
+
 
 @njit(cache=True)
 def _spikes(chain, out, level):  # type: ignore[no-untyped-def]
@@ -173,21 +179,24 @@ def _backward(chain, chunks, threads, to):  # type: ignore[no-untyped-def]
     """
     batch = chain.counts.shape[2]
     own = chunks // threads
-    kept = min(own, 2)
+    folded = own > 1 and chain.a.size <= SMALL
+    kept = 2 if folded else own
     parts = kept + chunks - own
     weights = aligned(parts * chain.a.size, chain.a).reshape(parts, chain.a.size)
     phases = np.empty((parts, chain.start.size), chain.a.dtype)
     for thread in prange(threads):
         for chunk in range(thread * chunks // threads, (thread + 1) * chunks // threads):
-            part = min(chunk, 1) if chunk < own else chunk - own + kept
+            part = min(chunk, kept - 1) if chunk < own else chunk - own + kept
             _backward_share(
                 chunk * batch // chunks, (chunk + 1) * batch // chunks, chain, to, weights[part], phases[part]
             )  # fmt: skip
-            if 0 < chunk < own:
+            if folded and 0 < chunk < own:
                 _add(weights[0], weights[1])
                 _add(phases[0], phases[1])
-    for row in prange(chain.growth.size):
-        _add_row(chain, row, max(1, kept), parts, weights.reshape(-1), phases.reshape(-1), to)
+    first, rest = 1 if folded else own, chunks - own
+    for thread in prange(threads):
+        for row in range(_row(chain, thread, threads, first, rest), _row(chain, thread + 1, threads, first, rest)):
+            _add_row(chain, row, kept - first + 1, parts, weights.reshape(-1), phases.reshape(-1), to)
 
 
 backward, backward_parallel = for_one_thread_and_all(_backward)
@@ -239,6 +248,22 @@ def _receive(low, high, grad, inner, given, any_given):  # type: ignore[no-untyp
                 grad[b, n] = given[b, n] if any_given else 0.0
             elif any_given:
                 grad[b, n] += given[b, n]
+
+
+@njit(cache=True)
+def _row(chain, thread, threads, first, rest):  # type: ignore[no-untyped-def]
+    """First row of weights that a thread sums; the first thread made ``first`` parts and the others ``rest``.
+
+    All get done at one time: the fewer parts a thread made itself, the fewer rows it takes.
+    """
+    rows = chain.growth.size
+    others = threads - 1
+    if thread == 0 or others == 0:
+        return rows * min(thread, 1)
+    own = rest / others
+    by_first, by_other = first + FAR * rest, own + FAR * (first + rest - own)
+    cut = int(rows * by_other / (by_other + others * by_first))
+    return cut + (rows - cut) * (thread - 1) // others
 
 
 @njit(cache=True)

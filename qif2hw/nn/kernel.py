@@ -44,6 +44,9 @@ from qif2hw.nn.vector import (
 BLOCK = 64
 """Neurons whose spikes are told by the bits of one number."""
 
+TWICE = 16384
+"""Bytes up to which vectors before and after a step lie apart: beyond, they would fill a first cache of 32 kB."""
+
 _shear = njit(inline="always")(neuron.shear)
 _rotate = njit(inline="always")(neuron.rotate)
 _length_change = njit(inline="always")(neuron.length_change)
@@ -154,18 +157,19 @@ def forward_layer(low, high, layer, sequence, count, out, record, work):  # type
             x[n], y[n], exponent[n], number[n] = start[0, n], start[1, n], 0, 0
         crossed[:] = 0
         spikes = 0
-        now, then = 0, pad
+        now, then = 0, pad if 4 * pad * a.itemsize <= TWICE else 0
         before = pre * pad
         grown = 0.0
         for i in range(many[b] + 1):
-            if i == many[b] or grown > limit:
+            if i == many[b] or grown > limit or now == then:
                 for block in range(0, pad, BLOCK):
                     spikes = _record(work, record, b, i - 1, now, block, spikes, room)
                     crossed[block // BLOCK] = 0
                 if i == many[b]:
                     break
-                _renormalise(x[now : now + pad], y[now : now + pad], post, exponent)
-                grown = 0.0
+                if grown > limit:
+                    _renormalise(x[now : now + pad], y[now : now + pad], post, exponent)
+                    grown = 0.0
             c, s = splat(x, cosine[b, i]), splat(x, sine[b, i])
             for block in range(0, pad, BLOCK):
                 found = np.uint64(0)

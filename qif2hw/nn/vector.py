@@ -175,19 +175,14 @@ def mirrored(typingctx: Any, value: Any, by: Any) -> Any:
     return value(value, by), codegen
 
 
-def _comparison(sign: str) -> Any:
-    @intrinsic
-    def compare(typingctx: Any, left: Any, right: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return _bits(context, builder, left, builder.fcmp_ordered(sign, args[0], args[1]))
+@intrinsic
+def less(typingctx: Any, left: Any, right: Any) -> Any:
+    """Integer whose bit ``k`` says that lane ``k`` of the first vector is less than that of the second."""
 
-        return types.uint64(left, right), codegen
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _bits(context, builder, left, builder.fcmp_ordered("<", *args))
 
-    return compare
-
-
-less, equal = _comparison("<"), _comparison("==")
-"""Integers whose bit ``k`` says that lane ``k`` of the first vector is less than, or equal to, that of the second."""
+    return types.uint64(left, right), codegen
 
 
 @intrinsic
