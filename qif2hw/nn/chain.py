@@ -9,7 +9,7 @@ from numba import njit, prange
 
 from qif2hw import neuron
 from qif2hw.machinecode import drop_stale, for_one_thread_and_all
-from qif2hw.nn import events, flush, kernel, layout, vector
+from qif2hw.nn import events, flush, kernel, layout, sorting, vector
 from qif2hw.nn.kernel import backward_layer, forward_layer, prepare, workspace
 from qif2hw.nn.layout import DEPTH, ENDS, GROWTH, MOST, PAD, PHI0, SIZE, SPIKES, START, STEPS, WEIGHT, A
 from qif2hw.nn.records import Layer, Record, Spikes
@@ -304,4 +304,4 @@ def _sum_parts(flat, first, parts, low, size):  # type: ignore[no-untyped-def]
         store(flat, at, sums)
 
 
-drop_stale(forward, (neuron, events, flush, kernel, layout, vector))
+drop_stale(forward, (neuron, events, flush, kernel, layout, sorting, vector))

@@ -1,4 +1,4 @@
-"""What the layer kernels do per sample outside the inner loop: order the input spikes, prepare their angles.
+"""Steps of a sample: the rotations between its input spikes, and their sines and cosines.
 
 Sines, cosines and arc tangents are polynomials (Cephes, about one unit in the last place), so that they
 vectorise.
@@ -9,118 +9,11 @@ import math
 import numpy as np
 from numba import njit
 
-from qif2hw.nn.vector import count_bits, less, load, ones_where_less, splat, store, width
 
 WIDEST = 2.5
 """Largest angle of one rotation; below half a turn, so that a rotation holds at most one crossing."""
 
-_RUN = 64
-
-KEYS = 2 * _RUN
-"""Numbers that an array of keys has room for besides the spikes' own."""
-
 _EIGHTH = math.pi / 4
-
-
-@njit(cache=True)
-def arrange(times, trial, key, source, spare, order):  # type: ignore[no-untyped-def]
-    """Put the indices of the spikes up to ``trial`` in temporal order; return how many, -1 for a bad time.
-
-    Equal times keep the order of their indices.  ``times`` may be padded with infinity anywhere.  ``key`` has room for
-    `KEYS` numbers more than there are spikes.
-    """
-    count = 0
-    for q in range(times.size):
-        t = times[q]
-        if not t >= 0.0:
-            return -1
-        if t <= trial:
-            key[count] = t
-            source[count] = q
-            count += 1
-    for low in range(0, count, _RUN):
-        _rank(key, low, min(low + _RUN, count), order, _RUN * -(-count // _RUN))
-    run = _RUN
-    while run < count:
-        for low in range(0, count, 2 * run):
-            _merge(key, order, spare, low, min(low + run, count), min(low + 2 * run, count))
-        order[:count] = spare[:count]
-        run *= 2
-    for i in range(count):
-        order[i] = source[np.uint32(order[i])]
-    return count
-
-
-@njit(cache=True)
-def settle(times, trial, key, source, spare, order, sequence, count):  # type: ignore[no-untyped-def]
-    """As `arrange`, where ``sequence[:count]`` are the indices of all spikes, and almost sorted already.
-
-    ``key`` has room for as many numbers once more.
-    """
-    lanes = width(key)
-    given, found = key[lanes:], key[2 * lanes + count :]
-    falls = 0
-    for e in range(count):
-        given[e] = times[np.uint32(sequence[e])]
-    for e in range(count - 1):
-        falls += given[e] > given[e + 1]
-    if 20 * falls > 9 * count:
-        return arrange(times, trial, key, source, spare, order)
-    for e in range(lanes):
-        key[e], given[count + e] = -np.inf, np.inf
-    for e in range(count):
-        found[e] = np.nan
-    # Each finds its place among its neighbours.  If all places are taken and in order, it is the place among all.
-    for e in range(count):
-        t = splat(key, given[e])
-        place = np.uint64(e - count_bits(less(t, load(key, e))) + count_bits(less(load(given, e + 1), t)))
-        found[place], order[place] = given[e], sequence[e]
-    settled = count == 0 or (found[0] >= 0.0 and found[count - 1] <= trial)
-    for e in range(count - 1):
-        settled &= found[e] < found[e + 1]
-    return count if settled else arrange(times, trial, key, source, spare, order)
-
-
-@njit(cache=True)
-def _rank(key, low, high, order, ranks):  # type: ignore[no-untyped-def]
-    """Sort a block by counting, for each key, those that come before it; ``key[ranks:]`` is free."""
-    lanes = width(key)
-    for own in range(0, high - low, 4 * lanes):
-        at = low + own
-        k, l, m, n = load(key, at), load(key, at + lanes), load(key, at + 2 * lanes), load(key, at + 3 * lanes)
-        p = q = r = s = splat(key, 0.0)
-        for i in range(low, high):
-            t = splat(key, key[i])
-            p, q = p + ones_where_less(t, k), q + ones_where_less(t, l)
-            r, s = r + ones_where_less(t, m), s + ones_where_less(t, n)
-        at = ranks + own
-        for rank in (p, q, r, s):
-            store(key, at, rank)
-            at += lanes
-    taken = np.uint64(0)
-    for i in range(high - low):
-        rank = np.uint64(key[ranks + i])
-        order[np.uint64(low) + rank] = low + i
-        taken |= np.uint64(1) << rank
-    if count_bits(taken) == high - low:
-        return
-    for i in range(low, high):
-        rank = low + int(key[ranks + i - low])
-        for other in range(low, i):
-            rank += key[other] == key[i]
-        order[rank] = i
-
-
-@njit(cache=True)
-def _merge(key, order, merged, low, middle, high):  # type: ignore[no-untyped-def]
-    left, right = low, middle
-    for at in range(low, high):
-        if right >= high or (left < middle and key[order[left]] <= key[order[right]]):
-            merged[at] = order[left]
-            left += 1
-        else:
-            merged[at] = order[right]
-            right += 1
 
 
 @njit(cache=True)
@@ -133,9 +26,24 @@ def steps(  # type: ignore[no-untyped-def]
     ``rows`` is the row of zeros.  ``source[i]`` is the index of its spike in ``times``, -1 for none;
     ``depth`` is the number of spikes per neuron that ``times`` has room for.
     """
+    # The integer quotient by the depth, without a division.
+    each = 1.0 / max(depth, 1)
+    for i in range(count):
+        step_time[i] = times[np.uint32(order[i])]
+    step_time[count] = trial
+    angle[0] = omega * step_time[0]
+    for i in range(count):
+        angle[i + 1] = omega * (step_time[i + 1] - step_time[i])
+    wide = False
+    for i in range(count + 1):
+        wide |= angle[i] > WIDEST
+    if not wide:
+        for i in range(count):
+            row[i], source[i] = int((order[i] + 0.5) * each), order[i]
+        row[count], source[count] = rows, -1
+        return count + 1
     now = 0.0
     total = np.uint64(0)
-    each = 1.0 / max(depth, 1)
     for i in range(count + 1):
         spike = order[i] if i < count else -1
         until = float(times[np.uint32(spike)]) if i < count else trial
@@ -146,7 +54,6 @@ def steps(  # type: ignore[no-untyped-def]
             step_time[total], angle[total], row[total], source[total] = now, WIDEST, rows, -1
             total += np.uint64(1)
         step_time[total], angle[total], source[total] = until, gap, spike
-        # The integer quotient, without a division.
         row[total] = int((spike + 0.5) * each) if i < count else rows
         now = until
         total += np.uint64(1)

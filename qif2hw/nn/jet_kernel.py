@@ -30,8 +30,9 @@ from numba import njit, prange
 
 from qif2hw import neuron
 from qif2hw.machinecode import drop_stale, for_one_thread_and_all
-from qif2hw.nn import events, vector
-from qif2hw.nn.events import KEYS, arrange, polar_angles, steps, turn
+from qif2hw.nn import events, sorting, vector
+from qif2hw.nn.events import polar_angles, steps, turn
+from qif2hw.nn.sorting import arrange, room_for
 from qif2hw.nn.vector import below_zero, load, lowest_bit, splat, store, width
 
 _shear = njit(inline="always")(neuron.shear)
@@ -180,8 +181,7 @@ def _forward_share(low, high, layer, out_times, out_theta, record):  # type: ign
     pad, rows = start.shape[1], 3 + size
     room, pre = record.fired_by.shape[1], growth.size - 1
     cosine, sine, step_time, angle = np.empty(most), np.empty(most), np.empty(most), np.empty(most)
-    key, spare, source = np.empty(most + KEYS), np.empty(most, np.int32), np.empty(most, np.int32)
-    row = np.empty(most, np.int32)
+    row, source, room_to_sort = np.empty(most, np.int32), np.empty(most, np.int32), room_for(most, start)
     now, phi = np.empty((most, size)), np.empty((most, size))
     state = np.empty(rows * pad)
     late_x, late_y, late = np.empty(max(room, pad)), np.empty(max(room, pad)), np.empty(max(room, pad))
@@ -189,7 +189,7 @@ def _forward_share(low, high, layer, out_times, out_theta, record):  # type: ign
     largest = 0
     for b in range(low, high):
         value, order = times[0, b], record.order[b]
-        count = arrange(value, trial, key, source, spare, order)
+        count = arrange(value, trial, room_to_sort, order)
         if count < 0:
             return -1
         record.events[b] = count
@@ -252,4 +252,4 @@ def _angle_coefficient(at, k, n, left, right):  # type: ignore[no-untyped-def]
     return _angle_second(at[2 + k], at[3 + left[p]], at[3 + right[p]], at[1], at[0])
 
 
-drop_stale(forward, (neuron, events, vector))
+drop_stale(forward, (neuron, events, sorting, vector))

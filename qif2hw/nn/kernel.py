@@ -23,9 +23,10 @@ from numba import njit
 
 from qif2hw import neuron
 from qif2hw.machinecode import drop_stale
-from qif2hw.nn import events, flush, vector
-from qif2hw.nn.events import KEYS, arrange, polar_angles, settle, steps, turn
+from qif2hw.nn import events, flush, sorting, vector
+from qif2hw.nn.events import polar_angles, steps, turn
 from qif2hw.nn.flush import back_through_last_shear, last_shear
+from qif2hw.nn.sorting import arrange, room_for, settle
 from qif2hw.nn.records import Workspace
 from qif2hw.nn.vector import (
     aligned,
@@ -80,13 +81,12 @@ def prepare(weight, phi0, r, omega, a, growth, start):  # type: ignore[no-untype
 def workspace(spikes, most, pad, like):  # type: ignore[no-untyped-def]
     """Room for so many spikes, steps and padded neurons of a sample, with the element type of ``like``."""
     size = max(spikes, most, pad)
-    real, rest = np.empty((5, size)), np.empty((2, size), like.dtype)
-    whole = np.empty((7, size), np.int32)
+    real, rest, whole = np.empty((5, size)), np.empty((2, size), like.dtype), np.empty((5, size), np.int32)
     state = aligned(5 * pad, like)
     return Workspace(
         state[: 2 * pad], state[2 * pad : 4 * pad], state[4 * pad :], np.zeros(pad // BLOCK + 1, np.uint64),
-        whole[0], whole[1], real[0], real[1], whole[2], np.empty(2 * spikes + KEYS, like.dtype), whole[3], whole[4],
-        real[2], real[3], real[4], rest[0], whole[5], rest[1], whole[6],
+        whole[0], whole[1], real[0], real[1], whole[2], room_for(spikes, like),
+        real[2], real[3], real[4], rest[0], whole[3], rest[1], whole[4],
     )  # fmt: skip
 
 
@@ -146,9 +146,9 @@ def forward_layer(low, high, layer, sequence, count, out, record, work):  # type
     largest = 0
     for b in range(low, high):
         if count[b] < 0:
-            events = arrange(times[b], trial, work.key, work.source, work.spare, order)
+            events = arrange(times[b], trial, work.room, order)
         else:
-            events = settle(times[b], trial, work.key, work.source, work.spare, order, sequence[b], count[b])
+            events = settle(times[b], trial, work.room, order, sequence[b], count[b])
         if events < 0:
             return -1
         many[b] = steps(times[b], order, events, depth, pre, trial, omega, step_time, angle, row[b], source[b])
@@ -293,4 +293,4 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
                 to_psi[b, j] = 0.0
 
 
-drop_stale(forward_layer, (neuron, events, flush, vector))
+drop_stale(forward_layer, (neuron, events, flush, sorting, vector))

@@ -168,8 +168,8 @@ class Workspace(NamedTuple):
         Of the neurons: exponents of the lengths, spikes so far.
     step_time, angle
         Of the steps, see `qif2hw.nn.events.steps`.
-    order, key, source, spare
-        Input spikes in temporal order, and room to find it.
+    order, room
+        Input spikes in temporal order, and room to find it, see `qif2hw.nn.sorting`.
     crossed
         Neurons that fired in the last step, as bits.
     late_x, late_y, late
@@ -187,9 +187,7 @@ class Workspace(NamedTuple):
     step_time: Any
     angle: Any
     order: Any
-    key: Any
-    source: Any
-    spare: Any
+    room: Any
     late_x: Any
     late_y: Any
     late: Any

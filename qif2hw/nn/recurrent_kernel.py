@@ -22,8 +22,8 @@ from numba import njit
 
 from qif2hw import neuron
 from qif2hw.machinecode import drop_stale
-from qif2hw.nn import events, vector
-from qif2hw.nn.events import KEYS, arrange
+from qif2hw.nn import sorting, vector
+from qif2hw.nn.sorting import arrange, room_for
 
 _shear = njit(inline="always")(neuron.shear)
 _rotate = njit(inline="always")(neuron.rotate)
@@ -113,13 +113,12 @@ def forward(layer, out_times, out_theta, log):  # type: ignore[no-untyped-def]
     times, a, feedback, start, depth, omega, trial, delay = layer
     batch, size, capacity = out_times.shape
     inputs, room = times.shape[1], log.kind.shape[1]
-    key, spare = np.empty(inputs + KEYS), np.empty(inputs, np.int32)
-    source, order = np.empty(inputs, np.int32), np.empty(inputs, np.int32)
+    order, room_to_sort = np.empty(inputs, np.int32), room_for(inputs, times)
     exponent, number, spike_time = np.empty(size, np.int32), np.empty(size, np.int64), np.empty(room)
     most_spikes, most_events = 0, 0
     out_times[:] = np.inf
     for b in range(batch):
-        count = arrange(times[b], trial, key, source, spare, order)
+        count = arrange(times[b], trial, room_to_sort, order)
         if count < 0:
             return -1, -1
         x, y = start[0].copy(), start[1].copy()
@@ -231,4 +230,4 @@ def _pull_back(x, y, g, a, to_a):  # type: ignore[no-untyped-def]
     return change
 
 
-drop_stale(forward, (neuron, events, vector))
+drop_stale(forward, (neuron, sorting, vector))

@@ -14,8 +14,9 @@ from numba import njit, prange
 
 from qif2hw import neuron
 from qif2hw.machinecode import drop_stale, for_one_thread_and_all
-from qif2hw.nn import events, vector
-from qif2hw.nn.events import KEYS, WIDEST, arrange
+from qif2hw.nn import events, sorting, vector
+from qif2hw.nn.events import WIDEST
+from qif2hw.nn.sorting import arrange, room_for
 
 _shear = njit(inline="always")(neuron.shear)
 _rotate = njit(inline="always")(neuron.rotate)
@@ -115,14 +116,13 @@ forward, forward_parallel = for_one_thread_and_all(_forward)
 def _forward_share(low, high, layer, out_times, out_theta, record):  # type: ignore[no-untyped-def]
     times, _, begin, post, a, start, depth, _, omega, trial = layer
     size, inputs = start.shape[1], times.shape[1]
-    key, spare = np.empty(inputs + KEYS), np.empty(inputs, np.int32)
-    source = np.empty(inputs, np.int32)
+    room_to_sort = room_for(inputs, times)
     x, y, last, exponent = np.empty(size), np.empty(size), np.empty(size), np.empty(size, np.int32)
     largest = 0
     for b in range(low, high):
         order, number = record.order[b], record.number[b]
         times_b, length2, scale = out_times[b], record.length2[b], record.scale[b]
-        count = arrange(times[b], trial, key, source, spare, order)
+        count = arrange(times[b], trial, room_to_sort, order)
         if count < 0:
             return -1
         record.events[b] = count
@@ -276,4 +276,4 @@ def scatter(begin, post, a, psi, grad, to_a, to_psi):  # type: ignore[no-untyped
             to_psi[b, j] = total
 
 
-drop_stale(forward, (neuron, events, vector))
+drop_stale(forward, (neuron, events, sorting, vector))

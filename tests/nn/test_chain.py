@@ -14,7 +14,7 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
-from qif2hw.nn import QIFNetwork, Regime, events, function, sparse
+from qif2hw.nn import QIFNetwork, Regime, function, sorting, sparse
 from qif2hw.nn.function import LayerOutput, Run
 from qif2hw.nn.sparse import Pattern, SparseQIFLayer
 
@@ -148,22 +148,25 @@ def test_readout(trial: float) -> None:
     count=st.integers(0, 150),
     swaps=st.sampled_from([0, 3, 60, 20000]),
     ties=st.sampled_from([30, 2**50]),
+    span=st.sampled_from([7.5, 1e-6]),
 )
-def test_almost_sorted_spikes_are_settled(seed: int, count: int, swaps: int, ties: int) -> None:
+def test_almost_sorted_spikes_are_settled(seed: int, count: int, swaps: int, ties: int, span: float) -> None:
     g = np.random.default_rng(seed)
     times = np.full(160, np.inf)
     at = g.permutation(160)[:count]
-    times[at] = g.integers(0, ties, count) * (7.5 / ties)
+    times[at] = (7.5 - span) + g.integers(0, ties, count) * (span / ties)
     sequence = np.zeros(160, np.int32)
     sequence[:count] = at[np.argsort(times[at], kind="stable")]
     for _ in range(swaps if count > 1 else 0):
         i = g.integers(0, count - 1)
         sequence[[i, i + 1]] = sequence[[i + 1, i]]
-    work = np.empty(320 + events.KEYS), np.empty(160, np.int32), np.empty(160, np.int32)
-    order, expected = np.zeros(160, np.int32), np.zeros(160, np.int32)
-    number = events.arrange(times, 6.5, *work, expected)
-    assert events.settle(times, 6.5, *work, order, sequence, count) == number
-    assert np.array_equal(order[:number], expected[:number])
+    room = sorting.room_for(160, times)
+    order, found = np.zeros(160, np.int32), np.zeros(160, np.int32)
+    trial = float(g.choice([6.5, 7.5, 7.5 - 0.5 * span]))
+    expected = [q for q in np.argsort(times, kind="stable") if times[q] <= trial]
+    assert sorting.arrange(times, trial, room, found) == len(expected)
+    assert sorting.settle(times, trial, room, order, sequence, count) == len(expected)
+    assert found[: len(expected)].tolist() == order[: len(expected)].tolist() == expected
 
 
 def test_parameters_in_any_layout() -> None:
