@@ -10,31 +10,39 @@ from qif2hw.nn.vector import load, splat, store, total, width
 _shear = njit(inline="always")(neuron.shear)
 
 
+TOGETHER = 4
+"""Samples that go through the last shear together, which reads the weights once for them all."""
+
+
 @njit(cache=True)
-def last_shear(x, y, psi, a, pad):  # type: ignore[no-untyped-def]
-    """Shear the vectors ``x``, ``y`` of all neurons."""
-    lanes = width(a)
-    v = 0
-    while v + 4 * lanes <= pad:
-        p = q = r = s = splat(a, 0.0)
-        for j in range(psi.size):
-            if psi[j] != 0.0:
-                share = splat(a, psi[j])
-                at = j * pad + v
-                p = p + share * load(a, at)
-                q = q + share * load(a, at + lanes)
-                r = r + share * load(a, at + 2 * lanes)
-                s = s + share * load(a, at + 3 * lanes)
-        for kick in (p, q, r, s):
-            store(x, v, _shear(load(x, v), load(y, v), kick))
-            v += lanes
-    while v < pad:
-        kick = splat(a, 0.0)
-        for j in range(psi.size):
-            if psi[j] != 0.0:
-                kick = kick + splat(a, psi[j]) * load(a, j * pad + v)
-        store(x, v, _shear(load(x, v), load(y, v), kick))
-        v += lanes
+def last_shear(state, samples, psi, low, a, pad):  # type: ignore[no-untyped-def]
+    """Shear the vectors of all neurons of up to `TOGETHER` samples, from row ``low`` of ``psi`` on.
+
+    ``state`` holds the ``x`` and then the ``y`` of each sample, one sample behind the other.
+    """
+    last = low + samples - 1
+    o, p, q, r = psi[low], psi[min(low + 1, last)], psi[min(low + 2, last)], psi[min(low + 3, last)]
+    if not _any(psi, low, last + 1):
+        return
+    for v in range(0, pad, width(a)):
+        k = l = m = n = splat(a, 0.0)
+        for j in range(psi.shape[1]):
+            weight = load(a, j * pad + v)
+            k, l = k + splat(a, o[j]) * weight, l + splat(a, p[j]) * weight
+            m, n = m + splat(a, q[j]) * weight, n + splat(a, r[j]) * weight
+        at = v
+        for kick in (k, l, m, n):
+            store(state, at, _shear(load(state, at), load(state, at + pad), kick))
+            at += 2 * pad
+
+
+@njit(cache=True)
+def _any(psi, low, high):  # type: ignore[no-untyped-def]
+    for b in range(low, high):
+        for j in range(psi.shape[1]):
+            if psi[b, j] != 0.0:
+                return True
+    return False
 
 
 @njit(cache=True)

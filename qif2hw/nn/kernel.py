@@ -25,7 +25,7 @@ from qif2hw import neuron
 from qif2hw.machinecode import drop_stale
 from qif2hw.nn import events, flush, sorting, vector
 from qif2hw.nn.events import polar_angles, steps, turn
-from qif2hw.nn.flush import back_through_last_shear, last_shear
+from qif2hw.nn.flush import TOGETHER, back_through_last_shear, last_shear
 from qif2hw.nn.sorting import arrange, room_for, settle
 from qif2hw.nn.records import Workspace
 from qif2hw.nn.vector import (
@@ -82,10 +82,9 @@ def workspace(spikes, most, pad, like):  # type: ignore[no-untyped-def]
     """Room for so many spikes, steps and padded neurons of a sample, with the element type of ``like``."""
     size = max(spikes, most, pad)
     real, rest, whole = np.empty((5, size)), np.empty((2, size), like.dtype), np.empty((5, size), np.int32)
-    state = aligned(5 * pad, like)
+    vectors = aligned((2 * TOGETHER + 3) * pad, like)
     return Workspace(
-        state[: 2 * pad], state[2 * pad : 4 * pad], state[4 * pad :], np.zeros(pad // BLOCK + 1, np.uint64),
-        whole[0], whole[1], real[0], real[1], whole[2], room_for(spikes, like),
+        vectors[pad:], vectors[:pad], np.zeros(pad // BLOCK + 1, np.uint64), whole[0], whole[1], real[0], real[1], whole[2], room_for(spikes, like),
         real[2], real[3], real[4], rest[0], whole[3], rest[1], whole[4],
     )  # fmt: skip
 
@@ -105,7 +104,7 @@ def _renormalise(x, y, size, exponent):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, inline="always")
-def _record(work, record, b, step, at, block, spikes, room):  # type: ignore[no-untyped-def]
+def _record(work, record, b, step, at, pad, block, spikes, room):  # type: ignore[no-untyped-def]
     """Write down the spikes of a block of neurons in a step, whose vectors begin ``at``; returns how many by now."""
     bits = work.crossed[block // BLOCK]
     while bits != 0:
@@ -113,7 +112,7 @@ def _record(work, record, b, step, at, block, spikes, room):  # type: ignore[no-
         bits &= bits - np.uint64(1)
         if spikes < room:
             e = np.uint64(spikes)
-            work.late_x[e], work.late_y[e] = work.x[np.uint64(at) + n], work.y[np.uint64(at) + n]
+            work.late_x[e], work.late_y[e] = work.state[np.uint64(at) + n], work.state[np.uint64(at + pad) + n]
             record.fired_by[b, e], record.fired_in[b, e], record.scale[b, e] = n, step, work.exponent[n]
         spikes += 1
     return spikes
@@ -140,7 +139,7 @@ def forward_layer(low, high, layer, sequence, count, out, record, work):  # type
     capacity = room // post
     pre = psi.shape[1]
     pad = start.shape[1]
-    x, y, crossed, exponent, number = work.x, work.y, work.crossed, work.exponent, work.number
+    state, crossed, exponent, number = work.state, work.crossed, work.exponent, work.number
     step_time, angle, order = work.step_time, work.angle, work.order
     late_x, late_y, late = work.late_x, work.late_y, work.late
     largest = 0
@@ -153,34 +152,41 @@ def forward_layer(low, high, layer, sequence, count, out, record, work):  # type
             return -1
         many[b] = steps(times[b], order, events, depth, pre, trial, omega, step_time, angle, row[b], source[b])
         turn(angle, many[b], cosine[b], sine[b])
+        # The vectors lie in two places by turns, and come to rest in that of the sample.
+        waiting = (b - low) % TOGETHER
+        now = then = 2 * pad * waiting
+        if 4 * pad * a.itemsize <= TWICE:
+            now, then = (2 * pad * TOGETHER, then) if many[b] % 2 else (now, 2 * pad * TOGETHER)
+        for v in range(0, pad, width(a)):
+            store(state, now + v, load(start[0], v))
+            store(state, now + pad + v, load(start[1], v))
         for n in range(pad):
-            x[n], y[n], exponent[n], number[n] = start[0, n], start[1, n], 0, 0
+            exponent[n], number[n] = 0, 0
         crossed[:] = 0
         spikes = 0
-        now, then = 0, pad if 4 * pad * a.itemsize <= TWICE else 0
         before = pre * pad
         grown = 0.0
         for i in range(many[b] + 1):
             if i == many[b] or grown > limit or now == then:
                 for block in range(0, pad, BLOCK):
-                    spikes = _record(work, record, b, i - 1, now, block, spikes, room)
+                    spikes = _record(work, record, b, i - 1, now, pad, block, spikes, room)
                     crossed[block // BLOCK] = 0
                 if i == many[b]:
                     break
                 if grown > limit:
-                    _renormalise(x[now : now + pad], y[now : now + pad], post, exponent)
+                    _renormalise(state[now : now + pad], state[now + pad : now + 2 * pad], post, exponent)
                     grown = 0.0
-            c, s = splat(x, cosine[b, i]), splat(x, sine[b, i])
+            c, s = splat(state, cosine[b, i]), splat(state, sine[b, i])
             for block in range(0, pad, BLOCK):
                 found = np.uint64(0)
                 for v in range(block, min(block + BLOCK, pad), width(a)):
-                    here, height = load(x, now + v), load(y, now + v)
+                    here, height = load(state, now + v), load(state, now + pad + v)
                     here, height = _rotate(_shear(here, height, load(a, before + v)), height, c, s)
                     found |= below_zero(height) << np.uint64(v - block)
-                    store(x, then + v, mirrored(here, height))
-                    store(y, then + v, mirrored(height, height))
+                    store(state, then + v, mirrored(here, height))
+                    store(state, then + pad + v, mirrored(height, height))
                 # Spikes are written down a step later: its arithmetic hides what wrong guesses of branches cost.
-                spikes = _record(work, record, b, i - 1, now, block, spikes, room)
+                spikes = _record(work, record, b, i - 1, now, pad, block, spikes, room)
                 crossed[block // BLOCK] = found
             now, then = then, now
             before = row[b, i] * pad
@@ -205,14 +211,20 @@ def forward_layer(low, high, layer, sequence, count, out, record, work):  # type
                 out_times[b, at] = step_time[np.uint32(fired_in[b, e])] - late[e]
         for n in range(post):
             largest = max(largest, number[n])
-        end_x, end_y = x[now : now + pad], y[now : now + pad]
-        last_shear(end_x, end_y, psi[b], a, pad)
-        polar_angles(end_x, end_y, post, late)
         for n in range(post):
-            out_psi[b, n] = late[n] / np.pi
-            out_next[b, n] = trial + (np.pi - late[n]) / omega
-            end_length2[b, n] = end_x[n] * end_x[n] + end_y[n] * end_y[n]
             end_scale[b, n] = exponent[n]
+        if waiting + 1 < TOGETHER and b + 1 < high:
+            continue
+        first = b - waiting
+        last_shear(state, waiting + 1, psi, first, a, pad)
+        for e in range(first, b + 1):
+            at = 2 * pad * (e - first)
+            x, y = state[at : at + pad], state[at + pad : at + 2 * pad]
+            polar_angles(x, y, post, late)
+            for n in range(post):
+                out_psi[e, n] = late[n] / np.pi
+                out_next[e, n] = trial + (np.pi - late[n]) / omega
+                end_length2[e, n] = x[n] * x[n] + y[n] * y[n]
     return largest
 
 
@@ -229,7 +241,7 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
     post = grad_psi.shape[1]
     pre = psi.shape[1]
     pad = start.shape[1]
-    x, y, exponent = work.x, work.y, work.exponent
+    x, y, exponent = work.state[:pad], work.state[pad : 2 * pad], work.exponent
     g, base, base_scale, rest, rest_scale = work.g, work.base, work.base_scale, work.rest, work.rest_scale
     weights[:] = 0.0
     phases[:] = 0.0

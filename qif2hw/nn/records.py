@@ -162,8 +162,9 @@ class Workspace(NamedTuple):
 
     Parameters
     ----------
-    x, y, g
-        Vectors of the neurons and, backward, :math:`G`.
+    state, g
+        Vectors of the neurons (x of all, then y), for several samples, see `qif2hw.nn.flush.last_shear`, and one more;
+        backward, :math:`G`.
     exponent, number
         Of the neurons: exponents of the lengths, spikes so far.
     step_time, angle
@@ -178,8 +179,7 @@ class Workspace(NamedTuple):
         Backward: :math:`G` of the neurons, and what remains of it after each output spike, with exponents.
     """
 
-    x: Any
-    y: Any
+    state: Any
     g: Any
     crossed: Any
     exponent: Any
