@@ -28,12 +28,12 @@ def steps(  # type: ignore[no-untyped-def]
     """
     # The integer quotient by the depth, without a division.
     each = 1.0 / max(depth, 1)
+    now = 0.0
     for i in range(count):
-        step_time[i] = times[np.uint32(order[i])]
-    step_time[count] = trial
-    angle[0] = omega * step_time[0]
-    for i in range(count):
-        angle[i + 1] = omega * (step_time[i + 1] - step_time[i])
+        until = float(times[np.uint32(order[i])])
+        step_time[i], angle[i] = until, omega * (until - now)
+        now = until
+    step_time[count], angle[count] = trial, omega * (trial - now)
     wide = False
     for i in range(count + 1):
         wide |= angle[i] > WIDEST
