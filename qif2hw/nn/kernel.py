@@ -250,22 +250,38 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
         for n in range(pad):
             x[n], y[n], exponent[n] = start[0, n], start[1, n], 0
         # base: G for lengths in units of 2^base_scale; g: the same in the present units of each neuron.
-        flush = False
-        for n in range(post):
-            pull = grad_next[b, n] - grad_psi[b, n] * (omega / np.pi)
-            flush |= pull != 0.0
-            base[n], base_scale[n] = pull / end_length2[b, n], end_scale[b, n]
         spikes = fired[b]
-        for e in range(spikes):
-            rest[e] = grad_times[b, place[b, e]] / length2[b, e]
-        for e in range(spikes - 1, -1, -1):
-            own = np.uint32(fired_by[b, e])
-            more, later = rest[e], base[own]
-            rest[e], rest_scale[e] = later, base_scale[own]
-            base[own] = more + _scaled(later, 2 * (scale[b, e] - base_scale[own]))
-            base_scale[own] = scale[b, e]
+        flush = scaled = False
         for n in range(post):
-            g[n] = _scaled(base[n], -2 * base_scale[n])
+            base[n] = (grad_next[b, n] - grad_psi[b, n] * (omega / np.pi)) / end_length2[b, n]
+        for n in range(post):
+            flush |= base[n] != 0.0
+        for n in range(post):
+            base_scale[n] = end_scale[b, n]
+            scaled |= end_scale[b, n] != 0
+        for e in range(spikes):
+            rest[e] = grad_times[b, np.uint32(place[b, e])]
+        for e in range(spikes):
+            rest[e] /= length2[b, e]
+            scaled |= scale[b, e] != 0
+        if scaled:
+            for e in range(spikes - 1, -1, -1):
+                own = np.uint32(fired_by[b, e])
+                more, later = rest[e], base[own]
+                rest[e], rest_scale[e] = later, base_scale[own]
+                base[own] = more + _scaled(later, 2 * (scale[b, e] - base_scale[own]))
+                base_scale[own] = scale[b, e]
+            for n in range(post):
+                g[n] = _scaled(base[n], -2 * base_scale[n])
+        else:
+            for e in range(spikes - 1, -1, -1):
+                own = np.uint32(fired_by[b, e])
+                rest[e], base[own] = base[own], rest[e] + base[own]
+            for e in range(spikes):
+                rest_scale[e] = 0
+            for n in range(post):
+                g[n] = base[n]
+        for n in range(post):
             phases[n] += g[n]
         for q in range(to_times.shape[1]):
             to_times[b, q] = 0.0
