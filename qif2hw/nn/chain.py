@@ -102,6 +102,17 @@ def _prepare(chain, level):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _encode(low, high, chain):  # type: ignore[no-untyped-def]
+    batch, size = chain.times.shape
+    latest = view_at(chain.a, chain.parameters[-1, 0], 1, size)[0]
+    span = view_at(chain.a, chain.parameters[-1, 1], 1, size)[0]
+    values = view_at(chain.a, chain.values, batch, size)
+    for b in range(low, high):
+        for n in range(size):
+            chain.times[b, n] = latest[n] - values[b, n] * span[n]
+
+
+@njit(cache=True)
 def _read(low, high, out, depth, chain):  # type: ignore[no-untyped-def]
     outputs = chain.y.shape[1]
     factor = view_at(chain.a, chain.parameters[0, 0], 1, outputs)[0]
@@ -159,6 +170,8 @@ forward, forward_parallel = for_one_thread_and_all(_forward)
 @njit(cache=True)
 def _forward_share(low, high, chain, largest):  # type: ignore[no-untyped-def]
     work = _workspace(chain)
+    if chain.values != 0:
+        _encode(low, high, chain)
     for level in range(1, chain.counts.shape[1]):
         layer, record = _layer(chain, level)
         out = _spikes(chain, chain.out, level)

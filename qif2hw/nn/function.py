@@ -98,26 +98,30 @@ class _Chain(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, neuron: QIF, trial: float, limit: float, capacities: tuple[int, ...],
-        readout: tuple[Tensor, Tensor] | None, times: Tensor, psi: Tensor | None, *parameters: Tensor,
+        encoder: tuple[Tensor, Tensor] | None, readout: tuple[Tensor, Tensor] | None, times: Tensor,
+        psi: Tensor | None, *parameters: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Layout]:  # fmt: skip
         ctx.set_materialize_grads(False)
-        batch, pre, depth = times.shape
+        batch, pre, depth = times.shape if encoder is None else (*times.shape, 1)
         sizes = (pre, *(phi0.shape[0] for phi0 in parameters[1::2]))
         depths = (depth, *capacities)
-        spikes = _array(times).reshape(batch, pre * depth)
+        given = times.contiguous()
+        spikes = given.numpy().reshape(batch, pre * depth)
         dtype = spikes.dtype
-        phases = np.zeros((batch, pre), dtype) if psi is None else _array(psi)
-        live = [p.contiguous() for p in parameters]
-        read = [] if readout is None else [t.contiguous() for t in readout]
-        outputs = 0 if readout is None else len(read[0])
-        addresses = np.array([*([t.data_ptr() for t in read] or [0, 0]), *(p.data_ptr() for p in live)]).reshape(-1, 2)
+        if encoder is not None:
+            spikes = np.empty_like(spikes)
+        phases = np.zeros((batch, pre), dtype) if psi is None else psi.contiguous().numpy()
+        # The kernels know the addresses alone of what is listed here.
+        live = [None if t is None else t.contiguous() for t in (*(readout or _NONE), *parameters, *(encoder or _NONE))]
+        addresses = np.array([0 if t is None else t.data_ptr() for t in live]).reshape(-1, 2)
+        outputs = 0 if readout is None else len(readout[0])
         largest = np.empty(len(sizes), np.int64)
         while True:
             plan = layout(batch, sizes, depths, trial * neuron.omega, dtype)
             parallel = plan.work > WORTH_THREADS
             _, _, _, _, spots, ends, steps, a, growth, start, _, _ = plan.totals
             chain = Chain(
-                spikes, phases, plan.table, spots, ends, steps, addresses,
+                spikes, phases, 0 if encoder is None else given.data_ptr(), plan.table, spots, ends, steps, addresses,
                 np.empty((batch, outputs), dtype), np.empty((batch, 2 * outputs), dtype),
                 aligned(a, spikes), np.empty(growth), np.empty(start, dtype),
                 np.empty(spots + 2 * ends - spikes.size - 2 * phases.size, dtype), np.empty(4 * spots + ends, np.int32),
@@ -133,28 +137,31 @@ class _Chain(torch.autograd.Function):
             if fitting == depths:
                 break
             depths = fitting
-        # The readout goes along: the chain knows its address alone.
-        ctx.saved = chain, plan, parallel, read
-        ctx.shape = times.shape
+        ctx.saved = chain, plan, parallel, live
+        ctx.shape, ctx.encoder = times.shape, encoder
         return torch.from_numpy(chain.y), torch.from_numpy(chain.first), torch.from_numpy(chain.out), plan
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         chain, plan, parallel, _ = ctx.saved
-        batch, pre, depth = ctx.shape
+        batch, pre = chain.psi.shape
         *_, weights, phases = plan.totals
         dtype = chain.out.dtype
         live = [None if g is None else g.contiguous() for g in grads[:3]]
         to = Gradients(
-            np.empty((batch, pre * depth), dtype), np.empty((batch, pre), dtype),
+            np.empty_like(chain.times), np.empty((batch, pre), dtype),
             np.array([0 if g is None else g.data_ptr() for g in live]),
             np.empty(weights, dtype), np.empty(phases, dtype),
         )  # fmt: skip
         chunks, run = _chunks(batch, plan.cells), kernels.backward_parallel if parallel else kernels.backward
         run(chain, chunks, numba.get_num_threads() if parallel else 1, to)
-        found = [*[None] * 5, torch.from_numpy(to.times.reshape(ctx.shape)) if ctx.needs_input_grad[5] else None]
-        found.append(torch.from_numpy(to.psi) if ctx.needs_input_grad[6] else None)
+        found: list[Tensor | None] = [None] * 8
+        if ctx.needs_input_grad[6]:
+            by_time = torch.from_numpy(to.times.reshape(ctx.shape))
+            found[6] = by_time if ctx.encoder is None else -by_time * ctx.encoder[1]
+        if ctx.needs_input_grad[7]:
+            found[7] = torch.from_numpy(to.psi)
         for row in plan.rows[1:]:
             post, weight, phi0 = row[SIZE], row[WEIGHT], row[PHI0]
             found.append(torch.from_numpy(to.weight[weight : weight + post * pre].reshape(post, pre)))
@@ -163,14 +170,14 @@ class _Chain(torch.autograd.Function):
         return tuple(found)
 
 
-def _array(tensor: Tensor) -> NDArray[Any]:
-    array: NDArray[Any] = tensor.numpy()
-    return array if array.flags.c_contiguous else np.ascontiguousarray(array)
+_NONE = (None, None)
 
 
-def check(times: Tensor, psi: Tensor | None, weight: Tensor, phi0: Tensor, trial: float) -> None:
-    """Refuse arguments of a layer that do not fit each other."""
-    shape, dtype = times.shape, times.dtype
+def check(
+    times: Tensor, psi: Tensor | None, weight: Tensor, phi0: Tensor, trial: float, encoded: bool = False
+) -> None:
+    """Refuse arguments of a layer that do not fit each other; ``encoded`` are times told by one number each."""
+    shape, dtype = (*times.shape, 1) if encoded else times.shape, times.dtype
     fitting = len(shape) == 3 and weight.ndim == 2 and weight.shape[1] == shape[1]
     if not fitting or not (psi is None or psi.shape == shape[:2]):
         given = "" if psi is None else f"psi {tuple(psi.shape)}, "
@@ -205,7 +212,8 @@ def _check_links(layers: Sequence[tuple[Tensor, Tensor]]) -> None:
 
 def chain(
     times: Tensor, psi: Tensor | None, layers: Sequence[tuple[Tensor, Tensor]], *, neuron: QIF, trial: float,
-    capacities: Sequence[int], readout: tuple[Tensor, Tensor] | None = None, renormalise_after: float | None = None,
+    capacities: Sequence[int], encoder: tuple[Tensor, Tensor] | None = None,
+    readout: tuple[Tensor, Tensor] | None = None, renormalise_after: float | None = None,
 ) -> tuple[Run, tuple[int, ...]]:  # fmt: skip
     """Layers of QIF neurons one behind the other, with the closed-form gradient, on the CPU.
 
@@ -222,6 +230,9 @@ def chain(
         Parameters of the neurons and the trial's length.
     capacities
         Spikes per neuron to make room for in each layer; doubled until every spike fits.
+    encoder
+        ``latest`` and ``span`` (pre,): ``times`` are then numbers x (batch, pre), which spike at ``latest - x * span``.
+        They get no gradients, x does.
     readout
         Scale and offset (outputs,) of differences of first spikes, see `Run`; they get no gradients.
     renormalise_after
@@ -232,16 +243,18 @@ def chain(
     Run, tuple of int
         The pass, and the spikes per neuron that there was room for in each layer.
     """
-    check(times, psi, *layers[0], trial)
+    check(times, psi, *layers[0], trial, encoder is not None)
     _check_links(layers)
-    outputs = (layers[-1][1].shape[0] // 2,)
-    if readout is not None and any(t.shape != outputs or t.dtype != times.dtype for t in readout):
-        raise InputError(f"readout: scale and offset of shape {outputs} and the type of the layers are needed")
+    for name, pair, size in (("encoder", encoder, times.shape[1]), ("readout", readout, layers[-1][1].shape[0] // 2)):
+        if pair is not None and any(t.shape != (size,) or t.dtype != times.dtype or not t.is_cpu for t in pair):
+            raise InputError(f"{name}: two tensors of shape ({size},) and the type of the layers are needed, on the CPU")
     if renormalise_after is None:
         renormalise_after = RENORMALISE_AFTER[times.dtype]
     rooms = tuple(max(1, capacity) for capacity in capacities)
     parameters = [tensor for pair in layers for tensor in pair]
-    y, first, out, plan = _Chain.apply(neuron, float(trial), renormalise_after, rooms, readout, times, psi, *parameters)
+    y, first, out, plan = _Chain.apply(
+        neuron, float(trial), renormalise_after, rooms, encoder, readout, times, psi, *parameters
+    )  # fmt: skip
     return Run(y, first, partial(_levels, out, plan, len(times))), plan.depths[1:]
 
 

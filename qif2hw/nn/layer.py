@@ -161,8 +161,9 @@ def one_kind(layers: Sequence[nn.Module]) -> TypeGuard[Sequence[QIFLayer]]:
 
 
 def run_chain(
-    layers: Sequence[QIFLayer], times: Tensor, psi: Tensor | None, readout: tuple[Tensor, Tensor] | None = None
-) -> Run:
+    layers: Sequence[QIFLayer], times: Tensor, psi: Tensor | None, *,
+    encoder: tuple[Tensor, Tensor] | None = None, readout: tuple[Tensor, Tensor] | None = None,
+) -> Run:  # fmt: skip
     """Layers of equal neurons and trials one behind the other, by the compiled kernel; see `function.chain`."""
     run, rooms = function.chain(
         times,
@@ -171,6 +172,7 @@ def run_chain(
         neuron=layers[0].neuron,
         trial=layers[0].trial,
         capacities=[layer.capacity for layer in layers],
+        encoder=encoder,
         readout=readout,
     )
     for layer, room in zip(layers, rooms, strict=True):

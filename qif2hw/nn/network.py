@@ -172,11 +172,11 @@ class QIFNetwork(nn.Module):
         """Forward pass that keeps what every layer did; ``path`` as in `QIFLayer.forward`."""
         if x.ndim != 2 or x.shape[1] != self.sizes[0]:
             raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {self.sizes[0]}) is needed")
-        times = self.encode(x)
-        layers = list(self.layers)
-        if route(times, path) == "kernel" and one_kind(layers):
-            return run_chain(layers, times, None, (self.scale, self.offset))
-        psi = None
+        layers, encoder = list(self.layers), (self.latest, self.span)
+        if route(x, path) == "kernel" and one_kind(layers):
+            told = (x, encoder) if x.dtype == encoder[0].dtype else (self.encode(x), None)
+            return run_chain(layers, told[0], None, encoder=told[1], readout=(self.scale, self.offset))
+        times, psi = self.encode(x), None
         done: list[LayerOutput] = []
         for layer in layers:
             done.append(layer(times, psi, path=path))

@@ -14,13 +14,16 @@ class Chain(NamedTuple):
     ----------
     times, psi
         Of level 0: (batch, size * depth) and (batch, size).
+    values
+        Address of what inputs tell (batch, size), which becomes their ``times``; zero if those are given.
     table
         Where each level lies; columns as in `qif2hw.nn.layout`.
     spikes, ends, steps
         Sizes of the flat arrays of all levels' (batch, size * depth), (batch, size) and (batch, most steps) numbers.
     parameters
-        Addresses of the weights (post, pre) and initial phases of the layer that makes each level (levels, 2); before
-        them those of the readout's ``factor`` and ``shift``.
+        Addresses of the weights (post, pre) and initial phases of the layer that makes each level (levels + 1, 2);
+        before them those of the readout's ``factor`` and ``shift``, behind them of the inputs' ``latest`` and ``span``:
+        a value spikes at ``latest - value * span``.
     y, first
         Outputs ``y[m] = shift[m] + factor[m] * (t[2m + 1] - t[2m])``, none without a readout, and first spike times
         ``t`` of the last level.
@@ -42,6 +45,7 @@ class Chain(NamedTuple):
 
     times: Any
     psi: Any
+    values: int
     table: Any
     spikes: int
     ends: int
