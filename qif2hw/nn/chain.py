@@ -11,7 +11,7 @@ from qif2hw import neuron
 from qif2hw.machinecode import drop_stale, for_one_thread_and_all
 from qif2hw.nn import events, flush, kernel, layout, sorting, vector
 from qif2hw.nn.kernel import backward_layer, forward_layer, prepare, workspace
-from qif2hw.nn.layout import DEPTH, ENDS, GROWTH, MOST, PAD, PHI0, SIZE, SPIKES, START, STEPS, WEIGHT, A
+from qif2hw.nn.layout import DEPTH, ENDS, GROWTH, MOST, PAD, PARAMETERS, SIZE, SPIKES, START, STEPS, A
 from qif2hw.nn.records import Layer, Record, Spikes
 from qif2hw.nn.vector import aligned, load, store, view, view_at, width
 
@@ -298,12 +298,12 @@ def _add_row(chain, row, first, parts, weights, phases, to):  # type: ignore[no-
         _sum_parts(weights, first, parts, at, place[PAD])
         factor = -1.0 / (chain.r * chain.omega)
         for n in range(post):
-            to.weight[place[WEIGHT] + n * pre + j] = weights[at + n] * factor
+            to.parameters[place[PARAMETERS] + n * pre + j] = weights[at + n] * factor
     else:
         at = place[START]
         _sum_parts(phases, first, parts, at, place[PAD])
         for n in range(post):
-            to.phi0[place[PHI0] + n] = -phases[at + n]
+            to.parameters[place[PARAMETERS] + post * pre + n] = -phases[at + n]
 
 
 @njit(cache=True)

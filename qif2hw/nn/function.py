@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
 from qif2hw.nn import chain as kernels
-from qif2hw.nn.layout import PHI0, SIZE, WEIGHT, Layout, layout
+from qif2hw.nn.layout import PARAMETERS, SIZE, Layout, layout
 from qif2hw.nn.records import Chain, Gradients
 from qif2hw.nn.vector import aligned
 
@@ -119,7 +119,7 @@ class _Chain(torch.autograd.Function):
         while True:
             plan = layout(batch, sizes, depths, trial * neuron.omega, dtype)
             parallel = plan.work > WORTH_THREADS
-            _, _, _, _, spots, ends, steps, a, growth, start, _, _ = plan.totals
+            _, _, _, _, spots, ends, steps, a, growth, start, _ = plan.totals
             chain = Chain(
                 spikes, phases, 0 if encoder is None else given.data_ptr(), plan.table, spots, ends, steps, addresses,
                 np.empty((batch, outputs), dtype), np.empty((batch, 2 * outputs), dtype),
@@ -145,16 +145,12 @@ class _Chain(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         chain, plan, parallel, _ = ctx.saved
-        batch, pre = chain.psi.shape
-        *_, weights, phases = plan.totals
-        dtype = chain.out.dtype
         live = [None if g is None else g.contiguous() for g in grads[:3]]
         to = Gradients(
-            np.empty_like(chain.times), np.empty((batch, pre), dtype),
-            np.array([0 if g is None else g.data_ptr() for g in live]),
-            np.empty(weights, dtype), np.empty(phases, dtype),
+            np.empty_like(chain.times), np.empty_like(chain.psi),
+            np.array([0 if g is None else g.data_ptr() for g in live]), np.empty(plan.totals[-1], chain.out.dtype),
         )  # fmt: skip
-        chunks, run = _chunks(batch, plan.cells), kernels.backward_parallel if parallel else kernels.backward
+        chunks, run = _chunks(len(chain.psi), plan.cells), kernels.backward_parallel if parallel else kernels.backward
         run(chain, chunks, numba.get_num_threads() if parallel else 1, to)
         found: list[Tensor | None] = [None] * 8
         if ctx.needs_input_grad[6]:
@@ -162,10 +158,12 @@ class _Chain(torch.autograd.Function):
             found[6] = by_time if ctx.encoder is None else -by_time * ctx.encoder[1]
         if ctx.needs_input_grad[7]:
             found[7] = torch.from_numpy(to.psi)
+        pre = chain.psi.shape[1]
         for row in plan.rows[1:]:
-            post, weight, phi0 = row[SIZE], row[WEIGHT], row[PHI0]
-            found.append(torch.from_numpy(to.weight[weight : weight + post * pre].reshape(post, pre)))
-            found.append(torch.from_numpy(to.phi0[phi0 : phi0 + post]))
+            post, weights = row[SIZE], row[PARAMETERS]
+            phases = weights + post * pre
+            found.append(torch.from_numpy(to.parameters[weights:phases].reshape(post, pre)))
+            found.append(torch.from_numpy(to.parameters[phases : phases + post]))
             pre = post
         return tuple(found)
 
@@ -210,6 +208,15 @@ def _check_links(layers: Sequence[tuple[Tensor, Tensor]]) -> None:
         size = phi0.shape[0]
 
 
+def _check_pair(name: str, pair: tuple[Tensor, Tensor] | None, size: int, dtype: torch.dtype) -> None:
+    if pair is None:
+        return
+    first, second = pair
+    one_type = first.dtype == second.dtype == dtype and first.is_cpu and second.is_cpu
+    if not one_type or not first.shape == second.shape == (size,):
+        raise InputError(f"{name}: two tensors of shape ({size},) and the type of the layers are needed, on the CPU")
+
+
 def chain(
     times: Tensor, psi: Tensor | None, layers: Sequence[tuple[Tensor, Tensor]], *, neuron: QIF, trial: float,
     capacities: Sequence[int], encoder: tuple[Tensor, Tensor] | None = None,
@@ -245,9 +252,8 @@ def chain(
     """
     check(times, psi, *layers[0], trial, encoder is not None)
     _check_links(layers)
-    for name, pair, size in (("encoder", encoder, times.shape[1]), ("readout", readout, layers[-1][1].shape[0] // 2)):
-        if pair is not None and any(t.shape != (size,) or t.dtype != times.dtype or not t.is_cpu for t in pair):
-            raise InputError(f"{name}: two tensors of shape ({size},) and the type of the layers are needed, on the CPU")
+    _check_pair("encoder", encoder, times.shape[1], times.dtype)
+    _check_pair("readout", readout, layers[-1][1].shape[0] // 2, times.dtype)
     if renormalise_after is None:
         renormalise_after = RENORMALISE_AFTER[times.dtype]
     rooms = tuple(max(1, capacity) for capacity in capacities)

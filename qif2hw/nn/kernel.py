@@ -65,8 +65,9 @@ def prepare(weight, phi0, r, omega, a, growth, start):  # type: ignore[no-untype
             # One loop to transpose and one to divide: together they do not vectorise.
             for n in range(post):
                 a[j, n] = weight[n, j]
-            for n in range(post):
-                a[j, n] /= r
+            if r != 1.0:
+                for n in range(post):
+                    a[j, n] /= r
         strongest = splat(a, 0.0)
         for v in range(0, pad, width(a)):
             change = load(a[j], v)

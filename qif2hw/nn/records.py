@@ -150,15 +150,14 @@ class Gradients(NamedTuple):
         To the inputs of the first layer (batch, pre * depth) and (batch, pre): results.
     given
         Addresses of the loss's gradients with respect to ``Chain.y``, ``first`` and ``out``; zero for nothing.
-    weight, phi0
-        To the weights (post, pre) and the initial phases of every layer: results.
+    parameters
+        To the weights (post, pre) and the initial phases of each layer, one behind the other: results.
     """
 
     times: Any
     psi: Any
     given: Any
-    weight: Any
-    phi0: Any
+    parameters: Any
 
 
 class Workspace(NamedTuple):
