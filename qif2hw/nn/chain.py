@@ -208,7 +208,10 @@ def _backward(chain, chunks, threads, to):  # type: ignore[no-untyped-def]
                 _add(phases[0], phases[1])
     first, rest = 1 if folded else own, chunks - own
     for thread in prange(threads):
-        for row in range(_row(chain, thread, threads, first, rest), _row(chain, thread + 1, threads, first, rest)):
+        for row in range(
+            first_row(chain.growth.size, thread, threads, first, rest),
+            first_row(chain.growth.size, thread + 1, threads, first, rest),
+        ):
             _add_row(chain, row, kept - first + 1, parts, weights.reshape(-1), phases.reshape(-1), to)
 
 
@@ -264,12 +267,11 @@ def _receive(low, high, grad, inner, given, any_given):  # type: ignore[no-untyp
 
 
 @njit(cache=True)
-def _row(chain, thread, threads, first, rest):  # type: ignore[no-untyped-def]
-    """First row of weights that a thread sums; the first thread made ``first`` parts and the others ``rest``.
+def first_row(rows, thread, threads, first, rest):  # type: ignore[no-untyped-def]
+    """First of the rows of weights that a thread sums, where the first thread made ``first`` parts, others ``rest``.
 
     All get done at one time: the fewer parts a thread made itself, the fewer rows it takes.
     """
-    rows = chain.growth.size
     others = threads - 1
     if thread == 0 or others == 0:
         return rows * min(thread, 1)

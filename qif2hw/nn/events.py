@@ -9,7 +9,6 @@ import math
 import numpy as np
 from numba import njit
 
-
 WIDEST = 2.5
 """Largest angle of one rotation; below half a turn, so that a rotation holds at most one crossing."""
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -63,6 +62,9 @@ class LayerOutput(NamedTuple):
             return pseudo
         ordinary = self.times[:, :, k - 1]
         return torch.where(torch.isinf(ordinary), pseudo, ordinary)
+
+
+_NONE = (None, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,12 +170,7 @@ class _Chain(torch.autograd.Function):
         return tuple(found)
 
 
-_NONE = (None, None)
-
-
-def check(
-    times: Tensor, psi: Tensor | None, weight: Tensor, phi0: Tensor, trial: float, encoded: bool = False
-) -> None:
+def check(times: Tensor, psi: Tensor | None, weight: Tensor, phi0: Tensor, trial: float, encoded: bool = False) -> None:
     """Refuse arguments of a layer that do not fit each other; ``encoded`` are times told by one number each."""
     shape, dtype = (*times.shape, 1) if encoded else times.shape, times.dtype
     fitting = len(shape) == 3 and weight.ndim == 2 and weight.shape[1] == shape[1]

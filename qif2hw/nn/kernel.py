@@ -26,8 +26,8 @@ from qif2hw.machinecode import drop_stale
 from qif2hw.nn import events, flush, sorting, vector
 from qif2hw.nn.events import polar_angles, steps, turn
 from qif2hw.nn.flush import TOGETHER, back_through_last_shear, last_shear
-from qif2hw.nn.sorting import arrange, room_for, settle
 from qif2hw.nn.records import Workspace
+from qif2hw.nn.sorting import arrange, room_for, settle
 from qif2hw.nn.vector import (
     aligned,
     below_zero,
@@ -85,7 +85,8 @@ def workspace(spikes, most, pad, like):  # type: ignore[no-untyped-def]
     real, rest, whole = np.empty((5, size)), np.empty((2, size), like.dtype), np.empty((5, size), np.int32)
     vectors = aligned((2 * TOGETHER + 3) * pad, like)
     return Workspace(
-        vectors[pad:], vectors[:pad], np.zeros(pad // BLOCK + 1, np.uint64), whole[0], whole[1], real[0], real[1], whole[2], room_for(spikes, like),
+        vectors[pad:], vectors[:pad], np.zeros(pad // BLOCK + 1, np.uint64),
+        whole[0], whole[1], real[0], real[1], whole[2], room_for(spikes, like),
         real[2], real[3], real[4], rest[0], whole[3], rest[1], whole[4],
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
-from qif2hw.nn import QIFNetwork, Regime, function, sorting, sparse
+from qif2hw.nn import QIFNetwork, Regime, accelerator, chain, function, sorting, sparse
 from qif2hw.nn.function import LayerOutput, Run
 from qif2hw.nn.sparse import Pattern, SparseQIFLayer
 
@@ -140,6 +140,63 @@ def test_readout(trial: float) -> None:
 
     for ours, theirs in zip(both(True), both(False), strict=True):
         assert torch.allclose(ours, theirs, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_encoded_inputs(dtype: torch.dtype) -> None:
+    net = QIFNetwork((3, 20, 4), seed=1, dtype=dtype, regime=Regime(encode=((0.1, 0.9), (1.0, 1.7), (0.05, 1.95))))
+    x = torch.rand((30, 3), generator=torch.Generator().manual_seed(0), dtype=dtype)
+
+    def gradients(encode: bool) -> list[Tensor]:
+        own = x.clone().requires_grad_()
+        layers = [(layer.weight, layer.phi0) for layer in net.layers]
+        times, encoder = (own, (net.latest, net.span)) if encode else (net.encode(own), None)
+        run, _ = function.chain(times, None, layers, neuron=QIF(), trial=6.5, capacities=[2, 2], encoder=encoder)
+        return [*run.layers[-1], *torch.autograd.grad(loss(run.layers[-1], seed=0), [own, *net.parameters()])]
+
+    assert same(gradients(encode=True), gradients(encode=False))
+    other = torch.float32 if dtype == torch.float64 else torch.float64
+    if dtype == torch.float64:
+        assert torch.equal(net(x.to(other)), net(x.to(other).to(dtype)))
+    else:
+        with pytest.raises(InputError, match="one type"):
+            net(x.to(other))
+
+
+@pytest.mark.parametrize("used", [(0,), (0, 1)])
+def test_samples_know_nothing_of_each_other(used: tuple[int, ...]) -> None:
+    times, psi, layers = network(5, (3, 24, 10), batch=11)
+    with torch.no_grad():
+        psi[3:6] = 0.0
+    many = together(times, psi, layers, neuron=QIF(), trial=6.5)
+    for b in range(len(times)):
+        alone = together(times[b : b + 1], psi[b : b + 1], layers, neuron=QIF(), trial=6.5)
+        assert same([t[b : b + 1] for k in used for t in many[k]], [t for k in used for t in alone[k]])
+
+
+@pytest.mark.parametrize("renormalise_after", [None, 3.0])
+def test_wide_layers(renormalise_after: float | None) -> None:
+    times, psi, ((weight, phi0),) = network(7, (30, 530), batch=5, gain=6.0)
+    options = {"neuron": QIF(), "trial": 6.5}
+    ours = function.layer(times, psi, weight, phi0, renormalise_after=renormalise_after, **options)
+    halves = [function.layer(times, psi, weight[at : at + 265], phi0[at : at + 265], **options) for at in (0, 265)]
+    assert same(list(ours), [torch.cat(parts, dim=1) for parts in zip(*halves, strict=True)])
+    leaves = [times, psi, weight, phi0]
+    theirs = accelerator.layer(times, psi, weight, phi0, **options)
+    for own, other in zip(
+        torch.autograd.grad(loss(ours, seed=1), leaves), torch.autograd.grad(loss(theirs, seed=1), leaves), strict=True
+    ):
+        assert torch.allclose(own, other, rtol=1e-9, atol=1e-9 * float(other.abs().max()))
+
+
+@given(rows=st.integers(1, 3000), threads=st.integers(1, 64), first=st.integers(0, 40), each=st.integers(1, 40))
+def test_threads_sum_every_row_once(rows: int, threads: int, first: int, each: int) -> None:
+    begins = [chain.first_row(rows, t, threads, first, each * (threads - 1)) for t in range(threads + 1)]
+    assert begins[0] == 0
+    assert begins[-1] == rows
+    assert begins == sorted(begins)
+    if threads > 2:
+        assert max(np.diff(begins)[1:]) - min(np.diff(begins)[1:]) <= 1
 
 
 @settings(max_examples=200, deadline=None)
