@@ -202,7 +202,7 @@ def measure(call: Callable[[], Any], seconds: float) -> Timing:
 
 
 def ratio(peer: Callable[[], Any], ours: Callable[[], Any], seconds: float) -> float:
-    """Median time of ``peer`` over that of ``ours``, in turns: what slows this machine down slows both."""
+    """Median time of ``peer`` over that of ``ours``, in turns of equal length: what slows this machine slows both."""
     peer()
     ours()
     theirs: list[float] = []
@@ -212,7 +212,8 @@ def ratio(peer: Callable[[], Any], ours: Callable[[], Any], seconds: float) -> f
         now = time.perf_counter()
         peer()
         theirs.append(time.perf_counter() - now)
-        for _ in range(5):
+        turn = time.perf_counter()
+        while time.perf_counter() - turn < theirs[-1]:
             now = time.perf_counter()
             ours()
             mine.append(time.perf_counter() - now)

@@ -15,8 +15,8 @@ from qif2hw.nn.layout import DEPTH, ENDS, GROWTH, MOST, PAD, PARAMETERS, SIZE, S
 from qif2hw.nn.records import Layer, Record, Spikes
 from qif2hw.nn.vector import aligned, load, store, view, view_at, width
 
-SMALL = 2**15
-"""Weights of a chain up to which a thread's partial sums of their gradients stay in its second cache."""
+SMALL = 2**17
+"""Weights of a chain up to which partial sums of their gradients, added up as they come, stay in a second cache."""
 
 FAR = 4
 """What it costs to read a number from another core's cache, in reads from the own one."""
