@@ -176,16 +176,6 @@ def mirrored(typingctx: Any, value: Any, by: Any) -> Any:
 
 
 @intrinsic
-def less(typingctx: Any, left: Any, right: Any) -> Any:
-    """Integer whose bit ``k`` says that lane ``k`` of the first vector is less than that of the second."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _bits(context, builder, left, builder.fcmp_ordered("<", *args))
-
-    return types.uint64(left, right), codegen
-
-
-@intrinsic
 def ones_where_less(typingctx: Any, left: Any, right: Any) -> Any:
     """1 in the lanes where the first vector is less than the second, 0 in the others."""
 
