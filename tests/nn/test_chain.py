@@ -108,17 +108,34 @@ def test_layers_remember_their_room() -> None:
     assert max(rooms) > 2
 
 
-def test_bits_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    inputs = network(4, (3, 30, 20, 4), batch=50)
-    serial = bits(together, (0, 2), inputs, trial=6.5)
+@pytest.mark.parametrize(("sizes", "batch"), [((3, 30, 20, 4), 50), ((600, 230), 24)])
+def test_bits_do_not_depend_on_threads(sizes: tuple[int, ...], batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = network(4, sizes, batch=batch)
+    used = tuple(range(len(sizes) - 1))
+    serial = bits(together, used, inputs, trial=6.5)
     monkeypatch.setattr(function, "WORTH_THREADS", 0)
     threads = numba.get_num_threads()
     try:
         for n in {1, threads}:
             numba.set_num_threads(n)
-            assert same(bits(together, (0, 2), inputs, trial=6.5), serial)
+            assert same(bits(together, used, inputs, trial=6.5), serial)
     finally:
         numba.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("sizes", [(3, 30, 20), (600, 230)])
+def test_gradients_of_a_batch_are_the_sum_of_its_samples(sizes: tuple[int, ...]) -> None:
+    times, psi, layers = network(8, sizes, batch=24)
+    parameters = [p for pair in layers for p in pair]
+    assert ((sizes[0] + 1) * sizes[1] > chain.SMALL) == (sizes[0] == 600)
+
+    def gradients(low: int, high: int) -> list[Tensor]:
+        out = together(times[low:high], psi[low:high], layers, neuron=QIF(), trial=6.5)[-1]
+        return list(torch.autograd.grad(out.psi.square().sum() + finite(out.times).sin().sum(), parameters))
+
+    alone = [gradients(b, b + 1) for b in range(24)]
+    for whole, *parts in zip(gradients(0, 24), *alone, strict=True):
+        assert torch.allclose(whole, sum(parts), rtol=1e-10, atol=1e-10 * float(whole.abs().max()))
 
 
 @pytest.mark.parametrize("trial", [2.5, 6.5])
