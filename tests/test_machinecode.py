@@ -10,15 +10,13 @@ import pytest
 FORMULA = "def grow(x):\n    return x {sign} 1\n"
 KERNEL = """\
 import numba
-import formula
-from qif2hw.machinecode import drop_stale
+from room import formula
+from qif2hw.machinecode import compiled
 _grow = numba.njit(inline="always")(formula.grow)
 
-@numba.njit(cache=True)
+@compiled
 def run(x):
     return _grow(x)
-
-drop_stale(run, (formula,))
 """
 TWICE = """\
 import numba
@@ -55,17 +53,18 @@ def answer(folder: Path, code: str) -> str:
 
 @pytest.mark.slow
 def test_a_changed_formula_is_compiled_anew(tmp_path: Path) -> None:
-    formula, kernel = tmp_path / "formula.py", tmp_path / "kernel.py"
-    kernel.write_text(KERNEL)
-    formula.write_text(FORMULA.format(sign="+"))
-    code = "import kernel; print(kernel.run(10))"
-    assert answer(tmp_path, code) == "11"
-    kept = list((tmp_path / "cache").rglob("*.nbc"))
-    assert kept
-    formula.write_text(FORMULA.format(sign="-"))
-    later = max(old.stat().st_mtime for old in (tmp_path / "cache").rglob("*.nb?")) + 5
-    os.utime(formula, (later, later))
-    assert answer(tmp_path, code) == "9"
+    """By content: neither an older nor a newer date of a file decides."""
+    room = tmp_path / "room"
+    room.mkdir()
+    (room / "__init__.py").touch()
+    (room / "kernel.py").write_text(KERNEL)
+    formula = room / "formula.py"
+    code = "from room import kernel; print(kernel.run(10), sum(kernel.run.stats.cache_misses.values()))"
+    for sign, answers in ("+", ("11 1", "11 0")), ("-", ("9 1", "9 0")):
+        formula.write_text(FORMULA.format(sign=sign))
+        for date, expected in zip((1e9, 4e9), answers, strict=True):
+            os.utime(formula, (date, date))
+            assert answer(tmp_path, code) == expected
 
 
 @pytest.mark.slow

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from qif2hw import engine, tasks, zoo
+from qif2hw import engine, zoo
 from qif2hw.errors import InputError
-from qif2hw.nn.task import Samples
-from qif2hw.reproduce import qif
-from qif2hw.reproduce.paper import PAPER
+from qif2hw.experiments import tasks
+from qif2hw.experiments.reproduce import qif
+from qif2hw.experiments.reproduce.paper import PAPER
+from qif2hw.train.task import Samples
 
 
 def test_there_is_one_for_every_task() -> None:

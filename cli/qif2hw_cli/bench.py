@@ -34,7 +34,7 @@ def train(networks: str | None, batch: int | None, dtype: str | None, quick: boo
     are installed. An update is one input spike arriving at one neuron. The fraction is of the ceiling of
     multiply-adds on registers, measured first.
     """
-    bench = _module("bench")
+    bench = _module("training")
     out = Output(as_json)
     workloads = bench.workloads(networks, batch, dtype)
     with out.stage("bench") as stage:
@@ -101,7 +101,7 @@ def steps(models: tuple[str, ...], steps: str, samples: int, as_json: bool) -> N
     Errors of the engine against the float network, relative root mean square, as compiled for 8 bits.
     """
     from qif2hw import api
-    from qif2hw.compiler.coarseness import SPIKES_TELL, coarseness
+    from qif2hw.bench.time_grid import SPIKES_TELL, coarseness
     from qif2hw_cli.console import percent
 
     try:
@@ -122,7 +122,7 @@ def steps(models: tuple[str, ...], steps: str, samples: int, as_json: bool) -> N
 
 def _module(name: str) -> Any:
     try:
-        return importlib.import_module(f"qif2hw.nn.{name}")
+        return importlib.import_module(f"qif2hw.bench.{name}")
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise

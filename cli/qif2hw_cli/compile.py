@@ -5,7 +5,7 @@ from dataclasses import fields
 import click
 
 from qif2hw_cli.console import Output, example, json_option, seconds, size
-from qif2hw_cli.facts import show_facts, show_report
+from qif2hw_cli.report_tables import show_facts, show_report
 
 LIST = "?"
 """Stands for ``--passes`` without a text."""
@@ -101,9 +101,9 @@ def command(
     """
     from qif2hw import api
     from qif2hw.compiler import CompileOptions, estimate, passes_for, print_passes
-    from qif2hw.compiler.fit import refusal
-    from qif2hw.compiler.time_grid import parse_payload_bits
-    from qif2hw.compiler.weights import parse_bits
+    from qif2hw.compiler.passes.fit import refusal
+    from qif2hw.compiler.passes.time_grid import parse_payload_bits
+    from qif2hw.compiler.passes.weights import parse_bits
     from qif2hw.errors import InputError
     from qif2hw.files import check_writable
     from qif2hw_cli.inputs import read_inputs

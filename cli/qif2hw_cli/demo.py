@@ -12,8 +12,8 @@ from qif2hw_cli.train import run_training
 
 if TYPE_CHECKING:
     from qif2hw.bundle import Bundle
-    from qif2hw.nn import TrainResult
     from qif2hw.parity import ParityReport
+    from qif2hw.train import TrainResult
 
 TASK = "parabola"
 

@@ -3,7 +3,7 @@
 import click
 
 from qif2hw_cli.console import Output, example, json_option
-from qif2hw_cli.facts import show_facts
+from qif2hw_cli.report_tables import show_facts
 
 
 @click.command(epilog=example("qif2hw inspect model.qif", "qif2hw inspect model.qif --target chip.toml --json"))
@@ -19,7 +19,7 @@ def command(bundle: str, target: str | None, as_json: bool) -> None:
     from dataclasses import replace
 
     from qif2hw import bundle as bundles
-    from qif2hw.compiler.fit import assess
+    from qif2hw.compiler.passes.fit import assess
     from qif2hw.compiler.targets import load_target
 
     out = Output(as_json)

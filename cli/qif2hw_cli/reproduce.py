@@ -34,7 +34,7 @@ def command(
     from qif2hw.errors import InputError
 
     try:
-        from qif2hw import reproduce, tasks
+        from qif2hw.experiments import reproduce, tasks
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise

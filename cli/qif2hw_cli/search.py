@@ -52,8 +52,8 @@ def command(
     front.json, front.svg and the journal from which --resume goes on. The result does not depend on --jobs.
     """
     from qif2hw import api
+    from qif2hw.compiler.passes.weights import print_bits
     from qif2hw.compiler.search import SearchOptions, search, workers
-    from qif2hw.compiler.weights import print_bits
 
     out = Output(as_json)
     options = SearchOptions(trials=trials, sampler=sampler, target=target, rounding=rounding, seed=seed)

@@ -7,7 +7,7 @@ import click
 from qif2hw_cli.console import Output, Stage, example, json_option, percent, seconds
 
 if TYPE_CHECKING:
-    from qif2hw.nn import TrainResult
+    from qif2hw.train import TrainResult
 
 
 @click.command(
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "--receptive-fields",
     type=int,
     metavar="N",
-    help="Encode each input by N Gaussian fields; the model then wants qif2hw.tasks.receptive_fields(x, N).",
+    help="Encode each input by N Gaussian fields: feed qif2hw.experiments.tasks.receptive_fields(x, N) to the model.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same weights.")
 @click.option("--steps", type=int, help="Steps with free weights, instead of the task's own number.")
@@ -110,8 +110,8 @@ def run_training(
     from qif2hw.errors import InputError
 
     try:
-        from qif2hw import tasks
-        from qif2hw.nn import train
+        from qif2hw.experiments import tasks
+        from qif2hw.train import train
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise

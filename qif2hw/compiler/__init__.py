@@ -1,8 +1,8 @@
 """The compiler: `Network` -> `Program`, pass by pass."""
 
+from qif2hw.compiler.pass_spec import parse_passes, print_passes
 from qif2hw.compiler.pipeline import Compiled, CompileOptions, compile_network, estimate, passes_for, rounded_network
 from qif2hw.compiler.targets import Target, known_targets, load_target
-from qif2hw.compiler.text import parse_passes, print_passes
 
 __all__ = [
     "CompileOptions",

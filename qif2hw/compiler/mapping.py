@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from qif2hw.compiler.targets import Target
 from qif2hw.ir import PlaneVector, Program, ProgramPopulation
-from qif2hw.ir.grid import weight_bits
 from qif2hw.ir.ptc import second_moment
+from qif2hw.ir.weight_grid import weight_bits
 
 BYTES_PER_WORD = 3
 """A 24-bit register."""

@@ -7,21 +7,21 @@ from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from qif2hw.compiler.adapt import AdaptRounding
-from qif2hw.compiler.budget import MeasureBudget
-from qif2hw.compiler.calibration import spread
-from qif2hw.compiler.compensate import CompensatePhases
-from qif2hw.compiler.draft import Draft, Facts, Pass
-from qif2hw.compiler.fit import FitTarget
-from qif2hw.compiler.goal import meet, with_goal
-from qif2hw.compiler.lower import Lower
-from qif2hw.compiler.ranges import ProveRanges
-from qif2hw.compiler.registers import ProveRegisters
-from qif2hw.compiler.tables import MakeTables
+from qif2hw.compiler.default_inputs import spread
+from qif2hw.compiler.max_error import meet, with_goal
+from qif2hw.compiler.pass_spec import parse_passes
+from qif2hw.compiler.passes.adapt import AdaptRounding
+from qif2hw.compiler.passes.budget import MeasureBudget
+from qif2hw.compiler.passes.compensate import CompensatePhases
+from qif2hw.compiler.passes.fit import FitTarget
+from qif2hw.compiler.passes.lower import Lower
+from qif2hw.compiler.passes.ranges import ProveRanges
+from qif2hw.compiler.passes.registers import ProveRegisters
+from qif2hw.compiler.passes.tables import MakeTables
+from qif2hw.compiler.passes.time_grid import ChooseTimeGrid, PayloadBits, parse_payload_bits
+from qif2hw.compiler.passes.weights import Bits, RoundWeights
+from qif2hw.compiler.state import Draft, Facts, Pass
 from qif2hw.compiler.targets import load_target
-from qif2hw.compiler.text import parse_passes
-from qif2hw.compiler.time_grid import ChooseTimeGrid, PayloadBits, parse_payload_bits
-from qif2hw.compiler.weights import Bits, RoundWeights
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program
 
@@ -60,7 +60,7 @@ class CompileOptions:
         With it, ``steps`` and ``payload_bits`` are the most there may be: the fewest steps are chosen, then the fewest
         payload bits, that keep the result's relative error on the calibration inputs below it; 0 for no target.
     passes
-        The passes themselves, as text (see `qif2hw.compiler.text`), in place of the options above.
+        The passes themselves, as text (see `qif2hw.compiler.pass_spec`), in place of the options above.
     """
 
     target: str = "loihi2"

@@ -13,13 +13,11 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.engine import fast_plane
 from qif2hw.engine.fast_plane import add_squares, missing, run_vectors, vector_numbers
-from qif2hw.ir import ptc
 from qif2hw.ir.program import Program, ProgramPopulation
 from qif2hw.ir.ptc import BEND_MAX, LATE_FRACTION, CotangentTables, PhaseWeightTable, PlaneVector, second_moment
 from qif2hw.ir.spikes import MachineOutput, StepSpikes
-from qif2hw.machinecode import drop_stale
+from qif2hw.machinecode import compiled
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
@@ -157,12 +155,12 @@ def _numbers(curve: CotangentTables | PhaseWeightTable) -> tuple[Int64, Int64, I
     return np.array(scales + own, np.int64), arrays[0].astype(np.int64), arrays[1].astype(np.int64)
 
 
-@numba.njit(cache=True, inline="always")
+@compiled(inline="always")
 def _rounded_shift(value: int, bits: int) -> int:
     return (value + ((1 << bits) >> 1)) >> bits
 
 
-@numba.njit(cache=True)
+@compiled
 def _look_up(knots: Int64, first_octave: int, mantissa_bits: int, x: int) -> int:
     octave = math.frexp(float(x))[1] - first_octave
     start, spacing = 0, first_octave - mantissa_bits
@@ -178,7 +176,7 @@ def _look_up(knots: Int64, first_octave: int, mantissa_bits: int, x: int) -> int
     return left + (((right - left) * fraction + ((1 << spacing) >> 1)) >> spacing)
 
 
-@numba.njit(cache=True)
+@compiled
 def _kick(  # type: ignore[no-untyped-def]
     phase, a0, a1, m2, threshold, numbers, one, other, second
 ):  # fmt: skip
@@ -203,7 +201,7 @@ def _kick(  # type: ignore[no-untyped-def]
     return distance if v < 0 else threshold - distance
 
 
-@numba.njit(cache=True)
+@compiled
 def _kick_by_grid(phase: int, a0: int, a1: int, threshold: int, numbers: Int64, shift: Int64, twist: Int64) -> int:
     if phase <= 0 or phase >= threshold:
         return phase
@@ -222,13 +220,13 @@ def _kick_by_grid(phase: int, a0: int, a1: int, threshold: int, numbers: Int64, 
     return min(max(moved + _rounded_shift(a1 * turn, LATE_FRACTION), 1), threshold - 1)
 
 
-@numba.njit(cache=True)
+@compiled
 def _twist(phase: int, twist: Int64, spacing: int) -> int:
     k = min(phase >> spacing, twist.size - 2)
     return twist[k] + _rounded_shift((twist[k + 1] - twist[k]) * (phase - (k << spacing)), spacing)
 
 
-@numba.njit(cache=True, parallel=True)
+@compiled(parallel=True)
 def _run_phases(  # type: ignore[no-untyped-def]
     start, source, late_in, flush_in, weight, phase0, shape, numbers, one, other, second, capacity
 ):
@@ -299,6 +297,3 @@ def _run_phases(  # type: ignore[no-untyped-def]
             out_flush[b, i] = _rounded_shift(kicked, flush_drop)
         count[b] = found
     return count, out_step, out_neuron, out_late, out_flush
-
-
-drop_stale(_run_phases, (ptc, fast_plane))

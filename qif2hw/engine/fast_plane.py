@@ -9,9 +9,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.ir import ptc
 from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, TRIG_BITS, VECTOR_BITS, PlaneVector
-from qif2hw.machinecode import drop_stale
+from qif2hw.machinecode import compiled
 
 Int64 = NDArray[np.int64]
 
@@ -25,24 +24,24 @@ def vector_numbers(curve: PlaneVector) -> tuple[Int64, Int64, Int64]:
     return np.array(numbers, np.int64), curve.angles.astype(np.int64), curve.start.astype(np.int64)
 
 
-@numba.njit(cache=True, inline="always")
+@compiled(inline="always")
 def _rounded_shift(value: int, bits: int) -> int:
     return (value + ((1 << bits) >> 1)) >> bits
 
 
-@numba.njit(cache=True, inline="always")
+@compiled(inline="always")
 def _rotate(x: int, y: int, cosine: int, sine: int) -> tuple[int, int]:
     return _rounded_shift(x * cosine - y * sine, TRIG_BITS), _rounded_shift(x * sine + y * cosine, TRIG_BITS)
 
 
-@numba.njit(cache=True)
+@compiled
 def missing(a0: int, a1: int, m2: int, second: Int64) -> int:
     """`qif2hw.engine.curve.missing`, of the numbers of a `qif2hw.ir.ptc.SecondMoment`."""
     unequal = _rounded_shift(3 * a0 * m2, LATE_FRACTION + 1) - _rounded_shift(a1 * a1 * second[2], second[3])
     return _rounded_shift(m2 * second[0], second[1]) + unequal
 
 
-@numba.njit(cache=True)
+@compiled
 def add_squares(source, late, weight, lateness_bits, total):  # type: ignore[no-untyped-def]
     """Sums of weights times squared lateness, over the spikes of one step."""
     total[:] = 0
@@ -52,7 +51,7 @@ def add_squares(source, late, weight, lateness_bits, total):  # type: ignore[no-
             total[i] += weight[source[k], i] * square
 
 
-@numba.njit(cache=True, inline="always")
+@compiled(inline="always")
 def _kick(x: int, y: int, a0: int, a1: int, a2: int) -> tuple[int, int]:
     low = y - _rounded_shift(a1 * y - a2 * x, LATE_FRACTION)
     x, y = x + _rounded_shift(a1 * x - a0 * y, LATE_FRACTION), max(low, 1) if y > 0 else low
@@ -65,7 +64,7 @@ def _kick(x: int, y: int, a0: int, a1: int, a2: int) -> tuple[int, int]:
     return _rounded_shift(x, down), _rounded_shift(y, down)
 
 
-@numba.njit(cache=True)
+@compiled
 def _phase(x: int, y: int, threshold: int, angles: Int64) -> int:
     x, y = x << ANGLE_BITS, y << ANGLE_BITS
     angle = 0
@@ -79,7 +78,7 @@ def _phase(x: int, y: int, threshold: int, angles: Int64) -> int:
     return min(max(_rounded_shift(angle, ANGLE_BITS), 0), threshold - 1)
 
 
-@numba.njit(cache=True, parallel=True)
+@compiled(parallel=True)
 def run_vectors(  # type: ignore[no-untyped-def]
     start, source, late_in, flush_in, weight, shape, numbers, angles, initial, second, capacity
 ):
@@ -146,6 +145,3 @@ def run_vectors(  # type: ignore[no-untyped-def]
             out_flush[b, i] = _rounded_shift(_phase(x, y, threshold, angles), flush_drop)
         count[b] = found
     return count, out_step, out_neuron, out_late, out_flush
-
-
-drop_stale(run_vectors, (ptc,))

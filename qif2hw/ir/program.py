@@ -136,7 +136,7 @@ class ProgramPopulation(ByValue):
         Low bits dropped from the phase it sends in the flush step.
     packed_bits
         If positive, spikes reach it as ``2^packed_bits + payload`` and one accumulator holds both sums, which the
-        bounds of `qif2hw.compiler.ranges` keep apart; if 0, two accumulators hold one each.
+        bounds of `qif2hw.compiler.passes.ranges` keep apart; if 0, two accumulators hold one each.
     """
 
     name: str

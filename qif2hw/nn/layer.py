@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from qif2hw.errors import InputError
-from qif2hw.ir.grid import nearest_unit, round_to_grid, weight_step
+from qif2hw.ir.weight_grid import nearest_unit, round_to_grid, weight_step
 from qif2hw.neuron import QIF
-from qif2hw.nn import accelerator, eager, function
-from qif2hw.nn.function import LayerOutput, Run
+from qif2hw.nn.functional import dense, eager, scan
+from qif2hw.nn.functional.dense import LayerOutput, Run
 
 Route: TypeAlias = Literal["kernel", "accelerator", "eager"]
 """Ways to compute a layer: `function.layer`, `accelerator.layer`, `eager.layer`."""
@@ -45,7 +45,7 @@ class QIFLayer(nn.Module):
     neuron
         Parameters of the neurons.
     weight_bits
-        Round the weights to the grid of `qif2hw.ir.grid` in the forward pass; None leaves them free.
+        Round the weights to the grid of `qif2hw.ir.weight_grid` in the forward pass; None leaves them free.
     spread
         Weights start uniform in ``+-spread / sqrt(pre)``.
     phases
@@ -137,7 +137,7 @@ class QIFLayer(nn.Module):
         weight = self.effective_weight()
         if path == "eager":
             return eager.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
-        return accelerator.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
+        return scan.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
 
 
 def route(times: Tensor, path: Route | None) -> Route:
@@ -165,7 +165,7 @@ def run_chain(
     encoder: tuple[Tensor, Tensor] | None = None, readout: tuple[Tensor, Tensor] | None = None,
 ) -> Run:  # fmt: skip
     """Layers of equal neurons and trials one behind the other, by the compiled kernel; see `function.chain`."""
-    run, rooms = function.chain(
+    run, rooms = dense.chain(
         times,
         psi,
         [(layer.effective_weight(), layer.phi0) for layer in layers],

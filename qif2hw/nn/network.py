@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from qif2hw import ir
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
-from qif2hw.nn.function import LayerOutput, Run
+from qif2hw.nn.functional.dense import LayerOutput, Run
 from qif2hw.nn.layer import QIFLayer, Route, one_kind, route, run_chain
 
 

@@ -4,7 +4,7 @@ from qif2hw.parity.check import Bounds, Compiled, Runner, check
 from qif2hw.parity.identical import Difference, first_difference
 from qif2hw.parity.matching import Matching, match
 from qif2hw.parity.report import render, write
-from qif2hw.parity.rows import BackendParity, NeuronParity, ParityReport, PopulationParity, ResultError, Verdict
+from qif2hw.parity.results import BackendParity, NeuronParity, ParityReport, PopulationParity, ResultError, Verdict
 
 __all__ = [
     "BackendParity",

@@ -16,7 +16,7 @@ from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run
 from qif2hw.parity.identical import first_difference
 from qif2hw.parity.matching import match
-from qif2hw.parity.rows import IDENTITY, BackendParity, ParityReport, ResultError, Verdict, largest, rms, summarise
+from qif2hw.parity.results import IDENTITY, BackendParity, ParityReport, ResultError, Verdict, largest, rms, summarise
 
 Runner: TypeAlias = Callable[[FloatArray], Run]
 """Runs inputs (samples, inputs) on a backend."""

@@ -5,7 +5,7 @@ import numpy as np
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.spikes import Run
 from qif2hw.parity import svg
-from qif2hw.parity.rows import ParityReport, PopulationParity
+from qif2hw.parity.results import ParityReport, PopulationParity
 
 WIDTH = 980.0
 _LEFT = 62.0

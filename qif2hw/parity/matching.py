@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.spikes import Spikes
+from qif2hw.machinecode import compiled
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +106,7 @@ def _starts(spikes: Spikes, shape: tuple[int, int], which: str) -> IntArray:
     return np.concatenate([[0], np.cumsum(np.bincount(group, minlength=shape[0] * shape[1]))])
 
 
-@numba.njit(cache=True)
+@compiled
 def _align_groups(
     groups: IntArray,
     start_expected: IntArray,

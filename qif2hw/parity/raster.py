@@ -9,7 +9,7 @@ from qif2hw.ir.spikes import Run, Spikes
 from qif2hw.parity import svg
 from qif2hw.parity.figures import WIDTH
 from qif2hw.parity.matching import match
-from qif2hw.parity.rows import ParityReport
+from qif2hw.parity.results import ParityReport
 
 _LEFT = 108.0
 _TITLES = 4000

@@ -9,7 +9,7 @@ from pathlib import Path
 from qif2hw.errors import InputError
 from qif2hw.files import write_text
 from qif2hw.parity import html, sections, svg
-from qif2hw.parity.rows import IDENTITY, ParityReport, rms
+from qif2hw.parity.results import IDENTITY, ParityReport, rms
 
 
 def write(path: str | os.PathLike[str], page: str) -> Path:

@@ -5,7 +5,7 @@ from html import escape
 
 from qif2hw.parity import figures, html, raster, svg
 from qif2hw.parity.html import DASH, cell, raw_cell, row, section
-from qif2hw.parity.rows import IDENTITY, BackendParity, ParityReport, largest, rms
+from qif2hw.parity.results import IDENTITY, BackendParity, ParityReport, largest, rms
 
 _BACKENDS = {
     "float": "float, weights as trained",

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from qif2hw import neuron
 from qif2hw.ir.arrays import FloatArray, IntArray
-from qif2hw.machinecode import drop_stale
+from qif2hw.machinecode import compiled
 
 _rotate = numba.njit(inline="always")(neuron.rotate)
 _shear = numba.njit(inline="always")(neuron.shear)
 
 
-@numba.njit(cache=True)
+@compiled
 def _turn(x: FloatArray, y: FloatArray, angle: float) -> int:
     """Rotate all vectors by an angle in [0, pi); how many left the upper half plane (or lie on its edge)."""
     c, s = math.cos(angle), math.sin(angle)
@@ -30,13 +30,13 @@ def _turn(x: FloatArray, y: FloatArray, angle: float) -> int:
     return low
 
 
-@numba.njit(cache=True)
+@compiled
 def _kick(x: FloatArray, y: FloatArray, shears: FloatArray) -> None:
     for j in range(x.size):
         x[j] = _shear(x[j], y[j], shears[j])
 
 
-@numba.njit(cache=True)
+@compiled
 def _renew(x: FloatArray, y: FloatArray) -> None:
     """Scale every vector to a length near one by a power of two, which is exact."""
     for j in range(x.size):
@@ -44,7 +44,7 @@ def _renew(x: FloatArray, y: FloatArray) -> None:
         x[j], y[j] = math.ldexp(x[j], -exponent), math.ldexp(y[j], -exponent)
 
 
-@numba.njit(cache=True)
+@compiled
 def _trial(
     event_time: FloatArray,
     event_channel: NDArray[np.int32],
@@ -92,7 +92,7 @@ def _trial(
     return found
 
 
-@numba.njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def propagate(
     start: IntArray,
     event_time: FloatArray,
@@ -148,7 +148,7 @@ def propagate(
         )
 
 
-@numba.njit(cache=True)
+@compiled
 def collect(
     start: IntArray,
     size: int,
@@ -175,7 +175,7 @@ def collect(
             sample[at], neuron_[at], time[at] = b, j, buffer_time[b, k]
 
 
-@numba.njit(cache=True)
+@compiled
 def place(
     position: IntArray,
     start: IntArray,
@@ -191,6 +191,3 @@ def place(
             into_channel[position[b]] = channel[k] + first_channel
             into_time[position[b]] = time[k]
             position[b] += 1
-
-
-drop_stale(propagate, (neuron,))

@@ -11,7 +11,7 @@ from qif2hw import neuron as formulas
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.spikes import Spikes
-from qif2hw.machinecode import drop_stale
+from qif2hw.machinecode import compiled
 from qif2hw.neuron import QIF
 
 _kick = numba.njit(inline="always")(formulas.kick)
@@ -101,7 +101,7 @@ def trace_recurrent(
     )
 
 
-@numba.njit(cache=True)
+@compiled
 def _trial(
     event_time: FloatArray,
     event_channel: NDArray[np.int64],
@@ -145,12 +145,9 @@ def _trial(
             return spikes
 
 
-@numba.njit(cache=True)
+@compiled
 def _receive(theta: FloatArray, shears: FloatArray) -> None:
     for n in range(theta.size):
         # Rounding can leave an angle a little past the threshold, where the atan2 would turn negative.
         if theta[n] < math.pi and shears[n] != 0.0:
             theta[n] = _kick(theta[n], shears[n])
-
-
-drop_stale(_trial, (formulas,))

@@ -17,7 +17,7 @@ from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.network import Network
 from qif2hw.ir.readout import Readout
 from qif2hw.ir.spikes import Spikes
-from qif2hw.machinecode import drop_stale
+from qif2hw.machinecode import compiled
 from qif2hw.reference.execute import trace
 
 _rotate = numba.njit(inline="always")(neuron.rotate)
@@ -163,7 +163,7 @@ def _first_spikes(network: Network, name: str, own: Spikes, end: FloatArray) -> 
     return times, index
 
 
-@numba.njit(cache=True, parallel=True)
+@compiled(parallel=True)
 def _pull_back(  # type: ignore[no-untyped-def]
     start: Any, time: Any, channel: Any, shears: Any, psi: Any, phi0: Any, r: float, omega: float, trial: float,
     own_start: Any, own_time: Any, pull_time: Any, pull_end: Any, to_weight: Any, to_phi0: Any, to_time: Any,
@@ -227,6 +227,3 @@ def _pull_back(  # type: ignore[no-untyped-def]
                     rise[q] += pull_time[seen, q] * math.exp(-2.0 * spike_length[seen - spike])
             for q in range(rows):
                 to_phi0[b, q, i] += _phase_slope(1.0) * rise[q]
-
-
-drop_stale(_pull_back, (neuron,))

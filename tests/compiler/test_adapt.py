@@ -8,10 +8,10 @@ from networks import branched, ordinary, published
 
 from qif2hw import reference
 from qif2hw.compiler import CompileOptions, compile_network
-from qif2hw.compiler import adapt as adapt_module
-from qif2hw.compiler.calibration import spread
+from qif2hw.compiler.default_inputs import spread
+from qif2hw.compiler.passes import adapt as adapt_module
 from qif2hw.ir import Network
-from qif2hw.ir.grid import largest_weight, round_to_grid, weight_step
+from qif2hw.ir.weight_grid import largest_weight, round_to_grid, weight_step
 
 
 def result_error(network: Network, options: CompileOptions) -> float:

@@ -11,7 +11,7 @@ from networks import branched, ordinary
 from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Population, Projection
-from qif2hw.ir.grid import largest_weight, nearest_unit, round_to_grid, weight_step
+from qif2hw.ir.weight_grid import largest_weight, nearest_unit, round_to_grid, weight_step
 from qif2hw.neuron import QIF
 
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from networks import ordinary
 
 from qif2hw.compiler import CompileOptions, compile_network
-from qif2hw.compiler.fit import refusal
 from qif2hw.compiler.mapping import Need, Source, map_cores
+from qif2hw.compiler.passes.fit import refusal
 from qif2hw.compiler.targets import Limit, Target
-from qif2hw.ir.grid import round_to_grid, weight_bits
+from qif2hw.ir.weight_grid import round_to_grid, weight_bits
 
 
 def chip(**limits: int) -> Target:

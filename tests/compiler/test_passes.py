@@ -15,12 +15,12 @@ from qif2hw.compiler import (
     passes_for,
     print_passes,
 )
-from qif2hw.compiler.calibration import spread
-from qif2hw.compiler.draft import Draft
+from qif2hw.compiler.default_inputs import spread
 from qif2hw.compiler.pipeline import run_passes
+from qif2hw.compiler.state import Draft
 from qif2hw.errors import InputError
 from qif2hw.ir import Network
-from qif2hw.ir.grid import round_to_grid
+from qif2hw.ir.weight_grid import round_to_grid
 
 
 @pytest.mark.parametrize("options", [CompileOptions(), CompileOptions(rounding="nearest", steps=100, weight_bits=5)])

@@ -11,7 +11,7 @@ from networks import branched, ordinary, published
 
 from qif2hw import engine
 from qif2hw.compiler import CompileOptions, compile_network
-from qif2hw.compiler.registers import Interval
+from qif2hw.compiler.passes.registers import Interval
 from qif2hw.engine import spec
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Projection

@@ -10,7 +10,7 @@ from networks import branched, ordinary, published
 
 from qif2hw import engine, reference
 from qif2hw.compiler import CompileOptions, compile_network
-from qif2hw.compiler.curves import respond
+from qif2hw.compiler.ptc_tables import respond
 from qif2hw.engine import curve, plane, spec
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, PlaneVector, Table

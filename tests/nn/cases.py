@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from qif2hw.neuron import QIF
-from qif2hw.nn import eager, function
-from qif2hw.nn.function import LayerOutput
+from qif2hw.nn.functional import dense, eager
+from qif2hw.nn.functional.dense import LayerOutput
 
 F64 = torch.float64
 
@@ -29,7 +29,7 @@ class Case:
         return [self.times, self.psi, self.weight, self.phi0]
 
     def run(self, *tensors: Tensor, oracle: bool = False, dtype: torch.dtype = F64, **options: float) -> LayerOutput:
-        call: Callable[..., LayerOutput] = eager.layer if oracle else function.layer
+        call: Callable[..., LayerOutput] = eager.layer if oracle else dense.layer
         arguments = [t.to(dtype) for t in (tensors or self.tensors)]
         return call(*arguments, neuron=self.neuron, trial=self.trial, **options)
 

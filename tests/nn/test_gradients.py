@@ -3,7 +3,7 @@ import torch
 from nn.cases import REGIMES, Case, case, directional, finite, gradients, loss
 
 from qif2hw.neuron import QIF
-from qif2hw.nn import eager, function
+from qif2hw.nn.functional import dense, eager
 
 NAMES = ("times", "psi", "weight", "phi0")
 
@@ -70,8 +70,8 @@ def _two_layers(trial: float, first: Case, second: Case) -> tuple[torch.Tensor, 
     first.trial = second.trial = trial
     tensors = [first.weight, first.phi0, second.weight, second.phi0]
     w1, p1, w2, p2 = (t.clone().requires_grad_() for t in tensors)
-    hidden = function.layer(first.times, first.psi, w1, p1, neuron=first.neuron, trial=trial)
-    out = function.layer(hidden.times, hidden.psi, w2, p2, neuron=second.neuron, trial=trial).first()
+    hidden = dense.layer(first.times, first.psi, w1, p1, neuron=first.neuron, trial=trial)
+    out = dense.layer(hidden.times, hidden.psi, w2, p2, neuron=second.neuron, trial=trial).first()
     return out.detach(), list(torch.autograd.grad(out.sin().sum(), [w1, p1, w2, p2]))
 
 
@@ -79,8 +79,8 @@ def _two_layers(trial: float, first: Case, second: Case) -> tuple[torch.Tensor, 
 def test_spike_that_crosses_the_end_of_the_trial(seed: int) -> None:
     """Value and gradient are continuous where an ordinary spike, hidden or output, becomes a pseudospike."""
     first, second = case(seed, batch=1, post=5), case(seed + 100, batch=1, pre=5, post=4)
-    hidden = function.layer(*first.tensors, neuron=first.neuron, trial=12.0)
-    output = function.layer(hidden.times, hidden.psi, *second.tensors[2:], neuron=second.neuron, trial=12.0)
+    hidden = dense.layer(*first.tensors, neuron=first.neuron, trial=12.0)
+    output = dense.layer(hidden.times, hidden.psi, *second.tensors[2:], neuron=second.neuron, trial=12.0)
     for times in (hidden.times, output.times):
         for crossing in times[torch.isfinite(times) & (times > 2.5)][:4]:
             before, grads_before = _two_layers(float(crossing) - 1e-9, first, second)
@@ -119,7 +119,7 @@ def test_one_neuron_closed_form() -> None:
     """One input, one neuron: the spike time by hand from the phase transition curve."""
     neuron = QIF()
     one = torch.ones(1, 1, 1, dtype=torch.float64)
-    out = function.layer(
+    out = dense.layer(
         one, torch.zeros(1, 1).double(), 0.7 * one[0], 2.0 * one[0, 0], neuron=neuron, trial=6.5
     )  # fmt: skip
     theta = torch.tensor(neuron.omega * 3.0, dtype=torch.float64)

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from qif2hw.bench.structure import bench_jets
 from qif2hw.errors import InputError
 from qif2hw.nn import QIFNetwork, Regime
-from qif2hw.nn.bench_structure import bench_jets
-from qif2hw.nn.jets import derivative, jets
-from qif2hw.nn.recurrent import RecurrentQIFLayer
+from qif2hw.nn.functional.jets import derivative, jets
+from qif2hw.nn.functional.recurrent import RecurrentQIFLayer
 
 F64 = torch.float64
 ALL = [(), (0,), (1,), (0, 0), (0, 1), (1, 1)]
@@ -141,7 +141,7 @@ def test_bits_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         return torch.autograd.grad(loss(compiled(network, x)), list(network.parameters()))
 
     serial = gradients()
-    monkeypatch.setattr("qif2hw.nn.jets.WORTH_THREADS", 0)
+    monkeypatch.setattr("qif2hw.nn.functional.jets.WORTH_THREADS", 0)
     threads = numba.get_num_threads()
     try:
         for n in {1, threads}:

@@ -13,8 +13,8 @@ from nn.cases import REGIMES, Case, case, finite, gradients, loss
 from oracles.trajectory import stored_gradients
 from torch import Tensor
 
-from qif2hw.nn import accelerator, function
-from qif2hw.nn.function import LayerOutput
+from qif2hw.nn.functional import dense, scan
+from qif2hw.nn.functional.dense import LayerOutput
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -97,8 +97,8 @@ def _two_layers(seed: int) -> tuple[Case, Case]:
 
 
 def _run(first: Case, second: Case, tensors: list[Tensor], trial: float) -> tuple[LayerOutput, LayerOutput]:
-    hidden = function.layer(*first.tensors[:2], *tensors[:2], neuron=first.neuron, trial=trial)
-    return hidden, function.layer(hidden.times, hidden.psi, *tensors[2:], neuron=second.neuron, trial=trial)
+    hidden = dense.layer(*first.tensors[:2], *tensors[:2], neuron=first.neuron, trial=trial)
+    return hidden, dense.layer(hidden.times, hidden.psi, *tensors[2:], neuron=second.neuron, trial=trial)
 
 
 def _one_of(times: Tensor, which: int) -> float:
@@ -120,7 +120,7 @@ def test_replayed_backward_is_the_stored_one(seed: int, regime: str) -> None:
 def test_the_scan_is_the_kernel(seed: int, regime: str) -> None:
     layer = REGIMES[regime](seed)
     tensors = [t.clone().requires_grad_() for t in layer.tensors]
-    out, kernel = accelerator.layer(*tensors, neuron=layer.neuron, trial=layer.trial), layer.run()
+    out, kernel = scan.layer(*tensors, neuron=layer.neuron, trial=layer.trial), layer.run()
     assert torch.equal(out.number, kernel.number)
     slots = int(kernel.number.max())
     assert _close(finite(out.times)[:, :, :slots], finite(kernel.times)[:, :, :slots], 1e-9)

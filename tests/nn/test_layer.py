@@ -10,8 +10,9 @@ from oracles.layers import run_layers
 from oracles.membrane import membrane_neuron
 
 from qif2hw.errors import InputError
-from qif2hw.ir.grid import nearest_unit, round_to_grid
-from qif2hw.nn import QIFLayer, QIFNetwork, function
+from qif2hw.ir.weight_grid import nearest_unit, round_to_grid
+from qif2hw.nn import QIFLayer, QIFNetwork
+from qif2hw.nn.functional import dense
 
 
 @pytest.mark.parametrize("network", [ordinary((2, 5, 4), 1), published((2, 4, 2), 2)])
@@ -110,7 +111,7 @@ def test_spikes_after_the_trial_do_nothing() -> None:
 def test_bits_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = case(9, batch=50, pre=20, post=30, depth=2, window=(0.1, 6.4))
     serial = gradients(layer)
-    monkeypatch.setattr(function, "WORTH_THREADS", 0)
+    monkeypatch.setattr(dense, "WORTH_THREADS", 0)
     threads = numba.get_num_threads()
     try:
         for n in {1, threads}:
@@ -143,9 +144,9 @@ def test_bad_shapes_and_types() -> None:
     with pytest.raises(InputError, match="phi0"):
         layer.run(layer.times, layer.psi, layer.weight, layer.phi0[:2])
     with pytest.raises(InputError, match="one type"):
-        function.layer(layer.times.float(), *layer.tensors[1:], neuron=layer.neuron, trial=6.5)
+        dense.layer(layer.times.float(), *layer.tensors[1:], neuron=layer.neuron, trial=6.5)
     with pytest.raises(InputError, match="trial"):
-        function.layer(*layer.tensors, neuron=layer.neuron, trial=0.0)
+        dense.layer(*layer.tensors, neuron=layer.neuron, trial=0.0)
 
 
 @pytest.mark.parametrize("bits", [2, 4, 8])

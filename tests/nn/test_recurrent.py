@@ -11,9 +11,9 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
-from qif2hw.nn import function, recurrent
-from qif2hw.nn.function import LayerOutput
-from qif2hw.nn.recurrent import RecurrentQIFLayer
+from qif2hw.nn.functional import dense, recurrent
+from qif2hw.nn.functional.dense import LayerOutput
+from qif2hw.nn.functional.recurrent import RecurrentQIFLayer
 from qif2hw.reference.recurrent import trace_recurrent
 
 F64 = torch.float64
@@ -114,12 +114,12 @@ def test_without_feedback_it_is_a_layer() -> None:
     none = torch.zeros((5, 5), dtype=F64)
     for delay in DELAYS:
         ours = run([times, psi, weight, none, phi0], delay)
-        plain = function.layer(times, psi, weight, phi0, neuron=NEURON, trial=10.0)
+        plain = dense.layer(times, psi, weight, phi0, neuron=NEURON, trial=10.0)
         assert torch.allclose(finite(ours.times), finite(plain.times), rtol=0, atol=1e-12)
         assert torch.allclose(ours.psi, plain.psi, rtol=0, atol=1e-12)
         mine = gradients([times, psi, weight, none, phi0], delay)
         tensors_ = [t.clone().requires_grad_() for t in (times, psi, weight, phi0)]
-        loss(function.layer(*tensors_, neuron=NEURON, trial=10.0)).backward()
+        loss(dense.layer(*tensors_, neuron=NEURON, trial=10.0)).backward()
         for a, b in zip([mine[k] for k in (0, 1, 2, 4)], tensors_, strict=True):
             assert b.grad is not None
             assert torch.allclose(a, b.grad, rtol=0, atol=1e-11)
@@ -143,12 +143,12 @@ def test_one_way_feedback_is_two_layers(trial: float) -> None:
     feedback[:2], feedback[:, 2:] = 0.0, 0.0
 
     def layers(w: Tensor, v: Tensor, p: Tensor) -> LayerOutput:
-        up = function.layer(times, none, w[:2], p[:2], neuron=NEURON, trial=trial)
+        up = dense.layer(times, none, w[:2], p[:2], neuron=NEURON, trial=trial)
         room = up.times.shape[2]
         outside = torch.cat([times, torch.full((2, 3, max(0, room - 2)), torch.inf, dtype=F64)], dim=2)
         inside = torch.cat([up.times, torch.full((2, 2, max(0, 2 - room)), torch.inf, dtype=F64)], dim=2)
         both, psi = torch.cat([outside, inside], dim=1), torch.cat([none, up.psi], dim=1)
-        return function.layer(
+        return dense.layer(
             both, psi, torch.cat([w[2:], v[2:, :2]], dim=1), p[2:], neuron=NEURON, trial=trial
         )  # fmt: skip
 

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from nn.cases import REGIMES, Case, directional, finite, gradients, loss
 from torch import Tensor
 
+from qif2hw.bench.structure import bench_sparse
 from qif2hw.errors import InputError
-from qif2hw.nn import QIFNetwork, sparse
-from qif2hw.nn.bench_structure import bench_sparse
-from qif2hw.nn.function import LayerOutput
-from qif2hw.nn.jets import jets
-from qif2hw.nn.sparse import Pattern, SparseQIFLayer
+from qif2hw.nn import QIFNetwork
+from qif2hw.nn.functional import sparse
+from qif2hw.nn.functional.dense import LayerOutput
+from qif2hw.nn.functional.jets import jets
+from qif2hw.nn.functional.sparse import Pattern, SparseQIFLayer
 
 F64 = torch.float64
 

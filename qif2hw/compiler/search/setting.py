@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 
 from qif2hw import engine
-from qif2hw.compiler.adapt import AdaptRounding
-from qif2hw.compiler.draft import Draft, Pass
-from qif2hw.compiler.lower import Lower
 from qif2hw.compiler.mapping import needs_of
-from qif2hw.compiler.ranges import ProveRanges
-from qif2hw.compiler.registers import ProveRegisters
-from qif2hw.compiler.tables import MakeTables
+from qif2hw.compiler.passes.adapt import AdaptRounding
+from qif2hw.compiler.passes.lower import Lower
+from qif2hw.compiler.passes.ranges import ProveRanges
+from qif2hw.compiler.passes.registers import ProveRegisters
+from qif2hw.compiler.passes.tables import MakeTables
+from qif2hw.compiler.passes.time_grid import ChooseTimeGrid
+from qif2hw.compiler.passes.weights import RoundWeights
+from qif2hw.compiler.state import Draft, Pass
 from qif2hw.compiler.targets import load_target
-from qif2hw.compiler.time_grid import ChooseTimeGrid
-from qif2hw.compiler.weights import RoundWeights
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program, Run
 from qif2hw.ir.arrays import FloatArray

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from qif2hw import reference
-from qif2hw.compiler.calibration import spread
+from qif2hw.compiler.default_inputs import spread
 from qif2hw.compiler.search.front import pareto, picture
 from qif2hw.compiler.search.pool import Workers, run_bulk
 from qif2hw.compiler.search.setting import OBJECTIVES, Outcome, Setting, Task, compile_setting, evaluate, relative_error

@@ -1,0 +1,178 @@
+"""Pass: does the program fit its target, and if not, why and what would make it fit."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+
+from qif2hw.compiler.mapping import (
+    BYTES_PER_WORD,
+    CoreMap,
+    Need,
+    map_cores,
+    needs_of,
+    with_fewer_neurons,
+    with_tables_halved,
+    with_weight_bits,
+)
+from qif2hw.compiler.ptc_tables import ANGLES
+from qif2hw.compiler.state import Draft, Facts
+from qif2hw.compiler.targets import Target
+from qif2hw.errors import InputError
+from qif2hw.ir import PlaneVector, Program
+from qif2hw.ir.ptc import STATE_BITS
+
+FEWEST_TABLE_BITS = 2
+
+
+@dataclass(frozen=True)
+class FitTarget:
+    """Map populations to cores; report, do not refuse: the simulator runs what no chip holds."""
+
+    name: str = "fit"
+
+    def run(self, draft: Draft) -> Draft:
+        """Add the map of the cores, and what stands against it, to the report."""
+        if draft.program is None:
+            raise InputError(f"passes: '{self.name}' needs 'lower' before it")
+        return draft.with_report(self.name, assess(draft.program, draft.target, draft.table_bits))
+
+
+def assess(program: Program, target: Target, table_bits: int | None = None) -> Facts:
+    """Whether a program fits a target, the map of the cores, and if not, the reasons and the options that would fit.
+
+    Parameters
+    ----------
+    program, target
+        What, and where.
+    table_bits
+        The resolution its tables were made with, if known: names the option that makes them smaller.
+    """
+    needs = needs_of(program)
+    cores = map_cores(needs, target)
+    reasons = [*_widths(program, needs, target), *_places(cores, target)]
+    return {
+        "target": target.name,
+        "cores": len(cores.shares),
+        "core_limit": target.limit("cores"),
+        "memory_per_core_bytes": target.limit("memory_per_core_bytes"),
+        "fits": not reasons,
+        "reasons": reasons,
+        "options": list(_options(program, needs, target, table_bits)) if reasons else [],
+        "populations": {need.name: _row(need, cores) for need in needs},
+        "map": [asdict(share) for share in cores.shares],
+    }
+
+
+def refusal(fit: Facts) -> str:
+    """Why a program is refused, in one line: the first reason and the nearest option that fits."""
+    more = f" (and {len(fit['reasons']) - 1} more)" if len(fit["reasons"]) > 1 else ""
+    option = f"it would fit with {fit['options'][0]}" if fit["options"] else "no single option makes it fit"
+    return f"the network does not fit the target '{fit['target']}': {fit['reasons'][0]}{more}; {option}"
+
+
+def _as_plane_vectors(program: Program, needs: tuple[Need, ...]) -> tuple[Need, ...]:
+    """The same populations with the table-free neuron: a second state register, and an angle for each bit."""
+    return tuple(
+        need
+        if isinstance(program.population(need.name).ptc, PlaneVector)
+        else replace(need, state_bytes=need.state_bytes + 2 * BYTES_PER_WORD, table_bytes=BYTES_PER_WORD * ANGLES)
+        for need in needs
+    )
+
+
+def _row(need: Need, cores: CoreMap) -> Facts:
+    shares = cores.of(need.name)
+    return {
+        "neurons": need.neurons,
+        "fan_in": need.fan_in,
+        "weight_bits": max((s.bits for s in need.sources), default=0),
+        "bytes_per_neuron": need.state_bytes + -(-need.row_bits // 8),
+        "table_bytes": need.table_bytes,
+        "neurons_per_core": max(s.stop - s.first for s in shares),
+        "cores": len(shares),
+        "problem": cores.problems.get(need.name, ""),
+    }
+
+
+def _flush_bits(program: Program) -> int:
+    """Bits of the payloads in the flush step; 0 where no population sends to another."""
+    senders = {p.pre for p in program.projections}
+    return max(
+        ((program.grid.threshold >> p.flush_drop).bit_length() for p in program.populations if p.name in senders),
+        default=0,
+    )
+
+
+def _widths(program: Program, needs: tuple[Need, ...], target: Target) -> Iterator[str]:
+    """What is too wide for the target, or beyond its neurons."""
+    if target.limit("programmable_neurons") == 0:
+        yield "its neuron model is fixed, a QIF neuron needs a programmable one"
+    state = target.limit("state_bits")
+    if state is not None and state < STATE_BITS:
+        yield f"a neuron's registers have {STATE_BITS} bits, the target's {state}"
+    weight = target.limit("weight_bits")
+    widest = max((s.bits for need in needs for s in need.sources), default=0)
+    if weight is not None and widest > weight:
+        yield f"weights have {widest} bits, the target's {weight}"
+    payload = target.limit("payload_bits")
+    if payload is not None and program.grid.lateness_bits > payload:
+        yield f"spikes carry {program.grid.lateness_bits} bits of lateness, the target's {payload}"
+    if payload is not None and _flush_bits(program) > payload:
+        yield f"the flush sends {_flush_bits(program)} bits, the target's spikes carry {payload}"
+
+
+def _places(cores: CoreMap, target: Target) -> Iterator[str]:
+    """What finds no place on the chip."""
+    yield from (f"population '{name}': {why}" for name, why in cores.problems.items())
+    most = target.limit("cores")
+    if most is not None and len(cores.shares) > most:
+        yield f"{len(cores.shares)} cores are needed, {most} there are"
+
+
+def _options(program: Program, needs: tuple[Need, ...], target: Target, table_bits: int | None) -> Iterator[str]:
+    """Single changes after which the program fits, the one that costs least accuracy first."""
+
+    def fits(other: tuple[Need, ...], chips: int = 1) -> bool:
+        cores = map_cores(other, target)
+        most = target.limit("cores")
+        return not cores.problems and (most is None or len(cores.shares) <= most * chips)
+
+    wide = list(_widths(program, needs, target))
+    payload, weight = target.limit("payload_bits"), target.limit("weight_bits")
+    late = program.grid.lateness_bits
+    lighter = needs if weight is None else with_weight_bits(needs, weight)
+    if wide:
+        # Changes of width do not help a neuron or a register that the target lacks.
+        helped = [
+            f"{payload} payload bits in place of {late}"
+            for _ in range(payload is not None and late > payload >= _flush_bits(program))
+        ] + [f"{weight} weight bits" for _ in range(lighter != needs)]
+        if len(helped) == len(wide) and fits(lighter):
+            yield " and ".join(helped)
+        return
+    halvings = range(1, 7 if table_bits is None else table_bits - FEWEST_TABLE_BITS + 1)
+    times = next((k for k in halvings if fits(with_tables_halved(needs, k))), None)
+    if times is not None:
+        yield (
+            f"table bits {table_bits - times} in place of {table_bits}"
+            if table_bits
+            else f"tables {2**times} times smaller"
+        )
+    if (smaller := _as_plane_vectors(program, needs)) != needs and fits(smaller):
+        yield "the form 'plane', which needs no tables"
+    widest = max(s.bits for need in needs for s in need.sources)
+    bits = next((b for b in range(widest - 1, 1, -1) if fits(with_weight_bits(needs, b))), None)
+    if bits is not None:
+        yield f"weight bits {bits} in place of {widest}"
+    cores, most = map_cores(needs, target), target.limit("cores")
+    if most is not None and not cores.problems:
+        yield f"{-(-len(cores.shares) // most)} chips in place of one"
+    outputs = program.output_populations
+    percent = next((p for p in range(99, 0, -1) if fits(with_fewer_neurons(needs, p, outputs))), None)
+    if percent is not None:
+        before = max((n for n in needs if n.name not in outputs), key=lambda n: n.neurons, default=None)
+        if before is not None:
+            after = max(1, before.neurons * percent // 100)
+            yield (
+                f"hidden populations of {percent} % of their size "
+                f"('{before.name}': {after} neurons, not {before.neurons})"
+            )

@@ -1,0 +1,97 @@
+"""Pass: choose the time grid."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from qif2hw.compiler.state import Draft, Facts
+from qif2hw.errors import InputError
+from qif2hw.ir import Network, TimeGrid
+from qif2hw.ir.ptc import STATE_MAX
+
+PayloadBits: TypeAlias = int | Literal["auto"]
+"""Bits of a spike's lateness, or ``auto``."""
+
+
+def parse_payload_bits(text: str) -> PayloadBits:
+    """From text: a whole number or ``auto``."""
+    if text == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"payload bits = {text}: a whole number is needed, or auto") from None
+
+
+@dataclass(frozen=True)
+class ChooseTimeGrid:
+    """Cut the trial into steps of ``Delta = Theta / S`` so that the machine needs at most ``steps`` of them.
+
+    ``S`` is the largest integer that keeps the whole run (the trial, one step per layer, the flush) within
+    ``steps``; the phase counts a power of two per step, the largest the state holds.
+    """
+
+    steps: int = 512
+    lateness_bits: int = 8
+    name: str = "time-grid"
+
+    def run(self, draft: Draft) -> Draft:
+        """Choose the grid; `InputError` if populations differ in period or no grid fits."""
+        network = draft.network
+        period = _common_period(network)
+        depth = max(network.depth.values())
+        allowed = draft.target.limit("payload_bits")
+        most = 24 if allowed is None else allowed
+        if not 0 <= self.lateness_bits <= min(most, 12):
+            raise InputError(
+                f"payload bits = {self.lateness_bits}: 0 to {min(most, 12)} are possible"
+                + (f" on target '{draft.target.name}'" if most < 12 else "")
+            )
+        start = math.floor((self.steps - 1 - depth) * period / network.trial)
+        for period_steps in range(start, 1, -1):
+            phase_bits = (STATE_MAX // (period_steps + 1)).bit_length() - 1
+            if phase_bits <= self.lateness_bits:
+                raise InputError(
+                    f"{self.steps} steps with {self.lateness_bits} payload bits need a phase of more than 24 bits: "
+                    "use fewer of either"
+                )
+            grid = TimeGrid(period, network.trial, period_steps, phase_bits, self.lateness_bits, depth)
+            if grid.trial_steps + 1 + depth <= self.steps:
+                return draft.with_report(self.name, _facts(grid), grid=grid)
+        raise InputError(
+            f"{self.steps} steps are too few for {depth} layers and a trial of {network.trial / period:g} periods"
+        )
+
+
+def with_lateness_bits(draft: Draft, lateness_bits: int) -> Draft:
+    """The same time grid with payloads of so many bits."""
+    grid = replace(draft.time, lateness_bits=lateness_bits)
+    return draft.with_report(ChooseTimeGrid.name, _facts(grid), grid=grid)
+
+
+def _facts(grid: TimeGrid) -> Facts:
+    return {
+        "steps": grid.trial_steps + 1 + grid.layers,
+        "steps_per_period": grid.period_steps,
+        "delta": grid.delta,
+        "phase_bits": grid.phase_bits,
+        "lateness_bits": grid.lateness_bits,
+        "tick": grid.tick,
+    }
+
+
+def _common_period(network: Network) -> float:
+    periods = np.array([p.neuron.period for p in network.populations])
+    if np.ptp(periods) > 1e-9 * periods.max():
+        low, high = (network.populations[int(i)] for i in (periods.argmin(), periods.argmax()))
+        raise InputError(
+            f"populations '{low.name}' and '{high.name}' have periods {periods.min():g} and {periods.max():g}: "
+            "one time grid needs one period Theta = pi tau / r"
+        )
+    for p in network.projections:
+        span = network.depth[p.post] - network.depth[p.pre]
+        if span != 1:
+            raise InputError(f"projection {p.pre} -> {p.post} spans {span} layers: a synapse must reach the next layer")
+    return float(periods[0])

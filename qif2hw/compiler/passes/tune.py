@@ -1,0 +1,118 @@
+"""Pass: adjust the values of coarse tables to the network that uses them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qif2hw import engine, reference
+from qif2hw.compiler.passes.adapt import relative_error
+from qif2hw.compiler.passes.lower import Lower
+from qif2hw.compiler.state import Draft
+from qif2hw.errors import InputError
+from qif2hw.ir import PTC, CotangentTables, Program
+from qif2hw.ir.arrays import FloatArray
+
+MOST_KNOTS = 4096
+"""More are not adjusted: each costs a run of the engine, and tables so fine have nothing to gain."""
+STEP = 0.02
+"""By this part of the distance to its neighbours a knot is moved to see what it does."""
+RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
+SCALES = (1.0, 0.3, 0.1)
+
+
+@dataclass(frozen=True)
+class TuneTables:
+    """Move the inner knots of cotangent tables so that the engine's readouts come closest to exact ones.
+
+    A least-squares step from differences of engine runs, knot by knot, on one half of the calibration inputs; of
+    several strengths the one that is best on the other half, and none if none helps there.  Tables stay monotone, and
+    their ends, the fixed points of the curve, stay where they are.  It pays for tables of a few knots per octave; finer
+    ones leave nothing to gain.
+
+    Parameters
+    ----------
+    samples
+        Calibration inputs used, both halves together.
+    """
+
+    samples: int = 600
+    name: str = "tune-tables"
+
+    def run(self, draft: Draft) -> Draft:
+        """Adjust the tables that `MakeTables` made."""
+        draft.need("tables", by=self.name)
+        if self.samples < 2:
+            raise InputError(f"samples = {self.samples}: two at least are needed, one to adjust and one to check")
+        start = _knots(draft)
+        if not 0 < start.size <= MOST_KNOTS:
+            why = f"{start.size} knots: 1 to {MOST_KNOTS} are adjusted"
+            return draft.with_report(self.name, {"skipped": why})
+        x = draft.calibration[: self.samples]
+        program = _lowered(draft, start)
+        goal, value = reference.run(program.network(), x).y, engine.run(program, x).y
+        half = len(x) // 2
+        before = relative_error(value[half:], goal[half:])
+        moves = np.maximum(2.0, STEP * np.abs(np.gradient(start)))
+        slopes = np.empty((value[:half].size, start.size))
+        for k in range(start.size):
+            moved = start.copy()
+            moved[k] += moves[k]
+            slopes[:, k] = (engine.run(_lowered(draft, moved), x[:half]).y - value[:half]).ravel()
+        best, error = start, before
+        for knots in _candidates(start, moves, slopes, (value - goal)[:half].ravel()):
+            found = relative_error(engine.run(_lowered(draft, knots), x[half:]).y, goal[half:])
+            if found < error:
+                best, error = knots, found
+        facts = {"knots": int(start.size), "error_before": before, "error_after": error, "adjusted": error < before}
+        return draft.with_report(self.name, facts, ptc=_with_knots(draft.ptc, best))
+
+
+def _candidates(start: FloatArray, moves: FloatArray, slopes: FloatArray, wrong: FloatArray) -> Iterator[FloatArray]:
+    used = np.abs(slopes).max(axis=0) > 0
+    if not used.any():
+        return
+    slopes = slopes[:, used]
+    normal = slopes.T @ slopes
+    for ridge in RIDGES:
+        damped = normal + ridge * np.trace(normal) / len(normal) * np.eye(len(normal))
+        step = -np.linalg.solve(damped, slopes.T @ wrong)
+        for scale in SCALES:
+            knots = start.copy()
+            knots[used] += scale * step * moves[used]
+            yield knots
+
+
+def _lowered(draft: Draft, knots: FloatArray) -> Program:
+    program = Lower().run(replace(draft, ptc=_with_knots(draft.ptc, knots))).program
+    assert program is not None
+    return program
+
+
+def _tables(ptc: dict[str, PTC]) -> Iterator[tuple[str, str, NDArray[np.int32]]]:
+    for name, curve in ptc.items():
+        if isinstance(curve, CotangentTables):
+            yield name, "to_potential", curve.to_potential.knots
+            yield name, "to_phase", curve.to_phase.knots
+
+
+def _knots(draft: Draft) -> FloatArray:
+    """The inner knots of all tables, one after the other."""
+    inner = [knots[1:-1].astype(np.float64) for _, _, knots in _tables(draft.ptc)]
+    return np.concatenate(inner) if inner else np.empty(0)
+
+
+def _with_knots(ptc: dict[str, PTC], values: FloatArray) -> dict[str, PTC]:
+    """The curves with other inner knots, monotone between the ends, which stay."""
+    made, at = dict(ptc), 0
+    for name, side, knots in _tables(ptc):
+        inner = np.rint(values[at : at + knots.size - 2])
+        at += inner.size
+        # Tables fall: nothing is above the first knot, below the last, or above a knot before it.
+        fallen = np.minimum.accumulate(np.clip(inner, knots[-1], knots[0]))
+        table = replace(
+            getattr(made[name], side), knots=np.concatenate([knots[:1], fallen.astype(np.int32), knots[-1:]])
+        )
+        made[name] = replace(made[name], **{side: table})
+    return made

@@ -1,0 +1,1 @@
+"""The problems of the source papers, the baselines, and the tables that compare them."""

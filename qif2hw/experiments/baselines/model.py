@@ -1,0 +1,70 @@
+"""What all baseline networks share: scaling of inputs and outputs, evaluation chain by chain, a predictor."""
+
+import torch
+from torch import Tensor, nn
+
+from qif2hw.experiments.baselines.layout import Layout, Rows, take_apart
+from qif2hw.ir.arrays import FloatArray
+
+CHUNK = 256
+"""Samples a predictor works on at a time: few enough for the spikes of all time steps to stay in the cache."""
+
+
+class ChainModel(nn.Module):
+    """A network ``y = offset + scale * combine(chain_k((x_k - centre_k) / spread_k))``; its chains are a subclass's.
+
+    Parameters
+    ----------
+    layout
+        Its chains.
+    dtype
+        Of parameters and results.
+    """
+
+    def __init__(self, layout: Layout, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.layout, self.dtype = layout, dtype
+        for name, start in (("centre", 0.5), ("spread", 0.5)):
+            self.register_buffer(name, torch.full((len(layout.chains),), start, dtype=dtype))
+        for name, start in (("offset", 0.0), ("scale", 1.0)):
+            self.register_buffer(name, torch.full((layout.outputs,), start, dtype=dtype))
+
+    centre: Tensor
+    spread: Tensor
+    offset: Tensor
+    scale: Tensor
+
+    def fit_scaling(self, rows: Rows, y: Tensor | None) -> None:
+        """Centre and spread of each chain's own inputs; offset and scale of the results ``y``, if there are any."""
+        for k, part in enumerate(rows.parts):
+            self.centre[k], self.spread[k] = part.mean(), part.std()
+        if y is not None:
+            self.offset.copy_(y.mean(dim=0))
+            self.scale.copy_(y.std(dim=0))
+
+    def scaled(self, k: int, part: Tensor) -> Tensor:
+        """Inputs of chain ``k`` as its first layer sees them."""
+        return (part - self.centre[k]) / self.spread[k]
+
+    def chain(self, k: int, z: Tensor) -> Tensor:
+        """Results of chain ``k`` for scaled inputs (distinct, inputs of the chain)."""
+        raise NotImplementedError
+
+    def on(self, rows: Rows) -> Tensor:
+        """Outputs (samples, outputs) of rows taken apart."""
+        results = [self.chain(k, self.scaled(k, part)) for k, part in enumerate(rows.parts)]
+        return self.offset + self.scale * rows.combine(results)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Outputs (samples, outputs) of inputs (samples, inputs) in [0, 1]."""
+        return self.on(take_apart(self.layout, x.to(self.dtype)))
+
+    @torch.no_grad()
+    def predict(self, x: FloatArray) -> FloatArray:
+        """Outputs (samples, outputs) of inputs (samples, inputs) in [0, 1], as a QIF network gives results."""
+        rows = take_apart(self.layout, torch.from_numpy(x).to(self.dtype))
+        results = [
+            torch.cat([self.chain(k, self.scaled(k, piece)) for piece in part.split(CHUNK)])
+            for k, part in enumerate(rows.parts)
+        ]
+        return (self.offset + self.scale * rows.combine(results)).double().numpy()

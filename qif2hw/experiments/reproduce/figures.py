@@ -1,0 +1,110 @@
+"""Figures of the results, by matplotlib."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qif2hw.errors import InputError
+from qif2hw.experiments import tasks
+from qif2hw.experiments.reproduce.plan import Job
+from qif2hw.experiments.reproduce.qif import compiled
+from qif2hw.experiments.reproduce.rows import Row
+from qif2hw.ir import onnx_io
+from qif2hw.ir.arrays import FloatArray
+from qif2hw.train.task import Task
+
+LINES = {"parabola": (0.55, 0.75), "poisson_pinn": (0.3, 0.7)}
+"""Tasks of one input, and the part of it that is drawn enlarged."""
+MAPS = ("ricker", "ripple", "burgers_pinn")
+"""Tasks of two inputs: the solution and where it is wrong."""
+STAIRS = ("lif-direct-32", "lif-direct-128", "lif-cal-32", "lif-cal-128")
+
+
+def draw(finished: Sequence[tuple[Job, list[Row], dict[str, Any]]], folder: Path) -> dict[str, list[Path]]:
+    """Draw what there are runs for; paths by task, relative to the folder above ``folder``."""
+    try:
+        import matplotlib as mpl
+    except ModuleNotFoundError:
+        raise InputError("figures need matplotlib, which is not installed: pip install 'qif2hw[report]'") from None
+    mpl.use("Agg")
+    # The same picture gives the same bytes.
+    mpl.rcParams["svg.hashsalt"] = "qif2hw"
+    mpl.rcParams["font.size"] = 8
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    drawn: dict[str, list[Path]] = {}
+    for name in dict.fromkeys(job.task for job, _, _ in finished):
+        model = folder / "models" / f"{Job(name, 'qif', 'ordinary').name}.onnx"
+        if not model.exists() or name not in (*LINES, *MAPS):
+            continue
+        task = tasks.get(name)
+        bundle = compiled(onnx_io.load(model), task)
+        test = task.test_set()
+        values = task.solution(test.x, bundle.run(test.x).y)
+        if name in LINES:
+            others = {job.method: made for job, _, made in finished if job.task == name and job.method in STAIRS}
+            path = _line(task, test.x[:, 0], values[:, 0], test.y[:, 0], others, folder)
+        else:
+            path = _map(task, test.x, values[:, 0], test.y[:, 0], folder)
+        drawn[name] = [path.relative_to(folder.parent)]
+    return drawn
+
+
+def _line(
+    task: Task, x: FloatArray, values: FloatArray, truth: FloatArray, others: dict[str, dict[str, Any]], folder: Path
+) -> Path:
+    """The solution and its second difference: spikes with a time against spikes that are counted."""
+    import matplotlib.pyplot as plt
+
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
+    low, high = LINES[task.name]
+    near = (x >= low) & (x <= high)
+    for method, made in others.items():
+        at = x[:: made["stride"]][: len(made["curve"])]
+        curve = np.array(made["curve"])
+        part = (at >= low) & (at <= high)
+        left.plot(at, curve, linewidth=0.8, label=method)
+        middle.plot(at[part], curve[part], linewidth=0.8)
+        right.plot(*_second(at, curve), linewidth=0.5)
+    for axes, part in ((left, x >= 0), (middle, near)):
+        axes.plot(x[part], truth[part], "k:", linewidth=1.2, label="truth")
+        axes.plot(x[part], values[part], "r", linewidth=0.9, label="QIF, engine")
+        axes.set_xlabel("input")
+    right.plot(*_second(x, values), "r", linewidth=0.8)
+    at, bend = _second(x, truth)
+    right.plot(at, bend, "k:", linewidth=1.2)
+    reach = 3 * np.abs(bend).max()
+    right.set_ylim(-reach, reach)
+    for axes, title in ((left, "solution"), (middle, "enlarged"), (right, "second difference")):
+        axes.set_title(title)
+    left.legend(fontsize=6)
+    return _save(figure, folder / "figures" / f"{task.name}.svg")
+
+
+def _second(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Second difference over a finite step, a twentieth of the range."""
+    k = max(1, len(x) // 20)
+    h = x[k] - x[0]
+    return x[k:-k], (y[2 * k :] - 2 * y[k:-k] + y[: -2 * k]) / h**2
+
+
+def _map(task: Task, x: FloatArray, values: FloatArray, truth: FloatArray, folder: Path) -> Path:
+    import matplotlib.pyplot as plt
+
+    shape = [len(np.unique(x[:, k])) for k in (0, 1)]
+    figure, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
+    pictures = (("truth", truth), ("QIF, engine", values), ("engine - truth", values - truth))
+    for one, (title, picture) in zip(axes, pictures, strict=True):
+        shown = one.imshow(picture.reshape(shape).T, origin="lower", extent=(0, 1, 0, 1), aspect="auto", cmap="RdBu_r")
+        figure.colorbar(shown, ax=one)
+        one.set_title(title)
+    return _save(figure, folder / "figures" / f"{task.name}.png")
+
+
+def _save(figure: Any, path: Path) -> Path:
+    import matplotlib.pyplot as plt
+
+    figure.savefig(path, dpi=100, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})
+    plt.close(figure)
+    return path

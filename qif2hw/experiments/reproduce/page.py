@@ -1,0 +1,120 @@
+"""The page of results, in Markdown."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from qif2hw.experiments import tasks
+from qif2hw.experiments.reproduce.plan import Job
+from qif2hw.experiments.reproduce.qif import STEPS, WEIGHT_BITS
+from qif2hw.experiments.reproduce.rows import Row
+
+_TITLES = {
+    "qif-float": "QIF, float",
+    "qif-engine": "QIF, engine",
+    "qif-lava": "QIF, Lava (sample)",
+    "ann": "ANN (tanh)",
+    "null": "no network",
+}
+
+
+def render(
+    finished: Sequence[tuple[Job, list[Row], dict[str, Any]]], figures: dict[str, list[Path]], about: dict[str, Any]
+) -> str:
+    """The page: for every task a table, and its figures."""
+    rows = [row for _, found, _ in finished for row in found]
+    names = list(dict.fromkeys(row.task for row in rows))
+    where = about["machine"]
+    seconds = sum(made["training"]["seconds"] for job, _, made in finished if job.method == "qif")
+    lines = [
+        "# Results",
+        "",
+        "Made by `qif2hw reproduce" + (" --quick" if about["quick"] else "") + "`; "
+        f"the same figures for machines are in [results.json](results.json). Machine: {where['cores']} cores of "
+        f"{where['processor']}; the trainings of all QIF networks took {seconds / 60:.0f} processor minutes.",
+        "",
+        "Errors are relative L2 errors on the test set, in percent (for the operator, the mean over functions); with",
+        "several seeds, their mean and range. *Engine* is the integer machine that hardware must be: "
+        f"{WEIGHT_BITS}-bit weights, 24-bit state, at most {STEPS} machine steps. *Lava* is the same machine on Lava's "
+        "CPU simulator, on a sample of the test set. Nothing here has run on a chip. *Paper* is what",
+        "[Wan, Karniadakis and Stinis](https://arxiv.org/abs/2511.06614) report: QIF in float, in their regime.",
+        "",
+        "*Ordinary*: every output is a real spike inside the trial. *Published*: the trial ends before an output can",
+        "spike; outputs are pseudospikes, which hardware computes by the flush.",
+        "",
+        *_missing(about),
+        *_summary(rows, names),
+    ]
+    for name in names:
+        lines += ["", f"## {name}", "", f"{tasks.get(name).summary}", ""]
+        lines += _table([row for row in rows if row.task == name])
+        for path in figures.get(name, []):
+            lines += ["", f"![{path.stem}]({path.as_posix()})"]
+    return "\n".join(lines) + "\n"
+
+
+def _missing(about: dict[str, Any]) -> list[str]:
+    if about["runs"] == about["runs_wanted"]:
+        return []
+    return [
+        f"**{about['runs']} of {about['runs_wanted']} runs are here.** What has no row has not run yet; "
+        "`qif2hw reproduce --out docs` goes on.",
+        "",
+    ]
+
+
+def _summary(rows: list[Row], names: list[str]) -> list[str]:
+    lines = [
+        "| task | quantity | paper, QIF float | ours, float | ours, engine | best LIF here | LIF / engine |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for name in names:
+        for quantity in tasks.get(name).quantities:
+            own = "-".join(map(str, tasks.get(name).sizes))
+            mine = [r for r in rows if (r.task, r.quantity) == (name, quantity)]
+            mine = [r for r in mine if r.network == own or not r.method.startswith("qif-")]
+            best = {m: _percents(r for r in mine if (r.method, r.regime) == (m, "ordinary")) for m in _TITLES}
+            spiking = [r for r in mine if r.method.startswith("lif-")]
+            paper = next((r.paper_percent for r in mine if r.method == "qif-float"), None)
+            cells = [_number(paper), _spread(best["qif-float"]), _spread(best["qif-engine"]), "", ""]
+            if spiking:
+                least = min(spiking, key=lambda r: r.rel_l2_percent)
+                cells[3] = f"{least.rel_l2_percent:.3g} ({least.method})"
+                if best["qif-engine"]:
+                    cells[4] = f"{least.rel_l2_percent / statistics.mean(best['qif-engine']):.3g}"
+            lines.append(f"| {name} | {quantity} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _table(rows: list[Row]) -> list[str]:
+    quantities = list(dict.fromkeys(row.quantity for row in rows))
+    groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.method, row.regime, row.network].append(row)
+    head = ["method", "regime", "network", *(f"{q}, %" for q in quantities), *(f"{q}, paper" for q in quantities)]
+    lines = ["| " + " | ".join([*head, "RMSE", "seeds"]) + " |", "|---|---|---|" + "---:|" * (2 * len(quantities) + 2)]
+    for (method, regime, network), found in groups.items():
+        by = {q: [r for r in found if r.quantity == q] for q in quantities}
+        cells = [_TITLES.get(method, method), regime, network]
+        cells += [_spread(_percents(by[q])) for q in quantities]
+        cells += [_number(by[q][0].paper_percent) if by[q] else "" for q in quantities]
+        cells += [f"{statistics.mean(r.rmse for r in found):.2e}", str(len({r.seed for r in found}))]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _percents(rows: Iterable[Row]) -> list[float]:
+    return [row.rel_l2_percent for row in rows]
+
+
+def _spread(values: list[float]) -> str:
+    if not values:
+        return ""
+    mean = f"{statistics.mean(values):.3g}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.3g} to {max(values):.3g})"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"

@@ -1,0 +1,133 @@
+"""The run of a QIF network: train, compile, run on the engine, and a sample on Lava."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qif2hw import api
+from qif2hw.bundle import Bundle
+from qif2hw.experiments.reproduce import store
+from qif2hw.experiments.reproduce.plan import Job
+from qif2hw.experiments.reproduce.rows import Row, rows_of
+from qif2hw.experiments.reproduce.version import TRAINING, digest
+from qif2hw.ir import Network, onnx_io
+from qif2hw.ir.arrays import FloatArray
+from qif2hw.nn import QIFNetwork
+from qif2hw.train import plan, train
+from qif2hw.train.loop import evenly
+from qif2hw.train.task import Errors, Samples, Task
+
+WEIGHT_BITS, STEPS = 8, 512
+CALIBRATION = 1000
+LAVA_SAMPLES = 64
+TELL_EVERY = 10.0
+QUICK, QUICK_SAMPLES = 16, 4000
+"""A quick run takes one part in so many of the training steps, and so many test samples."""
+
+
+def run(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tuple[list[Row], dict[str, Any]]:
+    """Rows of all executions of the network, and what to know about them.
+
+    The trained network lies in ``models`` with a record of its training beside it; a training that was interrupted
+    goes on from its checkpoint.
+    """
+    task = job.qif_task
+    test = task.test_set()
+    if quick:
+        chosen = evenly(len(test.x), task.block, QUICK_SAMPLES)
+        test = Samples(test.x[chosen], test.y[chosen])
+    network, training = trained(job, out, quick, tell)
+    common: dict[str, Any] = {
+        "task": job.task,
+        "regime": job.regime,
+        "network": "-".join(map(str, task.sizes)),
+        "seed": job.seed,
+    }
+    errors = {quantity: Errors(**found) for quantity, found in training["errors"].items()}
+    seconds = training["seconds"]
+    rows = rows_of(errors, **common, method="qif-float", samples=len(test.x), seconds=seconds)
+    common |= {"weight_bits": WEIGHT_BITS, "steps": STEPS}
+    started = time.perf_counter()
+    bundle = compiled(network, task)
+    tell(f"compiled in {time.perf_counter() - started:.0f} s")
+    started = time.perf_counter()
+    y = bundle.run(test.x).y
+    seconds = time.perf_counter() - started
+    rows += rows_of(_errors(task, y, test), **common, method="qif-engine", samples=len(test.x), seconds=seconds)
+    about: dict[str, Any] = {"training": training, "lava": api.lava_missing()}
+    if about["lava"] is None:
+        chosen = evenly(len(test.x), task.block, LAVA_SAMPLES)
+        part = Samples(test.x[chosen], test.y[chosen])
+        started = time.perf_counter()
+        lava = api.run(bundle, part.x, "lava").y
+        seconds = time.perf_counter() - started
+        about["lava"] = f"{'equal to' if np.array_equal(lava, y[chosen]) else 'DIFFERS FROM'} the engine on the sample"
+        rows += rows_of(_errors(task, lava, part), **common, method="qif-lava", samples=len(chosen), seconds=seconds)
+    return rows, about
+
+
+def trained(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tuple[Network, dict[str, Any]]:
+    """The trained network and the record of its training: ``errors``, ``seconds``, ``identity``."""
+    task = job.qif_task
+    path, record = out / "models" / f"{job.name}.onnx", out / "models" / f"{job.name}.json"
+    steps = max(1, task.settings.steps // QUICK) if quick else task.settings.steps
+    identity = {"code": digest(TRAINING, job.task), "steps": steps, "seed": job.seed, "settings": settings_of(task)}
+    found = store.read(record, identity)
+    if found is not None and path.exists():
+        return onnx_io.load(path), found
+    state = out / "state" / f"{job.name}-{identity['code']}.safetensors"
+    for folder in (path.parent, state.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+
+    told = time.perf_counter()
+
+    def progress(done: int, total: int, loss: float, error: float) -> None:
+        nonlocal told
+        if time.perf_counter() - told < TELL_EVERY:
+            return
+        told = time.perf_counter()
+        tell(f"training step {done} of {total}, loss {loss:.2e}, error {100 * error:.3g} %")
+
+    teacher = None
+    if task.teacher is not None:
+        # The network of the task's teacher is a result of its own.
+        taught, _ = trained(replace(job, regime="published"), out, quick, tell)
+        teacher = QIFNetwork.from_network(taught)
+    result = train(task, seed=job.seed, steps=steps, progress=progress, checkpoint=state, teacher=teacher)
+    onnx_io.save(result.network, path)
+    errors = {quantity: found._asdict() for quantity, found in result.errors.items()}
+    content = {"errors": errors, "seconds": round(result.seconds, 1)}
+    store.write(record, identity, content)
+    for old in state.parent.glob(f"{job.name}-*"):
+        old.unlink()
+    return result.network, {"identity": identity, **content}
+
+
+def settings_of(task: Task) -> dict[str, Any]:
+    """All that a training depends on, its teacher's included."""
+    own = {
+        "sizes": list(task.sizes),
+        "regime": asdict(task.regime),
+        "phases": [asdict(phase) for phase in plan(task.settings)],
+        **{name: getattr(task.settings, name) for name in ("batch", "clip", "optimizer")},
+    }
+    return own | ({} if task.teacher is None else {"teacher": settings_of(task.teacher)})
+
+
+def compiled(network: Network, task: Task) -> Bundle:
+    """The network for the hardware, calibrated on inputs of the training set."""
+    return api.compile(network, calibration=calibration(task), weight_bits=WEIGHT_BITS, steps=STEPS)
+
+
+def calibration(task: Task) -> FloatArray:
+    """Some inputs of the training set."""
+    x = task.train_set(0).x
+    return x[np.random.default_rng(0).permutation(len(x))[:CALIBRATION]]
+
+
+def _errors(task: Task, y: FloatArray, test: Samples) -> dict[str, Errors]:
+    return task.errors(task.solution(test.x, y), test.y)

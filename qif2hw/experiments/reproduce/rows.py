@@ -1,0 +1,84 @@
+"""A line of the results' table."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from qif2hw.experiments.reproduce.paper import paper_percent
+from qif2hw.train.task import Errors
+
+
+@dataclass(frozen=True)
+class Row:
+    """Error of one quantity by one method.
+
+    Parameters
+    ----------
+    task, quantity, method, regime
+        What was solved, and how; ``regime`` is empty for baselines.
+    network
+        Sizes of the network.
+    weight_bits, steps
+        Of the hardware's weights and the machine steps of a trial; simulation steps of a spiking baseline.
+    samples
+        Test samples the error is taken over.
+    rel_l2_percent, mae, rmse
+        Errors; the first in the task's metric.
+    seed, seconds
+        Seed of the run, and the time it took.
+    paper_percent
+        What the paper reports for this method.
+    """
+
+    task: str
+    quantity: str
+    method: str
+    regime: str
+    network: str
+    weight_bits: int | None
+    steps: int | None
+    samples: int
+    rel_l2_percent: float
+    mae: float
+    rmse: float
+    seed: int
+    seconds: float
+    paper_percent: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return asdict(self)
+
+
+def rows_of(
+    errors: dict[str, Errors],
+    *,
+    task: str,
+    method: str,
+    regime: str = "",
+    network: str,
+    weight_bits: int | None = None,
+    steps: int | None = None,
+    samples: int,
+    seed: int,
+    seconds: float,
+) -> list[Row]:
+    """A row for every quantity."""
+    return [
+        Row(
+            task=task,
+            quantity=quantity,
+            method=method,
+            regime=regime,
+            network=network,
+            weight_bits=weight_bits,
+            steps=steps,
+            samples=samples,
+            rel_l2_percent=100 * found.relative,
+            mae=found.mae,
+            rmse=found.rmse,
+            seed=seed,
+            seconds=round(seconds, 1),
+            paper_percent=paper_percent(task, quantity, method),
+        )
+        for quantity, found in errors.items()
+    ]

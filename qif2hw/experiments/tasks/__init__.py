@@ -1,0 +1,67 @@
+"""The scientific problems, one file each."""
+
+from dataclasses import replace
+
+from qif2hw.errors import InputError
+from qif2hw.experiments.tasks import burgers_pinn, navier_stokes_pinn, poisson_pinn
+from qif2hw.experiments.tasks.encodings import receptive_fields, with_receptive_fields
+from qif2hw.experiments.tasks.parabola import PARABOLA
+from qif2hw.experiments.tasks.poisson_operator import POISSON_OPERATOR
+from qif2hw.experiments.tasks.ricker import RICKER
+from qif2hw.experiments.tasks.ripple import RIPPLE
+from qif2hw.nn.network import PUBLISHED
+from qif2hw.train.task import Errors, Samples, Settings, Task
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        PARABOLA,
+        RICKER,
+        RIPPLE,
+        POISSON_OPERATOR,
+        poisson_pinn.POISSON,
+        burgers_pinn.BURGERS,
+        navier_stokes_pinn.NAVIER_STOKES,
+    )
+}
+"""All tasks by name, in the ordinary regime: every output is a real spike."""
+
+
+def _published(task: Task) -> Task:
+    settings = replace(task.settings, learning_rate=3e-3, optimizer="soap")
+    return replace(task, name=f"{task.name} (published regime)", regime=PUBLISHED, settings=settings)
+
+
+PUBLISHED_TASKS: dict[str, Task] = {
+    task.name: _published(task) for task in (PARABOLA, RICKER, RIPPLE, POISSON_OPERATOR)
+} | {
+    "poisson_pinn": poisson_pinn.PUBLISHED_TASK,
+    "burgers_pinn": burgers_pinn.PUBLISHED_TASK,
+    "navier_stokes_pinn": navier_stokes_pinn.PUBLISHED_TASK,
+}
+"""The same tasks in the published regime: outputs are pseudospikes, after a trial too short for real ones."""
+
+REGIMES = {"ordinary": TASKS, "published": PUBLISHED_TASKS}
+
+
+def get(name: str, regime: str = "ordinary") -> Task:
+    """Task by name; `InputError` names those there are."""
+    if regime not in REGIMES:
+        raise InputError(f"there is no regime '{regime}': known are {', '.join(REGIMES)}")
+    if name not in TASKS:
+        raise InputError(f"there is no task '{name}': known are {', '.join(TASKS)}")
+    return REGIMES[regime][name]
+
+
+__all__ = [
+    "PUBLISHED_TASKS",
+    "REGIMES",
+    "TASKS",
+    "Errors",
+    "Samples",
+    "Settings",
+    "Task",
+    "get",
+    "receptive_fields",
+    "with_receptive_fields",
+]

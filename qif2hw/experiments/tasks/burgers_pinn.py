@@ -1,0 +1,120 @@
+r"""Burgers' equation :math:`u_t + u u_x = \nu u_{xx}`, :math:`\nu = 0.01 / \pi`, on [-1, 1] x [0, 0.99].
+
+:math:`u(x, 0) = -\sin(\pi x)`, :math:`u(\pm 1, t) = 0`: a front of width 0.01 stands at x = 0 from t = 0.4 on.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qif2hw.experiments.tasks.physics import Physics, collocation, distillation
+from qif2hw.ir.arrays import FloatArray
+from qif2hw.nn.network import PUBLISHED, QIFNetwork, Regime
+from qif2hw.train.task import Model, Objective, Samples, Settings, Task
+
+NU = 0.01 / math.pi
+LAST = 0.99
+
+
+def exact(x: FloatArray, t: float) -> FloatArray:
+    r"""The solution by Cole and Hopf, to 1e-10: a ratio of integrals over the heat kernel.
+
+    :math:`u = -\int \sin(\pi z) f(z) e^{-\eta^2} d\eta / \int f(z) e^{-\eta^2} d\eta`, with
+    :math:`z = x - \eta \sqrt{4 \nu t}` and :math:`f(z) = \exp(-\cos(\pi z) / 2 \pi \nu)`.  The integrands are analytic
+    and vanish at the ends, where the trapezoidal rule converges exponentially.
+    """
+    eta = np.arange(-14.0, 14.0, 0.02)
+    z = x[:, None] - eta * math.sqrt(4 * NU * t)
+    exponent = -np.cos(np.pi * z) / (2 * np.pi * NU) - eta**2
+    weight = np.exp(exponent - exponent.max(axis=1, keepdims=True))
+    return -(np.sin(np.pi * z) * weight).sum(axis=1) / weight.sum(axis=1)
+
+
+def test_set() -> Samples:
+    """257 x 100 points."""
+    x, t = np.linspace(-1.0, 1.0, 257), np.linspace(0.0, LAST, 100)
+    u = np.stack([exact(x, at) for at in t], axis=1)
+    points = np.stack(np.meshgrid(x, t, indexing="ij"), axis=-1).reshape(-1, 2)
+    return Samples(PHYSICS.inputs(points), u.reshape(-1, 1))
+
+
+def train_set(seed: int) -> Samples:
+    """6579 points to look at the network with; those it is trained on are drawn anew in every step."""
+    return Samples(PHYSICS.points(6579, np.random.default_rng(seed)), np.zeros((0, 1)))
+
+
+def _base(c: Tensor) -> Tensor:
+    return (-torch.sin(math.pi * c[:, :1])) * torch.exp(-3 * c[:, 1:])
+
+
+def _factor(c: Tensor) -> Tensor:
+    return c[:, 1:] * (c[:, :1].square() - 1)
+
+
+def _equations(c: Tensor, u: Tensor, gradient: Tensor, second: Tensor) -> Tensor:
+    del c
+    return gradient[..., 1] + u * gradient[..., 0] - NU * second[..., 0]
+
+
+PHYSICS = Physics(((-1.0, 1.0), (0.0, LAST)), ((0, 0),), _base, _factor, _equations)
+
+
+def _objective(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
+    del teacher
+    assert isinstance(model, QIFNetwork)
+
+    def odd(x: Tensor) -> Tensor:
+        # The equation and its conditions are odd in x, so the solution is: a front cannot wander.
+        x = x[: len(x) // 4]
+        mirrored = torch.stack([1 - x[:, 0], x[:, 1]], dim=1)
+        both = model(torch.cat([x, mirrored]))
+        return (LAST * x[:, 1:] * (both[: len(x)] + both[len(x) :])).square().mean()
+
+    return collocation(PHYSICS, model, seed, task.settings.batch or 500, odd)
+
+
+def _distil(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
+    assert isinstance(model, QIFNetwork)
+    # Slopes of the front would outweigh everything else.
+    return distillation(PHYSICS, task, model, seed, teacher)
+
+
+PUBLISHED_TASK = Task(
+    name="burgers_pinn (published regime)",
+    summary="Burgers' equation in the published regime",
+    train_set=train_set,
+    test_set=test_set,
+    sizes=(2, 64, 64, 64, 64, 64, 2),
+    scale=3.0,
+    settings=Settings(steps=6000, learning_rate=3e-3, batch=500, optimizer="soap"),
+    regime=replace(
+        PUBLISHED, encode=((0.05, 1.38), (1.475, 1.95)), input_phases=(2.0, 2.0), input_spread=8.0, spread=8.0
+    ),
+    quantities=("u",),
+    solution=PHYSICS.solution,
+    objective=_objective,
+)
+"""The task in the published regime, trained on the physics."""
+
+BURGERS = replace(
+    PUBLISHED_TASK,
+    name="burgers_pinn",
+    summary="Burgers' equation with a front (PINN)",
+    scale=1.0,
+    settings=Settings(
+        steps=16000,
+        learning_rate=3e-3,
+        optimizer="soap",
+        qat_steps=3000,
+        settle_steps=1000,
+        qat_learning_rate=5e-4,
+        batch=256,
+    ),
+    regime=Regime(),
+    objective=_distil,
+    teacher=PUBLISHED_TASK,
+)
+"""The task."""

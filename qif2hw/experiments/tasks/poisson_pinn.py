@@ -1,0 +1,98 @@
+r"""Poisson's equation :math:`-u'' = 2 \pi^2 \sin(\pi x)` on [0, 1], :math:`u(0) = u(1) = 0`: ``u = 2 sin(pi x)``."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qif2hw.experiments.tasks.physics import Physics, collocation
+from qif2hw.nn.network import PUBLISHED, QIFNetwork, Regime
+from qif2hw.train.task import Model, Objective, Samples, Settings, Task
+
+STEP = (0.01, 0.04)
+"""Range of the finite step over which the equation is tested."""
+
+
+def test_set() -> Samples:
+    """1000 points, uniform."""
+    x = np.linspace(0.0, 1.0, 1000)[:, None]
+    return Samples(x, 2 * np.sin(np.pi * x))
+
+
+def train_set(seed: int) -> Samples:
+    """1000 points to look at the network with; those it is trained on are drawn anew in every step."""
+    return Samples(PHYSICS.points(1000, np.random.default_rng(seed)), np.zeros((0, 1)))
+
+
+def _base(c: Tensor) -> Tensor:
+    return torch.zeros_like(c)
+
+
+def _factor(c: Tensor) -> Tensor:
+    return 4 * c * (1 - c)
+
+
+def _equations(c: Tensor, u: Tensor, gradient: Tensor, second: Tensor) -> Tensor:
+    del u, gradient
+    return second[..., 0] / (2 * math.pi**2) + torch.sin(math.pi * c)
+
+
+PHYSICS = Physics(((0.0, 1.0),), ((0, 0),), _base, _factor, _equations)
+
+
+def _objective(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
+    """Exact derivatives, and the weak form for the kinks where a hidden spike crosses the trial's end."""
+    assert isinstance(model, QIFNetwork)
+    pointwise = collocation(PHYSICS, model, seed, task.settings.batch or 200)
+    weak = _weak(task, model, seed, teacher)
+    return lambda step: pointwise(step) + weak(step)
+
+
+def _weak(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
+    r"""The equation multiplied by a hat of half-width ``h`` and integrated, which sees the kinks of a spiking network.
+
+    :math:`-(u(x + h) - 2 u(x) + u(x - h)) / h^2 = 2 \pi^2 \sin(\pi x) \cdot 2 (1 - \cos \pi h) / (\pi h)^2`.
+    """
+    del teacher
+    assert isinstance(model, QIFNetwork)
+    count = task.settings.batch or 200
+
+    def loss(step: int) -> Tensor:
+        rng = np.random.default_rng([seed, step])
+        h = torch.from_numpy(rng.uniform(*STEP, (count, 1)))
+        x = h + (1 - 2 * h) * torch.from_numpy(rng.random((count, 1)))
+        run = model.run(torch.cat([x - h, x, x + h]))
+        below, here, above = PHYSICS.value(torch.cat([x - h, x, x + h]), run.y).split(count)
+        source = torch.sin(math.pi * x) * 2 * (1 - torch.cos(math.pi * h)) / (math.pi * h).square()
+        wrong = (above - 2 * here + below) / (2 * (math.pi * h).square()) + source
+        return wrong.square().mean() + model.deadline_penalty(run.first)
+
+    return loss
+
+
+PUBLISHED_TASK = Task(
+    name="poisson_pinn (published regime)",
+    summary="Poisson's equation in the published regime",
+    train_set=train_set,
+    test_set=test_set,
+    sizes=(1, 64, 2),
+    scale=1.0,
+    settings=Settings(steps=3000, learning_rate=3e-3, batch=200, optimizer="soap"),
+    regime=PUBLISHED,
+    quantities=("u",),
+    solution=PHYSICS.solution,
+    objective=_objective,
+)
+"""The task in the published regime, trained on exact derivatives."""
+
+POISSON = replace(
+    PUBLISHED_TASK,
+    name="poisson_pinn",
+    summary="Poisson's equation in one dimension (PINN)",
+    settings=Settings(steps=4000, learning_rate=1e-2, batch=200),
+    regime=Regime(),
+    objective=_weak,
+)
+"""The task."""

@@ -1,0 +1,1 @@
+"""Compiled kernels of training: numba and numpy, no torch."""

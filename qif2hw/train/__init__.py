@@ -1,0 +1,20 @@
+"""Training: tasks, the loop, schedules, optimisers, weights that go onto the hardware's grid."""
+
+from qif2hw.train.diagnosis import Diagnosis, diagnose
+from qif2hw.train.loop import Progress, TrainResult, train
+from qif2hw.train.schedule import Phase, plan
+from qif2hw.train.task import Samples, Settings, Task, relative_l2
+
+__all__ = [
+    "Diagnosis",
+    "Phase",
+    "Progress",
+    "Samples",
+    "Settings",
+    "Task",
+    "TrainResult",
+    "diagnose",
+    "plan",
+    "relative_l2",
+    "train",
+]

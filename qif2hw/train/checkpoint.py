@@ -1,0 +1,65 @@
+"""State of a training run on disk: one safetensors file, replaced as a whole, from which a run goes on bit for bit."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from qif2hw.errors import InputError
+from qif2hw.files import read_bytes, write_bytes
+from qif2hw.train.optim.adam import FlatAdam
+from qif2hw.train.optim.soap import Soap
+
+_SCALARS = "state.json"
+_LARGEST = 2**31
+
+
+def write(path: Path, scalars: dict[str, Any], optimizer: FlatAdam | Soap, others: dict[str, Tensor]) -> None:
+    """Write the parameters, the optimiser's moments, the ``scalars`` and what ``others`` there is."""
+    text = json.dumps({**scalars, "adam_steps": optimizer.steps}, sort_keys=True).encode()
+    tensors = {**optimizer.state(), **others, _SCALARS: torch.from_numpy(np.frombuffer(text, np.uint8).copy())}
+    write_bytes(path, save(tensors))
+
+
+def read(
+    path: Path,
+    expected: dict[str, Any],
+    optimizer_after: Callable[[int], FlatAdam | Soap],
+    others: dict[str, Tensor],
+) -> tuple[dict[str, Any], FlatAdam | Soap]:
+    """Restore what `write` wrote, parameters and ``others`` included; its scalars, and the optimiser to go on with.
+
+    ``optimizer_after(done)`` makes the one that was in use after so many steps.
+
+    Raises
+    ------
+    InputError
+        If this is no checkpoint, or one of another run: ``expected`` names the scalars that must agree.
+    """
+    try:
+        tensors: dict[str, Tensor] = load(read_bytes(path, _LARGEST))
+        scalars: dict[str, Any] = json.loads(bytes(tensors.pop(_SCALARS).numpy()))
+    except InputError:
+        raise
+    except (SafetensorError, KeyError, ValueError):
+        raise InputError(f"{path}: this is not a checkpoint of a training run") from None
+    for name, value in expected.items():
+        if scalars.get(name) != value:
+            raise InputError(
+                f"{path}: this checkpoint is of another run ({name} = {scalars.get(name)}, here {value}): "
+                "delete it or name another file"
+            )
+    optimizer = optimizer_after(int(scalars["done"]))
+    targets = optimizer.state() | others
+    if {k: (v.shape, v.dtype) for k, v in tensors.items()} != {k: (v.shape, v.dtype) for k, v in targets.items()}:
+        raise InputError(f"{path}: this checkpoint does not fit the network")
+    for name, target in targets.items():
+        target.copy_(tensors[name])
+    optimizer.steps = int(scalars["adam_steps"])
+    return scalars, optimizer

@@ -1,0 +1,239 @@
+"""The training loop: steps with free weights, then weights go onto the hardware's grid if asked for."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from qif2hw.files import check_writable
+from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.ir.network import Network
+from qif2hw.nn.network import QIFNetwork
+from qif2hw.train import checkpoint as saved
+from qif2hw.train.diagnosis import Diagnosis, diagnose
+from qif2hw.train.memory import keep_pages
+from qif2hw.train.optim.adam import FlatAdam
+from qif2hw.train.optim.soap import Soap
+from qif2hw.train.quantize import Freezing
+from qif2hw.train.schedule import plan
+from qif2hw.train.task import Errors, Model, Objective, Samples, Task
+
+Progress: TypeAlias = Callable[[int, int, float, float], None]
+"""Called with the number of steps done, their total number, the loss and the error on a part of the test set."""
+
+REPORTS = 50
+REPORTED = 4000
+"""Test samples that a report looks at."""
+SAVE_EVERY = 250
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training gives.
+
+    Parameters
+    ----------
+    network
+        The trained network; with weight bits its weights lie on the grid.
+    errors
+        Of ``network`` on the test set, by quantity.
+    x, y, truth
+        Test inputs, the solution and the truth.
+    seconds
+        Time the training took, that of earlier calls and of a teacher included.
+    diagnosis
+        Of the trained network, on the training set; None for a network that is not a chain of layers.
+    """
+
+    network: Network
+    errors: dict[str, Errors]
+    x: FloatArray
+    y: FloatArray
+    truth: FloatArray
+    seconds: float
+    diagnosis: Diagnosis | None
+
+    @property
+    def error(self) -> float:
+        """The largest error of a quantity, in the task's metric."""
+        return max(e.relative for e in self.errors.values())
+
+
+def train(
+    task: Task,
+    *,
+    seed: int = 0,
+    steps: int | None = None,
+    weight_bits: int | None = None,
+    progress: Progress | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    teacher: Model | None = None,
+) -> TrainResult:
+    """Train a network for ``task``.
+
+    Parameters
+    ----------
+    task
+        The problem.
+    seed
+        Of the initialisation and of the order of the samples: the same seed gives the same weights, bit for bit.
+    steps
+        Steps with free weights, instead of the task's own number; a teacher's are cut in proportion.
+    weight_bits
+        Train on with weights on the hardware's grid of so many bits (see `qif2hw.ir.weight_grid`).
+    progress
+        Called fifty times, the end included.
+    checkpoint
+        File to keep the state in (a teacher's lies beside it). If it exists the run goes on from there and ends as if
+        never interrupted.
+    teacher
+        The trained network of the task's teacher, if there is one already.
+    """
+    keep_pages()
+    path = None if checkpoint is None else check_writable(checkpoint)
+    model, seconds = _fit(task, seed, steps, weight_bits, progress, path, teacher)
+    test_set = task.test_set()
+    values = _evaluate(task, model, test_set)
+    return TrainResult(
+        network=model.to_network(),
+        errors=task.errors(values, test_set.y),
+        x=test_set.x,
+        y=values,
+        truth=test_set.y,
+        seconds=seconds,
+        diagnosis=_diagnosis(task, model, seed),
+    )
+
+
+def _fit(
+    task: Task,
+    seed: int,
+    steps: int | None,
+    weight_bits: int | None,
+    progress: Progress | None,
+    path: Path | None,
+    teacher: Model | None = None,
+) -> tuple[Model, float]:
+    """The trained network, and the seconds it took; those of earlier calls and of a teacher included."""
+    settings = task.settings
+    phases = plan(settings, steps, weight_bits)
+    total = phases[-1].stop
+    model = build(task, seed)
+
+    def optimizer_after(done: int) -> FlatAdam | Soap:
+        moving = next(phase for phase in phases if done <= phase.stop).weights_move
+        return (Soap if moving and settings.optimizer == "soap" else FlatAdam)(model.parameter_groups())
+
+    optimizer = optimizer_after(0)
+    identity = {
+        "task": task.name,
+        "sizes": list(task.sizes),
+        "seed": seed,
+        "steps": phases[0].stop,
+        "weight_bits": weight_bits,
+        "settings": asdict(settings),
+    }
+    before = 0.0
+    if task.teacher is not None and teacher is None:
+        taught = None if steps is None else max(1, round(steps * task.teacher.settings.steps / settings.steps))
+        beside = None if path is None else path.with_name(f"{path.name}.teacher")
+        teacher, before = _fit(task.teacher, seed, taught, None, progress, beside)
+    freezing = None
+    if any(phase.freezes for phase in phases):
+        freezing = Freezing(model.parameter_groups()[0], weight_bits or 8)
+    others = {} if freezing is None else freezing.state()
+    done = 0
+    if path is not None and path.exists():
+        found, optimizer = saved.read(path, identity, optimizer_after, others)
+        done, before = int(found["done"]), before + float(found["seconds"])
+    started = time.perf_counter()
+    objective = (task.objective or regression)(task, model, seed, teacher)
+    test_set = task.test_set()
+    looked_at = evenly(len(test_set.x), task.block, REPORTED)
+    test_set = Samples(test_set.x[looked_at], test_set.y[looked_at])
+    report_every = max(1, total // REPORTS)
+    for step in range(done, total):
+        phase = next(p for p in phases if step < p.stop)
+        model.weight_bits = phase.weight_bits
+        rate = phase.rate_at(step)
+        if step == phase.start:
+            optimizer = optimizer_after(step + 1)
+        if freezing is not None and phase is not phases[0]:
+            if phase.freezes and step == phase.start:
+                freezing.choose_units()
+            freezing.freeze(phase.stage_at(step), everything=not phase.freezes)
+        loss = objective(step)
+        optimizer.zero_grad()
+        loss.backward()
+        if freezing is not None and phase.freezes:
+            freezing.note_gradients()
+        optimizer.step((rate if phase.weights_move else 0.0, rate), settings.clip)
+        if freezing is not None and phase.freezes:
+            freezing.keep()
+        model.keep_inside()
+        last = step + 1 == total
+        if progress is not None and (last or (step + 1) % report_every == 0):
+            errors = task.errors(_evaluate(task, model, test_set), test_set.y)
+            progress(step + 1, total, float(loss), max(e.relative for e in errors.values()))
+        if path is not None and (last or (step + 1) % SAVE_EVERY == 0):
+            seconds = before + time.perf_counter() - started
+            saved.write(path, {**identity, "done": step + 1, "seconds": seconds}, optimizer, others)
+    model.weight_bits = weight_bits
+    return model, before + time.perf_counter() - started
+
+
+def evenly(count: int, block: int, most: int) -> IntArray:
+    """About ``most`` of ``count`` rows, evenly spread; blocks of rows that belong together stay together."""
+    blocks = count // block
+    starts = np.linspace(0, blocks - 1, min(blocks, -(-most // block))).round().astype(np.int64) * block
+    return (starts[:, None] + np.arange(block)).ravel()
+
+
+def build(task: Task, seed: int) -> Model:
+    """The untrained network of a task."""
+    if task.make is not None:
+        return task.make(task, seed)
+    return QIFNetwork(task.sizes, scale=task.scale, offset=task.offset, regime=task.regime, seed=seed)
+
+
+def regression(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
+    """The mean square error on the training set, and the penalty on outputs that come too late."""
+    del teacher
+    assert isinstance(model, QIFNetwork)
+    x, y = (torch.from_numpy(array) for array in task.train_set(seed))
+
+    def loss(step: int) -> Tensor:
+        chosen = batch_of(len(x), task.settings.batch, seed, step)
+        run = model.run(x if chosen is None else x[chosen])
+        wrong = run.y - (y if chosen is None else y[chosen])
+        return wrong.square().mean() + model.deadline_penalty(run.first)
+
+    return loss
+
+
+def batch_of(samples: int, size: int | None, seed: int, step: int) -> Tensor | None:
+    """Which samples a step takes, in an order that follows from the epoch's number; None for all of them."""
+    if size is None or size >= samples:
+        return None
+    per_epoch = samples // size
+    epoch, at = divmod(step, per_epoch)
+    order = np.random.default_rng([seed, epoch]).permutation(samples)[at * size : (at + 1) * size]
+    return torch.from_numpy(order)
+
+
+@torch.no_grad()
+def _evaluate(task: Task, model: Model, test_set: Samples) -> FloatArray:
+    return task.solution(test_set.x, model(torch.from_numpy(test_set.x)).numpy())
+
+
+def _diagnosis(task: Task, model: Model, seed: int) -> Diagnosis | None:
+    if not isinstance(model, QIFNetwork):
+        return None
+    x, y = (torch.from_numpy(array) for array in task.train_set(seed))
+    return diagnose(model, x, y if task.objective is None else None)

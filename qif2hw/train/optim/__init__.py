@@ -1,0 +1,1 @@
+"""Optimisers for networks of a few thousand parameters."""

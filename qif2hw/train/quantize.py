@@ -1,0 +1,94 @@
+"""Weights that go onto the hardware's grid a few at a time, while the others learn to make up for it."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from qif2hw.ir.weight_grid import closest_unit, largest_weight, round_to_grid, weight_step
+
+FIRST_LEAVES, LEAVES = 0.7, 0.82
+"""What a stage leaves of the free weights: of the first array, on which all others build, and of the others."""
+AVERAGED = 1000
+"""Steps over which squared gradients are averaged."""
+PREFERENCE = 0.5
+"""How much a weight's sensitivity counts against its distance from the grid, both at most one half of a grid step."""
+
+
+class Freezing:
+    r"""Incremental quantization: a share of the weights is put on the grid and stays there, the others train on.
+
+    Straight-through rounding would train with the gradient of another function than the one it computes, which a
+    network that is sensitive to its weights does not survive.  Here every gradient is exact.  First come the weights
+    of which the result depends most, as their squared gradients say, and those near a grid point: what is left at the
+    end, when few can make up for it, matters least.
+
+    Parameters
+    ----------
+    weights
+        Weight arrays.  Each has a unit of its own, which may leave some weights beyond the outermost grid point.
+    bits
+        Of the grid, see `qif2hw.ir.weight_grid`.
+
+    References
+    ----------
+    A. Zhou et al., *Incremental Network Quantization*, arXiv:1702.03044, 2017.
+    """
+
+    def __init__(self, weights: Sequence[nn.Parameter], bits: int) -> None:
+        self.weights, self.bits = list(weights), bits
+        self.most = largest_weight(bits) // weight_step(bits)
+        with torch.no_grad():
+            self.step = torch.zeros(len(self.weights), dtype=torch.float64)
+            self.square = [torch.zeros_like(w) for w in self.weights]
+            self.level = [torch.full_like(w, torch.nan) for w in self.weights]
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything a run needs to go on, to be written and restored in place."""
+        state = {"grid_step": self.step}
+        for k, (square, level) in enumerate(zip(self.square, self.level, strict=True)):
+            state |= {f"grid_square{k}": square, f"grid_level{k}": level}
+        return state
+
+    @torch.no_grad()
+    def choose_units(self) -> None:
+        """Take the grid that is closest to the weights as they are; the largest weight of an array fixes its end."""
+        for k, (w, level) in enumerate(zip(self.weights, self.level, strict=True)):
+            unit = closest_unit(w.detach().double().numpy(), self.bits)
+            self.step[k] = unit * weight_step(self.bits)
+            largest = w.abs().argmax()
+            level.view(-1)[largest] = self.most * torch.sign(w.view(-1)[largest])
+        self.keep()
+
+    @torch.no_grad()
+    def note_gradients(self) -> None:
+        """Take the weights' gradients into account, and hide those of frozen weights from the optimiser."""
+        for w, square, level in zip(self.weights, self.square, self.level, strict=True):
+            if w.grad is not None:
+                square.lerp_(w.grad.square(), 1 / AVERAGED)
+                w.grad = torch.where(level.isnan(), w.grad, 0.0)
+
+    @torch.no_grad()
+    def freeze(self, stage: int, *, everything: bool = False) -> None:
+        """Put on the grid what belongs there after so many stages: of every array a part of what each left free."""
+        for k, (w, square, level) in enumerate(zip(self.weights, self.square, self.level, strict=True)):
+            free, step = level.isnan(), self.step[k]
+            share = 1.0 if everything else 1 - (LEAVES if k else FIRST_LEAVES) ** stage
+            wanted = math.ceil(share * w.numel()) - int((~free).sum())
+            if wanted <= 0:
+                continue
+            scaled, change = w[free] / float(step), square[free]
+            rank = change.argsort(stable=True).argsort(stable=True) / len(change)
+            cost = (scaled - scaled.round()).abs() - PREFERENCE * rank
+            chosen = free.nonzero()[cost.argsort(stable=True)[:wanted]].unbind(1)
+            integers = round_to_grid(w.detach().double().numpy(), float(step) / weight_step(self.bits), self.bits)
+            level[chosen] = torch.from_numpy(integers // weight_step(self.bits)).to(w)[chosen]
+        self.keep()
+
+    @torch.no_grad()
+    def keep(self) -> None:
+        """Put frozen weights back where they belong, and the others between the grid's ends."""
+        for w, s, level in zip(self.weights, self.step, self.level, strict=True):
+            end = float(s) * self.most
+            w.copy_(torch.where(level.isnan(), w.clamp(-end, end), level * float(s)))

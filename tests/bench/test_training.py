@@ -1,0 +1,86 @@
+import importlib.util
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from qif2hw.bench.peers import jaxsnn_qif, snntorch_lif
+from qif2hw.bench.scaling import _point
+from qif2hw.bench.training import WORKLOADS, Workload, bench, workloads
+from qif2hw.errors import InputError
+from qif2hw.nn import QIFNetwork
+from qif2hw_cli.main import cli
+
+
+def test_bench_measures_what_it_says() -> None:
+    seen: list[str] = []
+    result = bench([Workload((1, 4, 2), 10)], seconds=0.01, progress=lambda done, total, what: seen.append(what))
+    (row,) = json.loads(json.dumps(result))["rows"]
+    assert row["network"] == "1-4-2"
+    assert row["updates"] == 10 * 4 + 40 * 2
+    assert row["updates_per_s_forward"] == pytest.approx(1e3 * row["updates"] / row["ms_forward"])
+    assert 0 < row["fraction_of_ceiling"] < 1
+    assert row["speedup"]["eager torch"] > 1
+    assert set(row["speedup"]) | set(row["absent"]) >= {"jaxsnn QIF", "snntorch LIF, 128 steps"}
+    assert result["machine"]["ceiling_flops"]["float64"] > 1e8
+    assert seen == ["1-4-2, batch 10, float64"]
+
+
+def test_workloads_from_text() -> None:
+    assert workloads() == WORKLOADS
+    assert workloads("1-4-2, 2-3-2", 7) == (Workload((1, 4, 2), 7), Workload((2, 3, 2), 7))
+    assert {w.dtype for w in workloads(dtype="float32")} == {"float32"}
+    with pytest.raises(InputError, match="dashes"):
+        workloads("1-4-x")
+    with pytest.raises(InputError, match="batch"):
+        bench([Workload((1, 4, 2), 0)])
+
+
+def test_command() -> None:
+    arguments = ["bench", "train", "--networks", "1-4-2", "--batch", "5", "--quick", "--no-peers"]
+    told = CliRunner().invoke(cli, [*arguments, "--json"])
+    assert told.exit_code == 0
+    assert {"machine", "rows"} <= set(json.loads(told.stdout))
+    text = CliRunner().invoke(cli, arguments).stdout
+    assert "1-4-2" in text
+    assert "threads" in text
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jaxsnn") is None, reason="jaxsnn is not installed")
+def test_jaxsnn_runs_the_same_network() -> None:
+    network = QIFNetwork((1, 8, 8, 2))
+    x = torch.rand((5, 1), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    (_, first), grads = jaxsnn_qif(network, x)()
+    run = network.run(x)
+    run.y.square().sum().backward()
+    assert torch.allclose(torch.tensor(first.tolist()), run.first, rtol=0, atol=1e-12)
+    for k, layer in enumerate(network.layers):
+        assert torch.allclose(torch.tensor(grads[f"syn{k}"].tolist()), layer.weight.grad.T, rtol=0, atol=1e-12)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("snntorch") is None, reason="snntorch is not installed")
+def test_snntorch_takes_a_step() -> None:
+    snntorch_lif((1, 4, 2), torch.rand(3, 1), 8)()
+
+
+def test_scaling_in_numbers_and_as_a_figure(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["bench", "scaling", "--most", "5e4", "--quick", "--out", str(tmp_path), "--json"])
+    assert result.exit_code == 0
+    told = json.loads(result.stdout)
+    assert {p["series"] for p in told["points"]} == {"samples", "width"}
+    assert all(p["updates"] <= 5e4 and p["bytes"] > 0 for p in told["points"])
+    root = ElementTree.parse(tmp_path / "scaling.svg").getroot()
+    assert len(root.findall(".//{*}circle")) == len(told["points"]) + 2
+    assert "prefers-color-scheme: dark" in (tmp_path / "scaling.svg").read_text()
+    assert "| 64 | 3 |" in (tmp_path / "scaling.md").read_text()
+
+
+def test_memory_grows_with_the_batch_and_not_with_a_trajectory() -> None:
+    # Batches on all threads, with as many partial sums of gradients: those do not grow with the batch from here on.
+    small, large = (_point("samples", 64, batch, 0.0, torch.float64) for batch in (1000, 2000))
+    per_sample = (large.bytes - small.bytes) / 1000
+    assert per_sample < 0.5 * 64 * 64 * 8, "a stored trajectory would take more"
+    assert large.bytes < 2.2 * small.bytes

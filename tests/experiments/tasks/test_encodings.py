@@ -1,0 +1,47 @@
+"""Gaussian receptive fields, as data and in a network that is trained, compiled and run."""
+
+import math
+
+import numpy as np
+import pytest
+
+import qif2hw
+from qif2hw.errors import InputError
+from qif2hw.experiments import tasks
+from qif2hw.train import train
+
+
+def test_fields_are_gaussians_around_even_centres() -> None:
+    x = np.random.default_rng(0).random((5, 2))
+    fields = tasks.receptive_fields(x, 4)
+    assert fields.shape == (5, 8)
+    for b, k, field in ((0, 0, 0), (3, 0, 2), (4, 1, 3)):
+        away = 3 * x[b, k] - field
+        assert math.isclose(fields[b, 4 * k + field], math.exp(-(away**2) / 2), rel_tol=1e-12)
+    assert (tasks.receptive_fields(np.array([[1 / 3]]), 4) == 1).tolist() == [[False, True, False, False]]
+
+
+def test_wider_fields_overlap_more() -> None:
+    x = np.array([[0.5]])
+    assert (tasks.receptive_fields(x, 4, 2.0) > tasks.receptive_fields(x, 4)).all()
+
+
+@pytest.mark.parametrize(("count", "overlap"), [(1, 1.0), (3, 0.0)])
+def test_useless_fields_are_refused(count: int, overlap: float) -> None:
+    with pytest.raises(InputError, match="receptive fields"):
+        tasks.receptive_fields(np.zeros((1, 1)), count, overlap)
+
+
+def test_tasks_on_the_inputs_themselves_are_refused() -> None:
+    with pytest.raises(InputError, match="works on its inputs themselves"):
+        tasks.with_receptive_fields(tasks.get("burgers_pinn"), 4)
+
+
+def test_a_network_behind_receptive_fields_reaches_the_engine() -> None:
+    task = tasks.with_receptive_fields(tasks.get("parabola"), 6)
+    assert task.sizes[0] == 6
+    result = train(task, steps=300)
+    assert result.error < 0.02
+    bundle = qif2hw.compile(result.network, calibration=task.train_set(0).x, steps=512)
+    test = task.test_set()
+    assert task.errors(bundle.run(test.x).y, test.y)["y"].relative < result.error + 0.005
