@@ -166,7 +166,7 @@ class Workspace(NamedTuple):
     Parameters
     ----------
     state, g
-        Vectors of the neurons (x of all, then y), for several samples (`qif2hw.kernels.flush.last_shear`), and one more;
+        Vectors of the neurons (x of all, then y), for several samples (see `flush.last_shear`), and one more;
         backward, :math:`G`.
     exponent, number
         Of the neurons: exponents of the lengths, spikes so far.

@@ -1,8 +1,8 @@
 """Trained networks that come with the package: compile and run them without training.
 
 One for each task of `qif2hw.experiments.tasks`, in the ordinary regime, with weights on the 8-bit grid: ``NAME.onnx``
-is the model, ``NAME.qif`` the compiled bundle.  What they compute and how well stands in docs/results.md; `qif2hw reproduce` trains
-them and `make_zoo` writes these files.
+is the model, ``NAME.qif`` the compiled bundle.  What they compute and how well stands in docs/results.md;
+`qif2hw reproduce` trains them and `make_zoo` writes these files.
 """
 
 from pathlib import Path
