@@ -4,7 +4,7 @@ import hashlib
 import importlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -68,7 +68,7 @@ def compile_timed(
     bundle = Bundle(
         program=compiled.program,
         network=source,
-        options=asdict(chosen) | {"calibration": digest},
+        options=chosen.as_json() | {"calibration": digest},
         report=compiled.report,
         golden=make_golden(compiled.program),
         versions=bundles.versions(),

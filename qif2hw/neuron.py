@@ -185,7 +185,7 @@ def late_kick(v: Real, a0: Real, a1: Real) -> Real:
     return v + a0 + a1 * (2.0 * v + a0)
 
 
-def disorder(a0: Real, a1: Real, m2: Real, step: Real) -> Real:
+def commutator(a0: Real, a1: Real, m2: Real, step: Real) -> Real:
     r"""What spikes of unequal lateness in one step take away: about ``sum_{i<j} a_i a_j |l_i - l_j|``.
 
     ``l_i = omega delta_i`` lies in ``[0, step)``.  Earlier spikes come first, which is one commutator per pair, their
@@ -197,14 +197,14 @@ def disorder(a0: Real, a1: Real, m2: Real, step: Real) -> Real:
 
 
 def unequal_kick(v: Real, a0: Real, a1: Real, m2: Real, step: Real) -> Real:
-    """`late_kick` to second order in the lateness, and for spikes of unequal lateness: see `disorder`.
+    """`late_kick` to second order in the lateness, and for spikes of unequal lateness: see `commutator`.
 
     A spike late by ``l`` is the field ``a (cos l + v sin l)^2`` on the line of ``v``, so several are
-    ``a0 - a2 + 2 a1 v + a2 v^2``, and what they do is its exponential, less the `disorder`.  Of second order one term
+    ``a0 - a2 + 2 a1 v + a2 v^2``, and what they do is its exponential, less the `commutator`.  Of second order one term
     is left out, ``a0 a2 v / 2``, which saves a product.
     """
     a2 = m2 * step
-    return v + a0 - a2 - disorder(a0, a1, m2, step) + (a1 + a2 * (0.5 * v + a0)) * (2.0 * v + a0)
+    return v + a0 - a2 - commutator(a0, a1, m2, step) + (a1 + a2 * (0.5 * v + a0)) * (2.0 * v + a0)
 
 
 def spike_weight_slope(y: Real, length2: Real, r: float, omega: float) -> Real:

@@ -246,7 +246,7 @@ class TestLateSpikes:
         one, other = np.meshgrid(*[(np.arange(400) + 0.5) / 400] * 2)
         d = np.abs(one - other).ravel()
         best = d @ d**2 / (d**2 @ d**2)
-        assert neuron.disorder(1.0, 0.0, 1.0, 1.0) == pytest.approx(best, abs=1e-4)
+        assert neuron.commutator(1.0, 0.0, 1.0, 1.0) == pytest.approx(best, abs=1e-4)
 
     @law
     @given(st.floats(-3, 3), st.floats(-3, 3))

@@ -101,7 +101,7 @@ def steps(models: tuple[str, ...], steps: str, samples: int, as_json: bool) -> N
     Errors of the engine against the float network, relative root mean square, as compiled for 8 bits.
     """
     from qif2hw import api
-    from qif2hw.bench.time_grid import SPIKES_TELL, coarseness
+    from qif2hw.bench.time_grid import PAYLOADS, time_grid_errors
     from qif2hw_cli.console import percent
 
     try:
@@ -113,9 +113,9 @@ def steps(models: tuple[str, ...], steps: str, samples: int, as_json: bool) -> N
     for model in models:
         network = api.load_model(model)
         with out.stage(f"bench {Path(model).stem}") as stage:
-            rows = coarseness(network, numbers, samples, progress=stage.update)
-        cells = [[str(row["steps"]), *(percent(row["error"][name]) for name in SPIKES_TELL)] for row in rows]
-        out.table(f"{Path(model).stem}: error by steps and by what spikes tell", ["steps", *SPIKES_TELL], cells)
+            rows = time_grid_errors(network, numbers, samples, progress=stage.update)
+        cells = [[str(row["steps"]), *(percent(row["error"][name]) for name in PAYLOADS)] for row in rows]
+        out.table(f"{Path(model).stem}: error by steps and by the payload of spikes", ["steps", *PAYLOADS], cells)
         found.append({"model": Path(model).name, "rows": rows})
     out.data({"samples": samples, "models": found})
 

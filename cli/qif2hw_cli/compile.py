@@ -38,13 +38,12 @@ LIST = "?"
     type=click.Choice(["auto", "1", "2"]),
     default="auto",
     show_default=True,
-    help="2: spikes tell the square of their lateness too, for coarse time grids; auto: below 256 steps per period.",
+    help="2: spikes carry the square of their lateness too, for coarse time grids; auto: below 256 steps per period.",
 )
 @click.option("--table-bits", type=int, default=7, show_default=True, help="log2 of the tables' knots per octave.")
 @click.option(
     "--max-error",
     type=float,
-    default=0.0,
     metavar="E",
     help="Choose the fewest steps, then payload bits, with a relative error below E (0.01 is 1 %).",
 )
@@ -85,7 +84,7 @@ def command(
     payload_bits: str,
     lateness_moments: str,
     table_bits: int,
-    max_error: float,
+    max_error: float | None,
     rounding: str,
     form: str,
     passes: str,
@@ -102,6 +101,7 @@ def command(
     from qif2hw import api
     from qif2hw.compiler import CompileOptions, estimate, passes_for, print_passes
     from qif2hw.compiler.passes.fit import refusal
+    from qif2hw.compiler.passes.tables import parse_moments
     from qif2hw.compiler.passes.time_grid import parse_payload_bits
     from qif2hw.compiler.passes.weights import parse_bits
     from qif2hw.errors import InputError
@@ -114,7 +114,7 @@ def command(
         weight_bits=parse_bits(weight_bits),
         steps=steps,
         payload_bits=parse_payload_bits(payload_bits),
-        lateness_moments="auto" if lateness_moments == "auto" else int(lateness_moments),
+        lateness_moments=parse_moments(lateness_moments),
         table_bits=table_bits,
         rounding=rounding,
         form=form,

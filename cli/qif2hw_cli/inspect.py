@@ -26,7 +26,7 @@ def command(bundle: str, target: str | None, as_json: bool) -> None:
     found = bundles.load(bundle)
     if target is not None:
         fit = assess(found.program, load_target(target), found.report.get("tables", {}).get("table_bits"))
-        found = replace(found, report={**found.report, "fit": fit})
+        found = replace(found, report={**found.report, "fit": fit.as_report()})
     program = found.program
     sizes = {e.name: e.size for e in program.encoders} | {p.name: p.size for p in program.populations}
     synapses = program.synapse_count

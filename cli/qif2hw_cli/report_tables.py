@@ -18,7 +18,7 @@ def show_report(out: Output, report: Mapping[str, Any]) -> None:
     """What the passes found, as far as they ran."""
     for name, show in {
         "time-grid": _time,
-        "max-error": _goal,
+        "max-error": _max_error,
         "weights": _weights,
         "adapt-rounding": _adapted,
         "tables": _tables,
@@ -39,14 +39,14 @@ def _time(out: Output, report: Mapping[str, Any]) -> None:
     )
 
 
-def _goal(out: Output, report: Mapping[str, Any]) -> None:
-    goal = report["max-error"]
+def _max_error(out: Output, report: Mapping[str, Any]) -> None:
+    found = report["max-error"]
     out.table(
-        f"Settings tried for an error of at most {percent(goal['target'])}: fewest steps, then fewest payload bits",
+        f"Settings tried for an error of at most {percent(found['target'])}: fewest steps, then fewest payload bits",
         ["steps", "payload bits", "error"],
         [
             [str(t["steps"]), str(t["payload_bits"]), percent(t["error"]) if "error" in t else t["refused"]]
-            for t in goal["tried"]
+            for t in found["tried"]
         ],
         names=0,
     )
@@ -99,7 +99,7 @@ def _tables(out: Output, report: Mapping[str, Any]) -> None:
         ],
     )
     if report["tables"]["lateness_moments"] == 2:
-        out.say("lateness  spikes tell its square too: a third sum in every neuron")
+        out.say("lateness  spikes carry its square too: a third sum in every neuron")
     for form, why in dict.fromkeys((t["form"], t["why"]) for t in report["tables"]["populations"].values()):
         out.say(f"form      {form}: {why}")
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from qif2hw.engine import spec
 from qif2hw.ir.program import ProgramPopulation, TimeGrid
-from qif2hw.ir.ptc import BEND_MAX, LATE_FRACTION, CotangentTables, Table
+from qif2hw.ir.ptc import CURVATURE_MAX, LATE_FRACTION, CotangentTables, Table
 
 Int: TypeAlias = NDArray[np.int64]
 
@@ -64,10 +64,10 @@ class Kick:
         push = a0
         if t.second is not None:
             s = t.second
-            bend = shift((v + a0 + a0) * m2 * s.bend_gain, s.bend_shift)
-            push = a0 + shift(a1 * a1 * s.disorder_gain, s.disorder_shift) - shift(a0 * m2 * 3, LATE_FRACTION + 1)
+            curvature = shift((v + a0 + a0) * m2 * s.curvature_gain, s.curvature_shift)
+            push = a0 + shift(a1 * a1 * s.commutator_gain, s.commutator_shift) - shift(a0 * m2 * 3, LATE_FRACTION + 1)
             push -= shift(m2 * s.own_gain, s.own_shift)
-            a1 = a1 + np.minimum(np.maximum(bend, -BEND_MAX), BEND_MAX)
+            a1 = a1 + np.minimum(np.maximum(curvature, -CURVATURE_MAX), CURVATURE_MAX)
         v = v + push + shift(a1 * (v + v + a0), LATE_FRACTION)
         distance = np.maximum(self.to_phase(np.minimum(np.abs(v), t.limit)), t.edge)
         out[inside] = np.where(v < 0, distance, top - distance)

@@ -6,20 +6,20 @@ from typing import Any
 import numpy as np
 
 from qif2hw import engine, reference
+from qif2hw.compiler.error_measures import error_by_size
 from qif2hw.compiler.pipeline import CompileOptions, compile_network
-from qif2hw.compiler.search.setting import relative_error
 from qif2hw.errors import InputError
 from qif2hw.ir import Network
 
-SPIKES_TELL: dict[str, dict[str, int]] = {
-    "nothing": {"payload_bits": 0},
+PAYLOADS: dict[str, dict[str, int]] = {
+    "none": {"payload_bits": 0},
     "lateness": {"lateness_moments": 1},
     "lateness and its square": {"lateness_moments": 2},
 }
 """Compiler options by what spikes carry."""
 
 
-def coarseness(
+def time_grid_errors(
     network: Network,
     steps: Sequence[int],
     samples: int = 2000,
@@ -37,12 +37,12 @@ def coarseness(
     samples, seed
         Random inputs, which the compiler has not seen.
     progress
-        Told what is done, how much there is, and what comes next.
+        Called with what is done, how much there is, and what comes next.
 
     Returns
     -------
     list of dict
-        ``steps`` and ``error``: by the keys of `SPIKES_TELL`, the relative root-mean-square error of the results.
+        ``steps`` and ``error``: by the keys of `PAYLOADS`, the relative root-mean-square error of the results.
     """
     if samples < 1:
         raise InputError(f"samples = {samples}: at least one is needed")
@@ -51,10 +51,10 @@ def coarseness(
     rows: list[dict[str, Any]] = []
     for most in steps:
         error: dict[str, float] = {}
-        for name, options in SPIKES_TELL.items():
+        for name, options in PAYLOADS.items():
             if progress is not None:
-                progress(len(rows) * len(SPIKES_TELL) + len(error), len(steps) * len(SPIKES_TELL), f"{most}: {name}")
+                progress(len(rows) * len(PAYLOADS) + len(error), len(steps) * len(PAYLOADS), f"{most}: {name}")
             program = compile_network(network, CompileOptions(steps=most, **options)).program  # type: ignore[arg-type]
-            error[name] = relative_error(engine.run(program, x).y, exact)
+            error[name] = error_by_size(engine.run(program, x).y, exact)
         rows.append({"steps": most, "error": error})
     return rows

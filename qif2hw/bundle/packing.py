@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -25,7 +25,7 @@ def pack(value: object, arrays: dict[str, NDArray[Any]], path: str = "") -> Any:
     if is_dataclass(value):
         start = f"{path}." if path else ""
         packed = {
-            f.name: pack(getattr(value, f.name), arrays, start + f.name)
+            _stored(f): pack(getattr(value, f.name), arrays, start + _stored(f))
             for f in fields(value)
             if f.default is not None
             or not isinstance(getattr(value, f.name), (type(None), f.metadata.get("implied", ())))
@@ -92,13 +92,16 @@ def _dataclass(cls: Any, packed: Any, arrays: Mapping[str, NDArray[Any]], path: 
     if not isinstance(packed, dict) or packed.get("kind") != _name(cls):
         raise InputError(f"{where} is no {_name(cls)}")
     hints = get_type_hints(cls)
-    absent = {f.name for f in fields(cls) if f.default is None} - set(packed)
-    wanted = {f.name for f in fields(cls)} - absent
+    name_of = {_stored(f): f.name for f in fields(cls)}
+    absent = {_stored(f) for f in fields(cls) if f.default is None} - set(packed)
+    wanted = set(name_of) - absent
     if set(packed) != wanted | {"kind"}:
         odd = min(set(packed) ^ (wanted | {"kind"}))
         raise InputError(f"{where}: '{odd}' is {'unknown' if odd in packed else 'missing'}")
     start = f"{path}." if path else ""
-    values = {name: _unpack(hints[name], packed[name], arrays, start + name, used) for name in wanted}
+    values = {
+        name_of[key]: _unpack(hints[name_of[key]], packed[key], arrays, start + key, used) for key in sorted(wanted)
+    }
     try:
         value = cls(**values)
     except (ArithmeticError, LookupError, MemoryError, TypeError) as error:
@@ -109,6 +112,11 @@ def _dataclass(cls: Any, packed: Any, arrays: Mapping[str, NDArray[Any]], path: 
         if isinstance(given, np.ndarray) and isinstance(kept, np.ndarray) and given.dtype != kept.dtype:
             raise InputError(f"array '{start}{name}' has type {given.dtype}: {kept.dtype} is needed")
     return value
+
+
+def _stored(field: Field[Any]) -> str:
+    """Name of a field in a file: its own, unless its metadata name one, as where the field was renamed."""
+    return str(field.metadata.get("stored", field.name))
 
 
 def _origin(hint: Any) -> Any:

@@ -1,12 +1,16 @@
 """The compiler: `Network` -> `Program`, pass by pass."""
 
+from qif2hw.compiler.driver import run_passes
 from qif2hw.compiler.pass_spec import parse_passes, print_passes
 from qif2hw.compiler.pipeline import Compiled, CompileOptions, compile_network, estimate, passes_for, rounded_network
+from qif2hw.compiler.state import Pass, State
 from qif2hw.compiler.targets import Target, known_targets, load_target
 
 __all__ = [
     "CompileOptions",
     "Compiled",
+    "Pass",
+    "State",
     "Target",
     "compile_network",
     "estimate",
@@ -16,4 +20,5 @@ __all__ = [
     "passes_for",
     "print_passes",
     "rounded_network",
+    "run_passes",
 ]

@@ -2,9 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
 
 from qif2hw.compiler.targets import Target
 from qif2hw.ir import PlaneVector, Program, ProgramPopulation
+from qif2hw.ir.arrays import ByValue, IntArray
 from qif2hw.ir.ptc import second_moment
 from qif2hw.ir.weight_grid import weight_bits
 
@@ -12,20 +16,35 @@ BYTES_PER_WORD = 3
 """A 24-bit register."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """Synapses from one group: how many sources, and the bits of a weight."""
+@dataclass(frozen=True, eq=False)
+class Source(ByValue):
+    """Synapses from one group.
+
+    Parameters
+    ----------
+    name, size
+        The group, and its number of neurons or channels.
+    bits
+        Bits of a weight.
+    index_bits
+        Bits stored beside each weight to say which neuron it belongs to: 0 where all are connected to all (for listed
+        synapses the format is inferred, see `qif2hw.ir.synapses`).
+    fan_in
+        Synapses of each receiving neuron; None where all are connected to all.
+    """
 
     name: str
     size: int
     bits: int
+    index_bits: int = 0
+    fan_in: IntArray | None = None
 
 
-@dataclass(frozen=True)
-class Need:
+@dataclass(frozen=True, eq=False)
+class Need(ByValue):
     """What a population asks of a chip.
 
-    Every synapse is stored, zeros too; each projection onto a core has one byte for its shared exponent.
+    Every synapse is stored, weights of zero too; each projection onto a core has one byte for its shared exponent.
     """
 
     name: str
@@ -36,21 +55,38 @@ class Need:
 
     @property
     def fan_in(self) -> int:
-        """Synapses of one neuron."""
-        return sum(s.size for s in self.sources)
+        """Most synapses of one neuron."""
+        return int(self._sum(lambda _: 1).max())
 
-    @property
-    def row_bits(self) -> int:
-        """Bits of one neuron's synapses."""
-        return sum(s.size * s.bits for s in self.sources)
+    @cached_property
+    def row_bits(self) -> IntArray:
+        """Bits of each neuron's synapses, (neurons,)."""
+        return self._sum(lambda source: source.bits + source.index_bits)
 
-    def synapse_bytes(self, neurons: int, parts: int = 1) -> int:
-        """Synapse memory of some neurons on one core, with the fan-in split into ``parts``."""
-        return -(-neurons * -(-self.row_bits // parts) // 8) + len(self.sources)
+    def _sum(self, each: Callable[[Source], int]) -> IntArray:
+        total = np.zeros(self.neurons, np.int64)
+        for source in self.sources:
+            total += each(source) * (source.size if source.fan_in is None else source.fan_in)
+        return total
 
-    def bytes(self, neurons: int, parts: int = 1) -> int:
-        """All memory that some neurons fill on one core."""
-        return self.synapse_bytes(neurons, parts) + neurons * self.state_bytes + self.table_bytes
+    def axons(self, neurons: int) -> int:
+        """Most sources that send to some neurons."""
+        return sum(
+            s.size if s.fan_in is None else min(s.size, int(s.fan_in.max(initial=0)) * neurons) for s in self.sources
+        )
+
+    def synapse_bytes(self, neurons: int, parts: int = 1, first: int | None = None) -> int:
+        """Synapse memory of consecutive neurons on one core, from ``first``, or of those that need most.
+
+        The synapses of each neuron are split into ``parts``, of which the core holds one.
+        """
+        ends = np.cumsum(np.concatenate([[0], -(-self.row_bits // parts)]))
+        bits = ends[neurons:] - ends[: len(ends) - neurons]
+        return -(-int(bits.max() if first is None else bits[first]) // 8) + len(self.sources)
+
+    def bytes(self, neurons: int, parts: int = 1, first: int | None = None) -> int:
+        """All memory that these neurons fill on one core."""
+        return self.synapse_bytes(neurons, parts, first) + neurons * self.state_bytes + self.table_bytes
 
 
 @dataclass(frozen=True)
@@ -83,8 +119,11 @@ def needs_of(program: Program) -> tuple[Need, ...]:
 
 
 def _need(program: Program, population: ProgramPopulation) -> Need:
-    sources = tuple(Source(p.pre, p.weight.shape[1], weight_bits(p.weight)) for p in program.incoming(population.name))
-    return Need(population.name, population.size, sources, state_bytes(population), table_bytes(population))
+    sources = tuple(
+        Source(p.pre, p.synapses.shape[1], weight_bits(p.weight), p.synapses.index_bits, p.synapses.fan_in)
+        for p in program.incoming(population.name)
+    )
+    return Need(population.name, population.size, sources, state_bytes(population), population.ptc.bytes)
 
 
 def state_bytes(population: ProgramPopulation) -> int:
@@ -93,11 +132,6 @@ def state_bytes(population: ProgramPopulation) -> int:
     registers = 2 if isinstance(population.ptc, PlaneVector) else 1
     accumulators = (1 if population.packed_bits else 2) + (second_moment(population.ptc) is not None)
     return BYTES_PER_WORD * (2 * registers + accumulators)
-
-
-def table_bytes(population: ProgramPopulation) -> int:
-    """Memory of a population's tables, which each of its cores holds."""
-    return population.ptc.bytes
 
 
 def map_cores(needs: tuple[Need, ...], target: Target) -> CoreMap:
@@ -119,7 +153,7 @@ def map_cores(needs: tuple[Need, ...], target: Target) -> CoreMap:
         first = 0
         for k in range(cores):
             stop = first + small + (k < larger)
-            filled = need.bytes(stop - first, parts)
+            filled = need.bytes(stop - first, parts, first)
             shares += [Share(need.name, first, stop, part, parts, filled) for part in range(parts)]
             first = stop
     return CoreMap(tuple(shares), problems)
@@ -127,7 +161,7 @@ def map_cores(needs: tuple[Need, ...], target: Target) -> CoreMap:
 
 def _room(need: Need, target: Target, parts: int) -> int:
     """Neurons of a population that one core holds."""
-    room = target.limit("neurons_per_core") or need.neurons
+    room = min(target.limit("neurons_per_core") or need.neurons, need.neurons)
     memory = target.limit("memory_per_core_bytes")
     if memory is not None:
         room = min(room, _most(memory, lambda n: need.bytes(n, parts), room))
@@ -135,17 +169,17 @@ def _room(need: Need, target: Target, parts: int) -> int:
     if memory is not None:
         room = min(room, _most(memory, lambda n: need.synapse_bytes(n, parts), room))
     axons = target.limit("input_axons_per_core")
-    if axons is not None and -(-need.fan_in // parts) > axons:
-        room = 0
-    return min(room, need.neurons)
+    if axons is not None:
+        room = min(room, _most(axons, lambda n: -(-need.axons(n) // parts), room))
+    return room
 
 
-def _most(memory: int, size: Callable[[int], int], most: int) -> int:
-    """Largest ``n <= most`` with ``size(n) <= memory``; 0 if there is none."""
+def _most(limit: int, size: Callable[[int], int], most: int) -> int:
+    """Largest ``n <= most`` with ``size(n) <= limit``; 0 if there is none."""
     low, high = 0, most
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if size(middle) <= memory else (low, middle - 1)
+        low, high = (middle, high) if size(middle) <= limit else (low, middle - 1)
     return low
 
 
@@ -164,8 +198,8 @@ def _parts(need: Need, target: Target) -> int:
 
 def _why(need: Need, target: Target) -> str:
     axons = target.limit("input_axons_per_core")
-    if axons is not None and need.fan_in > axons:
-        return f"{need.fan_in} sources send to each neuron, a core takes {axons}"
+    if axons is not None and need.axons(1) > axons:
+        return f"{need.axons(1)} sources send to each neuron, a core takes {axons}"
     synapses = target.limit("synaptic_memory_per_core_bytes")
     if synapses is not None and need.synapse_bytes(1) > synapses:
         return f"the {need.fan_in} synapses of one neuron need {need.synapse_bytes(1)} bytes, a core has {synapses}"
@@ -176,14 +210,14 @@ def _why(need: Need, target: Target) -> str:
 
 
 def with_weight_bits(needs: tuple[Need, ...], bits: int) -> tuple[Need, ...]:
-    """The same populations with no weight above so many bits."""
+    """The same populations with weights of at most ``bits`` bits."""
     return tuple(
         replace(need, sources=tuple(replace(s, bits=min(s.bits, bits)) for s in need.sources)) for need in needs
     )
 
 
 def with_tables_halved(needs: tuple[Need, ...], times: int) -> tuple[Need, ...]:
-    """The same populations with tables of half the size, so many times."""
+    """The same populations with tables of half the size, ``times`` times over."""
     return tuple(replace(need, table_bytes=need.table_bytes >> times) for need in needs)
 
 
@@ -194,7 +228,13 @@ def with_fewer_neurons(needs: tuple[Need, ...], percent: int, keep: tuple[str, .
         replace(
             need,
             neurons=sizes[need.name],
-            sources=tuple(replace(s, size=sizes.get(s.name, s.size)) for s in need.sources),
+            sources=tuple(_smaller(s, sizes.get(s.name, s.size), sizes[need.name]) for s in need.sources),
         )
         for need in needs
     )
+
+
+def _smaller(source: Source, size: int, neurons: int) -> Source:
+    """The same share of synapses, from ``size`` sources to ``neurons`` neurons."""
+    fan_in = None if source.fan_in is None else -(-source.fan_in[:neurons] * size // source.size)
+    return replace(source, size=size, fan_in=fan_in)

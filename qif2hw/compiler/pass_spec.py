@@ -1,8 +1,9 @@
 """A list of passes as text: ``time-grid{steps=512 lateness_bits=8},weights{bits=8},...``."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import fields
-from typing import Any, get_args
+from typing import Any
 
 from qif2hw.compiler.passes.adapt import AdaptRounding
 from qif2hw.compiler.passes.budget import MeasureBudget
@@ -14,7 +15,7 @@ from qif2hw.compiler.passes.registers import ProveRegisters
 from qif2hw.compiler.passes.tables import MakeTables
 from qif2hw.compiler.passes.time_grid import ChooseTimeGrid
 from qif2hw.compiler.passes.tune import TuneTables
-from qif2hw.compiler.passes.weights import Bits, RoundWeights, parse_bits, print_bits
+from qif2hw.compiler.passes.weights import RoundWeights
 from qif2hw.compiler.state import Pass
 from qif2hw.errors import InputError
 
@@ -37,11 +38,15 @@ PASSES: dict[str, Any] = {
 """Every pass by name."""
 
 
-def print_passes(passes: tuple[Pass, ...]) -> str:
-    """The passes with all their options, in order; `parse_passes` reads it back."""
+def print_passes(passes: Iterable[Any]) -> str:
+    """The passes with all their options, in order; `parse_passes` reads it back.
+
+    How an option is printed and parsed say its field's metadata ``print`` and ``parse``; without them it is a text or a
+    whole number.
+    """
     parts = []
     for one in passes:
-        options = " ".join(f"{f.name}={_print(getattr(one, f.name))}" for f in _options(type(one)))
+        options = " ".join(f"{f.name}={f.metadata.get('print', str)(getattr(one, f.name))}" for f in fields(one))
         parts.append(one.name + (f"{{{options}}}" if options else ""))
     return ",".join(parts)
 
@@ -62,27 +67,15 @@ def parse_passes(text: str) -> tuple[Pass, ...]:
         name, options = match[1], match[2] or ""
         if name not in PASSES:
             raise InputError(f"passes: no pass '{name}': known are {', '.join(PASSES)}")
-        known = {f.name: f.default for f in _options(PASSES[name])}
-        several = {f.name for f in _options(PASSES[name]) if get_args(f.type) == get_args(Bits)}
-        values: dict[str, int | str | Bits] = {}
+        known = {f.name: f.metadata.get("parse", type(f.default)) for f in fields(PASSES[name])}
+        values: dict[str, Any] = {}
         for item in options.split():
             key, _, value = item.partition("=")
             if key not in known:
                 raise InputError(f"passes: '{name}' has no option '{key}': it has {', '.join(known) or 'none'}")
-            if isinstance(known[key], str):
-                values[key] = value
-                continue
             try:
-                values[key] = parse_bits(value) if key in several and "/" in value else int(value)
+                values[key] = known[key](value)
             except ValueError:
                 raise InputError(f"passes: {name}: {key}={value} is not a whole number") from None
         found.append(PASSES[name](**values))
     return tuple(found)
-
-
-def _print(value: Any) -> str:
-    return print_bits(value) if isinstance(value, tuple) else str(value)
-
-
-def _options(one: Any) -> list[Any]:
-    return [f for f in fields(one) if f.name != "name"]

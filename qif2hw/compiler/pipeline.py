@@ -2,13 +2,15 @@
 
 import math
 import time
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from numpy.typing import ArrayLike
 
 from qif2hw.compiler.default_inputs import spread
-from qif2hw.compiler.max_error import meet, with_goal
+from qif2hw.compiler.driver import Kept, run_passes
+from qif2hw.compiler.max_error import meet_max_error, with_setting
 from qif2hw.compiler.pass_spec import parse_passes
 from qif2hw.compiler.passes.adapt import AdaptRounding
 from qif2hw.compiler.passes.budget import MeasureBudget
@@ -17,10 +19,10 @@ from qif2hw.compiler.passes.fit import FitTarget
 from qif2hw.compiler.passes.lower import Lower
 from qif2hw.compiler.passes.ranges import ProveRanges
 from qif2hw.compiler.passes.registers import ProveRegisters
-from qif2hw.compiler.passes.tables import MakeTables
+from qif2hw.compiler.passes.tables import MakeTables, Moments
 from qif2hw.compiler.passes.time_grid import ChooseTimeGrid, PayloadBits, parse_payload_bits
-from qif2hw.compiler.passes.weights import Bits, RoundWeights
-from qif2hw.compiler.state import Draft, Facts, Pass
+from qif2hw.compiler.passes.weights import Bits, RoundWeights, Weights, as_network
+from qif2hw.compiler.state import Pass, Phases, Section, State
 from qif2hw.compiler.targets import load_target
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program
@@ -51,14 +53,14 @@ class CompileOptions:
     form
         Arithmetic of the neurons: ``cotangent`` or ``grid`` tables, ``plane`` vectors, or ``auto``.
     lateness_moments
-        1: a spike tells its lateness; 2: its square too, which makes coarse time grids several times more accurate and
-        costs a third sum per neuron.  ``auto``: 2 below 256 steps per period where it fits.
+        1: the payload of a spike is its lateness; 2: its square is sent too, which makes coarse time grids several
+        times more accurate and costs a third sum per neuron.  ``auto``: 2 below 256 steps per period where it fits.
     rounding
         ``adapt``: weights are rounded, and initial phases shifted, so that the results stay; ``nearest``: each weight
         to its nearest grid point.
     max_error
         With it, ``steps`` and ``payload_bits`` are the most there may be: the fewest steps are chosen, then the fewest
-        payload bits, that keep the result's relative error on the calibration inputs below it; 0 for no target.
+        payload bits, that keep the result's relative error on the calibration inputs below it.
     passes
         The passes themselves, as text (see `qif2hw.compiler.pass_spec`), in place of the options above.
     """
@@ -69,9 +71,9 @@ class CompileOptions:
     payload_bits: PayloadBits = "auto"
     table_bits: int = 7
     form: str = "auto"
-    lateness_moments: int | Literal["auto"] = "auto"
+    lateness_moments: Moments = "auto"
     rounding: str = "adapt"
-    max_error: float = 0.0
+    max_error: float | None = None
     passes: str = ""
 
     def __post_init__(self) -> None:
@@ -85,17 +87,28 @@ class CompileOptions:
             object.__setattr__(self, "payload_bits", parse_payload_bits(self.payload_bits))
         if not 8 <= self.steps <= 1 << 16:
             raise InputError(f"steps = {self.steps}: 8 to {1 << 16} are possible")
-        if not 0 <= self.max_error < math.inf:
-            raise InputError(f"max error = {self.max_error}: a positive number is needed, or 0 for none")
-        if self.max_error and self.passes:
+        if self.max_error is not None and not 0 < self.max_error < math.inf:
+            raise InputError(f"max error = {self.max_error}: a positive number is needed")
+        if self.max_error is not None and self.passes:
             raise InputError(
                 "max error: it chooses the time grid, which a list of passes names itself: give one of them"
             )
 
+    def as_json(self) -> dict[str, Any]:
+        """As a bundle stores them: plain values, 0 for a largest error that is not given."""
+        return asdict(self) | {"max_error": self.max_error or 0.0}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "CompileOptions":
+        """The options that a bundle stores, of this or an older version."""
+        known = {f.name for f in fields(cls)}
+        values = {name: value for name, value in stored.items() if name in known}
+        return cls(**values | {"max_error": values.get("max_error") or None})
+
 
 @dataclass(frozen=True)
 class Compiled:
-    """A program, the facts each pass reported (the same for the same input), and how long each took (not so)."""
+    """A program, what each pass reports (the same for the same input), and how long each took (not the same)."""
 
     program: Program
     report: dict[str, Any]
@@ -106,7 +119,7 @@ def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
     """The passes in order: those of ``options.passes`` if it names any, else those that the other options ask for."""
     if options.passes:
         return parse_passes(options.passes)
-    adapt, moments = options.rounding == "adapt", options.lateness_moments
+    adapt = options.rounding == "adapt"
     if options.payload_bits == "auto":
         carried = load_target(options.target).limit("payload_bits")
         payload_bits, fewest = PAYLOAD_BITS if carried is None else min(PAYLOAD_BITS, carried), 1
@@ -117,32 +130,13 @@ def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
         RoundWeights(options.weight_bits),
         *([AdaptRounding(options.weight_bits)] if adapt else []),
         ProveRanges(fewest),
-        MakeTables(options.table_bits, options.form, moments=0 if moments == "auto" else moments),
+        MakeTables(options.table_bits, options.form, moments=options.lateness_moments),
         Lower(),
         ProveRegisters(),
         MeasureBudget(),
         *([CompensatePhases()] if adapt else []),
         FitTarget(),
     )
-
-
-def run_passes(draft: Draft, passes: tuple[Pass, ...]) -> tuple[Draft, dict[str, float]]:
-    """Run passes one after the other; what they made so far is verified after each.
-
-    Raises
-    ------
-    InputError
-        If the network cannot be put on the machine, or a pass needs one that has not run.
-    """
-    seconds: dict[str, float] = {}
-    for one in passes:
-        start = time.perf_counter()
-        draft = one.run(draft)
-        if draft.projections:
-            # Making the network checks shapes, finiteness and the range of every phase.
-            _ = draft.rounded()
-        seconds[one.name] = seconds.get(one.name, 0.0) + time.perf_counter() - start
-    return draft, seconds
 
 
 def compile_network(
@@ -165,21 +159,25 @@ def compile_network(
         If an option is out of range or the network cannot be put on the machine; the message says why.
     """
     options = options or CompileOptions()
-    draft, passes, seconds = _start(network, options, calibration), passes_for(options), {}
-    if options.max_error:
+    state, passes = _start(network, options, calibration), passes_for(options)
+    kept = Kept()
+    report: dict[str, Any] = {}
+    seconds: dict[str, float] = {}
+    if options.max_error is not None:
         start = time.perf_counter()
-        goal = meet(draft, passes, options.max_error)
-        draft, passes = draft.with_report("max-error", goal.facts), with_goal(passes, goal)
+        found = meet_max_error(state, passes, options.max_error, kept)
+        passes, report["max-error"] = with_setting(passes, found), found.as_report()
         seconds["max-error"] = time.perf_counter() - start
-    draft, took = run_passes(draft, passes)
-    if draft.program is None:
+    state, took = run_passes(state, passes, kept)
+    program = state.get(Program)
+    if program is None:
         raise InputError("passes: the list makes no program: it needs 'lower'")
-    return Compiled(draft.program, draft.report, seconds | took)
+    return Compiled(program, report | state.report, seconds | took)
 
 
 def estimate(
     network: Network, until: str, options: CompileOptions | None = None, calibration: ArrayLike | None = None
-) -> tuple[Facts, dict[str, float]]:
+) -> tuple[dict[str, Section], dict[str, float]]:
     """Run the passes up to and including the one named ``until``: what they report, and how long each took.
 
     Raises
@@ -192,8 +190,8 @@ def estimate(
     names = [one.name for one in passes]
     if until not in names:
         raise InputError(f"no pass '{until}' to stop after: the passes are {', '.join(names)}")
-    draft, seconds = run_passes(_start(network, options, calibration), passes[: names.index(until) + 1])
-    return draft.report, seconds
+    state, seconds = run_passes(_start(network, options, calibration), passes[: names.index(until) + 1])
+    return state.report, seconds
 
 
 def rounded_network(
@@ -206,9 +204,10 @@ def rounded_network(
     options = options or CompileOptions()
     passes = passes_for(options)
     last = max(k for k, one in enumerate(passes) if isinstance(one, RoundWeights | AdaptRounding))
-    return run_passes(_start(network, options, calibration), passes[: last + 1])[0].rounded()
+    state, _ = run_passes(_start(network, options, calibration), passes[: last + 1])
+    return as_network(network, state[Weights], state[Phases])
 
 
-def _start(network: Network, options: CompileOptions, calibration: ArrayLike | None) -> Draft:
+def _start(network: Network, options: CompileOptions, calibration: ArrayLike | None) -> State:
     inputs = spread(CALIBRATION, network.inputs) if calibration is None else network.check_inputs(calibration)
-    return Draft(network, load_target(options.target), inputs)
+    return State.start(network, load_target(options.target), inputs)

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw import neuron
 from qif2hw.compiler.passes.weights import FULL_RANGE
-from qif2hw.compiler.state import Facts
 from qif2hw.engine import curve, plane
+from qif2hw.engine.integers import rounded_shift
 from qif2hw.ir import PTC, CotangentTables, PhaseWeightTable, PlaneVector, Population, SecondMoment, Table, TimeGrid
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, STATE_MAX, TRIG_BITS, VECTOR_BITS
@@ -23,11 +25,33 @@ KICK_COUNTS = 18
 """A phase and weight table counts kicks so that the largest has about this many bits."""
 
 
+TABLES_KEPT = 64
+"""Pairs of tables that are kept for populations, budgets and settings that need the same."""
+
+
 def cotangent_tables(
     population: Population, grid: TimeGrid, unit: float, flush_drop: int, table_bits: int, second: bool
 ) -> CotangentTables:
     """A pair of tables, ``2^table_bits`` knots per octave; ``flush_drop`` is that of the population's sources."""
     r, threshold = population.neuron.r, grid.threshold
+    kick_bits, edge, to_potential, to_phase = _cotangent_pair(r, threshold, unit, table_bits)
+    unit_v = unit / (r * 2.0**kick_bits)
+    late_gain, late_shift = _gain(grid.tick * population.neuron.omega * unit / r * 2.0**LATE_FRACTION)
+    flush_gain, flush_shift = _gain(2.0 ** (kick_bits + flush_drop) / threshold)
+    step = math.pi / grid.period_steps
+    return CotangentTables(
+        to_potential, to_phase, edge, kick_bits, late_gain, late_shift, flush_gain, flush_shift,
+        SecondMoment(
+            *_gain(step / unit_v / 2.0**LATE_FRACTION, ROUGH_BITS),
+            *_gain(-neuron.commutator(0.0, 1.0, 0.0, step) / (unit_v * 4.0**LATE_FRACTION), ROUGH_BITS),
+            *_gain(0.5 * step * unit_v, ROUGH_BITS),
+        ) if second else None,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=TABLES_KEPT)
+def _cotangent_pair(r: float, threshold: int, unit: float, table_bits: int) -> tuple[int, int, Table, Table]:
+    """``kick_bits``, ``edge`` and both tables; they depend on nothing else, so that equal ones are made once."""
     kick_bits = max(0, math.floor(math.log2(STATE_MAX * unit / (r * FULL_RANGE))))
     unit_v = unit / (r * 2.0**kick_bits)
     edge = math.ceil(float(neuron.angle_of_cotangent(STATE_MAX * unit_v)) / math.pi * threshold)
@@ -44,17 +68,7 @@ def cotangent_tables(
     to_potential = _tabulate(potential, first, table_bits, threshold >> 1)
     one = max(int(1 / unit_v).bit_length() - 1, table_bits)
     to_phase = _tabulate(distance, one, table_bits, int(to_potential.knots[0]))
-    late_gain, late_shift = _gain(grid.tick * population.neuron.omega * unit / r * 2.0**LATE_FRACTION)
-    flush_gain, flush_shift = _gain(2.0 ** (kick_bits + flush_drop) / threshold)
-    step = math.pi / grid.period_steps
-    return CotangentTables(
-        to_potential, to_phase, edge, kick_bits, late_gain, late_shift, flush_gain, flush_shift,
-        SecondMoment(
-            *_gain(step / unit_v / 2.0**LATE_FRACTION, ROUGH_BITS),
-            *_gain(-neuron.disorder(0.0, 1.0, 0.0, step) / (unit_v * 4.0**LATE_FRACTION), ROUGH_BITS),
-            *_gain(0.5 * step * unit_v, ROUGH_BITS),
-        ) if second else None,
-    )  # fmt: skip
+    return kick_bits, edge, to_potential, to_phase
 
 
 def knot_positions(first_octave: int, mantissa_bits: int, end: int) -> IntArray:
@@ -132,7 +146,7 @@ def plane_vector(
         np.rint(turns).astype(np.int32),
         start_vectors(grid, grid.phase0(population.phi0, depth), depth),
         SecondMoment(
-            *_gain(step, ROUGH_BITS), *_gain(-neuron.disorder(0.0, 1.0, 0.0, step) / 2.0**LATE_FRACTION, ROUGH_BITS)
+            *_gain(step, ROUGH_BITS), *_gain(-neuron.commutator(0.0, 1.0, 0.0, step) / 2.0**LATE_FRACTION, ROUGH_BITS)
         )
         if second
         else None,
@@ -156,11 +170,21 @@ def respond(ptc: PTC, threshold: int, phase: IntArray, weights: int) -> IntArray
     if not isinstance(ptc, PlaneVector):
         return curve.kick(ptc, threshold, phase, np.full_like(phase, weights << ptc.kick_bits), nothing, nothing)
     x, y = _vectors(phase, threshold)
-    a0 = curve.rounded_shift(np.full_like(phase, weights) * ptc.kick_gain, ptc.kick_shift)
+    a0 = rounded_shift(np.full_like(phase, weights) * ptc.kick_gain, ptc.kick_shift)
     return plane.phase_of(ptc, threshold, *plane.normalise(*plane.shear(x, y, a0, nothing, nothing)))
 
 
-def measure(ptc: PTC, grid: TimeGrid, population: Population, unit: float, load: int) -> Facts:
+@dataclass(frozen=True)
+class CurveError:
+    """Memory of a curve, and its error in steps, and whether it is monotone."""
+
+    bytes: int
+    max_error_steps: float
+    rms_error_steps: float
+    monotone: bool
+
+
+def measure(ptc: PTC, grid: TimeGrid, population: Population, unit: float, load: int) -> CurveError:
     """Error of the machine's phase transition curve against the exact one, in steps, over the whole domain.
 
     Phases: eight per interval between the knots (of the finest tables where there are none), in both halves of the
@@ -184,7 +208,7 @@ def measure(ptc: PTC, grid: TimeGrid, population: Population, unit: float, load:
         square += float(np.sum(error**2))
         count += error.size
         monotone &= bool((np.diff(kicked) >= 0).all())
-    return {"max_error_steps": worst, "rms_error_steps": math.sqrt(square / count), "monotone": monotone}
+    return CurveError(ptc.bytes, worst, math.sqrt(square / count), monotone)
 
 
 def _probes(ptc: PTC, threshold: int) -> IntArray:
@@ -197,5 +221,5 @@ def _probes(ptc: PTC, threshold: int) -> IntArray:
     inner = (knots[:-1, None] + (np.diff(knots)[:, None] * np.arange(8)) // 8).ravel()
     half = np.append(inner[inner < threshold >> 1], threshold >> 1)
     phase = np.concatenate([half, threshold - half[::-1]])
-    # A plane vector has no word for the end of the cycle, which is its beginning.
+    # In a plane vector the end of the cycle is its beginning.
     return phase[(phase > 0) & (phase < threshold)] if isinstance(ptc, PlaneVector) else phase

@@ -1,20 +1,33 @@
-"""What passes hand to each other: a network on its way to a program."""
+"""What passes hand to each other: a network, and typed facts about the program that it becomes."""
 
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from qif2hw.compiler.targets import Target
 from qif2hw.errors import InputError
-from qif2hw.ir import PTC, Network, Population, Program, ProgramProjection, Projection, TimeGrid
-from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir import Network
+from qif2hw.ir.arrays import ByValue, FloatArray
 
-Facts = dict[str, Any]
-"""What a pass decided, as plain JSON values."""
+Section = dict[str, Any]
+"""A pass's part of the report, as plain JSON values."""
+
+F = TypeVar("F")
 
 
-@dataclass(frozen=True)
-class Draft:
-    """A partly compiled network; each pass fills in what it decides.
+@dataclass(frozen=True, eq=False)
+class Phases(ByValue):
+    """Initial phases in time units, by population."""
+
+    phi0: dict[str, FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A partly compiled network.
+
+    A fact is a frozen dataclass, at most one of each type: ``state[TimeGrid]``.  Facts are defined beside the pass that
+    finds them; a pass may replace one that an earlier pass found.
 
     Parameters
     ----------
@@ -22,81 +35,74 @@ class Draft:
         What is compiled, for what.
     calibration
         Inputs on which errors are measured, (samples, inputs).
-    grid
-        Time grid.
-    units
-        Real weight of one grid count, by population.
-    projections
-        Integer weights.
-    phi0
-        Initial phases, by population; first those of the network.
-    flush_drop
-        Low phase bits dropped in the flush, by population.
-    packed_bits
-        Place of the weight sum in a shared accumulator, 0 for none, by population.
-    ptc, table_bits
-        Phase transition curve, by population, and the resolution it was tabulated with.
-    program
-        The result.
-    report
-        Facts by pass, in order.
+    facts
+        By type.
+    passes
+        What has run, in order: the report is theirs.
     """
 
     network: Network
     target: Target
     calibration: FloatArray
-    grid: TimeGrid | None = None
-    units: dict[str, float] = field(default_factory=dict)
-    projections: tuple[ProgramProjection, ...] = ()
-    phi0: dict[str, FloatArray] = field(default_factory=dict)
-    flush_drop: dict[str, int] = field(default_factory=dict)
-    packed_bits: dict[str, int] = field(default_factory=dict)
-    ptc: dict[str, PTC] = field(default_factory=dict)
-    table_bits: int = 0
-    program: Program | None = None
-    report: dict[str, Facts] = field(default_factory=dict)
+    facts: Mapping[type, Any] = field(default_factory=dict)
+    passes: tuple["Pass", ...] = ()
+
+    @classmethod
+    def start(cls, network: Network, target: Target, calibration: FloatArray) -> "State":
+        """Before the first pass: the initial phases are those of the network."""
+        return cls(network, target, calibration).having(Phases({p.name: p.phi0 for p in network.populations}))
+
+    def __getitem__(self, kind: type[F]) -> F:
+        """The fact of a type; `InputError` if it has not been found, or if the pass that asks does not declare it."""
+        found = self.get(kind)
+        if found is None:
+            raise InputError(f"passes: no pass before this one finds {kind.__name__}, or it is not declared")
+        return found
+
+    def get(self, kind: type[F]) -> F | None:
+        """The fact of a type, None if it has not been found."""
+        found: F | None = self.facts.get(kind)
+        return found
+
+    def having(self, *facts: object) -> "State":
+        """A copy with these facts, in place of those of the same types."""
+        return replace(self, facts={**self.facts, **{type(fact): fact for fact in facts}})
 
     @property
-    def time(self) -> TimeGrid:
-        """The time grid, once chosen."""
-        if self.grid is None:
-            raise InputError("passes: 'time-grid' must come first")
-        return self.grid
+    def report(self) -> dict[str, Section]:
+        """What was found, as plain JSON values, by name of the pass."""
+        return {one.name: one.report(self) for one in self.passes}
 
-    def __post_init__(self) -> None:
-        if not self.phi0:
-            object.__setattr__(self, "phi0", {p.name: p.phi0 for p in self.network.populations})
 
-    def need(self, what: str, *, by: str) -> None:
-        """`InputError` unless the pass ``what`` has run."""
-        if what not in self.report:
-            raise InputError(f"passes: '{by}' needs '{what}' before it")
+def plain(fact: Any) -> Section:
+    """A fact as plain JSON values; of one that says why it was ``skipped``, that alone."""
+    values = {name: _plain(value) for name, value in asdict(fact).items()}
+    skipped = values.pop("skipped", "")
+    return {"skipped": skipped} if skipped else values
 
-    def rounded(self) -> Network:
-        """The float network with the present integer weights and phases."""
-        return replace(
-            self.network,
-            populations=tuple(Population(p.name, p.neuron, self.phi0[p.name]) for p in self.network.populations),
-            projections=tuple(
-                Projection(p.pre, p.post, p.weight * (self.units[p.post] * 2.0**p.exponent)) for p in self.projections
-            ),
-        )
 
-    def changed(self, **changes: Any) -> "Draft":
-        """A copy with changes."""
-        return replace(self, **changes)
-
-    def with_report(self, name: str, facts: Facts, **changes: Any) -> "Draft":
-        """A copy with changes and the facts of a pass."""
-        return replace(self, report={**self.report, name: facts}, **changes)
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 class Pass(Protocol):
-    """A named step of the compiler: a frozen dataclass whose fields are its options."""
+    """A step of the compiler: a frozen dataclass, equal by value, whose fields are its options.
 
-    @property
-    def name(self) -> str:
-        """Name in reports."""
+    Its result depends on its options, on the network, target and calibration inputs, and on the facts that it declares
+    to read; it sees no others.
+    """
 
-    def run(self, draft: Draft) -> Draft:
-        """The draft with this pass's decisions; `InputError` where the network cannot be compiled."""
+    name: ClassVar[str]
+    """In lists of passes and in the report."""
+    reads: ClassVar[tuple[type, ...]]
+    """Facts that it needs."""
+    writes: ClassVar[tuple[type, ...]]
+    """Facts that it finds or replaces."""
+
+    def run(self, state: State) -> State:
+        """The state with this pass's facts; `InputError` where the network cannot be compiled."""
+
+    def report(self, state: State) -> Section:
+        """Its section of the report, from the facts."""

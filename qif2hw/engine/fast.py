@@ -13,10 +13,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.engine.fast_plane import missing, run_vectors, vector_numbers
+from qif2hw.engine.fast_plane import run_vectors, second_order_loss, vector_numbers
 from qif2hw.engine.fast_sums import add_payloads, add_spikes, add_squares
 from qif2hw.ir.program import Program, ProgramPopulation
-from qif2hw.ir.ptc import BEND_MAX, LATE_FRACTION, CotangentTables, PhaseWeightTable, PlaneVector, second_moment
+from qif2hw.ir.ptc import CURVATURE_MAX, LATE_FRACTION, CotangentTables, PhaseWeightTable, PlaneVector, second_moment
 from qif2hw.ir.spikes import MachineOutput, StepSpikes
 from qif2hw.ir.synapses import join
 from qif2hw.machinecode import compiled
@@ -192,12 +192,12 @@ def _kick(  # type: ignore[no-untyped-def]
         v = -max(_look_up(one, numbers[8], numbers[9], phase), 0)
     else:
         v = max(_look_up(one, numbers[8], numbers[9], threshold - phase), 0)
-    lost = 0
+    loss = 0
     if second.size > 0:
-        lost = missing(a0, a1, m2, second)
-        bend = _rounded_shift(m2 * (v + 2 * a0) * second[4], second[5])
-        a1 += min(max(bend, -BEND_MAX), BEND_MAX)
-    v += a0 - lost + _rounded_shift(a1 * (2 * v + a0), LATE_FRACTION)
+        loss = second_order_loss(a0, a1, m2, second)
+        curvature = _rounded_shift(m2 * (v + 2 * a0) * second[4], second[5])
+        a1 += min(max(curvature, -CURVATURE_MAX), CURVATURE_MAX)
+    v += a0 - loss + _rounded_shift(a1 * (2 * v + a0), LATE_FRACTION)
     distance = max(_look_up(other, numbers[10], numbers[11], min(abs(v), numbers[7])), edge)
     return distance if v < 0 else threshold - distance
 

@@ -36,8 +36,8 @@ def _rotate(x: int, y: int, cosine: int, sine: int) -> tuple[int, int]:
 
 
 @compiled
-def missing(a0: int, a1: int, m2: int, second: Int64) -> int:
-    """`qif2hw.engine.curve.missing`, of the numbers of a `qif2hw.ir.ptc.SecondMoment`."""
+def second_order_loss(a0: int, a1: int, m2: int, second: Int64) -> int:
+    """`qif2hw.engine.curve.second_order_loss`, of the numbers of a `qif2hw.ir.ptc.SecondMoment`."""
     unequal = _rounded_shift(3 * a0 * m2, LATE_FRACTION + 1) - _rounded_shift(a1 * a1 * second[2], second[3])
     return _rounded_shift(m2 * second[0], second[1]) + unequal
 
@@ -98,16 +98,14 @@ def run_vectors(  # type: ignore[no-untyped-def]
                 if fired:
                     x, y = -x, -y
                 late = min(y * numbers[10] // max(x, 1), most)
-                turn, slip = (
-                    _rounded_shift(a0[i] * numbers[4], numbers[5]),
-                    _rounded_shift(a1[i] * numbers[6], numbers[7]),
-                )
-                lift = 0
+                kick0 = _rounded_shift(a0[i] * numbers[4], numbers[5])
+                kick1 = _rounded_shift(a1[i] * numbers[6], numbers[7])
+                kick2 = 0
                 if second.size > 0:
                     m2 = _rounded_shift(a2[i] * numbers[6], numbers[7])
-                    lift = _rounded_shift(m2 * second[0], second[1])
-                    turn -= missing(turn, slip, m2, second)
-                x, y = _kick(x, y, turn, slip, lift)
+                    kick2 = _rounded_shift(m2 * second[0], second[1])
+                    kick0 -= second_order_loss(kick0, kick1, m2, second)
+                x, y = _kick(x, y, kick0, kick1, kick2)
                 if local == trial_steps:
                     x, y = _rotate(x, y, numbers[2], -numbers[3])
                     if y < 0 or (y == 0 and x < 0):

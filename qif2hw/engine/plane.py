@@ -5,44 +5,54 @@ The state is ``(x, y)``, of which only the direction counts; it is shifted so th
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
-from qif2hw.engine.curve import bit_length, rounded_shift
-from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, TRIG_BITS, VECTOR_BITS, PlaneVector
+from qif2hw.engine.integers import MEASURED_BITS, Int, bit_length, keep, rounded_shift, within
+from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, STATE_BITS, TRIG_BITS, VECTOR_BITS, PlaneVector
 
-Int = NDArray[np.int64]
+LONGEST = 1 << VECTOR_BITS
+"""Largest coordinate of a normalised vector; rounding may make it this."""
 
 
 def rotate(x: Int, y: Int, cosine: int, sine: int) -> tuple[Int, Int]:
     """Turn by a fixed angle: four products, each pair rounded once."""
-    return rounded_shift(x * cosine - y * sine, TRIG_BITS), rounded_shift(x * sine + y * cosine, TRIG_BITS)
+    across, up = keep("rotation product", x * cosine - y * sine), keep("rotation product", x * sine + y * cosine)
+    return (
+        keep("vector", rounded_shift(across, TRIG_BITS), STATE_BITS),
+        keep("vector", rounded_shift(up, TRIG_BITS), STATE_BITS),
+    )
 
 
 def shear(x: Int, y: Int, a0: Int, a1: Int, a2: Int) -> tuple[Int, Int]:
     """``x += a1 x - a0 y``, ``y += a2 x - a1 y``; a direction above the axis stays above it."""
-    turned = x + rounded_shift(a1 * x - a0 * y, LATE_FRACTION)
-    lowered = y - rounded_shift(a1 * y - a2 * x, LATE_FRACTION)
+    turned = x + rounded_shift(keep("shear product", a1 * x - a0 * y), LATE_FRACTION)
+    lowered = y - rounded_shift(keep("shear product", a1 * y - a2 * x), LATE_FRACTION)
     return turned, np.where(y > 0, np.maximum(lowered, 1), lowered)
 
 
 def normalise(x: Int, y: Int) -> tuple[Int, Int]:
     """Shift both coordinates by one count of bits: left exactly, right with rounding."""
+    x, y = keep("sheared vector", x, MEASURED_BITS), keep("sheared vector", y, MEASURED_BITS)
     down = bit_length(np.maximum(np.abs(x), np.abs(y))) - VECTOR_BITS
     right, left = np.maximum(down, 0), np.maximum(-down, 0)
     half = (np.int64(1) << right) >> 1
-    return ((x << left) + half) >> right, ((y << left) + half) >> right
+
+    def shifted(value: Int) -> Int:
+        # What is shifted left is shorter than LONGEST.
+        short = np.clip(value, -LONGEST, LONGEST) << left
+        return within(np.where(down > 0, (value + half) >> right, short), -LONGEST, LONGEST)
+
+    return shifted(x), shifted(y)
 
 
 def cross(x: Int, y: Int) -> tuple[Int, Int, Int]:
     """Whether the vector left the upper half plane, as 0 or 1, and the vector, turned back by half a turn if it did."""
     fired = ((y < 0) | ((y == 0) & (x < 0))).astype(np.int64)
-    sign = 1 - 2 * fired
-    return sign * x, sign * y, fired
+    return (1 - 2 * fired) * x, np.abs(y), fired
 
 
 def ticks_late(curve: PlaneVector, x: Int, y: Int, most: int) -> Int:
     """Ticks since the crossing, rounded down: the small angle ``y / x`` in units of a tick."""
-    return np.minimum(y * curve.tick_gain // np.maximum(x, 1), most)
+    return np.minimum(keep("lateness quotient", y * curve.tick_gain) // np.maximum(x, 1), most)
 
 
 def phase_of(curve: PlaneVector, threshold: int, x: Int, y: Int) -> Int:
@@ -54,5 +64,6 @@ def phase_of(curve: PlaneVector, threshold: int, x: Int, y: Int) -> Int:
     for i, turn in enumerate(curve.angles.astype(np.int64)):
         up = y > 0
         x, y = np.where(up, x + (y >> i), x - (y >> i)), np.where(up, y - (x >> i), y + (x >> i))
-        angle = np.where(up, angle + turn, angle - turn)
+        x, y = keep("vector while its angle is found", x), keep("vector while its angle is found", y)
+        angle = keep("angle", np.where(up, angle + turn, angle - turn))
     return np.clip(rounded_shift(angle, ANGLE_BITS), 0, threshold - 1)

@@ -1,8 +1,8 @@
 r"""The integer machine, written to be read: the specification that every other execution must equal bit for bit.
 
 Registers are signed integers; ``>>`` is an arithmetic shift (rounds towards minus infinity).  `rounded_shift` adds
-half a unit first.  Products and sums before a shift fit 64 bits; what is *kept* fits 24
-(`qif2hw.ir.program.STATE_BITS`).
+half a unit first.  Products and sums before a shift fit 64 bits; what is *kept* fits 24 (`qif2hw.ir.ptc.STATE_BITS`).
+`qif2hw.engine.integers.keep` names them, so that the compiler can prove it.
 
 One machine step ``n = 1, 2, ...``:
 
@@ -22,12 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw.engine import plane
-from qif2hw.engine.curve import kick, missing, rounded_shift
+from qif2hw.engine.curve import kick, second_order_loss
+from qif2hw.engine.integers import Int, keep, rounded_shift
 from qif2hw.ir.program import Program, ProgramPopulation, TimeGrid
-from qif2hw.ir.ptc import ACCUMULATOR_MAX, STATE_MAX, VECTOR_BITS, PlaneVector, second_moment
+from qif2hw.ir.ptc import ACCUMULATOR_MAX, PTC, STATE_BITS, STATE_MAX, VECTOR_BITS, PlaneVector, second_moment
 from qif2hw.ir.spikes import MachineOutput, StepSpikes
-
-Int = NDArray[np.int64]
 
 
 class RegisterOverflow(ArithmeticError):
@@ -102,24 +101,30 @@ def _step_phase(
     assert not isinstance(tables, PlaneVector)
     nothing = np.zeros_like(a1)
     if local_step > grid.trial_steps:
-        pull = rounded_shift(a1 * tables.flush_gain, tables.flush_shift)
+        pull = rounded_shift(keep("flush product", a1 * tables.flush_gain), tables.flush_shift)
         kicked = kick(tables, threshold, phase, pull, nothing, nothing)
         return Sent(kicked[None], np.zeros_like(phase), rounded_shift(kicked, population.flush_drop))
 
-    advanced = phase + grid.increment
+    advanced = keep("phase", phase + grid.increment, STATE_BITS)
     fired = advanced >= threshold
     crossed = np.where(fired, advanced - threshold, advanced)
-    late = rounded_shift(a1 * tables.late_gain, tables.late_shift)
-    m2 = nothing if second_moment(tables) is None else rounded_shift(a2 * tables.late_gain, tables.late_shift)
-    kicked = kick(tables, threshold, crossed, a0 << tables.kick_bits, late, m2)
+    late = _lateness(tables, a1)
+    m2 = nothing if second_moment(tables) is None else _lateness(tables, a2)
+    kicked = kick(tables, threshold, crossed, keep("kick", a0 << tables.kick_bits), late, m2)
     if local_step == grid.trial_steps:
         # The trial ends inside this step: turn the phase back to its end, and un-fire what crossed after it.
         overshoot = grid.overshoot(population.depth)
         after = fired & (crossed < overshoot)
         fired = fired & ~after
-        kicked = np.clip(kicked - overshoot + np.where(after, threshold, 0), 0, threshold - 1)
+        turned = keep("phase", kicked - overshoot, STATE_BITS)
+        kicked = np.clip(turned + np.where(after, threshold, 0), 0, threshold - 1)
     flag = fired.astype(np.int64)
     return Sent(kicked[None], flag, flag * (crossed >> (grid.phase_bits - grid.lateness_bits)))
+
+
+def _lateness(curve: PTC, total: Int) -> Int:
+    """A sum of weights times lateness, or its square, with ``LATE_FRACTION`` fraction bits."""
+    return rounded_shift(keep("lateness product", total * curve.late_gain), curve.late_shift)
 
 
 def _step_vector(
@@ -131,29 +136,26 @@ def _step_vector(
     if local_step < 1:
         return Sent(state, nothing, nothing)
     if local_step > grid.trial_steps:
-        pull = rounded_shift(a1 * curve.flush_gain, curve.flush_shift)
+        pull = rounded_shift(keep("flush product", a1 * curve.flush_gain), curve.flush_shift)
         x, y = plane.normalise(*plane.shear(x, y, pull, nothing, nothing))
         phase = plane.phase_of(curve, grid.threshold, x, y)
         return Sent(np.stack([x, y]), nothing, rounded_shift(phase, population.flush_drop))
 
     x, y, fired = plane.cross(*plane.rotate(x, y, curve.cosine, curve.sine))
     late = plane.ticks_late(curve, x, y, grid.ticks - 1)
-    turn, slip = (
-        rounded_shift(a0 * curve.kick_gain, curve.kick_shift),
-        rounded_shift(a1 * curve.late_gain, curve.late_shift),
-    )
-    lift = nothing
+    kick0 = rounded_shift(keep("kick product", a0 * curve.kick_gain), curve.kick_shift)
+    kick1, kick2 = _lateness(curve, a1), nothing
     if curve.second is not None:
-        m2 = rounded_shift(a2 * curve.late_gain, curve.late_shift)
-        lift = rounded_shift(m2 * curve.second.own_gain, curve.second.own_shift)
-        turn = turn - missing(curve.second, turn, slip, m2)
-    x, y = plane.normalise(*plane.shear(x, y, turn, slip, lift))
+        m2 = _lateness(curve, a2)
+        kick2 = rounded_shift(keep("square product", m2 * curve.second.own_gain), curve.second.own_shift)
+        kick0 = kick0 - second_order_loss(curve.second, kick0, kick1, m2)
+    x, y = plane.normalise(*plane.shear(x, y, kick0, kick1, kick2))
     if local_step == grid.trial_steps:
         # The trial ends inside this step: turn back to its end; a spike that this undoes came after it.
         x, y, undone = plane.cross(*plane.rotate(x, y, curve.back_cosine, -curve.back_sine))
         # What fired in an earlier step and is undone stays fired: it sends no pseudo-phase.
-        keep = (undone > 0) & (fired == 0)
-        x, y = np.where(keep, 1 << (VECTOR_BITS - 1), x), np.where(keep, 0, y)
+        stays = (undone > 0) & (fired == 0)
+        x, y = np.where(stays, 1 << (VECTOR_BITS - 1), x), np.where(stays, 0, y)
         fired = fired * (1 - undone)
     return Sent(np.stack([x, y]), fired, fired * late)
 

@@ -4,7 +4,7 @@
 vector and rotates it.  `qif2hw.engine.spec` says what each number does.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TypeAlias
 
 import numpy as np
@@ -21,7 +21,7 @@ ACCUMULATOR_BITS = 24
 ACCUMULATOR_MAX = (1 << (ACCUMULATOR_BITS - 1)) - 1
 LATE_FRACTION = 16
 """Fraction bits of the lateness factor a1."""
-BEND_MAX = 1 << LATE_FRACTION - 4
+CURVATURE_MAX = 1 << LATE_FRACTION - 4
 """Most that the second moment adds to the lateness factor; the curve stays monotone."""
 VECTOR_BITS = 22
 """A plane vector is shifted until its larger coordinate has this many bits."""
@@ -59,7 +59,7 @@ class Table(ByValue):
 
 @dataclass(frozen=True)
 class SecondMoment:
-    r"""Scales of ``m2 = (A2 late_gain) >> late_shift``, what spikes tell of the square of their lateness.
+    r"""Scales of ``m2 = (A2 late_gain) >> late_shift``, the sum of weights times squared lateness.
 
     See `qif2hw.neuron.unequal_kick`.  All are gains with shifts; their results are in counts of ``v`` (tables) or have
     ``LATE_FRACTION`` fraction bits (plane vector).
@@ -68,18 +68,18 @@ class SecondMoment:
     ----------
     own_gain, own_shift
         ``a2``, of ``m2``.
-    disorder_gain, disorder_shift
+    commutator_gain, commutator_shift
         ``3 a1^2 / (2 lambda)``, of ``a1^2``.
-    bend_gain, bend_shift
+    curvature_gain, curvature_shift
         Tables only: what ``a2`` adds to the lateness factor, of ``m2 (v + 2 a0)``.
     """
 
     own_gain: int
     own_shift: int
-    disorder_gain: int
-    disorder_shift: int
-    bend_gain: int = 0
-    bend_shift: int = 0
+    commutator_gain: int = field(metadata={"stored": "disorder_gain"})
+    commutator_shift: int = field(metadata={"stored": "disorder_shift"})
+    curvature_gain: int = field(default=0, metadata={"stored": "bend_gain"})
+    curvature_shift: int = field(default=0, metadata={"stored": "bend_shift"})
 
     def __post_init__(self) -> None:
         _check_scales(self)
@@ -108,7 +108,7 @@ class CotangentTables(ByValue):
     flush_gain, flush_shift
         Counts of ``v`` of an accumulated flush ``F``: ``(F flush_gain) >> flush_shift``.
     second
-        What to do with the second moment of lateness; None where spikes tell their lateness alone.
+        Scales of the second moment of lateness; None where the payload is the lateness alone.
     """
 
     to_potential: Table

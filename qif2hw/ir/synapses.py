@@ -99,6 +99,11 @@ class Synapses(ABC, ByValue):
         """Number of synapses of each neuron, (post,)."""
         return np.bincount(self.edges().post, minlength=self.shape[0])
 
+    @property
+    def fan_out(self) -> IntArray:
+        """Number of synapses of each source, (pre,)."""
+        return np.bincount(self.edges().pre, minlength=self.shape[1])
+
     def dense(self, weight: NDArray[Any]) -> NDArray[Any]:
         """Weights as an array (post, pre), with zeros where there is no synapse."""
         post, pre, place = self.edges()
@@ -192,6 +197,11 @@ class Dense(Synapses):
     def fan_in(self) -> IntArray:
         """``pre`` for every neuron."""
         return np.full(self.post, self.pre)
+
+    @property
+    def fan_out(self) -> IntArray:
+        """``post`` for every source."""
+        return np.full(self.pre, self.post)
 
     def edges(self) -> Edges:
         """All pairs."""

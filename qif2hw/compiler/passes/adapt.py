@@ -1,14 +1,25 @@
 """Pass: choose roundings, scales and initial phases by what they do to the result."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
-from qif2hw.compiler.passes.weights import Bits, bits_of, smallest_unit
-from qif2hw.compiler.state import Draft, Facts
-from qif2hw.ir import ProgramProjection
+from qif2hw.compiler.error_measures import error_by_spread
+from qif2hw.compiler.passes.weights import (
+    Bits,
+    Weights,
+    as_network,
+    bits_of,
+    parse_bits,
+    print_bits,
+    rounded,
+    smallest_unit,
+)
+from qif2hw.compiler.state import Phases, Section, State, plain
+from qif2hw.ir import Network, ProgramProjection
 from qif2hw.ir.arrays import FloatArray, IntArray
-from qif2hw.ir.weight_grid import largest_weight, round_to_grid, weight_step
+from qif2hw.ir.weight_grid import largest_weight, weight_step
 from qif2hw.machinecode import compiled
 from qif2hw.reference.sensitivity import Sensitivity, sensitivity
 
@@ -19,6 +30,30 @@ SCALES = tuple(np.linspace(1.0, 0.6, 9))
 RIDGE = 1e-5
 GOOD_ENOUGH = 5e-4
 """Error of the results, relative to their spread, below which rounding is no concern."""
+TOO_LARGE = "too many derivatives: synapses times results"
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What adapting the rounding does to the results.
+
+    Parameters
+    ----------
+    samples
+        Calibration inputs used.
+    plain_error, error
+        Difference of the results from the float network's, relative to their spread: rounded to the nearest, adapted.
+    history
+        Errors of the networks tried, in order.
+    skipped
+        Why the rounding was left as it was; empty if it was adapted.
+    """
+
+    samples: int = 0
+    plain_error: float = 0.0
+    error: float = 0.0
+    history: tuple[float, ...] = ()
+    skipped: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,7 +64,7 @@ class AdaptRounding:
     error is ``e + J_w dW + J_phi dphi``.  Phases have a fine grid and are eliminated by least squares; what is left is
     a quadratic form in the roundings, lowered by letting one weight after the other take the neighbouring grid point,
     until none gains.  The unit of each population is the one, among a few, whose rounding the same form likes best.
-    After each descent the true error is measured, and the derivatives are taken anew.
+    After each descent the true error is measured, and the derivatives are taken anew.  Weights of zero stay zero.
 
     Parameters
     ----------
@@ -39,47 +74,47 @@ class AdaptRounding:
         Most descents, each around the network found before; `GOOD_ENOUGH` ends them.
     """
 
-    bits: Bits = 8
-    rounds: int = 12
-    name: str = "adapt-rounding"
+    name: ClassVar[str] = "adapt-rounding"
+    reads: ClassVar[tuple[type, ...]] = (Weights, Phases)
+    writes: ClassVar[tuple[type, ...]] = (Weights, Phases, Adaptation)
 
-    def run(self, draft: Draft) -> Draft:
+    bits: Bits = field(default=8, metadata={"parse": parse_bits, "print": print_bits})
+    rounds: int = 12
+
+    def run(self, state: State) -> State:
         """Adapt the rounding; too large a network keeps what it has, and the report says so."""
-        draft.need("weights", by=self.name)
-        network = draft.network
-        samples = calibration_samples(draft)
+        network = state.network
+        samples = calibration_samples(state)
         if samples < FEWEST_SAMPLES:
-            return draft.with_report(self.name, {"skipped": "too many derivatives: synapses times results"})
-        x = draft.calibration[:samples]
-        goal = sensitivity(network, x)
-        plain = relative_error(sensitivity(draft.rounded(), x).value, goal.value)
-        bits = [bits_of(self.bits, network)[p.pre, p.post] for p in network.projections]
-        draft = _choose_units(draft, goal, bits)
-        best, lowest, history = draft, np.inf, []
+            return state.having(Adaptation(skipped=TOO_LARGE))
+        x = state.calibration[:samples]
+        exact = sensitivity(network, x)
+        weights, phases = state[Weights], state[Phases]
+        plain_error = error_by_spread(sensitivity(as_network(network, weights, phases), x).value, exact.value)
+        bits = list(bits_of(self.bits, network).values())
+        weights = _choose_units(network, weights, exact, bits)
+        best, lowest, history = (weights, phases), np.inf, []
         for left in range(self.rounds, -1, -1):
-            now = sensitivity(draft.rounded(), x)
-            error = relative_error(now.value, goal.value)
+            now = sensitivity(as_network(network, weights, phases), x)
+            error = error_by_spread(now.value, exact.value)
             history.append(error)
             if error < lowest:
-                best, lowest = draft, error
+                best, lowest = (weights, phases), error
             if left == 0 or error < GOOD_ENOUGH:
                 break
-            draft = _descend(draft, now, goal.value, bits)
-        facts: Facts = {"samples": samples, "plain_error": plain, "error": lowest, "history": history}
-        return best.with_report(self.name, facts)
+            weights, phases = _descend(network, weights, phases, now, exact.value, bits)
+        return state.having(*best, Adaptation(samples, plain_error, lowest, tuple(history)))
+
+    def report(self, state: State) -> Section:
+        """Errors before and after."""
+        return plain(state[Adaptation])
 
 
-def calibration_samples(draft: Draft) -> int:
+def calibration_samples(state: State) -> int:
     """Number of calibration inputs for which the derivatives may be held."""
-    rows = sum(output.size for output in draft.network.outputs)
-    synapses = sum(p.weight.size for p in draft.network.projections)
-    return min(len(draft.calibration), MOST_DERIVATIVES // (rows * synapses))
-
-
-def relative_error(value: FloatArray, goal: FloatArray) -> float:
-    """Root mean square difference of results, relative to their spread."""
-    spread = np.sqrt(np.mean((goal - goal.mean(axis=0)) ** 2))
-    return float(np.sqrt(np.mean((value - goal) ** 2)) / max(spread, 1e-300))
+    rows = sum(output.size for output in state.network.outputs)
+    weights = sum(p.weight.size for p in state.network.projections)
+    return min(len(state.calibration), MOST_DERIVATIVES // max(rows * weights, 1))
 
 
 def phase_solution(s: Sensitivity) -> FloatArray:
@@ -112,61 +147,77 @@ def _eliminate_phases(s: Sensitivity) -> _PhasesEliminated:
     return _PhasesEliminated(basis, 1.0 - np.sqrt(ridge / (size**2 + ridge)))
 
 
-def _choose_units(draft: Draft, goal: Sensitivity, bits: list[int]) -> Draft:
-    left = _eliminate_phases(goal)
-    units = dict(draft.units)
-    new = list(draft.projections)
-    for population in draft.network.populations:
-        places = [k for k, p in enumerate(draft.projections) if p.post == population.name]
+def _choose_units(network: Network, weights: Weights, exact: Sensitivity, bits: list[int]) -> Weights:
+    left = _eliminate_phases(exact)
+    units, new = dict(weights.units), list(weights.projections)
+    for population in network.populations:
+        places = [k for k, p in enumerate(network.projections) if p.post == population.name]
         best = np.inf
         for scale in SCALES:
-            unit = max(draft.units[population.name] * scale, smallest_unit(population.neuron.r))
-            moved = np.zeros(goal.value.size)
-            rounded = []
+            unit = max(weights.units[population.name] * scale, smallest_unit(population.neuron.r))
+            moved = np.zeros(exact.value.size)
+            tried = []
             for k in places:
-                old, weight = draft.projections[k], draft.network.projections[k].weight
-                grid_unit = unit * 2.0**old.exponent
-                integers = round_to_grid(weight, grid_unit, bits[k])
-                moved += np.tensordot(goal.weight[k], integers * grid_unit - weight, axes=2)
-                rounded.append(ProgramProjection(old.pre, old.post, integers.astype(np.int16), old.exponent))
+                projection, exponent = network.projections[k], weights.projections[k].exponent
+                tried.append(rounded(projection, unit, exponent, bits[k]))
+                change = tried[-1].weight * (unit * 2.0**exponent) - projection.weight
+                moved += _columns(exact.weight[k], projection.weight) @ change[projection.weight != 0]
             cost = float(np.sum(left(moved) ** 2))
             if cost < best:
                 best, units[population.name] = cost, unit
-                for k, projection in zip(places, rounded, strict=True):
-                    new[k] = projection
-    return draft.changed(units=units, projections=tuple(new))
+                for k, integers in zip(places, tried, strict=True):
+                    new[k] = integers
+    return replace(weights, units=units, projections=tuple(new))
 
 
-def _descend(draft: Draft, now: Sensitivity, goal: FloatArray, bits: list[int]) -> Draft:
-    """One descent over all weights, then the phases."""
+def _columns(jacobian: FloatArray, weight: FloatArray) -> FloatArray:
+    """Derivatives by the weights that are not zero: (rows, weights)."""
+    flat = jacobian.reshape(len(jacobian), -1)
+    used = weight.ravel() != 0
+    return flat if used.all() else flat[:, used]
+
+
+def _descend(
+    network: Network, weights: Weights, phases: Phases, now: Sensitivity, exact: FloatArray, bits: list[int]
+) -> tuple[Weights, Phases]:
+    """One descent over all weights that are not zero, then the phases."""
     left = _eliminate_phases(now)
-    error = (now.value - goal).ravel()
+    error = (now.value - exact).ravel()
     steps = [weight_step(b) for b in bits]
+    used = [p.weight != 0 for p in network.projections]
     limit = np.repeat(
-        [largest_weight(b) // weight_step(b) for b in bits], [p.weight.size for p in draft.projections]
+        [largest_weight(b) // step for b, step in zip(bits, steps, strict=True)], [int(u.sum()) for u in used]
     ).astype(np.int64)
-    size = [step * draft.units[p.post] * 2.0**p.exponent for p, step in zip(draft.projections, steps, strict=True)]
-    flat = [w.reshape(len(error), -1) for w in now.weight]
-    jacobian = np.concatenate([w * u for w, u in zip(flat, size, strict=True)], axis=1)
-    integers = np.concatenate([p.weight.ravel() // step for p, step in zip(draft.projections, steps, strict=True)])
-    integers = integers.astype(np.int64)
-    exact = np.concatenate([(p.weight / u).ravel() for p, u in zip(draft.network.projections, size, strict=True)])
+    size = [step * unit for step, unit in zip(steps, weights.grid_units(), strict=True)]
+    jacobian = np.concatenate(
+        [_columns(w, p.weight) * u for w, p, u in zip(now.weight, network.projections, size, strict=True)], axis=1
+    )
+    integers = np.concatenate(
+        [p.weight[u] // step for p, u, step in zip(weights.projections, used, steps, strict=True)]
+    ).astype(np.int64)
+    goal = np.concatenate([(p.weight / s)[u] for p, u, s in zip(network.projections, used, size, strict=True)])
     seen = np.ascontiguousarray(left(jacobian).T)
-    moved = _flip(seen, left(error), integers.copy(), exact, limit)
+    moved = _flip(seen, left(error), integers.copy(), goal, limit)
     error = error + jacobian @ (moved - integers)
     shift = -phase_solution(now) @ error
     projections, at = [], 0
-    for p, step in zip(draft.projections, steps, strict=True):
-        part = moved[at : at + p.weight.size].reshape(p.weight.shape) * step
-        at += p.weight.size
-        projections.append(ProgramProjection(p.pre, p.post, part.astype(np.int16), p.exponent))
+    for p, u, step in zip(weights.projections, used, steps, strict=True):
+        weight = p.weight.copy()
+        weight[u] = moved[at : at + int(u.sum())] * step
+        at += int(u.sum())
+        projections.append(ProgramProjection(p.pre, p.post, weight, p.exponent, p.synapses))
+    return replace(weights, projections=tuple(projections)), shifted(network, phases, shift)
+
+
+def shifted(network: Network, phases: Phases, shift: FloatArray) -> Phases:
+    """Initial phases moved by ``shift``, (neurons of all populations), as far as the cycle goes."""
     phi0, at = {}, 0
-    for population in draft.network.populations:
-        old = draft.phi0[population.name]
+    for population in network.populations:
         top = np.nextafter(population.neuron.period, 0.0)
-        phi0[population.name] = np.clip(old + shift[at : at + population.size], 0.0, top)
+        part = shift[at : at + population.size]
         at += population.size
-    return draft.changed(projections=tuple(projections), phi0=phi0)
+        phi0[population.name] = np.clip(phases.phi0[population.name] + part, 0.0, top)
+    return Phases(phi0)
 
 
 @compiled

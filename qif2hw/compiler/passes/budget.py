@@ -1,16 +1,17 @@
 """Pass: where the error comes from."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from qif2hw import engine, reference
-from qif2hw.compiler.passes.lower import Lower
-from qif2hw.compiler.passes.tables import MakeTables
-from qif2hw.compiler.passes.weights import bits_of, parse_bits
-from qif2hw.compiler.state import Draft
-from qif2hw.errors import InputError
-from qif2hw.ir import Network, Projection
+from qif2hw.compiler.error_measures import size
+from qif2hw.compiler.passes.lower import NEEDED, lower
+from qif2hw.compiler.passes.tables import Curves, TableChoices, make_curve
+from qif2hw.compiler.passes.weights import Weights
+from qif2hw.compiler.state import Section, State, plain
+from qif2hw.ir import Network, Program, TimeGrid
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.weight_grid import largest_weight, weight_step
 
@@ -18,6 +19,29 @@ MOST_UPDATES = 20_000_000
 """Samples times synapses that the measurement may cost."""
 FINE_TABLES = 11
 FINE_PAYLOAD = 12
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Relative root mean square errors of the result.
+
+    Parameters
+    ----------
+    samples
+        Calibration inputs used.
+    terms
+        By cause.
+    saturated_weights
+        Weights beyond the grid.
+    sum, total
+        Root of the sum of the squared terms, and the error itself.
+    """
+
+    samples: int
+    terms: dict[str, float]
+    saturated_weights: int
+    sum: float
+    total: float
 
 
 @dataclass(frozen=True)
@@ -34,27 +58,27 @@ class MeasureBudget:
     therefore split in proportion to their own.
     """
 
-    name: str = "budget"
+    name: ClassVar[str] = "budget"
+    reads: ClassVar[tuple[type, ...]] = (*NEEDED, Program, TableChoices)
+    writes: ClassVar[tuple[type, ...]] = (Budget,)
 
-    def run(self, draft: Draft) -> Draft:
-        """Add the budget to the report: relative root-mean-square errors of the result."""
-        if draft.program is None:
-            raise InputError(f"passes: '{self.name}' needs 'lower' before it")
-        x = measured_inputs(draft)
-        bits = min(max(draft.time.lateness_bits, FINE_PAYLOAD), draft.time.phase_bits - 1)
-        inside, saturated = within_grid(draft)
-        exact, rounded = reference.run(draft.network, x).y, reference.run(draft.program.network(), x).y
+    def run(self, state: State) -> State:
+        """Measure every term."""
+        x = measured_inputs(state)
+        program, choices = state[Program], state[TableChoices]
+        inside, saturated = within_grid(state.network, state[Weights])
+        exact, rounded = reference.run(state.network, x).y, reference.run(program.network(), x).y
         results = [
             exact,
             rounded,
-            _machine(draft, x, bits, FINE_TABLES),
-            _machine(draft, x, bits, draft.table_bits),
-            engine.run(draft.program, x).y,
+            _finer(state, x, FINE_TABLES),
+            _finer(state, x, choices.table_bits),
+            engine.run(program, x).y,
         ]
         names = ("weights", "time_grid", "tables", "payload")
-        size = np.sqrt(np.mean(results[0] ** 2))
+        whole = size(exact)
         terms = {
-            name: float(np.sqrt(np.mean((after - before) ** 2)) / size)
+            name: size(after - before) / whole
             for name, before, after in zip(names, results[:-1], results[1:], strict=True)
         }
         share = 0.0
@@ -67,48 +91,39 @@ class MeasureBudget:
             **terms,
             "weights": float(np.sqrt(1 - share) * terms["weights"]),
         }
-        facts = {
-            "samples": len(x),
-            "terms": terms,
-            "saturated_weights": saturated,
-            "sum": float(np.sqrt(sum(t**2 for t in terms.values()))),
-            "total": float(np.sqrt(np.mean((results[-1] - results[0]) ** 2)) / size),
-        }
-        return draft.with_report(self.name, facts)
+        together = float(np.sqrt(sum(t**2 for t in terms.values())))
+        return state.having(Budget(len(x), terms, saturated, together, size(results[-1] - exact) / whole))
+
+    def report(self, state: State) -> Section:
+        """The terms."""
+        return plain(state[Budget])
 
 
-def measured_inputs(draft: Draft) -> FloatArray:
+def measured_inputs(state: State) -> FloatArray:
     """As many calibration inputs as may be run."""
-    synapses = sum(p.weight.size for p in draft.network.projections)
-    return draft.calibration[: max(8, MOST_UPDATES // synapses)]
+    return state.calibration[: max(8, MOST_UPDATES // max(state.network.synapse_count, 1))]
 
 
-def within_grid(draft: Draft) -> tuple[Network, int]:
+def within_grid(network: Network, weights: Weights) -> tuple[Network, int]:
     """The float network with weights beyond the outermost grid point put there, and the number of those.
 
     Rounding to the nearest explains half a step; what lies further out is saturated.
     """
-    bits = bits_of(parse_bits(str(draft.report["weights"]["bits"])), draft.network)
     projections, count = [], 0
-    for p, rounded in zip(draft.network.projections, draft.projections, strict=True):
-        unit = draft.units[p.post] * 2.0**rounded.exponent
-        own = bits[p.pre, p.post]
-        most, step = largest_weight(own) * unit, weight_step(own) * unit
+    for p, unit, bits in zip(network.projections, weights.grid_units(), weights.bits, strict=True):
+        most, step = largest_weight(bits) * unit, weight_step(bits) * unit
         beyond = np.abs(p.weight) > most + 0.5 * step * (1 + 1e-9)
         count += int(beyond.sum())
-        projections.append(Projection(p.pre, p.post, np.where(beyond, np.sign(p.weight) * most, p.weight)))
-    return replace(draft.network, projections=tuple(projections)), count
+        projections.append(replace(p, weight=np.where(beyond, np.sign(p.weight) * most, p.weight)))
+    return replace(network, projections=tuple(projections)), count
 
 
-def _machine(draft: Draft, x: FloatArray, lateness_bits: int, table_bits: int) -> FloatArray:
-    """Results of the same machine with other payloads; with other table bits, its curves are cotangent tables."""
-    other = draft.changed(grid=replace(draft.time, lateness_bits=lateness_bits))
-    make = MakeTables(table_bits, moments=draft.report["tables"]["lateness_moments"]).make
+def _finer(state: State, x: FloatArray, table_bits: int) -> FloatArray:
+    """Results of the same machine with fine payloads; with other table bits, its curves are cotangent tables."""
+    grid, choices = state[TimeGrid], state[TableChoices]
+    other = state.having(replace(grid, lateness_bits=min(max(grid.lateness_bits, FINE_PAYLOAD), grid.phase_bits - 1)))
     ptc = {}
-    for population in draft.network.populations:
-        own = draft.report["tables"]["populations"][population.name]["form"]
-        ptc[population.name] = make(other, population, own if table_bits == draft.table_bits else "cotangent")
-    program = Lower().run(other.changed(ptc=ptc)).program
-    if program is None:
-        raise RuntimeError("lowering made no program")
-    return engine.run(program, x).y
+    for population in state.network.populations:
+        own = choices.populations[population.name].form if table_bits == choices.table_bits else "cotangent"
+        ptc[population.name] = make_curve(other, population, own, table_bits, choices.moments)
+    return engine.run(lower(other.having(Curves(ptc))), x).y

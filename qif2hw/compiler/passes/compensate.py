@@ -1,21 +1,47 @@
 """Pass: cancel the machine's mean error by the initial phases, which are cheap and fine."""
 
 from dataclasses import dataclass
-
-import numpy as np
+from typing import ClassVar
 
 from qif2hw import engine
-from qif2hw.compiler.passes.adapt import FEWEST_SAMPLES, calibration_samples, phase_solution, relative_error
-from qif2hw.compiler.passes.lower import Lower
-from qif2hw.compiler.state import Draft
-from qif2hw.errors import InputError
-from qif2hw.ir.arrays import FloatArray
+from qif2hw.compiler.error_measures import error_by_spread
+from qif2hw.compiler.passes.adapt import FEWEST_SAMPLES, TOO_LARGE, calibration_samples, phase_solution, shifted
+from qif2hw.compiler.passes.lower import NEEDED, lower
+from qif2hw.compiler.passes.weights import Weights, as_network
+from qif2hw.compiler.state import Phases, Section, State, plain
+from qif2hw.ir import Program
 from qif2hw.reference.sensitivity import sensitivity
 
 SCALES = (1.0, 0.5, 0.25)
 """Parts of a shift that are tried: the derivatives hold near by only."""
 WORTH = 0.98
 """A round that leaves more than this part of the error is the last."""
+
+
+@dataclass(frozen=True)
+class Compensation:
+    """What shifting the phases does to the engine's results.
+
+    Parameters
+    ----------
+    samples
+        Calibration inputs used.
+    error_before, error
+        Difference from the float network's results, relative to their spread.
+    history
+        Errors after each shift, in order.
+    kept
+        Whether any shift helped.
+    skipped
+        Why there was none; empty if some were tried.
+    """
+
+    samples: int = 0
+    error_before: float = 0.0
+    error: float = 0.0
+    history: tuple[float, ...] = ()
+    kept: bool = False
+    skipped: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,52 +58,39 @@ class CompensatePhases:
         Most shifts, each with derivatives taken where the one before it led.
     """
 
-    rounds: int = 4
-    name: str = "compensate"
+    name: ClassVar[str] = "compensate"
+    reads: ClassVar[tuple[type, ...]] = (*NEEDED, Program)
+    writes: ClassVar[tuple[type, ...]] = (Phases, Program, Compensation)
 
-    def run(self, draft: Draft) -> Draft:
+    rounds: int = 4
+
+    def run(self, state: State) -> State:
         """Shift the phases and lower anew."""
-        samples = calibration_samples(draft)
-        if draft.program is None:
-            raise InputError(f"passes: '{self.name}' needs 'lower' before it")
+        samples = calibration_samples(state)
         if samples < FEWEST_SAMPLES:
-            return draft.with_report(self.name, {"skipped": "too many derivatives: synapses times results"})
-        x = draft.calibration[:samples]
-        goal = sensitivity(draft.network, x).value
-        value = engine.run(draft.program, x).y
-        history = [relative_error(value, goal)]
+            return state.having(Compensation(skipped=TOO_LARGE))
+        x = state.calibration[:samples]
+        exact = sensitivity(state.network, x).value
+        value = engine.run(state[Program], x).y
+        history = [error_by_spread(value, exact)]
         for _ in range(self.rounds):
-            shift = -phase_solution(sensitivity(draft.rounded(), x)) @ (value - goal).ravel()
+            now = sensitivity(as_network(state.network, state[Weights], state[Phases]), x)
+            shift = -phase_solution(now) @ (value - exact).ravel()
             for scale in SCALES:
-                moved, found = _shifted(draft, scale * shift, x)
-                error = relative_error(found, goal)
+                moved = state.having(shifted(state.network, state[Phases], scale * shift))
+                moved = moved.having(lower(moved))
+                found = engine.run(moved[Program], x).y
+                error = error_by_spread(found, exact)
                 if error < history[-1]:
                     break
             else:
                 break
-            draft, value = moved, found
+            state, value = moved, found
             history.append(error)
             if error > WORTH * history[-2]:
                 break
-        facts = {
-            "samples": samples,
-            "error_before": history[0],
-            "error": history[-1],
-            "history": history,
-            "kept": len(history) > 1,
-        }
-        return draft.with_report(self.name, facts)
+        return state.having(Compensation(samples, history[0], history[-1], tuple(history), len(history) > 1))
 
-
-def _shifted(draft: Draft, shift: FloatArray, x: FloatArray) -> tuple[Draft, FloatArray]:
-    """The draft with shifted phases, lowered, and its results."""
-    phi0, at = {}, 0
-    for population in draft.network.populations:
-        top = np.nextafter(population.neuron.period, 0.0)
-        part = shift[at : at + population.size]
-        at += population.size
-        phi0[population.name] = np.clip(draft.phi0[population.name] + part, 0.0, top)
-    moved = Lower().run(draft.changed(phi0=phi0))
-    if moved.program is None:
-        raise RuntimeError("lowering made no program")
-    return moved, engine.run(moved.program, x).y
+    def report(self, state: State) -> Section:
+        """Errors before and after."""
+        return plain(state[Compensation])

@@ -1,22 +1,24 @@
 """Pass: does the program fit its target, and if not, why and what would make it fit."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 from qif2hw.compiler.mapping import (
     BYTES_PER_WORD,
     CoreMap,
     Need,
+    Share,
     map_cores,
     needs_of,
     with_fewer_neurons,
     with_tables_halved,
     with_weight_bits,
 )
+from qif2hw.compiler.passes.tables import TableChoices
 from qif2hw.compiler.ptc_tables import ANGLES
-from qif2hw.compiler.state import Draft, Facts
+from qif2hw.compiler.state import Section, State, plain
 from qif2hw.compiler.targets import Target
-from qif2hw.errors import InputError
 from qif2hw.ir import PlaneVector, Program
 from qif2hw.ir.ptc import STATE_BITS
 
@@ -24,19 +26,68 @@ FEWEST_TABLE_BITS = 2
 
 
 @dataclass(frozen=True)
+class PopulationFit:
+    """What a population needs: the most of any neuron and core, and why no split of it fits a core, if so."""
+
+    neurons: int
+    fan_in: int
+    weight_bits: int
+    bytes_per_neuron: int
+    table_bytes: int
+    neurons_per_core: int
+    cores: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Whether a program fits a target.
+
+    Parameters
+    ----------
+    target, core_limit, memory_per_core_bytes
+        The target, and two of its limits.
+    cores, map
+        How many are needed, and what each holds.
+    fits, reasons, options
+        Whether it fits; if not, why, and single changes after which it does.
+    populations
+        By name.
+    """
+
+    target: str
+    cores: int
+    core_limit: int | None
+    memory_per_core_bytes: int | None
+    fits: bool
+    reasons: tuple[str, ...]
+    options: tuple[str, ...]
+    populations: dict[str, PopulationFit]
+    map: tuple[Share, ...]
+
+    def as_report(self) -> Section:
+        """As plain JSON values."""
+        return plain(self)
+
+
+@dataclass(frozen=True)
 class FitTarget:
     """Map populations to cores; report, do not refuse: the simulator runs what no chip holds."""
 
-    name: str = "fit"
+    name: ClassVar[str] = "fit"
+    reads: ClassVar[tuple[type, ...]] = (Program, TableChoices)
+    writes: ClassVar[tuple[type, ...]] = (Fit,)
 
-    def run(self, draft: Draft) -> Draft:
-        """Add the map of the cores, and what stands against it, to the report."""
-        if draft.program is None:
-            raise InputError(f"passes: '{self.name}' needs 'lower' before it")
-        return draft.with_report(self.name, assess(draft.program, draft.target, draft.table_bits))
+    def run(self, state: State) -> State:
+        """Map the cores, and find what does not fit."""
+        return state.having(assess(state[Program], state.target, state[TableChoices].table_bits))
+
+    def report(self, state: State) -> Section:
+        """The map of the cores, and what does not fit."""
+        return state[Fit].as_report()
 
 
-def assess(program: Program, target: Target, table_bits: int | None = None) -> Facts:
+def assess(program: Program, target: Target, table_bits: int | None = None) -> Fit:
     """Whether a program fits a target, the map of the cores, and if not, the reasons and the options that would fit.
 
     Parameters
@@ -48,22 +99,22 @@ def assess(program: Program, target: Target, table_bits: int | None = None) -> F
     """
     needs = needs_of(program)
     cores = map_cores(needs, target)
-    reasons = [*_widths(program, needs, target), *_places(cores, target)]
-    return {
-        "target": target.name,
-        "cores": len(cores.shares),
-        "core_limit": target.limit("cores"),
-        "memory_per_core_bytes": target.limit("memory_per_core_bytes"),
-        "fits": not reasons,
-        "reasons": reasons,
-        "options": list(_options(program, needs, target, table_bits)) if reasons else [],
-        "populations": {need.name: _row(need, cores) for need in needs},
-        "map": [asdict(share) for share in cores.shares],
-    }
+    reasons = (*_widths(program, needs, target), *_places(cores, target))
+    return Fit(
+        target=target.name,
+        cores=len(cores.shares),
+        core_limit=target.limit("cores"),
+        memory_per_core_bytes=target.limit("memory_per_core_bytes"),
+        fits=not reasons,
+        reasons=reasons,
+        options=tuple(_options(program, needs, target, table_bits)) if reasons else (),
+        populations={need.name: _population(need, cores) for need in needs},
+        map=cores.shares,
+    )
 
 
-def refusal(fit: Facts) -> str:
-    """Why a program is refused, in one line: the first reason and the nearest option that fits."""
+def refusal(fit: Mapping[str, Any]) -> str:
+    """Why a program is refused, in one line, from the report: the first reason and the nearest option that fits."""
     more = f" (and {len(fit['reasons']) - 1} more)" if len(fit["reasons"]) > 1 else ""
     option = f"it would fit with {fit['options'][0]}" if fit["options"] else "no single option makes it fit"
     return f"the network does not fit the target '{fit['target']}': {fit['reasons'][0]}{more}; {option}"
@@ -79,18 +130,18 @@ def _as_plane_vectors(program: Program, needs: tuple[Need, ...]) -> tuple[Need, 
     )
 
 
-def _row(need: Need, cores: CoreMap) -> Facts:
+def _population(need: Need, cores: CoreMap) -> PopulationFit:
     shares = cores.of(need.name)
-    return {
-        "neurons": need.neurons,
-        "fan_in": need.fan_in,
-        "weight_bits": max((s.bits for s in need.sources), default=0),
-        "bytes_per_neuron": need.state_bytes + -(-need.row_bits // 8),
-        "table_bytes": need.table_bytes,
-        "neurons_per_core": max(s.stop - s.first for s in shares),
-        "cores": len(shares),
-        "problem": cores.problems.get(need.name, ""),
-    }
+    return PopulationFit(
+        neurons=need.neurons,
+        fan_in=need.fan_in,
+        weight_bits=max((s.bits for s in need.sources), default=0),
+        bytes_per_neuron=need.state_bytes + -(-int(need.row_bits.max()) // 8),
+        table_bytes=need.table_bytes,
+        neurons_per_core=max(s.stop - s.first for s in shares),
+        cores=len(shares),
+        problem=cores.problems.get(need.name, ""),
+    )
 
 
 def _flush_bits(program: Program) -> int:

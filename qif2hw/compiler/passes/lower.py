@@ -1,46 +1,42 @@
 """Pass: assemble the program, which verifies itself."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar
 
-from qif2hw.compiler.ptc_tables import start_vectors
-from qif2hw.compiler.state import Draft
-from qif2hw.ir import PTC, PlaneVector, Population, Program, ProgramPopulation
+from qif2hw.compiler.passes.ranges import Ranges
+from qif2hw.compiler.passes.tables import Curves
+from qif2hw.compiler.passes.weights import Weights
+from qif2hw.compiler.program_population import program_population
+from qif2hw.compiler.state import Phases, Section, State
+from qif2hw.ir import Program, TimeGrid
+
+NEEDED: tuple[type, ...] = (TimeGrid, Weights, Phases, Ranges, Curves)
+"""Facts that make a program."""
+
+
+def lower(state: State) -> Program:
+    """Put grid, weights and curves together; initial phases absorb the delay of one step per layer."""
+    network, curves = state.network, state[Curves]
+    populations = tuple(program_population(state, p, curves.ptc[p.name]) for p in network.order)
+    return Program(state[TimeGrid], network.encoders, populations, state[Weights].projections, network.outputs)
 
 
 @dataclass(frozen=True)
 class Lower:
-    """Put grid, weights and tables together; initial phases absorb the delay of one step per layer."""
+    """Make the `qif2hw.ir.Program`."""
 
-    name: str = "lower"
+    name: ClassVar[str] = "lower"
+    reads: ClassVar[tuple[type, ...]] = NEEDED
+    writes: ClassVar[tuple[type, ...]] = (Program,)
 
-    def run(self, draft: Draft) -> Draft:
-        """Make the `Program`."""
-        draft.need("tables", by=self.name)
-        network, grid = draft.network, draft.time
-        populations = tuple(
-            ProgramPopulation(
-                name=p.name,
-                depth=network.depth[p.name],
-                neuron=p.neuron,
-                phase0=grid.phase0(draft.phi0[p.name], network.depth[p.name]),
-                unit=draft.units[p.name],
-                ptc=_curve(draft, p),
-                flush_drop=draft.flush_drop[p.name],
-                packed_bits=draft.packed_bits[p.name],
-            )
-            for p in network.order
-        )
-        program = Program(grid, network.encoders, populations, draft.projections, network.outputs)
-        facts = {
-            "populations": {p.name: {"neurons": p.size, "depth": p.depth} for p in populations},
-            "synapses": int(sum(p.weight.size for p in draft.projections)),
+    def run(self, state: State) -> State:
+        """See `lower`."""
+        return state.having(lower(state))
+
+    def report(self, state: State) -> Section:
+        """Sizes."""
+        program = state[Program]
+        return {
+            "populations": {p.name: {"neurons": p.size, "depth": p.depth} for p in program.populations},
+            "synapses": program.synapse_count,
         }
-        return draft.with_report(self.name, facts, program=program)
-
-
-def _curve(draft: Draft, population: Population) -> PTC:
-    """The population's curve; that of plane vectors holds the initial phases too."""
-    curve, depth = draft.ptc[population.name], draft.network.depth[population.name]
-    if not isinstance(curve, PlaneVector):
-        return curve
-    return replace(curve, start=start_vectors(draft.time, draft.time.phase0(draft.phi0[population.name], depth), depth))

@@ -1,12 +1,15 @@
 """Pass: prove the width of every accumulator from the weights."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
-from qif2hw.compiler.passes.time_grid import with_lateness_bits
-from qif2hw.compiler.state import Draft, Facts
+from qif2hw.compiler.passes.weights import Weights
+from qif2hw.compiler.state import Section, State
 from qif2hw.errors import InputError
+from qif2hw.ir import Network, ProgramProjection, TimeGrid
 from qif2hw.ir.ptc import ACCUMULATOR_BITS, ACCUMULATOR_MAX, STATE_BITS
 
 SOURCES_NAMED = 3
@@ -42,14 +45,82 @@ class Load:
         return max(self.up, self.down)
 
 
-def load_of(draft: Draft, population: str) -> Load:
-    """The load of a population, with its witness."""
-    incoming = [p for p in draft.projections if p.post == population]
-    weight = np.concatenate([p.weight.astype(np.int64) << p.exponent for p in incoming], axis=1)
-    up, down = np.maximum(weight, 0).sum(axis=1), np.maximum(-weight, 0).sum(axis=1)
+@dataclass(frozen=True)
+class PopulationRange:
+    """What a population's accumulators may hold in one step, and how spikes reach it.
+
+    Parameters
+    ----------
+    load
+        Sums of its weights.
+    late_max, flush_max
+        Largest magnitudes of the sums of weights times payloads, and of weights times the phases of the flush.
+    packed_bits, flush_drop
+        See `qif2hw.ir.ProgramPopulation`.
+    """
+
+    load: Load
+    late_max: int
+    flush_max: int
+    packed_bits: int
+    flush_drop: int
+
+    def as_report(self) -> Section:
+        """As plain JSON values."""
+        load = self.load
+        return {
+            "a0_max": load.largest,
+            "a1_max": self.late_max,
+            "flush_max": self.flush_max,
+            "packed_bits": self.packed_bits,
+            "up": load.up,
+            "down": load.down,
+            "witness": {"neuron": load.neuron, "sources": list(load.sources), "count": load.count},
+        }
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """What can arrive, proven from the weights.
+
+    Parameters
+    ----------
+    payload_bits, payload_bits_wanted
+        Bits of a spike's payload, and those that the time grid was made for.
+    flush_payload_bits
+        Bits of a payload in the flush.
+    populations
+        By name.
+    """
+
+    payload_bits: int
+    payload_bits_wanted: int
+    flush_payload_bits: int
+    populations: dict[str, PopulationRange]
+
+    def as_report(self) -> Section:
+        """As plain JSON values."""
+        return {
+            "accumulator_bits": ACCUMULATOR_BITS,
+            "payload_bits": self.payload_bits,
+            "payload_bits_wanted": self.payload_bits_wanted,
+            "flush_payload_bits": self.flush_payload_bits,
+            "populations": {name: found.as_report() for name, found in self.populations.items()},
+        }
+
+
+def load_of(projections: Sequence[ProgramProjection]) -> Load:
+    """The load of a population with these projections onto it, with its witness."""
+    counts = [p.weight.astype(np.int64) << p.exponent for p in projections]
+    up, down = (
+        np.sum([p.synapses.sums(np.maximum(sign * w, 0)) for p, w in zip(projections, counts, strict=True)], axis=0)
+        for sign in (1, -1)
+    )
     neuron = int(np.maximum(up, down).argmax())
-    row = weight[neuron] if up[neuron] >= down[neuron] else -weight[neuron]
-    names = [f"{p.pre}[{j}]" for p in incoming for j in range(p.weight.shape[1])]
+    sign = 1 if up[neuron] >= down[neuron] else -1
+    own = [p.synapses.of_neuron(sign * w, neuron) for p, w in zip(projections, counts, strict=True)]
+    names = [f"{p.pre}[{j}]" for p, (sources, _) in zip(projections, own, strict=True) for j in sources]
+    row = np.concatenate([weight for _, weight in own])
     heaviest = np.argsort(-row, kind="stable")[:SOURCES_NAMED]
     return Load(
         int(up.max()),
@@ -75,75 +146,78 @@ class ProveRanges:
         least so many.
     """
 
-    fewest_payload_bits: int = 12
-    name: str = "ranges"
+    name: ClassVar[str] = "ranges"
+    reads: ClassVar[tuple[type, ...]] = (TimeGrid, Weights)
+    writes: ClassVar[tuple[type, ...]] = (Ranges, TimeGrid)
 
-    def run(self, draft: Draft) -> Draft:
+    fewest_payload_bits: int = 12
+
+    def run(self, state: State) -> State:
         """Prove the ranges; `InputError` with the neuron and its sources as witness when one is too large."""
-        draft.need("weights", by=self.name)
-        load = {p.name: load_of(draft, p.name) for p in draft.network.populations}
-        wanted = draft.time.lateness_bits
+        network, projections, grid = state.network, state[Weights].projections, state[TimeGrid]
+        load = {p.name: load_of([q for q in projections if q.post == p.name]) for p in network.populations}
+        wanted = grid.lateness_bits
         fitting = [b for b in range(wanted + 1) if all(_fits(found, b) for found in load.values())]
         if fitting and self.fewest_payload_bits <= fitting[-1] < wanted:
-            draft = with_lateness_bits(draft, fitting[-1])
-        grid = draft.time
+            grid = replace(grid, lateness_bits=fitting[-1])
         for name, found in load.items():
-            largest = found.largest * max(1, grid.ticks - 1)
-            if largest > ACCUMULATOR_MAX:
-                most = max((b for b in range(grid.lateness_bits) if _fits(found, b)), default=None)
-                raise InputError(
-                    f"neuron {found.neuron} of population '{name}' may accumulate {largest} if its {found.count} "
-                    f"sources of one sign spike in one step (the heaviest: {', '.join(found.sources)}), more than "
-                    f"{ACCUMULATOR_BITS} bits hold: "
-                    + (
-                        f"use fewer payload bits than {grid.lateness_bits}: {most} fit"
-                        if most is not None
-                        else "even without payload"
-                    )
-                )
-        senders = {p.pre for p in draft.projections}
-        worst = max((load[p.post].largest for p in draft.projections if p.pre in load), default=1)
+            _check(name, found, grid)
+        worst = max((load[p.post].largest for p in projections if p.pre in load), default=1)
         # Where spikes carry nothing there is no flush, and no use in making it narrow.
-        carried = draft.target.limit("payload_bits") or STATE_BITS
+        carried = state.target.limit("payload_bits") or STATE_BITS
         drop = 0
         while (
             worst * ((grid.threshold >> drop) + 1) > ACCUMULATOR_MAX or (grid.threshold >> drop).bit_length() > carried
         ):
             drop += 1
-        packed = _packed_bits(draft, load)
-        flush_drop = {name: drop if name in senders else 0 for name in load}
-        hears = {p.post for p in draft.projections if p.pre in load}
-        facts: Facts = {
-            "accumulator_bits": ACCUMULATOR_BITS,
-            "payload_bits": grid.lateness_bits,
-            "payload_bits_wanted": wanted,
-            "flush_payload_bits": max(1, (grid.threshold >> drop).bit_length()),
-            "populations": {
-                name: {
-                    "a0_max": found.largest,
-                    "a1_max": found.largest * max(1, grid.ticks - 1),
-                    "flush_max": found.largest * ((grid.threshold >> drop) + 1) if name in hears else 0,
-                    "packed_bits": packed[name],
-                    "up": found.up,
-                    "down": found.down,
-                    "witness": {"neuron": found.neuron, "sources": list(found.sources), "count": found.count},
-                }
-                for name, found in load.items()
-            },
+        senders = {p.pre for p in projections}
+        receivers = {p.post for p in projections if p.pre in load}
+        packed = _packed_bits(network, grid, load)
+        populations = {
+            name: PopulationRange(
+                found,
+                late_max=found.largest * max(1, grid.ticks - 1),
+                flush_max=found.largest * ((grid.threshold >> drop) + 1) if name in receivers else 0,
+                packed_bits=packed[name],
+                flush_drop=drop if name in senders else 0,
+            )
+            for name, found in load.items()
         }
-        return draft.with_report(self.name, facts, flush_drop=flush_drop, packed_bits=packed)
+        flush_bits = max(1, (grid.threshold >> drop).bit_length())
+        return state.having(Ranges(grid.lateness_bits, wanted, flush_bits, populations), grid)
+
+    def report(self, state: State) -> Section:
+        """Largest values by population, with their witnesses."""
+        return state[Ranges].as_report()
 
 
-def _packed_bits(draft: Draft, load: dict[str, Load]) -> dict[str, int]:
+def _check(name: str, found: Load, grid: TimeGrid) -> None:
+    largest = found.largest * max(1, grid.ticks - 1)
+    if largest <= ACCUMULATOR_MAX:
+        return
+    most = max((b for b in range(grid.lateness_bits) if _fits(found, b)), default=None)
+    raise InputError(
+        f"neuron {found.neuron} of population '{name}' may accumulate {largest} if its {found.count} "
+        f"sources of one sign spike in one step (the heaviest: {', '.join(found.sources)}), more than "
+        f"{ACCUMULATOR_BITS} bits hold: "
+        + (
+            f"use fewer payload bits than {grid.lateness_bits}: {most} fit"
+            if most is not None
+            else "even without payload"
+        )
+    )
+
+
+def _packed_bits(network: Network, grid: TimeGrid, load: dict[str, Load]) -> dict[str, int]:
     """Bits that keep the payload sum below the weight sum in one accumulator; 0 where both do not fit.
 
     Populations of one depth may share sources, and so share the answer.
     """
     packed: dict[str, int] = {}
-    for depth in set(draft.network.depth.values()) - {0}:
-        names = [p.name for p in draft.network.populations if draft.network.depth[p.name] == depth]
+    for depth in set(network.depth.values()) - {0}:
+        names = [p.name for p in network.populations if network.depth[p.name] == depth]
         largest = max(load[name].largest for name in names)
-        payload = largest * max(1, draft.time.ticks - 1)
+        payload = largest * max(1, grid.ticks - 1)
         bits = payload.bit_length() + 1
         fits = (largest << bits) + payload <= ACCUMULATOR_MAX
         packed |= dict.fromkeys(names, bits if fits else 0)

@@ -1,12 +1,12 @@
 """Pass: choose the time grid."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 
-from qif2hw.compiler.state import Draft, Facts
+from qif2hw.compiler.state import Section, State
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, TimeGrid
 from qif2hw.ir.ptc import STATE_MAX
@@ -33,21 +33,39 @@ class ChooseTimeGrid:
     ``steps``; the phase counts a power of two per step, the largest the state holds.
     """
 
+    name: ClassVar[str] = "time-grid"
+    reads: ClassVar[tuple[type, ...]] = ()
+    writes: ClassVar[tuple[type, ...]] = (TimeGrid,)
+
     steps: int = 512
     lateness_bits: int = 8
-    name: str = "time-grid"
 
-    def run(self, draft: Draft) -> Draft:
+    def run(self, state: State) -> State:
         """Choose the grid; `InputError` if populations differ in period or no grid fits."""
-        network = draft.network
+        return state.having(self._choose(state))
+
+    def report(self, state: State) -> Section:
+        """Steps, and what they are made of."""
+        grid = state[TimeGrid]
+        return {
+            "steps": grid.trial_steps + 1 + grid.layers,
+            "steps_per_period": grid.period_steps,
+            "delta": grid.delta,
+            "phase_bits": grid.phase_bits,
+            "lateness_bits": grid.lateness_bits,
+            "tick": grid.tick,
+        }
+
+    def _choose(self, state: State) -> TimeGrid:
+        network = state.network
         period = _common_period(network)
         depth = max(network.depth.values())
-        allowed = draft.target.limit("payload_bits")
+        allowed = state.target.limit("payload_bits")
         most = 24 if allowed is None else allowed
         if not 0 <= self.lateness_bits <= min(most, 12):
             raise InputError(
                 f"payload bits = {self.lateness_bits}: 0 to {min(most, 12)} are possible"
-                + (f" on target '{draft.target.name}'" if most < 12 else "")
+                + (f" on target '{state.target.name}'" if most < 12 else "")
             )
         start = math.floor((self.steps - 1 - depth) * period / network.trial)
         for period_steps in range(start, 1, -1):
@@ -59,27 +77,10 @@ class ChooseTimeGrid:
                 )
             grid = TimeGrid(period, network.trial, period_steps, phase_bits, self.lateness_bits, depth)
             if grid.trial_steps + 1 + depth <= self.steps:
-                return draft.with_report(self.name, _facts(grid), grid=grid)
+                return grid
         raise InputError(
             f"{self.steps} steps are too few for {depth} layers and a trial of {network.trial / period:g} periods"
         )
-
-
-def with_lateness_bits(draft: Draft, lateness_bits: int) -> Draft:
-    """The same time grid with payloads of so many bits."""
-    grid = replace(draft.time, lateness_bits=lateness_bits)
-    return draft.with_report(ChooseTimeGrid.name, _facts(grid), grid=grid)
-
-
-def _facts(grid: TimeGrid) -> Facts:
-    return {
-        "steps": grid.trial_steps + 1 + grid.layers,
-        "steps_per_period": grid.period_steps,
-        "delta": grid.delta,
-        "phase_bits": grid.phase_bits,
-        "lateness_bits": grid.lateness_bits,
-        "tick": grid.tick,
-    }
 
 
 def _common_period(network: Network) -> float:

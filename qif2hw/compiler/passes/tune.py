@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw import engine, reference
-from qif2hw.compiler.passes.adapt import relative_error
-from qif2hw.compiler.passes.lower import Lower
-from qif2hw.compiler.state import Draft
+from qif2hw.compiler.error_measures import error_by_spread
+from qif2hw.compiler.passes.lower import NEEDED, lower
+from qif2hw.compiler.passes.tables import Curves
+from qif2hw.compiler.state import Section, State, plain
 from qif2hw.errors import InputError
-from qif2hw.ir import PTC, CotangentTables, Program
+from qif2hw.ir import CotangentTables, Program
 from qif2hw.ir.arrays import FloatArray
 
 MOST_KNOTS = 4096
@@ -20,6 +22,29 @@ STEP = 0.02
 """By this part of the distance to its neighbours a knot is moved to see what it does."""
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0)
 SCALES = (1.0, 0.3, 0.1)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What adjusting the tables does to the engine's results.
+
+    Parameters
+    ----------
+    knots
+        Number of knots that can be moved.
+    error_before, error_after
+        Difference from exact results with the same weights, relative to their spread, on the inputs kept back.
+    adjusted
+        Whether any move helped.
+    skipped
+        Why none was tried; empty if some were.
+    """
+
+    knots: int = 0
+    error_before: float = 0.0
+    error_after: float = 0.0
+    adjusted: bool = False
+    skipped: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,39 +62,45 @@ class TuneTables:
         Calibration inputs used, both halves together.
     """
 
-    samples: int = 600
-    name: str = "tune-tables"
+    name: ClassVar[str] = "tune-tables"
+    reads: ClassVar[tuple[type, ...]] = NEEDED
+    writes: ClassVar[tuple[type, ...]] = (Curves, Tuning)
 
-    def run(self, draft: Draft) -> Draft:
+    samples: int = 600
+
+    def run(self, state: State) -> State:
         """Adjust the tables that `MakeTables` made."""
-        draft.need("tables", by=self.name)
         if self.samples < 2:
             raise InputError(f"samples = {self.samples}: two at least are needed, one to adjust and one to check")
-        start = _knots(draft)
+        start = _knots(state[Curves])
         if not 0 < start.size <= MOST_KNOTS:
-            why = f"{start.size} knots: 1 to {MOST_KNOTS} are adjusted"
-            return draft.with_report(self.name, {"skipped": why})
-        x = draft.calibration[: self.samples]
-        program = _lowered(draft, start)
-        goal, value = reference.run(program.network(), x).y, engine.run(program, x).y
+            return state.having(Tuning(skipped=f"{start.size} knots: 1 to {MOST_KNOTS} are adjusted"))
+        x = state.calibration[: self.samples]
+        program = _lowered(state, start)
+        exact, value = reference.run(program.network(), x).y, engine.run(program, x).y
         half = len(x) // 2
-        before = relative_error(value[half:], goal[half:])
+        before = error_by_spread(value[half:], exact[half:])
         moves = np.maximum(2.0, STEP * np.abs(np.gradient(start)))
         slopes = np.empty((value[:half].size, start.size))
         for k in range(start.size):
             moved = start.copy()
             moved[k] += moves[k]
-            slopes[:, k] = (engine.run(_lowered(draft, moved), x[:half]).y - value[:half]).ravel()
+            slopes[:, k] = (engine.run(_lowered(state, moved), x[:half]).y - value[:half]).ravel()
         best, error = start, before
-        for knots in _candidates(start, moves, slopes, (value - goal)[:half].ravel()):
-            found = relative_error(engine.run(_lowered(draft, knots), x[half:]).y, goal[half:])
+        for knots in _candidates(start, moves, slopes, (value - exact)[:half].ravel()):
+            found = error_by_spread(engine.run(_lowered(state, knots), x[half:]).y, exact[half:])
             if found < error:
                 best, error = knots, found
-        facts = {"knots": int(start.size), "error_before": before, "error_after": error, "adjusted": error < before}
-        return draft.with_report(self.name, facts, ptc=_with_knots(draft.ptc, best))
+        return state.having(
+            _with_knots(state[Curves], best), Tuning(int(start.size), before, error, adjusted=error < before)
+        )
+
+    def report(self, state: State) -> Section:
+        """Errors before and after."""
+        return plain(state[Tuning])
 
 
-def _candidates(start: FloatArray, moves: FloatArray, slopes: FloatArray, wrong: FloatArray) -> Iterator[FloatArray]:
+def _candidates(start: FloatArray, moves: FloatArray, slopes: FloatArray, error: FloatArray) -> Iterator[FloatArray]:
     used = np.abs(slopes).max(axis=0) > 0
     if not used.any():
         return
@@ -77,36 +108,34 @@ def _candidates(start: FloatArray, moves: FloatArray, slopes: FloatArray, wrong:
     normal = slopes.T @ slopes
     for ridge in RIDGES:
         damped = normal + ridge * np.trace(normal) / len(normal) * np.eye(len(normal))
-        step = -np.linalg.solve(damped, slopes.T @ wrong)
+        step = -np.linalg.solve(damped, slopes.T @ error)
         for scale in SCALES:
             knots = start.copy()
             knots[used] += scale * step * moves[used]
             yield knots
 
 
-def _lowered(draft: Draft, knots: FloatArray) -> Program:
-    program = Lower().run(replace(draft, ptc=_with_knots(draft.ptc, knots))).program
-    assert program is not None
-    return program
+def _lowered(state: State, knots: FloatArray) -> Program:
+    return lower(state.having(_with_knots(state[Curves], knots)))
 
 
-def _tables(ptc: dict[str, PTC]) -> Iterator[tuple[str, str, NDArray[np.int32]]]:
-    for name, curve in ptc.items():
+def _tables(curves: Curves) -> Iterator[tuple[str, str, NDArray[np.int32]]]:
+    for name, curve in curves.ptc.items():
         if isinstance(curve, CotangentTables):
             yield name, "to_potential", curve.to_potential.knots
             yield name, "to_phase", curve.to_phase.knots
 
 
-def _knots(draft: Draft) -> FloatArray:
+def _knots(curves: Curves) -> FloatArray:
     """The inner knots of all tables, one after the other."""
-    inner = [knots[1:-1].astype(np.float64) for _, _, knots in _tables(draft.ptc)]
+    inner = [knots[1:-1].astype(np.float64) for _, _, knots in _tables(curves)]
     return np.concatenate(inner) if inner else np.empty(0)
 
 
-def _with_knots(ptc: dict[str, PTC], values: FloatArray) -> dict[str, PTC]:
+def _with_knots(curves: Curves, values: FloatArray) -> Curves:
     """The curves with other inner knots, monotone between the ends, which stay."""
-    made, at = dict(ptc), 0
-    for name, side, knots in _tables(ptc):
+    made, at = dict(curves.ptc), 0
+    for name, side, knots in _tables(curves):
         inner = np.rint(values[at : at + knots.size - 2])
         at += inner.size
         # Tables fall: nothing is above the first knot, below the last, or above a knot before it.
@@ -115,4 +144,4 @@ def _with_knots(ptc: dict[str, PTC], values: FloatArray) -> dict[str, PTC]:
             getattr(made[name], side), knots=np.concatenate([knots[:1], fallen.astype(np.int32), knots[-1:]])
         )
         made[name] = replace(made[name], **{side: table})
-    return made
+    return Curves(made)

@@ -1,15 +1,15 @@
 """Pass: round weights to the hardware's grid."""
 
 import math
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import asdict, dataclass, field, replace
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
-from qif2hw.compiler.state import Draft, Facts
+from qif2hw.compiler.state import Phases, Section, State
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, ProgramProjection, Projection
-from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.arrays import ByValue, FloatArray
 from qif2hw.ir.ptc import STATE_MAX
 from qif2hw.ir.weight_grid import largest_weight, nearest_unit, round_to_grid, weight_step
 
@@ -48,6 +48,66 @@ def parse_bits(text: str) -> Bits:
     return every if len(every) > 1 else every[0]
 
 
+@dataclass(frozen=True, eq=False)
+class Weights(ByValue):
+    """Integer weights.
+
+    Parameters
+    ----------
+    bits
+        Bits of a weight, by projection in the network's order.
+    units
+        Real weight of one grid count, by population.
+    projections
+        In the network's order.
+    """
+
+    bits: tuple[int, ...]
+    units: dict[str, float]
+    projections: tuple[ProgramProjection, ...]
+
+    def grid_units(self) -> tuple[float, ...]:
+        """Real weight of one count of each projection, its exponent included."""
+        return tuple(self.units[p.post] * 2.0**p.exponent for p in self.projections)
+
+
+@dataclass(frozen=True)
+class RoundingError:
+    """What rounding each weight of a projection to its nearest grid point costs."""
+
+    unit: float
+    exponent: int
+    rms_error: float
+    max_error: float
+    largest: float
+    synapses: int
+
+
+@dataclass(frozen=True)
+class NearestRounding:
+    """Rounding to the nearest by projection, ``pre->post``."""
+
+    projections: dict[str, RoundingError]
+
+
+def as_network(network: Network, weights: Weights, phases: Phases) -> Network:
+    """The float network with rounded weights and other initial phases."""
+    return replace(
+        network,
+        populations=tuple(replace(p, phi0=phases.phi0[p.name]) for p in network.populations),
+        projections=tuple(
+            Projection(p.pre, p.post, p.weight * unit, p.synapses)
+            for p, unit in zip(weights.projections, weights.grid_units(), strict=True)
+        ),
+    )
+
+
+def rounded(projection: Projection, unit: float, exponent: int, bits: int) -> ProgramProjection:
+    """A projection with each weight at its nearest grid point."""
+    integers = round_to_grid(projection.weight, unit * 2.0**exponent, bits).astype(np.int16)
+    return ProgramProjection(projection.pre, projection.post, integers, exponent, projection.synapses)
+
+
 @dataclass(frozen=True)
 class RoundWeights:
     """Nearest grid point, one real unit per population; further projections onto it use a power of two of that unit.
@@ -55,23 +115,26 @@ class RoundWeights:
     Where one unit puts all of a population's weights exactly on the grid, as after training on it, that one is taken.
     """
 
-    bits: Bits = 8
-    name: str = "weights"
+    name: ClassVar[str] = "weights"
+    reads: ClassVar[tuple[type, ...]] = ()
+    writes: ClassVar[tuple[type, ...]] = (Weights, NearestRounding)
 
-    def run(self, draft: Draft) -> Draft:
+    bits: Bits = field(default=8, metadata={"parse": parse_bits, "print": print_bits})
+
+    def run(self, state: State) -> State:
         """Round every projection; `InputError` if the target has fewer bits than asked for."""
-        most = draft.target.limit("weight_bits") or 8
-        bits = bits_of(self.bits, draft.network)
+        most = state.target.limit("weight_bits") or 8
+        bits = bits_of(self.bits, state.network)
         if max(bits.values()) > most:
-            raise InputError(f"weight bits = {print_bits(self.bits)}: target '{draft.target.name}' has {most}")
+            raise InputError(f"weight bits = {print_bits(self.bits)}: target '{state.target.name}' has {most}")
         units: dict[str, float] = {}
-        projections = []
-        facts: Facts = {"bits": self.bits if isinstance(self.bits, int) else print_bits(self.bits), "projections": {}}
-        for population in draft.network.populations:
-            incoming = draft.network.incoming(population.name)
+        made: dict[tuple[str, str], ProgramProjection] = {}
+        errors: dict[str, RoundingError] = {}
+        for population in state.network.populations:
+            incoming = state.network.incoming(population.name)
             wanted = [nearest_unit(p.weight, bits[p.pre, p.post]) for p in incoming]
             unit = max(
-                min(u for u, p in zip(wanted, incoming, strict=True) if p.weight.any() or len(incoming) == 1),
+                min((u for u, p in zip(wanted, incoming, strict=True) if p.weight.any()), default=1.0),
                 smallest_unit(population.neuron.r),
                 max(wanted) / 128,
             )
@@ -80,21 +143,27 @@ class RoundWeights:
             units[population.name] = unit
             for p, own in zip(incoming, wanted, strict=True):
                 exponent = max(0, math.ceil(math.log2(own / unit) - 1e-9)) if p.weight.any() else 0
-                rounded = round_to_grid(p.weight, unit * 2.0**exponent, bits[p.pre, p.post])
-                projections.append(ProgramProjection(p.pre, p.post, rounded.astype(np.int16), exponent))
-                error = rounded * (unit * 2.0**exponent) - p.weight
-                facts["projections"][f"{p.pre}->{p.post}"] = {
-                    "unit": unit,
-                    "exponent": exponent,
-                    "rms_error": float(np.sqrt(np.mean(error**2))),
-                    "max_error": float(np.abs(error).max()),
-                    "largest": float(np.abs(p.weight).max()),
-                    "synapses": int(p.weight.size),
-                }
-        ordered = {(p.pre, p.post): p for p in projections}
-        return draft.with_report(
-            self.name, facts, units=units, projections=tuple(ordered[p.pre, p.post] for p in draft.network.projections)
-        )
+                made[p.pre, p.post] = rounded(p, unit, exponent, bits[p.pre, p.post])
+                errors[f"{p.pre}->{p.post}"] = _error(p, made[p.pre, p.post], unit)
+        weights = Weights(tuple(bits.values()), units, tuple(made[p.pre, p.post] for p in state.network.projections))
+        return state.having(weights, NearestRounding(errors))
+
+    def report(self, state: State) -> Section:
+        """Bits, and errors by projection."""
+        projections = {name: asdict(error) for name, error in state[NearestRounding].projections.items()}
+        return {"bits": self.bits if isinstance(self.bits, int) else print_bits(self.bits), "projections": projections}
+
+
+def _error(exact: Projection, integers: ProgramProjection, unit: float) -> RoundingError:
+    error = integers.weight.astype(np.int64) * (unit * 2.0**integers.exponent) - exact.weight
+    return RoundingError(
+        unit,
+        integers.exponent,
+        float(np.sqrt(np.mean(error**2))) if error.size else 0.0,
+        float(np.abs(error).max(initial=0.0)),
+        float(np.abs(exact.weight).max(initial=0.0)),
+        exact.synapses.count,
+    )
 
 
 def _whole_unit(

@@ -2,7 +2,7 @@
 
 from qif2hw.compiler.search.front import pareto, picture
 from qif2hw.compiler.search.pool import run_bulk, workers
-from qif2hw.compiler.search.setting import OBJECTIVES, Outcome, Setting, Task, evaluate
+from qif2hw.compiler.search.setting import OBJECTIVES, Outcome, SearchProblem, Setting, evaluate
 from qif2hw.compiler.search.study import Found, SearchOptions, search
 
 __all__ = [
@@ -10,8 +10,8 @@ __all__ = [
     "Found",
     "Outcome",
     "SearchOptions",
+    "SearchProblem",
     "Setting",
-    "Task",
     "evaluate",
     "pareto",
     "picture",

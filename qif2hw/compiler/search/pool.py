@@ -2,10 +2,11 @@
 
 import multiprocessing
 import os
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Any, Protocol, TypeVar
 
@@ -47,8 +48,17 @@ class Processes:
         self.pool = pool
 
     def map(self, function: Callable[[Any, A], B], first: Any, items: Iterable[A]) -> Iterator[B]:
-        """As many at once as there are processes."""
-        return self.pool.map(partial(function, first), items)
+        """As many at once as there are processes; each reads ``first`` once and keeps it."""
+        return self.pool.map(partial(_with_shared, function, pickle.dumps(first)), items)
+
+
+@lru_cache(maxsize=1)
+def _shared(data: bytes) -> Any:
+    return pickle.loads(data)
+
+
+def _with_shared(function: Callable[[Any, A], B], data: bytes, item: A) -> B:
+    return function(_shared(data), item)
 
 
 class Cluster:

@@ -1,20 +1,21 @@
 """One setting of the compiler, and what it costs and gives."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
 from qif2hw import engine
+from qif2hw.compiler.driver import Kept, run_passes
+from qif2hw.compiler.error_measures import error_by_size
 from qif2hw.compiler.mapping import needs_of
 from qif2hw.compiler.passes.adapt import AdaptRounding
+from qif2hw.compiler.passes.given_forms import MakeGivenForms
 from qif2hw.compiler.passes.lower import Lower
 from qif2hw.compiler.passes.ranges import ProveRanges
 from qif2hw.compiler.passes.registers import ProveRegisters
 from qif2hw.compiler.passes.tables import MakeTables
 from qif2hw.compiler.passes.time_grid import ChooseTimeGrid
 from qif2hw.compiler.passes.weights import RoundWeights
-from qif2hw.compiler.state import Draft, Pass
+from qif2hw.compiler.state import Pass, State
 from qif2hw.compiler.targets import load_target
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program, Run
@@ -41,7 +42,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Task:
+class SearchProblem:
     """What every setting is tried on; sent to each worker once.
 
     Parameters
@@ -50,6 +51,8 @@ class Task:
         What is compiled, for which chip, and how weights are rounded.
     x, y
         Inputs, and the float network's results for them.
+    kept
+        Results of passes that several settings share, like weights of the same bits; each process has its own.
     """
 
     network: Network
@@ -57,6 +60,7 @@ class Task:
     rounding: str
     x: FloatArray
     y: FloatArray
+    kept: Kept = field(default_factory=Kept, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -89,53 +93,49 @@ class Outcome:
         return tuple(getattr(self, name) for name in OBJECTIVES)
 
 
-def compile_setting(task: Task, setting: Setting) -> Program:
+def compile_setting(problem: SearchProblem, setting: Setting) -> Program:
     """Compile without measuring tables and error budget; `InputError` if the machine cannot have this setting."""
-    draft = Draft(task.network, load_target(task.target), task.x)
+    network = problem.network
     passes: tuple[Pass, ...] = (
         ChooseTimeGrid(setting.steps, setting.payload_bits),
         RoundWeights(setting.weight_bits),
-        *([AdaptRounding(setting.weight_bits)] if task.rounding == "adapt" else []),
+        *([AdaptRounding(setting.weight_bits)] if problem.rounding == "adapt" else []),
         ProveRanges(),
+        MakeGivenForms(MakeTables(setting.table_bits, setting.form), (setting.form,) * len(network.populations)),
+        Lower(),
+        ProveRegisters(),
     )
-    for one in passes:
-        draft = one.run(draft)
-    tables = MakeTables(setting.table_bits, setting.form)
-    ptc = {p.name: tables.make(draft, p, setting.form) for p in task.network.populations}
-    draft = draft.with_report(tables.name, {}, ptc=ptc, table_bits=setting.table_bits)
-    draft = ProveRegisters().run(Lower().run(draft))
-    assert draft.program is not None
-    return draft.program
+    state, _ = run_passes(State.start(network, load_target(problem.target), problem.x), passes, problem.kept)
+    return state[Program]
 
 
-def evaluate(task: Task, setting: Setting) -> Outcome:
+def evaluate(problem: SearchProblem, setting: Setting) -> Outcome:
     """Compile and run one setting: the same answer wherever it is done."""
     try:
-        program = compile_setting(task, setting)
+        program = compile_setting(problem, setting)
     except InputError as error:
         return Outcome(refused=str(error))
-    run = engine.run(program, task.x)
+    run = engine.run(program, problem.x)
     return Outcome(
-        relative_error(run.y, task.y),
+        error_by_size(run.y, problem.y),
         float(sum(need.bytes(need.neurons) for need in needs_of(program))),
         float(program.steps),
-        operations(program, run, len(task.x)),
+        operations(program, run, len(problem.x)),
     )
-
-
-def relative_error(y: FloatArray, goal: FloatArray) -> float:
-    """Root mean square difference over root mean square."""
-    return float(np.linalg.norm(y - goal) / max(float(np.linalg.norm(goal)), 1e-300))
 
 
 def operations(program: Program, run: Run, samples: int) -> float:
-    """Synaptic operations of a mean trial."""
+    """Synaptic operations of a mean trial: synapses that the messages reach."""
     inputs = {e.name for e in program.encoders}
     total = 0.0
     for p in program.projections:
-        post, pre = p.weight.shape
-        # An input channel sends once; a neuron sends its spikes and once in the flush. A square is another message.
+        # A square is another message.
         each = 1 if second_moment(program.population(p.post).ptc) is None else 2
-        messages = pre * each if p.pre in inputs else len(run.step_spikes[p.pre]) / samples * each + pre
-        total += messages * post
+        if p.pre in inputs:
+            # A channel sends once.
+            total += p.synapses.count * each
+        else:
+            # A neuron sends its spikes and once in the flush.
+            reached = p.synapses.fan_out[run.step_spikes[p.pre].neuron].sum()
+            total += float(reached) / samples * each + p.synapses.count
     return total

@@ -11,9 +11,10 @@ import numpy as np
 
 from qif2hw import reference
 from qif2hw.compiler.default_inputs import spread
+from qif2hw.compiler.error_measures import error_by_size
 from qif2hw.compiler.search.front import pareto, picture
 from qif2hw.compiler.search.pool import Workers, run_bulk
-from qif2hw.compiler.search.setting import OBJECTIVES, Outcome, Setting, Task, compile_setting, evaluate, relative_error
+from qif2hw.compiler.search.setting import OBJECTIVES, Outcome, SearchProblem, Setting, compile_setting, evaluate
 from qif2hw.compiler.targets import load_target
 from qif2hw.errors import InputError
 from qif2hw.files import write_bytes
@@ -94,7 +95,7 @@ def search(
         If the folder holds a search and ``resume`` is not set, or one of another network or with other options.
     """
     x = spread(options.samples, network.inputs)
-    task = Task(network, options.target, options.rounding, x, reference.run(network, x).y)
+    problem = SearchProblem(network, options.target, options.rounding, x, reference.run(network, x).y)
     study = _study(network, folder, options, resume)
     done = _done(study)
     while len(done) < options.trials:
@@ -104,7 +105,7 @@ def search(
         settings = [_suggest(trial, network, options) for trial in trials]
         known = {found.setting: found.outcome for found in done}
         new = list(dict.fromkeys(s for s in settings if s not in known))
-        for count, outcome in enumerate(pool.map(evaluate, task, new), 1):
+        for count, outcome in enumerate(pool.map(evaluate, problem, new), 1):
             known[new[count - 1]] = outcome
             if progress is not None:
                 progress(len(done) + count, options.trials)
@@ -114,7 +115,7 @@ def search(
     if not every:
         raise InputError(f"none of {len(done)} settings can be compiled: {done[0].outcome.refused}")
     front = pareto(every, lambda found: found.outcome.values)
-    front = _measure(task, sorted(front, key=lambda f: f.outcome.values), options, pool)
+    front = _measure(problem, sorted(front, key=lambda f: f.outcome.values), options, pool)
     facts = {
         "objectives": list(OBJECTIVES),
         "options": asdict(options),
@@ -133,12 +134,12 @@ def _plain(found: Found) -> dict[str, Any]:
     return {"options": found.setting.options(), **values, "unseen_error": found.unseen}
 
 
-def _measure(task: Task, front: list[Found], options: SearchOptions, pool: Workers) -> list[Found]:
+def _measure(problem: SearchProblem, front: list[Found], options: SearchOptions, pool: Workers) -> list[Found]:
     """The front on inputs that the search has not used."""
-    x: FloatArray = np.random.default_rng(options.seed).random((options.check, task.network.inputs))
-    y = reference.run(task.network, x).y
+    x: FloatArray = np.random.default_rng(options.seed).random((options.check, problem.network.inputs))
+    y = reference.run(problem.network, x).y
     return [
-        Found(f.setting, f.outcome, relative_error(run_bulk(compile_setting(task, f.setting), x, pool), y))
+        Found(f.setting, f.outcome, error_by_size(run_bulk(compile_setting(problem, f.setting), x, pool), y))
         for f in front
     ]
 

@@ -1,0 +1,23 @@
+"""Differences of results as one number: relative to their spread, or to their size."""
+
+import numpy as np
+
+from qif2hw.ir.arrays import FloatArray
+
+_LEAST = 1e-300
+
+
+def error_by_spread(value: FloatArray, exact: FloatArray) -> float:
+    """Root mean square difference over the standard deviation, around each output's mean; arrays (samples, outputs)."""
+    spread = np.sqrt(np.mean((exact - exact.mean(axis=0)) ** 2))
+    return float(np.sqrt(np.mean((value - exact) ** 2)) / max(spread, _LEAST))
+
+
+def error_by_size(value: FloatArray, exact: FloatArray) -> float:
+    """Root mean square difference over root mean square; arrays (samples, outputs)."""
+    return float(np.sqrt(np.mean((value - exact) ** 2)) / max(size(exact), _LEAST))
+
+
+def size(value: FloatArray) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(value**2)))
