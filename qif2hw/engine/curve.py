@@ -48,7 +48,8 @@ def rises(values: Int, axis: int = 0) -> Int:
 def between(left: Int, rise: Int, fraction: Int, spacing: Int | int) -> Int:
     """``left + rise fraction / 2^spacing``, rounded half up: between two values of a table."""
     product = keep("interpolation", rise * fraction)
-    return left + ((product + ((np.int64(1) << spacing) >> 1)) >> spacing)
+    # The spacing enters once: of an unknown one intervals keep the bound by the values at both sides.
+    return left + (((2 * product >> spacing) + 1) >> 1)
 
 
 def potential(tables: CotangentTables, threshold: int, phase: Int) -> Int:

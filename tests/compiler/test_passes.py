@@ -16,8 +16,10 @@ from qif2hw.compiler import (
     print_passes,
 )
 from qif2hw.compiler.default_inputs import spread
-from qif2hw.compiler.pipeline import run_passes
-from qif2hw.compiler.state import Draft
+from qif2hw.compiler.driver import run_passes
+from qif2hw.compiler.passes.budget import Budget
+from qif2hw.compiler.passes.weights import Weights
+from qif2hw.compiler.state import State
 from qif2hw.errors import InputError
 from qif2hw.ir import Network
 from qif2hw.ir.weight_grid import round_to_grid
@@ -54,7 +56,7 @@ def test_an_edited_list_changes_what_it_names() -> None:
         ("time-grid{steps=many}", "steps=many is not a whole number"),
         ("time-grid{steps=64", "cannot read"),
         ("time-grid,ranges", "'ranges' needs 'weights' before it"),
-        ("weights,ranges", "'time-grid' must come first"),
+        ("weights,ranges", "'ranges' needs 'time-grid' before it"),
         ("time-grid,weights,tables", "'tables' needs 'ranges' before it"),
         ("time-grid,weights,ranges,lower", "'lower' needs 'tables' before it"),
         ("time-grid,weights,ranges,tables", "it needs 'lower'"),
@@ -89,24 +91,25 @@ def test_budget_adds_up_in_the_mean_square(network: Network, options: CompileOpt
 def test_saturation_is_a_term_of_its_own() -> None:
     """A unit that is far too small: half of the weights lie beyond the grid, and that is what the budget names."""
     network = ordinary((1, 16, 16, 2), 1)
-    draft = Draft(network, load_target("loihi2"), spread(200, 1))
+    state = State.start(network, load_target("loihi2"), spread(200, 1))
     options = CompileOptions(rounding="nearest")
     before, after = passes_for(options)[:2], passes_for(options)[2:]
-    draft, _ = run_passes(draft, before)
-    small = {name: 0.3 * unit for name, unit in draft.units.items()}
+    state, _ = run_passes(state, before)
+    weights = state[Weights]
+    small = {name: 0.3 * unit for name, unit in weights.units.items()}
     projections = tuple(
         replace(p, weight=round_to_grid(exact.weight, small[p.post], 8).astype(np.int16))
-        for exact, p in zip(network.projections, draft.projections, strict=True)
+        for exact, p in zip(network.projections, weights.projections, strict=True)
     )
-    saturated, _ = run_passes(draft.changed(units=small, projections=projections), after)
-    budget = saturated.report["budget"]
+    saturated, _ = run_passes(state.having(replace(weights, units=small, projections=projections)), after)
+    budget = saturated[Budget]
     beyond = sum(int((np.abs(p.weight) > 254.5 * small[p.post]).sum()) for p in network.projections)
-    assert budget["saturated_weights"] == pytest.approx(beyond, abs=3)
-    assert max(budget["terms"], key=budget["terms"].get) == "saturation"
-    assert budget["terms"]["saturation"] == pytest.approx(budget["total"], rel=0.2)
-    untouched, _ = run_passes(draft, after)
-    assert untouched.report["budget"]["terms"]["saturation"] == 0
-    assert untouched.report["budget"]["saturated_weights"] == 0
+    assert budget.saturated_weights == pytest.approx(beyond, abs=3)
+    assert max(budget.terms, key=lambda name: budget.terms[name]) == "saturation"
+    assert budget.terms["saturation"] == pytest.approx(budget.total, rel=0.2)
+    untouched, _ = run_passes(state, after)
+    assert untouched[Budget].terms["saturation"] == 0
+    assert untouched[Budget].saturated_weights == 0
 
 
 def test_budget_names_the_cause() -> None:

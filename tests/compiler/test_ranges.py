@@ -11,32 +11,12 @@ from networks import branched, ordinary, published
 
 from qif2hw import engine
 from qif2hw.compiler import CompileOptions, compile_network
-from qif2hw.compiler.passes.registers import Interval
 from qif2hw.engine import spec
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Projection
 from qif2hw.ir.ptc import ACCUMULATOR_MAX, STATE_MAX
 
 FORMS = ["cotangent", "grid", "plane"]
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    a=st.tuples(st.integers(-100, 100), st.integers(0, 100)),
-    b=st.tuples(st.integers(-100, 100), st.integers(0, 100)),
-    shift=st.integers(0, 5),
-    where=st.tuples(st.floats(0, 1), st.floats(0, 1)),
-)
-def test_intervals_hold_what_their_members_make(
-    a: tuple[int, int], b: tuple[int, int], shift: int, where: tuple[float, float]
-) -> None:
-    p, q = Interval(a[0], a[0] + a[1]), Interval(b[0], b[0] + b[1])
-    x, y = p.low + int(where[0] * a[1]), q.low + int(where[1] * b[1])
-    for value, interval in ((x + y, p + q), (x - y, p - q), (x * y, p * q), (x * 7, p * 7)):
-        assert interval.low <= value <= interval.high
-        assert -(1 << (interval.bits - 1)) <= value < 1 << (interval.bits - 1)
-    moved, rounded = p.rounded_shift(shift), int(spec.rounded_shift(np.array([x]), shift)[0])
-    assert moved.low <= rounded <= moved.high
 
 
 def heavy(weight: float) -> Network:

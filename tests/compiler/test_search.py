@@ -17,8 +17,8 @@ from qif2hw.compiler.search import (
     Found,
     Outcome,
     SearchOptions,
+    SearchProblem,
     Setting,
-    Task,
     evaluate,
     pareto,
     run_bulk,
@@ -105,22 +105,22 @@ def test_a_dask_cluster_finds_the_same(tmp_path: Path) -> None:
 
 def test_settings_cost_what_they_should() -> None:
     x = np.linspace(0, 1, 20)[:, None]
-    task = Task(NETWORK, "loihi2", "nearest", x, engine.run(compile_network(NETWORK).program, x).y)
-    fine = evaluate(task, Setting((8, 8), 7, 256, 8, "cotangent"))
+    problem = SearchProblem(NETWORK, "loihi2", "nearest", x, engine.run(compile_network(NETWORK).program, x).y)
+    fine = evaluate(problem, Setting((8, 8), 7, 256, 8, "cotangent"))
     assert fine.error < 0.02
     for name, setting in {
         "memory": Setting((4, 8), 7, 256, 8, "cotangent"),
         "steps": Setting((8, 8), 7, 128, 8, "cotangent"),
     }.items():
-        assert getattr(evaluate(task, setting), name) < getattr(fine, name)
-    assert evaluate(task, Setting((8, 8), 7, 256, 8, "plane")).memory < fine.memory
+        assert getattr(evaluate(problem, setting), name) < getattr(fine, name)
+    assert evaluate(problem, Setting((8, 8), 7, 256, 8, "plane")).memory < fine.memory
     # One input to 6 neurons; their spikes, and one flush message each, to 2. A spike with its square is two messages.
     for steps, each in ((512, 1), (256, 2)):
         setting = Setting((8, 8), 7, steps, 8, "cotangent")
-        run = engine.run(compile_setting(task, setting), x)
+        run = engine.run(compile_setting(problem, setting), x)
         expected = 6 * each + 2 * (len(run.step_spikes["hidden1"]) / 20 * each + 6)
-        assert evaluate(task, setting).operations == pytest.approx(expected)
-    refused = evaluate(task, Setting((8, 9), 7, 256, 8, "cotangent"))
+        assert evaluate(problem, setting).operations == pytest.approx(expected)
+    refused = evaluate(problem, Setting((8, 9), 7, 256, 8, "cotangent"))
     assert "weight bits = 8/9" in refused.refused
     assert refused.values == Outcome().values == (np.inf,) * 4
 
