@@ -57,6 +57,8 @@ def test_what_cannot_be_reached_names_the_best() -> None:
         CompileOptions(max_error=0.1, passes="time-grid")
     with pytest.raises(InputError, match="max error = -1"):
         CompileOptions(max_error=-1)
+    with pytest.raises(InputError, match="max error = 0"):
+        CompileOptions(max_error=0)
     with pytest.raises(InputError, match="max error = nan"):
         CompileOptions(max_error=float("nan"))
 

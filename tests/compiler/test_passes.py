@@ -1,5 +1,6 @@
 """Passes as text, in any order that makes sense, and the error budget."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,9 @@ from qif2hw.compiler import (
 )
 from qif2hw.compiler.default_inputs import spread
 from qif2hw.compiler.driver import run_passes
+from qif2hw.compiler.error_measures import error_by_size, error_by_spread
 from qif2hw.compiler.passes.budget import Budget
+from qif2hw.compiler.passes.tables import MakeTables
 from qif2hw.compiler.passes.weights import Weights
 from qif2hw.compiler.state import State
 from qif2hw.errors import InputError
@@ -31,6 +34,29 @@ def test_text_reads_back(options: CompileOptions) -> None:
     text = print_passes(passes)
     assert parse_passes(text) == passes
     assert f"steps={options.steps}" in text
+
+
+def test_text_of_older_versions_is_read() -> None:
+    """Zero stood for what is now absent or left to the compiler."""
+    assert parse_passes("tables{table_bits=6 form=plane bytes=0 moments=0}") == (MakeTables(6, "plane"),)
+    assert parse_passes("tables{bytes=2000 moments=2}") == (MakeTables(bytes=2000, moments=2),)
+    assert print_passes((MakeTables(),)) == "tables{table_bits=7 form=auto bytes=none moments=auto}"
+
+
+def test_options_of_older_bundles_are_read() -> None:
+    stored = CompileOptions(weight_bits=(8, 6)).as_json()
+    assert stored["max_error"] == 0.0
+    older = {name: value for name, value in stored.items() if name != "lateness_moments"} | {"calibration": None}
+    assert CompileOptions.from_json(json.loads(json.dumps(older))) == CompileOptions(weight_bits=(8, 6))
+    assert CompileOptions.from_json(CompileOptions(max_error=0.1).as_json()) == CompileOptions(max_error=0.1)
+
+
+def test_errors_by_spread_and_by_size() -> None:
+    exact = np.array([[3.0, 1.0], [5.0, 1.0]])
+    value = exact + 0.5
+    assert error_by_size(value, exact) == pytest.approx(0.5 / 3)
+    assert error_by_spread(value, exact) == pytest.approx(0.5 / np.sqrt(0.5))
+    assert error_by_size(exact, exact) == error_by_spread(exact, exact) == 0
 
 
 def test_passes_as_text_compile_the_same_program() -> None:
