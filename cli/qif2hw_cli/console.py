@@ -1,12 +1,13 @@
 """What all commands share: output for people or for machines, and progress on stderr."""
 
+import functools
 import json
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -18,6 +19,25 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, for machines.")(
         function
     )
+
+
+def backend_options(function: F) -> F:
+    """Add the options of backends, ``--mode`` and ``--timeout``; those given arrive in ``**options``."""
+
+    @functools.wraps(function)
+    def with_options(*, mode: str | None, timeout: float | None, **others: Any) -> Any:
+        given = {"mode": mode, "timeout": timeout}
+        return function(**others, **{name: value for name, value in given.items() if value is not None})
+
+    mode = click.option(
+        "--mode",
+        type=click.Choice(["fused", "modular"]),
+        help="Lava: one Process for all samples (fused, the default), or a graph of Processes (modular, slow).",
+    )
+    timeout = click.option(
+        "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Lava: end it after S seconds."
+    )
+    return cast(F, mode(timeout(with_options)))
 
 
 def example(*lines: str) -> str:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from qif2hw import errors
+from qif2hw.errors import BackendError
 from qif2hw_lava.interpreter import Interpreter, clean_environment
 from qif2hw_lava.job import ERROR, LOG, PROGRESS
 from qif2hw_lava.processgroup import end_group
@@ -22,7 +23,7 @@ NETWORK = "qif2hw_lava.network"
 """The module that turns a job into Processes."""
 
 
-class LavaError(RuntimeError):
+class LavaError(BackendError):
     """A Process failed, or Lava did: one line that says where and why, then what the process printed."""
 
 

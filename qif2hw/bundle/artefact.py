@@ -1,6 +1,5 @@
 """The inside of a bundle: program, source model, options, report, and golden spikes."""
 
-import importlib
 import importlib.metadata
 import os
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import ArrayLike, NDArray
 
+from qif2hw import backends
 from qif2hw.bundle.container import Json, from_json, naming, read, to_json, with_manifest, write
 from qif2hw.bundle.packing import pack, unpack
 from qif2hw.errors import InputError
@@ -88,10 +88,8 @@ class Bundle(ByValue):
             raise InputError("the program and the model have different inputs or outputs")
 
     def run(self, x: ArrayLike, backend: str = "engine", **options: Any) -> Run:
-        """Run on inputs ``x`` (samples, inputs) in [0, 1]; see `qif2hw.api.run`."""
-        # By name: a bundle can be read where the backends are not installed.
-        run: Run = importlib.import_module("qif2hw.api").run(self, x, backend=backend, **options)
-        return run
+        """Run inputs ``x`` (samples, inputs) in [0, 1] on a backend; see `qif2hw.run`."""
+        return backends.run(backend, self, x, **options)
 
     def parts(self) -> dict[str, bytes]:
         """The bytes of every part by name; equal bundles give equal bytes."""

@@ -1,6 +1,5 @@
 """Leaky integrate-and-fire networks trained directly, through the surrogate derivative of `neurons`."""
 
-import importlib
 from dataclasses import dataclass
 
 import torch
@@ -82,7 +81,9 @@ class LifNetwork(ChainModel):
             return bipolar(current, self.spiking.steps)
         if self.simulator == "fused":
             return leaky(current, self.spiking.steps, BETA)
-        neuron = importlib.import_module("snntorch").Leaky(beta=BETA)
+        import snntorch
+
+        neuron = snntorch.Leaky(beta=BETA)
         potential = torch.zeros_like(current[0])
         spikes = []
         for now in current.expand(self.spiking.steps, -1, -1):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qif2hw import api
+from qif2hw import api, backends
 from qif2hw.bundle import Bundle
 from qif2hw.experiments.reproduce import store
 from qif2hw.experiments.reproduce.plan import Job
@@ -58,12 +58,12 @@ def run(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tuple[
     y = bundle.run(test.x).y
     seconds = time.perf_counter() - started
     rows += rows_of(_errors(task, y, test), **common, method="qif-engine", samples=len(test.x), seconds=seconds)
-    about: dict[str, Any] = {"training": training, "lava": api.lava_missing()}
+    about: dict[str, Any] = {"training": training, "lava": backends.get("lava").missing()}
     if about["lava"] is None:
         chosen = evenly(len(test.x), task.block, LAVA_SAMPLES)
         part = Samples(test.x[chosen], test.y[chosen])
         started = time.perf_counter()
-        lava = api.run(bundle, part.x, "lava").y
+        lava = bundle.run(part.x, "lava").y
         seconds = time.perf_counter() - started
         about["lava"] = f"{'equal to' if np.array_equal(lava, y[chosen]) else 'DIFFERS FROM'} the engine on the sample"
         rows += rows_of(_errors(task, lava, part), **common, method="qif-lava", samples=len(chosen), seconds=seconds)
