@@ -5,7 +5,7 @@ from qif2hw.experiments.baselines.calibration import calibrate
 from qif2hw.experiments.baselines.conversion import Converted, convert
 from qif2hw.experiments.baselines.layout import Layout
 from qif2hw.experiments.baselines.lif_direct import LifNetwork, Spiking
-from qif2hw.experiments.baselines.registry import methods, run, train
+from qif2hw.experiments.baselines.registry import methods, run, settings_of, train
 from qif2hw.experiments.baselines.result import Baseline, BaselineResult
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "convert",
     "methods",
     "run",
+    "settings_of",
     "train",
 ]

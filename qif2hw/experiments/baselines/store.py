@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,15 +19,8 @@ _FACTS = "facts.json"
 _LARGEST = 2**28
 
 
-def code_digest(*modules: ModuleType) -> str:
-    """Digest of this room's source files and of further modules': what a trained network depends on beside settings."""
-    further = [getattr(module, "__file__", None) for module in modules]
-    files = [*sorted(Path(__file__).parent.glob("*.py")), *(Path(file) for file in further if file)]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
-
-
 def path_of(folder: str | os.PathLike[str], identity: dict[str, Any]) -> Path:
-    """Where the ANN with this identity is kept."""
+    """File of the ANN with this identity; its name holds a digest of it."""
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     return Path(folder) / f"{identity['task'].replace(' ', '-')}-ann-{identity['seed']}-{digest}.safetensors"
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from qif2hw.experiments import tasks
-from qif2hw.experiments.reproduce.plan import Job
 from qif2hw.experiments.reproduce.qif import STEPS, WEIGHT_BITS
-from qif2hw.experiments.reproduce.rows import Row
+from qif2hw.experiments.reproduce.rows import Finished, Row
 
 _TITLES = {
     "qif-float": "QIF, float",
@@ -20,14 +19,15 @@ _TITLES = {
 }
 
 
-def render(
-    finished: Sequence[tuple[Job, list[Row], dict[str, Any]]], figures: dict[str, list[Path]], about: dict[str, Any]
-) -> str:
-    """The page: for every task a table, and its figures."""
-    rows = [row for _, found, _ in finished for row in found]
+def render(finished: Sequence[Finished], figures: dict[str, list[Path]], about: dict[str, Any]) -> str:
+    """The page in Markdown: for every task a table, and its figures.
+
+    ``figures`` are paths by task, relative to the page; ``about`` is what `assemble` writes besides the rows.
+    """
+    rows = [row for one in finished for row in one.rows]
     names = list(dict.fromkeys(row.task for row in rows))
     where = about["machine"]
-    seconds = sum(made["training"]["seconds"] for job, _, made in finished if job.method == "qif")
+    seconds = sum(one.about["training"]["seconds"] for one in finished if one.experiment.method == "qif")
     lines = [
         "# Results",
         "",

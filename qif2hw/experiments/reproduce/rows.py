@@ -1,9 +1,10 @@
-"""A line of the results' table."""
+"""The results' table: its rows, and the experiments that they come from."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from qif2hw.experiments.reproduce.paper import paper_percent
+from qif2hw.experiments.reproduce.plan import Experiment
 from qif2hw.train.task import Errors
 
 
@@ -47,6 +48,26 @@ class Row:
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values, for JSON."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An experiment that has run.
+
+    Parameters
+    ----------
+    experiment
+        What was run.
+    rows
+        Its errors.
+    about
+        Further facts, plain values: of a QIF network ``training`` and ``lava``, of a baseline ``settings``, ``curve``
+        and ``stride``.
+    """
+
+    experiment: Experiment
+    rows: list[Row]
+    about: dict[str, Any]
 
 
 def rows_of(

@@ -90,6 +90,7 @@ PUBLISHED_TASK = Task(
     quantities=("u", "v"),
     solution=solution,
     objective=_objective,
+    equation=PHYSICS,
 )
 """The task in the published regime, trained on exact derivatives."""
 

@@ -116,6 +116,7 @@ POISSON_OPERATOR = Task(
     quantities=("u",),
     solution=solution,
     metric=mean_relative_l2,
+    branch_inputs=len(SENSORS),
     block=len(SENSORS),
     make=_make,
     objective=_objective,

@@ -84,6 +84,7 @@ PUBLISHED_TASK = Task(
     quantities=("u",),
     solution=PHYSICS.solution,
     objective=_objective,
+    equation=PHYSICS,
 )
 """The task in the published regime, trained on exact derivatives."""
 
