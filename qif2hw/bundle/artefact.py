@@ -21,6 +21,9 @@ from qif2hw.ir.network import Network, check_inputs
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import MachineOutput, Run, StepSpikes
 
+_LINE = 300
+"""Most characters of a line of a bundle's ``repr``."""
+
 _README = """\
 A network of quadratic integrate-and-fire neurons, compiled by qif2hw for neuromorphic hardware.
 manifest.json        Format version, target, options, package versions; size and sha256 of every other part.
@@ -48,6 +51,9 @@ class Golden(ByValue):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "x", frozen(self.x, np.float64))
+
+    def __repr__(self) -> str:
+        return f"Golden({len(self.x)} samples, {sum(len(s) for s in self.step_spikes.values())} spikes)"
 
     def matches(self, run: Run) -> bool:
         """Whether a run on ``x`` gave exactly these spikes."""
@@ -86,6 +92,19 @@ class Bundle(ByValue):
             object.__setattr__(self, name, from_json(to_json(getattr(self, name))))
         if self.program.inputs != self.network.inputs or self.program.outputs != self.network.outputs:
             raise InputError("the program and the model have different inputs or outputs")
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.options.items() if value not in (None, ""))
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        lines = {
+            "network": self.network,
+            "program": self.program,
+            "options": options,
+            "golden": self.golden,
+            "report": ", ".join(self.report),
+            "made by": versions,
+        }
+        return "Bundle\n" + "\n".join(f"  {name}  {str(value)[:_LINE]}" for name, value in lines.items())
 
     def run(self, x: ArrayLike, backend: str = "engine", **options: Any) -> Run:
         """Run inputs ``x`` (samples, inputs) in [0, 1] on a backend; see `qif2hw.run`."""
