@@ -86,7 +86,7 @@ class Output:
 
     @contextmanager
     def stage(self, name: str) -> Iterator["Stage"]:
-        """Time a piece of work and tell that it is going on."""
+        """Time a piece of work and report its progress."""
         stage = Stage(name)
         try:
             yield stage
@@ -101,7 +101,7 @@ class Stage:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.start = self._told = time.perf_counter()
+        self.start = self._reported = time.perf_counter()
         self.seconds = 0.0
         self._live = sys.stderr.isatty()
         self._progress: Any = None
@@ -122,11 +122,11 @@ class Stage:
             self._progress.start()
 
     def update(self, done: float, total: float, detail: str = "") -> None:
-        """Tell how far it is."""
+        """Report progress: ``done`` of ``total``, and a few words more."""
         if self._live:
             self._progress.update(self._task, completed=done, total=total, detail=detail)
-        elif time.perf_counter() - self._told >= self.EVERY:
-            self._told = time.perf_counter()
+        elif time.perf_counter() - self._reported >= self.EVERY:
+            self._reported = time.perf_counter()
             click.echo(f"{self.name}: {done:g} of {total:g}{'  ' * bool(detail)}{detail}", err=True)
 
     def end(self) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from qif2hw.experiments import catalogue
 from qif2hw_cli.console import Output, example, json_option
 
 
@@ -33,15 +34,15 @@ def command(
     """
     from qif2hw.errors import InputError
 
+    for name in names:
+        catalogue.check(name)
     try:
-        from qif2hw.experiments import reproduce, tasks
+        from qif2hw.experiments import reproduce
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise InputError("this needs torch, which is not installed: pip install 'qif2hw[train,report]'") from None
     out = Output(as_json)
-    for name in names:
-        tasks.get(name)
     wanted = [one for one in reproduce.experiments(names, quick) if not methods or one.method in methods]
     if not wanted:
         raise InputError(f"no run by {', '.join(methods)}: known are qif, null and the baselines' names")

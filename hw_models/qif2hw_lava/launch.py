@@ -93,13 +93,13 @@ def run_worker(
 
 
 def _watch(worker: int, job: Path, timeout: float, progress: Callable[[int], None] | None) -> None:
-    deadline, told = time.monotonic() + timeout, 0
+    deadline, reported = time.monotonic() + timeout, 0
     # Not reaped here: as long as it is a zombie, its number, which is the group's, goes to no other process.
     while os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         done = _steps_done(job)
-        if progress is not None and done > told:
+        if progress is not None and done > reported:
             progress(done)
-            told = done
+            reported = done
         if time.monotonic() > deadline:
             if (job / ERROR).exists():
                 return

@@ -56,7 +56,7 @@ def main(folder: str, module: str) -> int:
     finished = threading.Event()
     threading.Thread(target=watch, args=(job, finished), daemon=True).start()
     try:
-        # Loaded here: a broken lava-nc shall be told like any other failure.
+        # Imported here: a broken lava-nc is then reported like any other failure.
         process = importlib.import_module(module).execute(job)
         finished.set()
         process.stop()

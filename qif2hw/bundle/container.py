@@ -64,7 +64,7 @@ def naming(path: str | os.PathLike[str], part: str) -> Iterator[None]:
 
 
 def with_manifest(parts: Mapping[str, bytes], about: Json) -> dict[str, bytes]:
-    """All parts of a bundle, the manifest first; ``about`` is what it tells besides sizes and sha256."""
+    """All parts of a bundle, the manifest first; ``about`` holds its entries besides sizes and sha256."""
     listed = {name: {"size": len(data), "sha256": _sha256(data)} for name, data in sorted(parts.items())}
     manifest = {"format": FORMAT, "schema": SCHEMA, **about, "parts": listed}
     return {MANIFEST: to_json(manifest | {"sha256": _sha256(to_json(manifest))}), **parts}

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from qif2hw import svg
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.spikes import Run
-from qif2hw.parity import svg
 from qif2hw.parity.results import ParityReport, PopulationParity
 
 WIDTH = 980.0

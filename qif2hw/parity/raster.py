@@ -1,12 +1,12 @@
-"""The figures of a report about single spikes: all of one sample, and a few of them under the magnifying glass."""
+"""The figures of a report about single spikes: all of one sample, and a few of them enlarged."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from qif2hw import svg
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run, Spikes
-from qif2hw.parity import svg
 from qif2hw.parity.figures import WIDTH
 from qif2hw.parity.matching import match
 from qif2hw.parity.results import ParityReport
@@ -94,7 +94,10 @@ def raster(report: ParityReport, backend: str, sample: int) -> str:
 
 
 def zoom(report: ParityReport, backend: str, sample: int) -> str:
-    """A few steps of it: when a spike was sent, and how late it said it was; empty without steps."""
+    """A few steps of a sample: when each spike was sent, its payload (the lateness) and its decoded time.
+
+    An empty string where the run has no steps.
+    """
     delta = report.delta
     spikes = [s for s in _spikes(report, backend, sample) if s.sent is not None and s.expected is not None]
     if not spikes:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from html import escape
 
-from qif2hw.parity import figures, html, raster, svg
+from qif2hw import svg
+from qif2hw.parity import figures, html, raster
 from qif2hw.parity.html import DASH, cell, raw_cell, row, section
 from qif2hw.parity.results import IDENTITY, BackendParity, ParityReport, largest, rms
 

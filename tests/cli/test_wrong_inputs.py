@@ -233,3 +233,19 @@ def test_a_backend_is_refused_before_anything_is_read(call: Any, tmp_path: Path)
     assert "backend 'engine' has no option 'mode'" in call.refused(*arguments, "--mode", "fused")
     assert "backend 'loihi2': " in call.refused(*arguments, "--backend", "loihi2")
     assert "unknown backend 'gpu'" in call.refused("parity", nothing, "--backends", "engine,gpu")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train", "nope", "-o", "m.onnx"], ["reproduce", "nope", "--out", "out"]], ids=["train", "reproduce"]
+)
+def test_an_unknown_task_is_refused_at_once(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys, atexit; from qif2hw_cli.main import main; "
+        "atexit.register(lambda: print(sorted({'torch', 'numba', 'onnx', 'numpy'} & set(sys.modules)))); main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: there is no task 'nope': known are parabola, ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout.strip() == "[]"
+    assert not list(tmp_path.iterdir())

@@ -11,9 +11,10 @@ import pytest
 from oracles.nets import random_layers
 from parity.conftest import Case, compiled, other_engine, prepared
 
+from qif2hw import svg
 from qif2hw.errors import InputError
 from qif2hw.ir import Program, Spikes
-from qif2hw.parity import ParityReport, check, render, svg, write
+from qif2hw.parity import ParityReport, check, render, write
 
 
 class Page(HTMLParser):

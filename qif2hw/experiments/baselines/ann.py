@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from qif2hw.experiments.baselines.layout import Layout
+from qif2hw.experiments.baselines.architecture import Architecture
 from qif2hw.experiments.baselines.model import ChainModel
 
 
@@ -17,7 +17,7 @@ class Ann(ChainModel):
 
     Parameters
     ----------
-    layout
+    architecture
         Its chains.
     seed
         Of the initialisation.
@@ -25,9 +25,9 @@ class Ann(ChainModel):
         Factor of the first layers' weights and biases: larger for solutions that change fast.
     """
 
-    def __init__(self, layout: Layout, seed: int, spread: float = 1.0) -> None:
-        super().__init__(layout, torch.float64)
-        self.chains = linear_chains(layout, self.dtype)
+    def __init__(self, architecture: Architecture, seed: int, spread: float = 1.0) -> None:
+        super().__init__(architecture, torch.float64)
+        self.chains = linear_chains(architecture, self.dtype)
         generator = torch.Generator().manual_seed(seed)
         for chain in self.layers:
             for linear in chain:
@@ -59,11 +59,11 @@ class Ann(ChainModel):
         return [*found, last(z)]
 
 
-def linear_chains(layout: Layout, dtype: torch.dtype) -> nn.ModuleList:
+def linear_chains(architecture: Architecture, dtype: torch.dtype) -> nn.ModuleList:
     """Linear layers of every chain, not initialised."""
     return nn.ModuleList(
         nn.ModuleList(nn.utils.skip_init(nn.Linear, pre, post, dtype=dtype) for pre, post in pairwise(sizes))
-        for sizes in layout.chains
+        for sizes in architecture.chains
     )
 
 

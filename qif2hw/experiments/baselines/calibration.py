@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from qif2hw.experiments.baselines.ann import Ann
+from qif2hw.experiments.baselines.architecture import Rows
 from qif2hw.experiments.baselines.conversion import Converted, SpikingChain, SpikingLayer
-from qif2hw.experiments.baselines.layout import Rows
 from qif2hw.train.optim.adam import FlatAdam
 
 ITERATIONS = 400

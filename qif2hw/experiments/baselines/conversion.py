@@ -17,7 +17,7 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.experiments.baselines.ann import Ann
-from qif2hw.experiments.baselines.layout import Rows
+from qif2hw.experiments.baselines.architecture import Rows
 from qif2hw.experiments.baselines.model import ChainModel
 from qif2hw.experiments.baselines.neurons import bipolar
 
@@ -82,7 +82,7 @@ class Converted(ChainModel):
     Parameters
     ----------
     ann
-        Whose layout and scaling it has.
+        Whose architecture and scaling it has.
     chains
         In place of the ANN's.
     steps
@@ -90,7 +90,7 @@ class Converted(ChainModel):
     """
 
     def __init__(self, ann: Ann, chains: tuple[SpikingChain, ...], steps: int) -> None:
-        super().__init__(ann.layout, torch.float32)
+        super().__init__(ann.architecture, torch.float32)
         self.spiking_chains, self.steps = chains, steps
         for name in ("centre", "spread", "offset", "scale"):
             getattr(self, name).copy_(getattr(ann, name))

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from qif2hw.experiments.baselines.ann import Ann
+from qif2hw.experiments.baselines.derivatives import derivatives
 from qif2hw.experiments.baselines.fitting import Objective
-from qif2hw.experiments.baselines.mlp_jets import jets
 from qif2hw.train.task import Equation
 
 POLISH_POINTS = 4000
@@ -42,7 +42,7 @@ def scale_to_points(model: Ann, equation: Equation, seed: int) -> None:
 
 def residuals(model: Ann, equation: Equation, x: Tensor) -> Tensor:
     """Sum of the squared residuals at each of the points ``x``."""
-    found = jets(model, x, equation.directions, equation.pairs)
+    found = derivatives(model, x, equation.directions, equation.pairs)
     return equation.residual(found.value, found.gradient, found.second, x).square().sum(dim=1)
 
 

@@ -1,9 +1,9 @@
-"""What a task asks of a baseline: layers at least as large as the QIF network's, and the budget of its training."""
+"""Layers of the baselines, at least as large as the QIF network's, and the budgets of their trainings."""
 
 from dataclasses import dataclass
 from itertools import pairwise
 
-from qif2hw.experiments.baselines.layout import Layout
+from qif2hw.experiments.baselines.architecture import Architecture
 from qif2hw.train.task import Task
 
 SIMULATION_STEPS = (32, 64, 128)
@@ -48,13 +48,14 @@ class Budget:
         return Budget(max(1, self.steps // QUICK), self.batch, self.rates, self.polish // QUICK)
 
 
-def layout_of(task: Task) -> Layout:
+def architecture_of(task: Task) -> Architecture:
     """Layers of the baselines: the task's or the published ones, whichever have more weights."""
     if task.branch_inputs:
-        return Layout(tuple((inputs, *FEATURES) for inputs in (task.branch_inputs, task.sizes[0] - task.branch_inputs)))
+        trunk_inputs = task.sizes[0] - task.branch_inputs
+        return Architecture(((task.branch_inputs, *FEATURES), (trunk_inputs, *FEATURES)))
     ends = task.sizes[0], task.sizes[-1] // 2
     candidates = [(ends[0], *hidden, ends[1]) for hidden in (task.sizes[1:-1], PUBLISHED.get(task.name, ()))]
-    return Layout((max(candidates, key=lambda sizes: sum(a * b for a, b in pairwise(sizes))),))
+    return Architecture((max(candidates, key=lambda sizes: sum(a * b for a, b in pairwise(sizes))),))
 
 
 def ann_budget(task: Task) -> Budget:

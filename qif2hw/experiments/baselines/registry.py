@@ -10,10 +10,10 @@ import torch
 from qif2hw.errors import InputError
 from qif2hw.experiments.baselines import store
 from qif2hw.experiments.baselines.ann import Ann
+from qif2hw.experiments.baselines.architecture import Rows, take_apart
 from qif2hw.experiments.baselines.calibration import ITERATIONS, calibrate
 from qif2hw.experiments.baselines.conversion import convert
 from qif2hw.experiments.baselines.fitting import fit, on_data
-from qif2hw.experiments.baselines.layout import Rows, take_apart
 from qif2hw.experiments.baselines.lif_direct import LifNetwork, Spiking
 from qif2hw.experiments.baselines.on_physics import on_physics, polish
 from qif2hw.experiments.baselines.problem import (
@@ -21,7 +21,7 @@ from qif2hw.experiments.baselines.problem import (
     SIMULATION_STEPS,
     Budget,
     ann_budget,
-    layout_of,
+    architecture_of,
     lif_budget,
 )
 from qif2hw.experiments.baselines.result import Baseline, BaselineResult
@@ -135,7 +135,7 @@ def _parse(task: Task, method: str) -> tuple[str, int]:
 
 def calibration_rows(task: Task, ann: Ann, seed: int) -> Rows:
     """A few hundred samples of the training set; its results are not used."""
-    rows = take_apart(ann.layout, torch.from_numpy(task.train_set(seed).x))
+    rows = take_apart(ann.architecture, torch.from_numpy(task.train_set(seed).x))
     return rows.batch(CALIBRATION_SAMPLES, seed, 0)[0]
 
 
@@ -152,7 +152,7 @@ def _settings(task: Task, seed: int, budget: Budget) -> dict[str, Any]:
     return {
         "task": task.name,
         "seed": seed,
-        "layers": [list(sizes) for sizes in layout_of(task).chains],
+        "layers": [list(sizes) for sizes in architecture_of(task).chains],
         "steps": budget.steps,
         "batch": budget.batch,
         "rates": list(budget.rates),
@@ -164,7 +164,7 @@ def _ann(task: Task, seed: int, budget: Budget, cache: str | os.PathLike[str] | 
     identity = _settings(task, seed, budget)
     equation = task.equation
     path = None if cache is None else store.path_of(cache, {**identity, "schema": RESULTS_SCHEMA})
-    make = partial(Ann, layout_of(task), seed)
+    make = partial(Ann, architecture_of(task), seed)
     if path is not None and path.exists():
         model = make()
         return model, {**identity, **store.read(path, model, identity)}
@@ -195,7 +195,7 @@ def _ann(task: Task, seed: int, budget: Budget, cache: str | os.PathLike[str] | 
 def _direct(task: Task, method: str, spiking: Spiking, seed: int, steps: int | None, quick: bool) -> Baseline:
     started = time.perf_counter()
     budget = _budget(lif_budget(task), steps, quick)
-    make = partial(LifNetwork, layout_of(task), spiking, seed)
+    make = partial(LifNetwork, architecture_of(task), spiking, seed)
     objective = partial(on_data, samples=task.train_set(seed), batch=budget.batch, seed=seed, solution=task.solution)
     model, search, loss = fit(make, objective, budget.rates, budget.steps)
     identity = _settings(task, seed, budget)

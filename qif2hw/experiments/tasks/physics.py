@@ -85,11 +85,11 @@ class Physics:
         base, base_first, base_second = _derivatives(self.base, c, self.pairs)
         factor, factor_first, factor_second = _derivatives(self.factor, c, self.pairs)
         first = base_first + factor_first * value[..., None] + factor[..., None] * gradient
-        bent = []
+        seconds = []
         for p, (i, j) in enumerate(self.pairs):
             mixed = factor_first[..., i] * gradient[..., j] + factor_first[..., j] * gradient[..., i]
-            bent.append(base_second[..., p] + factor_second[..., p] * value + mixed + factor * second[..., p])
-        return self.equations(c, base + factor * value, first, torch.stack(bent, dim=-1))
+            seconds.append(base_second[..., p] + factor_second[..., p] * value + mixed + factor * second[..., p])
+        return self.equations(c, base + factor * value, first, torch.stack(seconds, dim=-1))
 
 
 def _derivatives(field: Field, c: Tensor, pairs: tuple[tuple[int, int], ...]) -> tuple[Tensor, Tensor, Tensor]:

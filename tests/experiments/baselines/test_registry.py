@@ -56,7 +56,7 @@ def test_a_damaged_or_foreign_network_is_not_used(tmp_path: Path) -> None:
     baselines.run(PARABOLA, "ann", steps=10, cache=tmp_path)
     (path,) = tmp_path.iterdir()
     with pytest.raises(InputError, match="another network"):
-        store.read(path, baselines.Ann(problem.layout_of(PARABOLA), 0), {"task": "another"})
+        store.read(path, baselines.Ann(problem.architecture_of(PARABOLA), 0), {"task": "another"})
     path.write_bytes(b"nothing")
     with pytest.raises(InputError, match="not a trained network"):
         baselines.run(PARABOLA, "ann", steps=10, cache=tmp_path)
@@ -85,7 +85,7 @@ def test_equations_and_operators_are_data_of_a_task() -> None:
     assert {name for name, task in tasks.TASKS.items() if task.branch_inputs} == {"poisson_operator"}
     # Fifty-two inputs alone make no operator, and a task made elsewhere may be trained on physics.
     wide = replace(PARABOLA, sizes=(52, 64, 2))
-    assert problem.layout_of(wide).chains == ((52, 64, 1),)
+    assert problem.architecture_of(wide).chains == ((52, 64, 1),)
     assert not any(
         "direct" in name for name in baselines.methods(replace(PARABOLA, equation=tasks.get("poisson_pinn").equation))
     )
@@ -102,9 +102,9 @@ def test_names() -> None:
 
 
 def test_layers_are_at_least_those_of_the_task_and_of_the_publication() -> None:
-    assert problem.layout_of(tasks.get("parabola")).chains == ((1, 64, 64, 64, 1),)
-    assert problem.layout_of(replace(tasks.get("ricker"), sizes=(2, 32, 32, 2))).chains == ((2, 32, 32, 1),)
-    assert problem.layout_of(replace(tasks.get("ricker"), sizes=(2, 8, 2))).chains == ((2, 16, 1),)
+    assert problem.architecture_of(tasks.get("parabola")).chains == ((1, 64, 64, 64, 1),)
+    assert problem.architecture_of(replace(tasks.get("ricker"), sizes=(2, 32, 32, 2))).chains == ((2, 32, 32, 1),)
+    assert problem.architecture_of(replace(tasks.get("ricker"), sizes=(2, 8, 2))).chains == ((2, 16, 1),)
 
 
 def test_an_operator_is_learned() -> None:

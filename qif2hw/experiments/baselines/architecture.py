@@ -11,7 +11,7 @@ from qif2hw.train.loop import batch_of
 
 
 @dataclass(frozen=True)
-class Layout:
+class Architecture:
     """Sizes of the chains.
 
     Parameters
@@ -76,12 +76,12 @@ class Rows:
         return Rows((self.parts[0][chosen], self.parts[1]), (position[self.where[0][rows]], self.where[1][rows])), rows
 
 
-def take_apart(layout: Layout, x: Tensor) -> Rows:
+def take_apart(architecture: Architecture, x: Tensor) -> Rows:
     """Rows for inputs (samples, inputs); what several rows share is found and kept once."""
-    if x.dim() != 2 or x.shape[1] != layout.inputs:
-        raise InputError(f"inputs of shape {tuple(x.shape)}: (samples, {layout.inputs}) is needed")
-    if len(layout.chains) == 1:
+    if x.dim() != 2 or x.shape[1] != architecture.inputs:
+        raise InputError(f"inputs of shape {tuple(x.shape)}: (samples, {architecture.inputs}) is needed")
+    if len(architecture.chains) == 1:
         return Rows((x,), ())
-    columns = x.split([sizes[0] for sizes in layout.chains], dim=1)
+    columns = x.split([sizes[0] for sizes in architecture.chains], dim=1)
     parts, where = zip(*(torch.unique(part, dim=0, return_inverse=True) for part in columns), strict=True)
     return Rows(parts, where)
