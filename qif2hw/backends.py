@@ -136,13 +136,13 @@ def get(name: str) -> Backend:
         raise InputError(f"backend '{name}' is offered by two distributions, {origins}: uninstall one")
     where = f"backend '{name}' of the distribution {_origin(entries[0])}"
     try:
-        found = entries[0].load()
+        backend = entries[0].load()
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise InputError(f"{where} cannot be loaded ({reason})") from error
-    if not isinstance(found, Backend) or found.name != name:
+    if not isinstance(backend, Backend) or backend.name != name:
         raise InputError(f"{where}: {entries[0].value} is not a qif2hw.backends.Backend named '{name}'")
-    return found
+    return backend
 
 
 def in_parity() -> tuple[Backend, ...]:
@@ -168,8 +168,8 @@ def options_for(backend: Backend, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _entries() -> list[importlib.metadata.EntryPoint]:
-    found = importlib.metadata.entry_points(group=GROUP)
-    return sorted(found, key=lambda entry: (not _is_own(entry), entry.name))
+    entries = importlib.metadata.entry_points(group=GROUP)
+    return sorted(entries, key=lambda entry: (not _is_own(entry), entry.name))
 
 
 def _is_own(entry: importlib.metadata.EntryPoint) -> bool:

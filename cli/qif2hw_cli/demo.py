@@ -131,8 +131,8 @@ class _Variant:
 
     def error(self, backend: str) -> float:
         """Relative L2 error of a backend's results against the truth; ``float`` is the trained network."""
-        found = self.parity.result(backend, "truth")
-        return float("nan") if found is None else found.relative
+        error = self.parity.result(backend, "truth")
+        return float("nan") if error is None else error.relative
 
     def spikes(self) -> dict[str, tuple[int, int]]:
         """Matched spikes and all spikes of the reference, all populations together, by backend."""

@@ -49,8 +49,8 @@ class Commands(click.Group):
         """One command by name."""
         if cmd_name not in _HOME:
             return None
-        found: click.Command = importlib.import_module(f"qif2hw_cli.{_HOME[cmd_name]}").command
-        return found
+        command: click.Command = importlib.import_module(f"qif2hw_cli.{_HOME[cmd_name]}").command
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; bad input ends it with one line on stderr and exit code 2, a failed backend with 1."""

@@ -81,16 +81,16 @@ def command(
     else:
         x = np.random.default_rng(0).random((_SAMPLES, loaded.program.inputs))
     with out.stage(f"parity of {', '.join(names)}") as stage:
-        found = check(loaded, x, backends=names, bounds=bounds, progress=stage.update, **options)
-    show(out, found)
+        outcome = check(loaded, x, backends=names, bounds=bounds, progress=stage.update, **options)
+    show(out, outcome)
     if report is not None:
-        page.write(report, page.render(found, title=f"Parity of {Path(bundle).name}", facts=facts(loaded)))
+        page.write(report, page.render(outcome, title=f"Parity of {Path(bundle).name}", facts=facts(loaded)))
         out.say(f"report: {report}")
     if json_path == "-":
-        click.echo(to_json(found.to_dict()))
+        click.echo(to_json(outcome.to_dict()))
     elif json_path is not None:
-        write_text(json_path, found.to_json() + "\n")
-    click.get_current_context().exit(0 if found.ok else 1)
+        write_text(json_path, outcome.to_json() + "\n")
+    click.get_current_context().exit(0 if outcome.ok else 1)
 
 
 def choose(out: Output, chosen: str | None = None) -> tuple[str, ...]:
@@ -100,14 +100,14 @@ def choose(out: Output, chosen: str | None = None) -> tuple[str, ...]:
         for name in names:
             backends.get(name).check()
         return names
-    found = []
+    able = []
     for backend in backends.in_parity():
         missing = backend.missing()
         if missing is None:
-            found.append(backend.name)
+            able.append(backend.name)
         else:
             out.note(f"{backend.name.upper()} IS LEFT OUT: {missing}")
-    return tuple(found)
+    return tuple(able)
 
 
 def facts(bundle: "Bundle") -> dict[str, str]:
@@ -118,10 +118,10 @@ def facts(bundle: "Bundle") -> dict[str, str]:
     return {"network": "-".join(map(str, sizes))} | options
 
 
-def show(out: Output, found: "ParityReport") -> None:
+def show(out: Output, outcome: "ParityReport") -> None:
     """Spikes by population, results, and every bound with its verdict."""
     rows = []
-    for timing in found.timing:
+    for timing in outcome.timing:
         for p in timing.populations:
             rows.append(
                 [
@@ -137,7 +137,7 @@ def show(out: Output, found: "ParityReport") -> None:
                 ]
             )
     out.table(
-        f"Spikes against the reference ({found.samples} samples; Delta = {found.delta:.6g})",
+        f"Spikes against the reference ({outcome.samples} samples; Delta = {outcome.delta:.6g})",
         [
             "backend, population",
             "spikes",
@@ -154,7 +154,7 @@ def show(out: Output, found: "ParityReport") -> None:
     out.table(
         "Results: relative L2 error",
         ["backend", "against", "error", "largest"],
-        [[r.backend, r.against, percent(r.relative), f"{r.largest:.3g}"] for r in found.results],
+        [[r.backend, r.against, percent(r.relative), f"{r.largest:.3g}"] for r in outcome.results],
         names=2,
     )
     out.table(
@@ -162,9 +162,9 @@ def show(out: Output, found: "ParityReport") -> None:
         ["backend", "quantity", "measured", "bound", "holds"],
         [
             [v.backend, v.quantity, f"{v.measured:.3g}", f"{v.bound:.3g} {v.unit}", "yes" if v.ok else f"NO {v.note}"]
-            for v in found.verdicts
+            for v in outcome.verdicts
         ],
         names=2,
     )
-    times = ", ".join(f"{name} {seconds(run.seconds)}" for name, run in found.runs.items())
-    out.say(f"{'parity holds' if found.ok else 'PARITY IS BROKEN'}   ({times})")
+    times = ", ".join(f"{name} {seconds(run.seconds)}" for name, run in outcome.runs.items())
+    out.say(f"{'parity holds' if outcome.ok else 'PARITY IS BROKEN'}   ({times})")

@@ -76,8 +76,8 @@ def command(
     out.say(f"{output}: {'-'.join(map(str, sizes))}, {bits}, trained in {seconds(stage.seconds)}")
     out.say(f"error on the test set: {percent(result.error)}")
     if len(result.errors) > 1:
-        for quantity, found in result.errors.items():
-            out.say(f"  {quantity}: {percent(found.relative)}")
+        for quantity, errors in result.errors.items():
+            out.say(f"  {quantity}: {percent(errors.relative)}")
     for line in str(result.diagnosis or "").splitlines():
         out.say(f"  {line}")
     out.data(
@@ -90,7 +90,7 @@ def command(
             "seed": seed,
             "weight_bits": weight_bits,
             "error": result.error,
-            "errors": {quantity: found._asdict() for quantity, found in result.errors.items()},
+            "errors": {quantity: errors._asdict() for quantity, errors in result.errors.items()},
             "diagnosis": result.diagnosis.as_dict() if result.diagnosis else None,
             "warnings": result.diagnosis.warnings if result.diagnosis else (),
             "seconds": stage.seconds,

@@ -85,9 +85,9 @@ def run_worker(
         if worker.stdin is not None:
             worker.stdin.close()
     if (job / ERROR).exists():
-        found = json.loads((job / ERROR).read_text(encoding="utf-8"))
-        reason = found["traceback"].strip().splitlines()[-1]
-        raise LavaError(f"{found['where']} failed under Lava: {reason}\n{found['traceback']}\n{_tail(job)}".strip())
+        failure = json.loads((job / ERROR).read_text(encoding="utf-8"))
+        reason = failure["traceback"].strip().splitlines()[-1]
+        raise LavaError(f"{failure['where']} failed under Lava: {reason}\n{failure['traceback']}\n{_tail(job)}".strip())
     if worker.returncode != 0:
         raise LavaError(f"the Lava worker ended with code {worker.returncode}\n{_tail(job)}".strip())
 

@@ -134,13 +134,13 @@ class Bundle(ByValue):
 
 def versions() -> dict[str, str]:
     """Versions of the packages whose work goes into a bundle."""
-    found = {}
+    versions = {}
     for name in ("qif2hw", "numpy", "onnx", "safetensors"):
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+            versions[name] = "unknown"
+    return versions
 
 
 def load(path: str | os.PathLike[str]) -> Bundle:

@@ -134,15 +134,15 @@ def check(
 
 def _choose(wanted: Sequence[str | Backend], options: Mapping[str, Any]) -> dict[str, Backend]:
     """Backends by name, all of them able to run here, each option taken by one of them."""
-    found = [registry.get(one) if isinstance(one, str) else one for one in wanted]
-    chosen = {backend.name: backend for backend in found}
+    backends = [registry.get(one) if isinstance(one, str) else one for one in wanted]
+    chosen = {backend.name: backend for backend in backends}
     if len(chosen) < 2:
         raise InputError(f"parity compares at least two backends: {len(chosen)} given")
-    taken = {option for backend in found for option in backend.options}
+    taken = {option for backend in backends for option in backend.options}
     for option in options:
         if option not in taken:
             raise InputError(f"none of the backends {', '.join(chosen)} has an option '{option}'")
-    for backend in found:
+    for backend in backends:
         backend.check()
     return chosen
 
@@ -187,14 +187,14 @@ def _compare(program: Program, name: str, expected: Run, actual: Run, bounds: Bo
 
 def _result_errors(names: Sequence[str], runs: Mapping[str, Run], truth: FloatArray | None) -> list[ResultError]:
     """Every backend against those before it, all against the source network, and everything against the truth."""
-    found = []
+    errors = []
     for k, name in enumerate(names):
-        found += [ResultError.of(name, runs[name].y, other, runs[other].y) for other in names[:k]]
+        errors += [ResultError.of(name, runs[name].y, other, runs[other].y) for other in names[:k]]
         if "float" in runs:
-            found.append(ResultError.of(name, runs[name].y, "float", runs["float"].y))
+            errors.append(ResultError.of(name, runs[name].y, "float", runs["float"].y))
     if truth is not None:
-        found += [ResultError.of(name, run.y, "truth", truth) for name, run in runs.items()]
-    return found
+        errors += [ResultError.of(name, run.y, "truth", truth) for name, run in runs.items()]
+    return errors
 
 
 def _identity_verdicts(program: Program, exact: Sequence[str], runs: Mapping[str, Run]) -> list[Verdict]:
@@ -211,7 +211,7 @@ def _identity_verdicts(program: Program, exact: Sequence[str], runs: Mapping[str
 def _bound_verdicts(
     program: Program, timing: Sequence[BackendParity], results: Sequence[ResultError], bounds: Bounds
 ) -> list[Verdict]:
-    delta, found = program.grid.delta, []
+    delta, verdicts = program.grid.delta, []
     for one in timing:
         outputs = [row for row in one.populations if row.population in program.output_populations]
 
@@ -219,7 +219,7 @@ def _bound_verdicts(
             quantity: str, measured: float, bound: float, unit: str, note: str = "", backend: str = one.backend
         ) -> None:
             ok = measured <= bound
-            found.append(Verdict(backend, quantity, measured, bound, unit, ok, "" if ok else note))
+            verdicts.append(Verdict(backend, quantity, measured, bound, unit, ok, "" if ok else note))
 
         error = one.first_error / delta
         worst = np.unravel_index(np.argmax(np.abs(error)), error.shape)
@@ -234,4 +234,4 @@ def _bound_verdicts(
         if bounds.result is not None:
             result = next(r for r in results if (r.backend, r.against) == (one.backend, "reference"))
             hold("result, relative L2 error", result.relative, bounds.result, "of the reference")
-    return found
+    return verdicts

@@ -57,9 +57,9 @@ def first_difference(program: Program, one: Run, other: Run) -> Difference | Non
             raise InputError(f"the run on {run.backend} has no {what}: it cannot be compared bit for bit")
     for population in program.populations:
         name = population.name
-        found = _spike_difference(name, one.step_spikes[name], other.step_spikes[name], (one.backend, other.backend))
-        if found is not None:
-            return found
+        where = _spike_difference(name, one.step_spikes[name], other.step_spikes[name], (one.backend, other.backend))
+        if where is not None:
+            return where
     return _output_difference(program, one, other)
 
 

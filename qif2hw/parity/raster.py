@@ -143,7 +143,7 @@ def zoom(report: ParityReport, backend: str, sample: int) -> str:
 
 def _spikes(report: ParityReport, backend: str, sample: int) -> list[_Spike]:
     """Spikes of one sample by population, neuron and time, those of the reference and of a backend paired."""
-    grid, found = report.program.grid, []
+    grid, spikes = report.program.grid, []
     for population in report.program.populations:
         name = population.name
         expected, actual = (_of_sample(report.runs[run].spikes[name], sample) for run in ("reference", backend))
@@ -162,8 +162,8 @@ def _spikes(report: ParityReport, backend: str, sample: int) -> list[_Spike]:
                 float(expected.time[i]) if i is not None else None,
                 float(actual.time[j]) if j is not None else None,
             )
-            found.append(_Spike(name, neuron, *times, sent, lateness))
-    return found
+            spikes.append(_Spike(name, neuron, *times, sent, lateness))
+    return spikes
 
 
 def _of_sample(spikes: Spikes, sample: int) -> Spikes:

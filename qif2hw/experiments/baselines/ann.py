@@ -52,11 +52,11 @@ class Ann(ChainModel):
     def activations(self, k: int, z: Tensor) -> list[Tensor]:
         """What every layer of chain ``k`` gives for scaled inputs: tanh of the hidden ones, the last one as it is."""
         *hidden, last = self.layers[k]
-        found = []
+        activations = []
         for linear in hidden:
             z = torch.tanh(linear(z))
-            found.append(z)
-        return [*found, last(z)]
+            activations.append(z)
+        return [*activations, last(z)]
 
 
 def linear_chains(architecture: Architecture, dtype: torch.dtype) -> nn.ModuleList:

@@ -141,5 +141,5 @@ def with_thresholds(layer: SpikingLayer, signal: Tensor, target: Tensor, steps: 
     for threshold, shift in candidates:
         tried = replace(layer, threshold=threshold.expand_as(layer.bias), shift=shift.expand_as(layer.bias))
         errors.append((tried.rate(current, steps) - target).square().mean(dim=0))
-    found = candidates[torch.stack(errors).argmin(dim=0)]
-    return replace(layer, threshold=found[:, 0], shift=found[:, 1])
+    best = candidates[torch.stack(errors).argmin(dim=0)]
+    return replace(layer, threshold=best[:, 0], shift=best[:, 1])

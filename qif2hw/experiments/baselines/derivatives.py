@@ -56,11 +56,11 @@ def derivatives(model: Ann, x: Tensor, directions: Tensor, pairs: Sequence[tuple
         z = carried @ linear.weight.T
         value = torch.tanh(z[0] + linear.bias)
         slope = 1 - value * value
-        moved = slope * z[1:]
+        changes = slope * z[1:]
         if pairs:
             curvature = (-2 * value * slope) * z[left] * z[right]
-            moved = torch.cat([moved[:count], moved[count:] + curvature])
-        carried = torch.cat([value[None], moved])
+            changes = torch.cat([changes[:count], changes[count:] + curvature])
+        carried = torch.cat([value[None], changes])
     result = (carried @ last.weight.T) * model.scale
     second = result[1 + count :].permute(1, 2, 0)
     return Derivatives(

@@ -126,7 +126,7 @@ def on_data(
 
     def loss(step: int) -> Tensor:
         part, numbers = rows.batch(batch, seed, step)
-        wrong = (base[numbers] + factor[numbers] * model.on(part) - y[numbers]) / model.scale
-        return (weight[numbers] * wrong.square()).mean()
+        difference = (base[numbers] + factor[numbers] * model.on(part) - y[numbers]) / model.scale
+        return (weight[numbers] * difference.square()).mean()
 
     return loss

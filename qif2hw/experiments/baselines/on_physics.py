@@ -42,8 +42,8 @@ def scale_to_points(model: Ann, equation: Equation, seed: int) -> None:
 
 def residuals(model: Ann, equation: Equation, x: Tensor) -> Tensor:
     """Sum of the squared residuals at each of the points ``x``."""
-    found = derivatives(model, x, equation.directions, equation.pairs)
-    return equation.residual(found.value, found.gradient, found.second, x).square().sum(dim=1)
+    network = derivatives(model, x, equation.directions, equation.pairs)
+    return equation.residual(network.value, network.gradient, network.second, x).square().sum(dim=1)
 
 
 def polish(model: Ann, equation: Equation, iterations: int, seed: int) -> float:

@@ -173,11 +173,11 @@ def _ann(task: Task, seed: int, budget: Budget, cache: str | os.PathLike[str] | 
         samples = task.train_set(seed)
         objective = partial(on_data, samples=samples, batch=budget.batch, seed=seed, solution=task.solution)
         # A trial that stops early says little: tanh networks may sit on a plateau for thousands of steps.
-        found = {
+        trained = {
             spread: fit(partial(make, spread), objective, budget.rates, budget.steps, share=1) for spread in SPREADS
         }
-        spread = min(found, key=lambda s: found[s][2])
-        model, search, loss = found[spread]
+        spread = min(trained, key=lambda s: trained[s][2])
+        model, search, loss = trained[spread]
     else:
         spread = 1.0
         batch = budget.batch or CALIBRATION_SAMPLES

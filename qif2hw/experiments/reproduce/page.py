@@ -95,12 +95,12 @@ def _table(rows: list[Row]) -> list[str]:
         groups[row.method, row.regime, row.network].append(row)
     head = ["method", "regime", "network", *(f"{q}, %" for q in quantities), *(f"{q}, paper" for q in quantities)]
     lines = ["| " + " | ".join([*head, "RMSE", "seeds"]) + " |", "|---|---|---|" + "---:|" * (2 * len(quantities) + 2)]
-    for (method, regime, network), found in groups.items():
-        by = {q: [r for r in found if r.quantity == q] for q in quantities}
+    for (method, regime, network), group in groups.items():
+        by = {q: [r for r in group if r.quantity == q] for q in quantities}
         cells = [_TITLES.get(method, method), regime, network]
         cells += [_spread(_percents(by[q])) for q in quantities]
         cells += [_number(by[q][0].paper_percent) if by[q] else "" for q in quantities]
-        cells += [f"{statistics.mean(r.rmse for r in found):.2e}", str(len({r.seed for r in found}))]
+        cells += [f"{statistics.mean(r.rmse for r in group):.2e}", str(len({r.seed for r in group}))]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 

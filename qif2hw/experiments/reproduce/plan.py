@@ -52,14 +52,14 @@ def experiments(names: Sequence[str] = (), quick: bool = False) -> list[Experime
     InputError
         If there is no such task.
     """
-    found = []
+    planned = []
     for name in names or tasks.TASKS:
         task = tasks.get(name)
         seeds = 1 if quick else SEEDS.get(name, 1)
-        found.append(Experiment(name, "null"))
-        found.append(Experiment(name, "qif", "published"))
-        found += [Experiment(name, "qif", "ordinary", seed) for seed in range(seeds)]
+        planned.append(Experiment(name, "null"))
+        planned.append(Experiment(name, "qif", "published"))
+        planned += [Experiment(name, "qif", "ordinary", seed) for seed in range(seeds)]
         if name in PAPER_SIZES:
-            found.append(Experiment(name, "qif", "ordinary", sizes=PAPER_SIZES[name]))
-        found += [Experiment(name, method) for method in baselines.methods(task)]
-    return found
+            planned.append(Experiment(name, "qif", "ordinary", sizes=PAPER_SIZES[name]))
+        planned += [Experiment(name, method) for method in baselines.methods(task)]
+    return planned

@@ -48,7 +48,7 @@ def run(experiment: Experiment, out: Path, quick: bool, report: Callable[[str], 
         "network": "-".join(map(str, task.sizes)),
         "seed": experiment.seed,
     }
-    errors = {quantity: Errors(**found) for quantity, found in training["errors"].items()}
+    errors = {quantity: Errors(**values) for quantity, values in training["errors"].items()}
     seconds = training["seconds"]
     rows = rows_of(errors, **common, method="qif-float", samples=len(test.x), seconds=seconds)
     common |= {"weight_bits": WEIGHT_BITS, "steps": STEPS}
@@ -84,9 +84,9 @@ def trained(
         "seed": experiment.seed,
         "settings": settings_of(task),
     }
-    found = store.read(record, identity)
-    if found is not None and path.exists():
-        return onnx_io.load(path), found
+    kept = store.read(record, identity)
+    if kept is not None and path.exists():
+        return onnx_io.load(path), kept
     state = out / "state" / f"{experiment.name}-schema{RESULTS_SCHEMA}-{steps}.safetensors"
     for folder in (path.parent, state.parent):
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def trained(
         teacher = QIFNetwork.from_network(network)
     result = train(task, seed=experiment.seed, steps=steps, progress=progress, checkpoint=state, teacher=teacher)
     onnx_io.save(result.network, path)
-    errors = {quantity: found._asdict() for quantity, found in result.errors.items()}
+    errors = {quantity: values._asdict() for quantity, values in result.errors.items()}
     content = {"errors": errors, "seconds": round(result.seconds, 1)}
     store.write(record, identity, content)
     for old in state.parent.glob(f"{experiment.name}-*"):

@@ -94,12 +94,12 @@ def rows_of(
             weight_bits=weight_bits,
             steps=steps,
             samples=samples,
-            rel_l2_percent=100 * found.relative,
-            mae=found.mae,
-            rmse=found.rmse,
+            rel_l2_percent=100 * values.relative,
+            mae=values.mae,
+            rmse=values.rmse,
             seed=seed,
             seconds=round(seconds, 1),
             paper_percent=paper_percent(task, quantity, method),
         )
-        for quantity, found in errors.items()
+        for quantity, values in errors.items()
     ]

@@ -46,23 +46,23 @@ def results(
     run = partial(_result, out, quick, report)
     if workers == 1:
         return [run(f"[{k}/{len(experiments)}] {one.name}", one) for k, one in enumerate(experiments, start=1)]
-    found: dict[Experiment, Finished] = {}
+    finished: dict[Experiment, Finished] = {}
     with _one_thread(), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         try:
             for wave in (False, True):
                 chosen = [one for one in experiments if _needs_another(one) == wave]
                 names = [f"[{k}/{len(chosen)}] {one.name}" for k, one in enumerate(chosen, start=1)]
-                found |= dict(zip(chosen, pool.map(run, names, chosen), strict=True))
+                finished |= dict(zip(chosen, pool.map(run, names, chosen), strict=True))
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return [found[one] for one in experiments]
+    return [finished[one] for one in experiments]
 
 
 def kept(experiments: Sequence[Experiment], out: Path, quick: bool) -> list[Finished]:
     """Results of those experiments that an earlier call has finished."""
-    found = (_kept(one, out, quick) for one in experiments)
-    return [one for one in found if one is not None]
+    finished = (_kept(one, out, quick) for one in experiments)
+    return [one for one in finished if one is not None]
 
 
 def _kept(experiment: Experiment, out: Path, quick: bool) -> Finished | None:
@@ -99,16 +99,16 @@ def _one_thread() -> Iterator[None]:
 
 
 def _result(out: Path, quick: bool, report: Callable[[str], None], where: str, experiment: Experiment) -> Finished:
-    found = _kept(experiment, out, quick)
-    if found is None:
+    finished = _kept(experiment, out, quick)
+    if finished is None:
         report(f"{where}: started")
         started = time.perf_counter()
-        found = _execute(experiment, out, quick, partial(_report_where, report, where))
-        content = {"rows": [row.as_dict() for row in found.rows], "about": found.about}
+        finished = _execute(experiment, out, quick, partial(_report_where, report, where))
+        content = {"rows": [row.as_dict() for row in finished.rows], "about": finished.about}
         store.write(_path(out, experiment), identity_of(experiment, quick), content)
-        errors = ", ".join(f"{row.method} {row.quantity} {row.rel_l2_percent:.3g} %" for row in found.rows)
+        errors = ", ".join(f"{row.method} {row.quantity} {row.rel_l2_percent:.3g} %" for row in finished.rows)
         report(f"{where}: {errors} ({time.perf_counter() - started:.0f} s)")
-    return found
+    return finished
 
 
 def _report_where(report: Callable[[str], None], where: str, text: str) -> None:

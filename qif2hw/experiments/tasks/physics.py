@@ -119,8 +119,8 @@ def collocation(
     """
 
     def residual(x: Tensor) -> Tensor:
-        found = jets(model, x, directions=physics.directions, second=physics.pairs)
-        return physics.residual(found.value, found.gradient, found.second, x)
+        jet = jets(model, x, directions=physics.directions, second=physics.pairs)
+        return physics.residual(jet.value, jet.gradient, jet.second, x)
 
     points = _points(physics, residual, seed, batch)
 
@@ -132,14 +132,14 @@ def collocation(
     return loss
 
 
-def _points(physics: Physics, wrong: Field, seed: int, batch: int) -> Objective:
-    """Inputs of a step: half of them even, half where ``wrong`` is large, as seen every `SAVE_EVERY` steps."""
+def _points(physics: Physics, error: Field, seed: int, batch: int) -> Objective:
+    """Inputs of a step: half of them even, half where ``error`` is large, as seen every `SAVE_EVERY` steps."""
     pool = torch.zeros(0)
 
     @torch.no_grad()
     def prefer(rng: np.random.Generator) -> Tensor:
         candidates = torch.from_numpy(physics.points(CANDIDATES, rng))
-        size = wrong(candidates).square().sum(dim=1).sqrt().numpy()
+        size = error(candidates).square().sum(dim=1).sqrt().numpy()
         weight = 1 + size / size.mean()
         chosen = rng.choice(CANDIDATES, CANDIDATES // 2, p=weight / weight.sum())
         return candidates[torch.from_numpy(chosen)]
@@ -168,24 +168,24 @@ def distillation(
 
     def distance(x: Tensor, results: Tensor) -> Tensor:
         with torch.no_grad():
-            taught = physics.value(x, teacher(x))
-        return physics.value(x, results) - taught
+            target = physics.value(x, teacher(x))
+        return physics.value(x, results) - target
 
     def slope(x: Tensor) -> Tensor:
         mine = jets(model, x, directions=physics.directions, order=1)
         with torch.no_grad():
-            taught = jets(teacher, x, directions=physics.directions, order=1)
+            target = jets(teacher, x, directions=physics.directions, order=1)
         factor, first, _ = _derivatives(physics.factor, physics.coordinates(x), physics.pairs)
-        return first * (mine.value - taught.value)[..., None] + factor[..., None] * (mine.gradient - taught.gradient)
+        return first * (mine.value - target.value)[..., None] + factor[..., None] * (mine.gradient - target.gradient)
 
     points = _points(physics, lambda x: distance(x, model(x)), seed, task.settings.batch or 256)
 
     def loss(step: int) -> Tensor:
         x = points(step)
         run = model.run(x)
-        wrong = distance(x, run.y).square().sum(dim=1).mean()
+        total = distance(x, run.y).square().sum(dim=1).mean()
         if reach:
-            wrong = wrong + (reach * (high - low) * slope(x[::4])).square().sum(dim=(1, 2)).mean()
-        return wrong + model.deadline_penalty(run.first)
+            total = total + (reach * (high - low) * slope(x[::4])).square().sum(dim=(1, 2)).mean()
+        return total + model.deadline_penalty(run.first)
 
     return loss

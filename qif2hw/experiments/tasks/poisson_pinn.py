@@ -66,8 +66,8 @@ def _weak(task: Task, model: Model, seed: int, teacher: Model | None) -> Objecti
         run = model.run(torch.cat([x - h, x, x + h]))
         below, here, above = PHYSICS.value(torch.cat([x - h, x, x + h]), run.y).split(count)
         source = torch.sin(math.pi * x) * 2 * (1 - torch.cos(math.pi * h)) / (math.pi * h).square()
-        wrong = (above - 2 * here + below) / (2 * (math.pi * h).square()) + source
-        return wrong.square().mean() + model.deadline_penalty(run.first)
+        residual = (above - 2 * here + below) / (2 * (math.pi * h).square()) + source
+        return residual.square().mean() + model.deadline_penalty(run.first)
 
     return loss
 
