@@ -44,7 +44,7 @@ def compile(network: Network | AnyPath, *, calibration: ArrayLike | None = None,
 def compile_timed(
     network: Network | AnyPath, *, calibration: ArrayLike | None = None, **options: Any
 ) -> tuple[Bundle, dict[str, float]]:
-    """`compile`, and how many seconds each pass took: durations have no place in a bundle."""
+    """`compile`, and the seconds of each pass by name, which a bundle does not hold."""
     from qif2hw.compiler import CompileOptions, compile_network
 
     known = [f.name for f in fields(CompileOptions)]
@@ -94,12 +94,12 @@ def save_model(network: Network, path: AnyPath) -> Path:
 
 
 def load(path: AnyPath) -> Bundle:
-    """Read a bundle; see `qif2hw.bundle.load`."""
+    """Read a bundle; parameters and errors as those of `qif2hw.bundle.load`."""
     return bundles.load(path)
 
 
 def golden_inputs(width: int) -> FloatArray:
-    """A few inputs that fill the unit cube evenly: a lattice of binary fractions, the same everywhere."""
+    """Inputs (17, width) that fill the unit cube evenly: a lattice of binary fractions, the same on every machine."""
     sample = np.arange(_GOLDEN_SAMPLES)[:, None]
     # 3 generates all residues of 17 but 0: each column is another permutation of 0, 1/16 ... 1.
     step = np.array([pow(3, column, _GOLDEN_SAMPLES) for column in range(width)])
@@ -107,7 +107,7 @@ def golden_inputs(width: int) -> FloatArray:
 
 
 def make_golden(program: Program) -> Golden:
-    """Golden inputs, and what the engine makes of them."""
+    """Golden inputs, and the engine's spikes for them."""
     from qif2hw import engine
 
     x = golden_inputs(program.inputs)

@@ -39,7 +39,7 @@ _HOME = {
 
 
 class Commands(click.Group):
-    """Imports a command's module when it is asked for: ``--help`` must not wait for numerical libraries."""
+    """Imports the module of a command when it is called: ``--help`` must not wait for numerical libraries."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All commands, in the order in which one needs them."""

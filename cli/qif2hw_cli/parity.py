@@ -1,4 +1,4 @@
-"""``qif2hw parity``: is every spike where it has to be, on every backend."""
+"""``qif2hw parity``: compare the spikes of several backends."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ _SAMPLES = 256
     metavar="A,B,..",
     help=f"From {', '.join(backends.names())}; default: reference, engine, and Lava where it is installed.",
 )
-@click.option("--report", type=click.Path(), metavar="R.html", help="Write a report to look at.")
+@click.option("--report", type=click.Path(), metavar="R.html", help="Write the report as a page.")
 @click.option(
     "--json",
     "json_path",
@@ -111,7 +111,7 @@ def choose(out: Output, chosen: str | None = None) -> tuple[str, ...]:
 
 
 def facts(bundle: "Bundle") -> dict[str, str]:
-    """What a report should say about a bundle."""
+    """Network and options of a bundle, as lines of a report."""
     program = bundle.program
     sizes = [program.inputs, *(p.size for p in program.populations)]
     options = {name.replace("_", " "): str(value) for name, value in bundle.options.items() if value}

@@ -1,7 +1,7 @@
 r"""The neuron's integer arithmetic, made for large batches.
 
 Written from the definition in `qif2hw.engine.spec`, not from its code: that both give the same spikes tests both.
-Only neurons that something arrived at are looked at; the others add an increment and compare.
+Only neurons with input are computed; the others add an increment and compare.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ def shift(value: Int, bits: int) -> Int:
 
 
 class Curve:
-    """A `Table` with the positions of its knots spelled out: found by bisection, joined by straight lines."""
+    """A `Table` with explicit positions of its knots: bisection, then linear interpolation."""
 
     def __init__(self, table: Table) -> None:
         per_octave, first = 1 << table.mantissa_bits, 1 << table.first_octave

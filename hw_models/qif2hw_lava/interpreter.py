@@ -94,12 +94,12 @@ def candidates() -> list[str]:
 
 
 def clean_environment() -> dict[str, str]:
-    """Our environment without what is meant for our own Python."""
+    """The environment without the variables that configure this Python."""
     return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
 
 
 def ask(path: str) -> Interpreter | str:
-    """What is installed there, or why it does not serve."""
+    """The interpreter at ``path``, or one line about why it cannot run Lava."""
     # Not resolved: a link into an environment is that environment's Python only under its own name.
     program = Path(shutil.which(path) or path).absolute()
     try:

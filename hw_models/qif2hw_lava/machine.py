@@ -27,7 +27,7 @@ class Machine:
         self.sent: dict[str, Messages] = {}
 
     def reset(self) -> None:
-        """Before step 1 of a batch: initial phases, and nothing on its way."""
+        """Return to the state before step 1 of a batch: initial phases, no spike under way."""
         self.sent = {}
         for population in self.neurons.values():
             population.reset()

@@ -62,7 +62,7 @@ class Golden(ByValue):
 
 @dataclass(frozen=True, eq=False)
 class Bundle(ByValue):
-    """A compiled network with its source, and what was found on the way.
+    """A compiled network with its source, the compiler's report and golden spikes.
 
     Parameters
     ----------
@@ -128,7 +128,15 @@ class Bundle(ByValue):
         return with_manifest(parts, about)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the bundle: to a folder if ``path`` ends in ``/`` or is a folder already, else to a zip."""
+        """Write the bundle: to a folder if ``path`` ends in ``/`` or is a folder already, else to a zip.
+
+        Returns the path.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written.
+        """
         return write(path, self.parts())
 
 
@@ -166,7 +174,13 @@ def load(path: str | os.PathLike[str]) -> Bundle:
 
 
 def load_program(path: str | os.PathLike[str]) -> Program:
-    """Read the program of a bundle, after the same checks as `load`; needs numpy and safetensors only."""
+    """Read the program of a bundle; needs numpy and safetensors only.
+
+    Raises
+    ------
+    InputError
+        As `load` does: all parts are verified.
+    """
     return _program(path, read(path)[1])
 
 

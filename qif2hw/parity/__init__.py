@@ -1,4 +1,4 @@
-"""Parity: whether every spike is where it has to be, on every backend."""
+"""Parity: whether every backend gives the same spikes at the same times, within bounds."""
 
 from qif2hw.parity.check import Bounds, check
 from qif2hw.parity.identical import Difference, first_difference

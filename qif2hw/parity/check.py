@@ -1,4 +1,4 @@
-"""Run a compiled network on several backends and hold what differs to its bounds."""
+"""Run a compiled network on several backends and compare the differences with their bounds."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ from qif2hw.parity.results import IDENTITY, BackendParity, ParityReport, ResultE
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a backend is held to.
+    """Limits of the differences between a backend and the reference.
 
     Parameters
     ----------

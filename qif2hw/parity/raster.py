@@ -30,11 +30,11 @@ class _Spike:
 
     @property
     def time(self) -> float:
-        """When, by either run."""
+        """Time of the spike in the backend's run, else in the reference's."""
         return self.actual if self.actual is not None else (self.expected or 0.0)
 
     def describe(self, delta: float) -> str:
-        """In words."""
+        """Name, time, payload and error of the spike as text; ``delta`` is the length of a step."""
         name = f"{self.population}[{self.neuron}]"
         if self.expected is None:
             return f"{name}: extra spike at {self.time:.5f}"
@@ -46,7 +46,7 @@ class _Spike:
 
 
 def worst_sample(report: ParityReport, backend: str) -> int:
-    """The sample whose output spikes are furthest off."""
+    """The sample with the largest timing error of an output neuron's first spike."""
     timing = next(t for t in report.timing if t.backend == backend)
     return int(np.abs(timing.first_error).max(axis=1).argmax())
 

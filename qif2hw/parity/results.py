@@ -87,7 +87,7 @@ class PopulationParity:
 
     @property
     def mean(self) -> float:
-        """Mean timing error, time units: what is late or early as a whole."""
+        """Mean timing error, time units; positive where the backend is late."""
         return float(self.error.mean()) if self.error.size else math.nan
 
 

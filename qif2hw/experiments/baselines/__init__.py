@@ -1,4 +1,4 @@
-"""What QIF networks are compared with: ANNs, spiking networks trained directly, converted ANNs."""
+"""Baselines of the QIF networks: ANNs, spiking networks trained directly, converted ANNs."""
 
 from qif2hw.experiments.baselines.ann import Ann
 from qif2hw.experiments.baselines.architecture import Architecture

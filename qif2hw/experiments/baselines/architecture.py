@@ -1,4 +1,4 @@
-"""What a baseline network is made of: one chain of layers, or the two chains of a DeepONet."""
+"""Layers of a baseline network: one chain, or the two chains of a DeepONet, and the rows of inputs for each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Rows:
-    """Input rows taken apart: what each chain has to work out, and where a row finds its part.
+    """Input rows split by chain: the distinct inputs of each chain, and their index for every row.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Rows:
         return (branch * trunk).sum(dim=1, keepdim=True)
 
     def batch(self, size: int | None, seed: int, step: int) -> "tuple[Rows, Tensor | slice]":
-        """The rows that a training step takes, and their numbers; of two chains ``size`` counts branch inputs."""
+        """The rows of a training step, and their indices; with two chains ``size`` counts branch inputs."""
         chosen = batch_of(len(self.parts[0]), size, seed, step)
         if chosen is None:
             return self, slice(None)
@@ -77,7 +77,13 @@ class Rows:
 
 
 def take_apart(architecture: Architecture, x: Tensor) -> Rows:
-    """Rows for inputs (samples, inputs); what several rows share is found and kept once."""
+    """Split inputs (samples, inputs) by chain; inputs that several rows share are kept once.
+
+    Raises
+    ------
+    InputError
+        If ``x`` has another shape.
+    """
     if x.dim() != 2 or x.shape[1] != architecture.inputs:
         raise InputError(f"inputs of shape {tuple(x.shape)}: (samples, {architecture.inputs}) is needed")
     if len(architecture.chains) == 1:

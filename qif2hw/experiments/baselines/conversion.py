@@ -1,6 +1,6 @@
 r"""From a trained ANN to bipolar integrate-and-fire neurons, layer by layer.
 
-A neuron with threshold :math:`\theta` takes the place of a tanh: with signed spikes worth :math:`\theta` each,
+A neuron with threshold :math:`\theta` takes the place of a tanh: with signed spikes of weight :math:`\theta`,
 no leak and a soft reset it gives, over T steps of a current of mean I,
 
     :math:`a = (\theta / T) \, \mathrm{clip}(\mathrm{trunc}(I T / \theta + b), -T, T)`.
@@ -36,7 +36,7 @@ class SpikingLayer:
     weight, bias
         Of the current (neurons, inputs) and (neurons,).
     threshold
-        Of each neuron's potential; also what its spike is worth to the next layer.
+        Of each neuron's potential; also the weight of its spike in the next layer.
     shift
         Initial potential of each neuron in units of its threshold: -1/2, 0 or 1/2.
     """
@@ -51,11 +51,11 @@ class SpikingLayer:
         return signal @ self.weight.T + self.bias
 
     def spikes(self, signal: Tensor, steps: int) -> Tensor:
-        """Spikes times their worth (steps, samples, neurons) for signals (steps or 1, samples, inputs)."""
+        """Spikes times threshold (steps, samples, neurons) for signals (steps or 1, samples, inputs)."""
         return bipolar(self.current(signal) / self.threshold, steps, self.shift) * self.threshold
 
     def rate(self, current: Tensor, steps: int) -> Tensor:
-        """What the neurons give on average under constant currents (samples, neurons)."""
+        """Mean output of the neurons under constant currents (samples, neurons)."""
         count = (current * (steps / self.threshold) + self.shift).trunc_().clamp_(-steps, steps)
         return count * (self.threshold / steps)
 
@@ -69,7 +69,7 @@ class SpikingChain:
     bias: Tensor
 
     def signal(self, z: Tensor, steps: int, depth: int | None = None) -> Tensor:
-        """What arrives behind the first ``depth`` layers (all of them): (steps or 1, samples, neurons)."""
+        """Output of the first ``depth`` layers (all of them): (steps or 1, samples, neurons)."""
         signal = z[None]
         for layer in self.layers[:depth]:
             signal = layer.spikes(signal, steps)

@@ -51,7 +51,7 @@ class ChainModel(nn.Module):
         raise NotImplementedError
 
     def on(self, rows: Rows) -> Tensor:
-        """Outputs (samples, outputs) of rows taken apart."""
+        """Outputs (samples, outputs) of split rows."""
         results = [self.chain(k, self.scaled(k, part)) for k, part in enumerate(rows.parts)]
         return self.offset + self.scale * rows.combine(results)
 

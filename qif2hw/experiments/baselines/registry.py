@@ -40,7 +40,7 @@ def methods(task: Task) -> tuple[str, ...]:
 
     ``ann``; ``lif-direct-T`` (leaky) and ``lif-if-direct-T`` (bipolar, no leak), trained with spikes; ``lif-conv-T``
     and ``lif-cal-T``, the ANN converted without and with calibration; T simulation steps.  Differential equations
-    are not trained with spikes: a surrogate derivative says nothing about a derivative by the input.
+    are not trained with spikes: a surrogate derivative is no derivative by the input.
     """
     kinds = CONVERTED if task.equation is not None else (*DIRECT, *CONVERTED)
     return ("ann", *(f"{kind}-{steps}" for kind in kinds for steps in SIMULATION_STEPS))
@@ -172,7 +172,7 @@ def _ann(task: Task, seed: int, budget: Budget, cache: str | os.PathLike[str] | 
     if equation is None:
         samples = task.train_set(seed)
         objective = partial(on_data, samples=samples, batch=budget.batch, seed=seed, solution=task.solution)
-        # A trial that stops early says little: tanh networks may sit on a plateau for thousands of steps.
+        # Tried to the end: the loss of tanh networks may not fall for thousands of steps.
         trained = {
             spread: fit(partial(make, spread), objective, budget.rates, budget.steps, share=1) for spread in SPREADS
         }

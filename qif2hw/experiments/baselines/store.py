@@ -1,4 +1,4 @@
-"""Trained ANNs on disk, so that conversions share them: one safetensors file each, named by what it depends on."""
+"""Trained ANNs on disk, so that conversions share them: one safetensors file each, named by its identity."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ def path_of(folder: str | os.PathLike[str], identity: dict[str, Any]) -> Path:
 
 
 def write(path: Path, model: Ann, identity: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Write a trained ANN and what is known about its training."""
+    """Write a trained ANN, its identity and the facts about its training (plain values)."""
     text = json.dumps({"identity": identity, "facts": facts}, sort_keys=True).encode()
     write_bytes(path, save({**model.state_dict(), _FACTS: torch.from_numpy(np.frombuffer(text, np.uint8).copy())}))
 

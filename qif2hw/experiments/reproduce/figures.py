@@ -61,7 +61,7 @@ def draw(finished: Sequence[Finished], folder: Path) -> dict[str, list[Path]]:
 def _line(
     task: Task, x: FloatArray, values: FloatArray, truth: FloatArray, others: dict[str, dict[str, Any]], folder: Path
 ) -> Path:
-    """The solution and its second difference: spikes with a time against spikes that are counted."""
+    """The solution and its second difference, of the QIF network and of baselines that count spikes."""
     import matplotlib.pyplot as plt
 
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")

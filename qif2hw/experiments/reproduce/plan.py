@@ -1,4 +1,4 @@
-"""Which runs the results are made of."""
+"""The plan: all experiments of the results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -127,12 +127,12 @@ def settings_of(task: Task) -> dict[str, Any]:
 
 
 def compiled(network: Network, task: Task) -> Bundle:
-    """The network for the hardware, calibrated on inputs of the training set."""
+    """The network compiled for the hardware, with `calibration` inputs."""
     return api.compile(network, calibration=calibration(task), weight_bits=WEIGHT_BITS, steps=STEPS)
 
 
 def calibration(task: Task) -> FloatArray:
-    """Some inputs of the training set."""
+    """Inputs (at most `CALIBRATION`, inputs) of the training set, drawn without replacement."""
     x = task.train_set(0).x
     return x[np.random.default_rng(0).permutation(len(x))[:CALIBRATION]]
 

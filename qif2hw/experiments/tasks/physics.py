@@ -75,7 +75,7 @@ class Physics:
         return self.base(c) + self.factor(c) * results
 
     def solution(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """`value` of arrays, for `qif2hw.nn.Task.solution`."""
+        """`value` of arrays, for `qif2hw.train.task.Task.solution`."""
         values: FloatArray = self.value(torch.from_numpy(x), torch.from_numpy(y)).numpy()
         return values
 

@@ -22,7 +22,7 @@ def test_set() -> Samples:
 
 
 def train_set(seed: int) -> Samples:
-    """1000 points to look at the network with; those it is trained on are drawn anew in every step."""
+    """1000 points for the initial scaling and the diagnosis; collocation points are drawn anew in every step."""
     return Samples(PHYSICS.points(1000, np.random.default_rng(seed)), np.zeros((0, 1)))
 
 
