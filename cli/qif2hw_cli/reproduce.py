@@ -38,6 +38,7 @@ def command(
         catalogue.check(name)
     try:
         from qif2hw.experiments import reproduce
+        from qif2hw.experiments.reproduce import figures
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -46,18 +47,19 @@ def command(
     wanted = [one for one in reproduce.experiments(names, quick) if not methods or one.method in methods]
     if not wanted:
         raise InputError(f"no run by {', '.join(methods)}: known are qif, null and the baselines' names")
+    figures.check_installed()
     home = Path(folder)
-    try:
-        (home / "results").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({(error.strerror or '').lower()})") from None
+    for made in (home / "results", *([Path(zoo)] if zoo is not None else [])):
+        try:
+            made.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{made}: cannot be made ({(error.strerror or '').lower()})") from None
     if only_kept:
         finished = reproduce.kept(wanted, home / "results", quick)
     else:
         finished = reproduce.results(wanted, home / "results", quick, out.note, workers)
     page = reproduce.assemble(finished, len(wanted), home, quick)
     if zoo is not None:
-        Path(zoo).mkdir(parents=True, exist_ok=True)
         reproduce.make_zoo(home / "results", Path(zoo), out.note)
     rows = [row for one in finished for row in one.rows]
     out.table(

@@ -1,5 +1,6 @@
 """Figures of the results, by matplotlib."""
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,12 @@ MAPS = ("ricker", "ripple", "burgers_pinn")
 STAIRS = ("lif-direct-32", "lif-direct-128", "lif-cal-32", "lif-cal-128")
 
 
+def check_installed() -> None:
+    """Raise `InputError` where matplotlib is not installed: for those who draw at the end of long work."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise InputError("figures need matplotlib, which is not installed: pip install 'qif2hw[report]'")
+
+
 def draw(finished: Sequence[Finished], folder: Path) -> dict[str, list[Path]]:
     """Draw the tasks whose networks are kept; paths by task, relative to the folder above ``folder``.
 
@@ -30,10 +37,9 @@ def draw(finished: Sequence[Finished], folder: Path) -> dict[str, list[Path]]:
     InputError
         If matplotlib is not installed.
     """
-    try:
-        import matplotlib as mpl
-    except ModuleNotFoundError:
-        raise InputError("figures need matplotlib, which is not installed: pip install 'qif2hw[report]'") from None
+    check_installed()
+    import matplotlib as mpl
+
     mpl.use("Agg")
     # The same picture gives the same bytes.
     mpl.rcParams["svg.hashsalt"] = "qif2hw"

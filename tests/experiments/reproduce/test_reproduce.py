@@ -1,6 +1,7 @@
 """The results: what is run, what is kept, what is written, on a task small enough to train in seconds."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -182,6 +183,22 @@ def test_page_table_and_zoo(small: None, tmp_path: Path) -> None:
     home.mkdir()
     assert make_zoo(tmp_path / "results", home, lambda text: None) == ["parabola"]
     assert {path.name for path in home.iterdir()} == {"parabola.onnx", "parabola.qif"}
+
+
+def test_what_is_missing_for_the_page_is_found_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    for arguments in (
+        ["--out", str(tmp_path / "file")],
+        ["--out", str(tmp_path / "out"), "--zoo", str(tmp_path / "file")],
+    ):
+        ended = CliRunner().invoke(cli, ["reproduce", "parabola", "--quick", *arguments])
+        assert ended.exit_code == 2
+        assert "cannot be made" in ended.output
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    ended = CliRunner().invoke(cli, ["reproduce", "parabola", "--quick", "--out", str(tmp_path / "out")])
+    assert ended.exit_code == 2
+    assert "pip install 'qif2hw[report]'" in ended.output
+    assert not (tmp_path / "out" / "results" / "runs").exists()
 
 
 def test_wrong_names_end_with_one_line(tmp_path: Path) -> None:
