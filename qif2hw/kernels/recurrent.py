@@ -1,4 +1,4 @@
-r"""A population of QIF neurons that hears its own spikes, event by event, forward and backward.
+r"""A population of QIF neurons with feedback of its own spikes, event by event, forward and backward.
 
 Events are, in strict temporal order: input spikes, spikes of the population, and with a delay their arrivals.  The
 neuron that fires next is the one whose vector has the smallest ``x / y``; one arc tangent gives when.
@@ -15,12 +15,15 @@ complete when the spike's own event is reached, and enters ``G`` of the neuron t
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from qif2hw import neuron
+from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.kernels.simd import Ints
 from qif2hw.kernels.sorting import arrange, room_for
 from qif2hw.machinecode import compiled
 
@@ -38,10 +41,10 @@ class Recurrent(NamedTuple):
     The feedback has a zero diagonal where it is instantaneous: a neuron that just fired does not feel its own spike.
     """
 
-    times: Any
-    a: Any
-    feedback: Any
-    start: Any
+    times: FloatArray
+    a: FloatArray
+    feedback: FloatArray
+    start: FloatArray
     depth: int
     omega: float
     trial: float
@@ -54,11 +57,11 @@ class Log(NamedTuple):
     ``count`` are the numbers of events, ``fired`` the neuron of each spike (batch, room).
     """
 
-    kind: Any
-    about: Any
-    angle: Any
-    count: Any
-    fired: Any
+    kind: NDArray[np.int8]
+    about: Ints
+    angle: FloatArray
+    count: IntArray
+    fired: Ints
 
 
 @compiled
@@ -123,11 +126,11 @@ def forward(layer, out_times, out_theta, log):  # type: ignore[no-untyped-def]
         x, y = start[0].copy(), start[1].copy()
         exponent[:] = 0
         number[:] = 0
-        now, arrived, heard, spikes, done = 0.0, 0, 0, 0, 0
+        now, arrived, returned, spikes, done = 0.0, 0, 0, 0, 0
         while True:
             outside = times[b, order[arrived]] if arrived < count else np.inf
-            echo = spike_time[heard] + delay if delay > 0.0 and heard < spikes else np.inf
-            until = min(outside, echo, trial)
+            feedback_time = spike_time[returned] + delay if delay > 0.0 and returned < spikes else np.inf
+            until = min(outside, feedback_time, trial)
             m, angle = _next(x, y)
             if done == room:
                 # No room for the log: say so, more than by one so that it grows quickly.
@@ -150,14 +153,14 @@ def forward(layer, out_times, out_theta, log):  # type: ignore[no-untyped-def]
                 angle = omega * (until - now)
                 _turn(x, y, angle)
                 now = until
-                if outside <= min(echo, trial):
+                if outside <= min(feedback_time, trial):
                     log.kind[b, done], log.about[b, done] = INPUT, order[arrived]
                     _kick(x, y, exponent, a[order[arrived] // depth])
                     arrived += 1
-                elif echo <= trial:
-                    log.kind[b, done], log.about[b, done] = ARRIVAL, heard
-                    _kick(x, y, exponent, feedback[log.fired[b, heard]])
-                    heard += 1
+                elif feedback_time <= trial:
+                    log.kind[b, done], log.about[b, done] = ARRIVAL, returned
+                    _kick(x, y, exponent, feedback[log.fired[b, returned]])
+                    returned += 1
                 else:
                     break
             log.angle[b, done] = angle

@@ -1,10 +1,11 @@
 """The temporal order of the input spikes of a sample."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from qif2hw.kernels.simd import count_bits, load, ones_where_less, splat, store, width
+from qif2hw.kernels.simd import Ints, Reals, count_bits, load, ones_where_less, splat, store, width
 from qif2hw.machinecode import compiled
 
 _RUN = 64
@@ -15,17 +16,17 @@ _NEAR = 8
 
 
 class Room(NamedTuple):
-    """What sorting needs room for: times, times in float32 and counts, indices twice."""
+    """Scratch arrays of a sort: times, times in float32 and counts, indices twice."""
 
-    key: Any
-    near: Any
-    source: Any
-    spare: Any
+    key: Reals
+    near: NDArray[np.float32]
+    source: Ints
+    spare: Ints
 
 
 @compiled
 def room_for(spikes, like):  # type: ignore[no-untyped-def]
-    """Room to sort so many spikes, whose times have the type of the array ``like``."""
+    """Scratch arrays to sort up to ``spikes`` times with the element type of the array ``like``."""
     near = np.empty(2 * (spikes + _RUN), np.float32)
     return Room(np.empty(2 * spikes, like.dtype), near, np.empty(spikes, np.int32), np.empty(spikes, np.int32))
 

@@ -26,7 +26,9 @@ from torch.autograd.function import once_differentiable
 from qif2hw import neuron as formulas
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
-from qif2hw.nn.functional.dense import LayerOutput, check
+from qif2hw.nn.functional.arguments import check
+from qif2hw.nn.functional.compiled import BAD_TIME
+from qif2hw.nn.functional.output import LayerOutput
 
 # The formulas are written for numbers and arrays; they use operators only and serve tensors as well.
 _rotate: Any = formulas.rotate
@@ -246,5 +248,5 @@ def layer(times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, *, neuron: Q
     """One layer of QIF neurons on any device; arguments and results as those of `qif2hw.nn.functional.dense.layer`."""
     check(times, psi, weight, phi0, trial)
     if not bool((times >= 0).all()):
-        raise InputError("an input spike time is negative or not a number: it must lie in [0, T] or be inf")
+        raise InputError(BAD_TIME)
     return LayerOutput(*_Layer.apply(times, psi, weight, phi0, neuron, float(trial)))
