@@ -192,7 +192,8 @@ class Record(NamedTuple):
     Parameters
     ----------
     many, cosine, sine, row, source
-        Steps of each sample: their number (batch,), and their columns as `qif2hw.kernels.steps.steps` writes them (batch, most).
+        Steps of each sample: their number (batch,), and columns (batch, most) as `qif2hw.kernels.steps.steps` writes
+        them.
     fired, fired_by, fired_in, place
         Output spikes, step after step: their number, neuron and step, and where in `Spikes.times` they are.
     length2, scale

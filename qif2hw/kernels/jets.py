@@ -66,7 +66,7 @@ class JetLayer(NamedTuple):
 
 
 class JetRecord(NamedTuple):
-    """State that the backward kernel reads: the order of events, and ``R^2, e, |Y|^2, S, G`` at output spikes and the end."""
+    """For the backward kernel: order of events, and ``R^2, e, |Y|^2, S, G`` at output spikes and at the trial's end."""
 
     order: Ints
     events: Ints
@@ -161,7 +161,7 @@ def _note(state, pad, m, rows, into):  # type: ignore[no-untyped-def]
 
 
 def _forward(layer, chunks, out_times, out_theta, record):  # type: ignore[no-untyped-def]
-    """Run every sample; returns as `qif2hw.kernels.dense.forward` does."""
+    """Run every sample; returns as `qif2hw.kernels.dense.forward_layer` does."""
     batch = layer.times.shape[1]
     largest = np.zeros(chunks, np.int64)
     for chunk in prange(chunks):

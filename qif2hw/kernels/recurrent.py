@@ -104,7 +104,7 @@ def _fire(x, y, m):  # type: ignore[no-untyped-def]
 
 @compiled
 def forward(layer, out_times, out_theta, log):  # type: ignore[no-untyped-def]
-    """Run every sample; ``out_theta`` are the angles at the trial's end, before the flush.
+    """Run every sample; ``out_theta`` are the angles at the trial's end, before the extra shear.
 
     Returns
     -------

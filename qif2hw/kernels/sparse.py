@@ -99,7 +99,7 @@ def _emit(x, y, n, c, s, time, omega, exponent, times, length2, scale, number): 
 
 
 def _forward(layer, chunks, out_times, out_theta, record):  # type: ignore[no-untyped-def]
-    """Run every sample; returns as `qif2hw.kernels.dense_chain.forward`.  ``out_theta``: angles before the flush."""
+    """Run every sample; returns as `dense.forward_layer` does.  ``out_theta``: angles before the extra shear."""
     batch = layer.times.shape[0]
     largest = np.zeros(chunks, np.int64)
     for chunk in prange(chunks):
@@ -234,22 +234,6 @@ def _backward_share(low, high, layer, record, grad_times, grad_theta, to_times, 
                 if exponent[n] != before:
                     g[n] = math.ldexp(pull[n, done[n]], 2 * (exponent[n] - unit[n, done[n]]))
             to_times[b, order[i]] = change
-
-
-@compiled
-def transpose(indptr, indices, pre):  # type: ignore[no-untyped-def]
-    """``begin`` and ``post`` of a `SparseLayer` from CSR, and for each synapse its place in the CSR data."""
-    begin = np.zeros(pre + 1, np.int64)
-    for j in indices:
-        begin[j + 1] += 1
-    begin[:] = np.cumsum(begin)
-    at = begin[:-1].copy()
-    post, slot = np.empty(indices.size, np.int32), np.empty(indices.size, np.int64)
-    for n in range(indptr.size - 1):
-        for k in range(indptr[n], indptr[n + 1]):
-            post[at[indices[k]]], slot[at[indices[k]]] = n, k
-            at[indices[k]] += 1
-    return begin, post, slot
 
 
 @compiled

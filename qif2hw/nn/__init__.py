@@ -4,7 +4,8 @@ from qif2hw.nn.deeponet import DeepONet
 from qif2hw.nn.functional.jets import Jets, derivative, jets
 from qif2hw.nn.functional.output import ForwardPass, LayerOutput
 from qif2hw.nn.layer import QIFLayer, Route
-from qif2hw.nn.network import PUBLISHED, QIFNetwork, Regime
+from qif2hw.nn.network import QIFNetwork
+from qif2hw.nn.regime import PUBLISHED, Regime
 from qif2hw.nn.synapses import random_synapses
 
 __all__ = [

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from qif2hw import ir
 from qif2hw.errors import InputError
-from qif2hw.nn.network import QIFNetwork, Regime
+from qif2hw.nn.network import QIFNetwork
+from qif2hw.nn.regime import Regime
 
 
 class DeepONet(nn.Module):

@@ -11,9 +11,7 @@ from qif2hw.ir.network import Projection
 from qif2hw.ir.synapses import AnySynapses, Dense, Sparse
 
 
-def random_synapses(
-    pre: int, post: int, density: float, *, generator: torch.Generator | None = None
-) -> Sparse:
+def random_synapses(pre: int, post: int, density: float, *, generator: torch.Generator | None = None) -> Sparse:
     """Synapses from a random share of the channels: ``max(1, round(density pre))`` to each neuron, without repetition.
 
     Raises

@@ -21,7 +21,7 @@ _LARGEST = 2**31
 
 
 def write(path: Path, scalars: dict[str, Any], optimizer: FlatAdam | Soap, others: dict[str, Tensor]) -> None:
-    """Write the parameters, the optimiser's moments, the ``scalars`` and what ``others`` there is."""
+    """Write the parameters, the optimiser's moments, the ``scalars`` and the ``others``."""
     text = json.dumps({**scalars, "adam_steps": optimizer.steps}, sort_keys=True).encode()
     tensors = {**optimizer.state(), **others, _SCALARS: torch.from_numpy(np.frombuffer(text, np.uint8).copy())}
     write_bytes(path, save(tensors))

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qif2hw.nn.functional.dense import Run
+from qif2hw.nn.functional.output import ForwardPass
 from qif2hw.nn.network import QIFNetwork
 
 
@@ -104,7 +104,7 @@ def diagnose(network: QIFNetwork, x: Tensor, y: Tensor | None = None, *, grid_st
     )
 
 
-def _colliding(network: QIFNetwork, x: Tensor, run: Run, step: float) -> tuple[float, ...]:
+def _colliding(network: QIFNetwork, x: Tensor, run: ForwardPass, step: float) -> tuple[float, ...]:
     shares = []
     for times in [network.encode(x), *(out.times for out in run.layers[:-1])]:
         gaps = times.detach().flatten(1).sort(dim=1).values.diff(dim=1)

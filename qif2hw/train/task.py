@@ -1,4 +1,4 @@
-"""What a training run needs to know about a problem."""
+"""A problem to train: its data, its network, its loss and its measure of error."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from qif2hw import ir
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.nn.network import Regime
+from qif2hw.nn.regime import Regime
 
 
 class Samples(NamedTuple):
@@ -125,7 +125,7 @@ class Task:
     quantities
         Names of the columns of the test set's ``y``.
     solution
-        What the host makes of the network's results: a hard boundary condition, a normalisation.
+        Host's part after decoding, from the network's results: a hard boundary condition, a normalisation.
     make
         Builds the network for a seed; None for layers of ``sizes``.
     objective
@@ -133,7 +133,7 @@ class Task:
     teacher
         A task to train first, whose network the objective is given.
     block
-        So many consecutive rows of the test set belong together, as the points of one function.
+        Number of consecutive rows of the test set that belong together, as the points of one function.
     """
 
     name: str

@@ -77,9 +77,7 @@ class _Chain(compiled.Kernel):
             np.empty_like(chain.times), np.empty_like(chain.psi),
             np.array([0 if g is None else g.data_ptr() for g in live]), np.empty(plan.totals[-1], chain.out.dtype),
         )  # fmt: skip
-        run, threads = (
-            (kernels.backward_parallel, numba.get_num_threads()) if self.parallel else (kernels.backward, 1)
-        )
+        run, threads = (kernels.backward_parallel, numba.get_num_threads()) if self.parallel else (kernels.backward, 1)
         run(chain, self.chunks, threads, to)
         found: list[Tensor | None] = [None, None]
         if needed[0]:
@@ -146,8 +144,8 @@ def chain(
     capacities
         Spikes per neuron to make room for in each layer; doubled until every spike fits.
     encoder
-        ``earliest`` and ``latest`` (pre,): ``times`` are then inputs x (batch, pre), encoded by `qif2hw.neuron.latency`.
-        They get no gradients, x does.
+        ``earliest`` and ``latest`` (pre,): ``times`` are then inputs x (batch, pre), which `qif2hw.neuron.latency`
+        encodes.  They get no gradients, x does.
     readout
         Scale and offset (outputs,) of `qif2hw.neuron.difference` of first spikes, see `ForwardPass`; they get no
         gradients.
