@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from qif2hw.bench.training import updates_of
-from qif2hw.ir.synapses import Dense
 from qif2hw.nn.functional.jets import Jets, jets
 from qif2hw.nn.layer import QIFLayer
 from qif2hw.nn.network import QIFNetwork
@@ -58,7 +57,8 @@ def bench_sparse(
     generator = torch.Generator().manual_seed(0)
     times = 0.05 + 1.9 * torch.rand((batch, size, 1), generator=generator, dtype=torch.float64)
     listed = [random_synapses(size, size, density, generator=generator) for density in densities]
-    full, *layers = (QIFLayer(trial=6.5, synapses=s, generator=generator) for s in (Dense(size, size), *listed))
+    full = QIFLayer(size, size, trial=6.5, generator=generator)
+    layers = [QIFLayer(trial=6.5, synapses=synapses, generator=generator) for synapses in listed]
 
     def way(layer: QIFLayer) -> Callable[[], None]:
         def run() -> None:

@@ -54,13 +54,13 @@ class Recurrent(NamedTuple):
 class Log(NamedTuple):
     """Events of each sample (batch, room): kind, input spike or spike it is about, angle turned since the last one.
 
-    ``count`` are the numbers of events, ``fired`` the neuron of each spike (batch, room).
+    ``events`` are their numbers (batch,), ``fired`` the neuron of each spike (batch, room).
     """
 
     kind: NDArray[np.int8]
     about: Ints
     angle: FloatArray
-    count: IntArray
+    events: IntArray
     fired: Ints
 
 
@@ -165,7 +165,7 @@ def forward(layer, out_times, out_theta, log):  # type: ignore[no-untyped-def]
                     break
             log.angle[b, done] = angle
             done += 1
-        log.count[b] = done
+        log.events[b] = done
         for n in range(size):
             out_theta[b, n] = math.atan2(max(y[n], 0.0), x[n])
     return most_spikes, most_events
@@ -176,7 +176,7 @@ def backward(layer, log, grad_times, grad_theta, to_times, to_a, to_feedback, to
     """Gradients to input times, both weights (by source, still over ``r``) and initial phases."""
     _, a, feedback, start, depth, omega, _, delay = layer
     batch, size, _ = grad_times.shape
-    most = max(1, log.count.max())
+    most = max(1, log.events.max())
     path_x, path_y, unit = np.empty((most, size)), np.empty((most, size)), np.empty((most, size), np.int32)
     exponent, scale = np.empty(size, np.int32), np.empty(size, np.int32)
     g, pull, number = np.empty(size), np.empty(most), np.empty(size, np.int64)
@@ -188,7 +188,7 @@ def backward(layer, log, grad_times, grad_theta, to_times, to_a, to_feedback, to
         x, y = start[0].copy(), start[1].copy()
         exponent[:] = 0
         number[:] = 0
-        for e in range(log.count[b]):
+        for e in range(log.events[b]):
             _turn(x, y, log.angle[b, e])
             about = log.about[b, e]
             if log.kind[b, e] == SPIKE:
@@ -203,7 +203,7 @@ def backward(layer, log, grad_times, grad_theta, to_times, to_a, to_feedback, to
                 _kick(x, y, exponent, feedback[log.fired[b, about]])
         for n in range(size):
             g[n], scale[n] = -omega * grad_theta[b, n] / (x[n] * x[n] + y[n] * y[n]), exponent[n]
-        for e in range(log.count[b] - 1, -1, -1):
+        for e in range(log.events[b] - 1, -1, -1):
             kind, about = log.kind[b, e], log.about[b, e]
             for n in range(size):
                 if unit[e, n] != scale[n]:

@@ -21,8 +21,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from qif2hw.machinecode import compiled
 
-Reals: TypeAlias = NDArray[np.float64] | NDArray[np.float32]
-"""An array with the element type of a layer."""
+Reals: TypeAlias = NDArray[np.floating[Any]]
+"""An array with the element type of a layer, float64 or float32."""
 
 Ints: TypeAlias = NDArray[np.int32]
 

@@ -57,4 +57,4 @@ def columns(synapses: AnySynapses, weight: FloatArray, low: int, high: int) -> t
 
 
 def _listed(post: IntArray, pre: IntArray, shape: tuple[int, int]) -> Sparse:
-    return Sparse(np.searchsorted(post, np.arange(shape[0] + 1)), pre, shape[1])
+    return Sparse(np.searchsorted(post, np.arange(shape[0] + 1)), pre.astype(np.int32), shape[1])

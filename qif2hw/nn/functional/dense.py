@@ -33,10 +33,11 @@ class _Chain(compiled.Kernel):
     ) -> None:  # fmt: skip
         self.neuron, self.trial, self.limit, self.encoder = neuron, trial, limit, encoder
         self.shape = times.shape
-        batch, pre, self.depth = times.shape if encoder is None else (*times.shape, 1)
+        batch, pre, depth = times.shape if encoder is None else (*times.shape, 1)
+        self.depth = depth
         self.sizes = (pre, *(phi0.shape[0] for phi0 in parameters[1::2]))
         given = times.contiguous()
-        spikes = given.numpy().reshape(batch, pre * self.depth)
+        spikes = given.numpy().reshape(batch, pre * depth)
         self.spikes = spikes if encoder is None else np.empty_like(spikes)
         self.psi = np.zeros((batch, pre), spikes.dtype) if psi is None else psi.contiguous().numpy()
         # The kernels know the addresses alone of these: they must live as long as this object.
