@@ -163,21 +163,21 @@ def _read_back(low, high, out, depth, chain, to_y, to_first, to):  # type: ignor
 def _forward(chain, chunks, largest):  # type: ignore[no-untyped-def]
     """Run every sample of a batch through all layers, in ``chunks`` parallel parts.
 
-    ``largest`` (levels) becomes the largest number of spikes of a neuron, above a level's room if what it and the
-    levels behind it hold is incomplete, and -1 where an input time is negative or not a number.
+    ``largest`` (levels) becomes the largest number of spikes of a neuron, above a level's room if its results and
+    those of later levels are incomplete, and -1 where an input time is negative or not a number.
     """
     _, levels, batch = chain.counts.shape
-    found = np.zeros((chunks, levels), np.int64)
+    most = np.zeros((chunks, levels), np.int64)
     chain.counts[1, 0] = -1
     for level in prange(1, levels):
         _prepare(chain, level)
     for chunk in prange(chunks):
-        _forward_share(chunk * batch // chunks, (chunk + 1) * batch // chunks, chain, found[chunk])
+        _forward_share(chunk * batch // chunks, (chunk + 1) * batch // chunks, chain, most[chunk])
     for level in range(levels):
         largest[level] = 0
         for chunk in range(chunks):
             if largest[level] >= 0:
-                largest[level] = max(largest[level], found[chunk, level]) if found[chunk, level] >= 0 else -1
+                largest[level] = max(largest[level], most[chunk, level]) if most[chunk, level] >= 0 else -1
 
 
 forward, forward_parallel = for_one_thread_and_all(_forward)
@@ -273,7 +273,7 @@ def _backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-u
 
 @compiled
 def _receive(low, high, grad, inner, given, any_given):  # type: ignore[no-untyped-def]
-    """Add what the loss gives from outside, if it does, to what comes, for inner levels, from the next layer."""
+    """Add the loss's own gradients of a level, if any, to those that inner levels get from the next layer."""
     for b in range(low, high):
         for n in range(grad.shape[1]):
             if not inner:

@@ -133,7 +133,7 @@ def forward(layer, out_times, out_theta, log):  # type: ignore[no-untyped-def]
             until = min(outside, feedback_time, trial)
             m, angle = _next(x, y)
             if done == room:
-                # No room for the log: say so, more than by one so that it grows quickly.
+                # No room for the log: return much more than there is, so that it grows quickly.
                 most_events = 2 * room
                 break
             if now + angle / omega <= until:

@@ -166,7 +166,7 @@ def _bits(context: Any, builder: Any, vec: VecType, flags: Any) -> Any:
 
 @intrinsic
 def below_zero(typingctx: Any, value: Any) -> Any:
-    """Integer whose bit ``k`` says that lane ``k`` is negative (``-0.0`` is not)."""
+    """Integer whose bit ``k`` is set where lane ``k`` is negative (``-0.0`` is not)."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         flags = builder.fcmp_ordered("<", args[0], ir.Constant(_vector(value), None))

@@ -193,8 +193,24 @@ class QIFNetwork(nn.Module):
                 f"this state is of a network that encodes its inputs into {other.tolist()}, here {own.tolist()}"
             )
 
+    def check_equal(self) -> None:
+        """`InputError` if a layer has another neuron or trial than the network; only `run` can compute such layers."""
+        for k, layer in enumerate(self.layers, start=1):
+            if layer.neuron != self.neuron or layer.trial != self.regime.trial:
+                raise InputError(
+                    f"layer {k} has {layer.neuron} and T = {layer.trial:g}, the network {self.neuron} and "
+                    f"T = {self.regime.trial:g}: they must be equal"
+                )
+
     def to_network(self) -> ir.Network:
-        """The network as an `ir.Network`, with the same synapses; with `weight_bits` its weights lie on the grid."""
+        """The network as an `ir.Network`, with the same synapses; with `weight_bits` its weights lie on the grid.
+
+        Raises
+        ------
+        InputError
+            If its layers do not have one neuron, one trial and sizes that fit.
+        """
+        self.check_equal()
         with torch.no_grad():
             weights = [layer.effective_weight().double().cpu().numpy() for layer in self.layers]
         names = [*(f"hidden{k}" for k in range(1, len(weights))), "output"]

@@ -18,7 +18,7 @@ class Regime:
         Length ``T`` of a trial; in the ordinary regime a little over the period.
     encode
         Spike times of inputs 1 and 0; or such a pair for each input.  With windows that do not overlap no two input
-        spikes ever swap their order, and what they reach stays smooth in the inputs.
+        spikes ever swap their order, and the neurons that they reach stay smooth in the inputs.
     input_phases, hidden_phases
         Ranges of the initial phases of the neurons that the inputs reach, and of the other hidden neurons.
     output_phases
@@ -44,15 +44,15 @@ class Regime:
 
     def windows(self, inputs: int) -> list[tuple[float, float]]:
         """Spike times of 1 and 0 for each of ``inputs`` inputs; `InputError` if there is another number of pairs."""
-        found = [pair for pair in self.encode if isinstance(pair, tuple)]
-        if not found:
+        pairs = [pair for pair in self.encode if isinstance(pair, tuple)]
+        if not pairs:
             earliest, latest = (float(time) for time in self.encode if not isinstance(time, tuple))
             return [(earliest, latest)] * inputs
-        if len(found) != inputs:
+        if len(pairs) != inputs:
             raise InputError(
-                f"{len(found)} encoding windows for {inputs} inputs: one for each is needed, or one for all"
+                f"{len(pairs)} encoding windows for {inputs} inputs: one for each is needed, or one for all"
             )
-        return found
+        return pairs
 
 
 PUBLISHED = Regime(

@@ -35,7 +35,7 @@ def read(
 ) -> tuple[dict[str, Any], FlatAdam | Soap]:
     """Restore what `write` wrote, parameters and ``others`` included; its scalars, and the optimiser to go on with.
 
-    ``optimizer_after(done)`` makes the one that was in use after so many steps.
+    ``optimizer_after(done)`` makes the optimiser in use after ``done`` steps.
 
     Raises
     ------

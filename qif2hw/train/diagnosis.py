@@ -46,18 +46,18 @@ class Diagnosis:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What looks wrong, one sentence each."""
-        found = []
+        """Likely faults, one sentence each."""
+        warnings = []
         for k, share in enumerate(self.silent, start=1):
             if share > 0.2 and not self.pseudospikes:
-                found.append(f"layer {k}: {share:.0%} of the neurons never spike: raise the initial phases")
+                warnings.append(f"layer {k}: {share:.0%} of the neurons never spike: raise the initial phases")
         if self.outputs_missing > 0 and not self.pseudospikes:
-            found.append(
+            warnings.append(
                 f"{self.outputs_missing:.2%} of the output spikes come after the trial: train longer or lengthen it"
             )
         if any(norm != norm or norm == float("inf") for norm in self.gradient_norms.values()):
-            found.append("a gradient is not finite: lower the learning rate")
-        return tuple(found)
+            warnings.append("a gradient is not finite: lower the learning rate")
+        return tuple(warnings)
 
     def __str__(self) -> str:
         lines = [

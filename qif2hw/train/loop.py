@@ -157,8 +157,8 @@ def _fit(
     others = {} if quantizer is None else quantizer.state()
     done = 0
     if path is not None and path.exists():
-        found, optimizer = saved.read(path, identity, optimizer_after, others)
-        done, before = int(found["done"]), before + float(found["seconds"])
+        scalars, optimizer = saved.read(path, identity, optimizer_after, others)
+        done, before = int(scalars["done"]), before + float(scalars["seconds"])
     started = time.perf_counter()
     objective = (task.objective or regression)(task, model, seed, teacher)
     test_set = task.test_set()
@@ -218,8 +218,8 @@ def regression(task: Task, model: Model, seed: int, teacher: Model | None) -> Ob
     def loss(step: int) -> Tensor:
         chosen = batch_of(len(x), task.settings.batch, seed, step)
         run = model.run(x if chosen is None else x[chosen])
-        wrong = run.y - (y if chosen is None else y[chosen])
-        return wrong.square().mean() + model.deadline_penalty(run.first)
+        deviation = run.y - (y if chosen is None else y[chosen])
+        return deviation.square().mean() + model.deadline_penalty(run.first)
 
     return loss
 

@@ -78,7 +78,7 @@ Metric: TypeAlias = Callable[[FloatArray, FloatArray], float]
 """Error of one quantity (samples,) against the truth (samples,)."""
 
 Solution: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
-"""Quantities (samples, quantities) from inputs and a network's results: what the host does after decoding."""
+"""Quantities (samples, quantities) from inputs and a network's results: the host's part after decoding."""
 
 Objective: TypeAlias = Callable[[int], Tensor]
 """Loss of a training step, by its number alone: a resumed run sees the same batches."""
@@ -160,12 +160,12 @@ class Task:
 
     def errors(self, values: FloatArray, truth: FloatArray) -> dict[str, Errors]:
         """Errors of every quantity; both arrays have shape (samples, quantities)."""
-        found = {}
+        errors = {}
         for k, name in enumerate(self.quantities):
-            wrong = values[:, k] - truth[:, k]
-            found[name] = Errors(
+            deviation = values[:, k] - truth[:, k]
+            errors[name] = Errors(
                 self.metric(values[:, k], truth[:, k]),
-                float(np.abs(wrong).mean()),
-                float(np.sqrt(np.square(wrong).mean())),
+                float(np.abs(deviation).mean()),
+                float(np.sqrt(np.square(deviation).mean())),
             )
-        return found
+        return errors

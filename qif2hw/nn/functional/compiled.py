@@ -1,11 +1,11 @@
 """Compiled kernels as one torch function: allocate, run, make more room for spikes, refuse bad times, choose threads.
 
-A `Kernel` says how its buffers are made and how it runs forward and backward; everything that all of them share stands
-here.
+A `Kernel` defines how its buffers are made and how it runs forward and backward; what all kernels share stands here.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from operator import ge
 from typing import Any, ClassVar
 
 import torch
@@ -72,13 +72,12 @@ class _Pass(torch.autograd.Function):
         kernel = make(*tensors)
         ctx.set_materialize_grads(kernel.zeros_for_none)
         while True:
-            most = kernel.forward(rooms)
-            if most and min(most) < 0:
+            needed = kernel.forward(rooms)
+            if min(needed, default=0) < 0:
                 raise InputError(BAD_TIME)
-            fitting = tuple(room if n <= room else _doubled(room, n) for room, n in zip(rooms, most, strict=True))
-            if fitting == rooms:
+            if all(map(ge, rooms, needed)):
                 break
-            rooms = fitting
+            rooms = tuple(_doubled(room, n) for room, n in zip(rooms, needed, strict=True))
         ctx.kernel = kernel
         return kernel.results()
 

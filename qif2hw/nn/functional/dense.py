@@ -31,11 +31,10 @@ class _Chain(compiled.Kernel):
         self, neuron: QIF, trial: float, limit: float, encoder: tuple[Tensor, Tensor] | None,
         readout: tuple[Tensor, Tensor] | None, times: Tensor, psi: Tensor | None, *parameters: Tensor,
     ) -> None:  # fmt: skip
-        self.neuron, self.trial, self.limit, self.encoder = neuron, trial, limit, encoder
-        self.shape = times.shape
+        self.constants = neuron.r, neuron.omega, trial, limit
+        self.encoder, self.shape = encoder, times.shape
         batch, pre, depth = times.shape if encoder is None else (*times.shape, 1)
-        self.depth = depth
-        self.sizes = (pre, *(phi0.shape[0] for phi0 in parameters[1::2]))
+        self.depth, self.sizes = depth, (pre, *(phi0.shape[0] for phi0 in parameters[1::2]))
         given = times.contiguous()
         spikes = given.numpy().reshape(batch, pre * depth)
         self.spikes = spikes if encoder is None else np.empty_like(spikes)
@@ -49,9 +48,9 @@ class _Chain(compiled.Kernel):
         self.outputs = 0 if readout is None else len(readout[0])
 
     def forward(self, rooms: tuple[int, ...]) -> list[int]:
-        spikes, neuron = self.spikes, self.neuron
+        spikes, (r, omega, trial, limit) = self.spikes, self.constants
         batch, dtype, levels = len(spikes), spikes.dtype, len(self.sizes)
-        self.plan = plan = layout(batch, self.sizes, (self.depth, *rooms), self.trial * neuron.omega, dtype)
+        self.plan = plan = layout(batch, self.sizes, (self.depth, *rooms), trial * omega, dtype)
         self.divide(batch, plan.cells, plan.work)
         _, _, _, _, spots, ends, steps, a, growth, start, _ = plan.totals
         self.chain = chain = Chain(
@@ -61,7 +60,7 @@ class _Chain(compiled.Kernel):
             np.empty(spots + 2 * ends - spikes.size - 2 * self.psi.size, dtype), np.empty(4 * spots + ends, np.int32),
             np.empty(spots + ends, dtype), np.empty(2 * steps, dtype), np.empty(2 * steps, np.int32),
             np.empty((2, levels, batch), np.int32),
-            neuron.r, neuron.omega, self.trial, self.limit,
+            r, omega, trial, limit,
         )  # fmt: skip
         largest = np.empty(levels, np.int64)
         (kernels.forward_parallel if self.parallel else kernels.forward)(chain, self.chunks, largest)
@@ -80,23 +79,23 @@ class _Chain(compiled.Kernel):
         )  # fmt: skip
         run, threads = (kernels.backward_parallel, numba.get_num_threads()) if self.parallel else (kernels.backward, 1)
         run(chain, self.chunks, threads, to)
-        found: list[Tensor | None] = [None, None]
+        gradients: list[Tensor | None] = [None, None]
         if needed[0]:
             by_time = torch.from_numpy(to.times.reshape(self.shape))
             if self.encoder is not None:
                 earliest, latest = self.encoder
                 by_time = -by_time * (latest - earliest)
-            found[0] = by_time
+            gradients[0] = by_time
         if needed[1]:
-            found[1] = torch.from_numpy(to.psi)
+            gradients[1] = torch.from_numpy(to.psi)
         pre = self.sizes[0]
         for row in plan.rows[1:]:
             post, weights = row[SIZE], row[PARAMETERS]
             phases = weights + post * pre
-            found.append(torch.from_numpy(to.parameters[weights:phases].reshape(post, pre)))
-            found.append(torch.from_numpy(to.parameters[phases : phases + post]))
+            gradients.append(torch.from_numpy(to.parameters[weights:phases].reshape(post, pre)))
+            gradients.append(torch.from_numpy(to.parameters[phases : phases + post]))
             pre = post
-        return tuple(found)
+        return tuple(gradients)
 
 
 def _check_links(layers: Sequence[tuple[Tensor, Tensor]]) -> None:

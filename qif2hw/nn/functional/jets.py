@@ -1,6 +1,6 @@
 r"""Derivatives of a network's outputs with respect to its inputs, with exact parameter gradients.
 
-`jets` gives value, first and chosen second derivatives in one compiled pass; what it returns are ordinary torch
+`jets` gives value, first and chosen second derivatives in one compiled pass; they are ordinary torch
 tensors, so that a loss on a differential equation's residual is trained with one ``backward()``.  `derivative` gives
 derivatives of any order, slowly, by nested autograd of the eager twin.
 
@@ -156,6 +156,7 @@ def jets(
     """
     if x.ndim != 2 or x.shape[1] != network.sizes[0]:
         raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {network.sizes[0]}) is needed")
+    network.check_equal()
     x = x.double()
     directions = torch.eye(x.shape[1], dtype=torch.float64) if directions is None else directions.double()
     if directions.ndim != 2 or directions.shape[1] != x.shape[1]:
@@ -231,6 +232,7 @@ def derivative(network: QIFNetwork, x: Tensor, along: Sequence[int] = ()) -> Ten
     """
     if any(not 0 <= k < network.sizes[0] for k in along):
         raise InputError(f"along = {tuple(along)}: inputs are numbered 0 to {network.sizes[0] - 1}")
+    network.check_equal()
     x = x if x.requires_grad else x.detach().requires_grad_()
     times, psi = network.encode(x), x.new_zeros(x.shape)
     for layer in network.layers:
