@@ -25,6 +25,10 @@ class _Layers(nn.ModuleList):
         _check_layer(name, module)
         super().add_module(name, module)
 
+    def insert(self, index: int, module: nn.Module) -> None:
+        _check_layer(f"{index}", module)
+        super().insert(index, module)
+
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, nn.Module):
             _check_layer(name, value)

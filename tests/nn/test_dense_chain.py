@@ -16,7 +16,7 @@ from qif2hw.errors import InputError
 from qif2hw.ir import Sparse
 from qif2hw.kernels import dense_chain, sorting
 from qif2hw.neuron import QIF
-from qif2hw.nn import ForwardPass, LayerOutput, QIFLayer, QIFNetwork, Regime
+from qif2hw.nn import ForwardPass, LayerOutput, QIFLayer, QIFNetwork, Regime, derivative, jets
 from qif2hw.nn.functional import compiled, dense, scan, sparse
 
 Layers = list[tuple[Tensor, Tensor]]
@@ -288,3 +288,7 @@ def test_other_layers_are_not_chained(kind: str, monkeypatch: pytest.MonkeyPatch
     x = torch.rand((5, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert torch.allclose(net(x), step_by_step(net, x), rtol=0, atol=1e-12)
     assert calls == (["sparse"] * 2 if kind == "sparse" else [])
+    if kind != "sparse":
+        for call in (net.to_network, lambda: jets(net, x), lambda: derivative(net, x)):
+            with pytest.raises(InputError, match="must be equal"):
+                call()

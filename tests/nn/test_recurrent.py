@@ -225,6 +225,7 @@ def test_a_network_refuses_it_when_it_is_built() -> None:
     for build in (
         lambda: network.layers.__setitem__(0, made),
         lambda: network.layers.append(made),
+        lambda: network.layers.insert(0, made),
         lambda: network.layers.append(torch.nn.Linear(2, 2)),
     ):
         with pytest.raises(InputError, match="no cycles"):
