@@ -28,6 +28,8 @@ class _Projection(Protocol):
     def synapses(self) -> Synapses: ...
 
 
+_SHOWN = 6
+
 P = TypeVar("P", bound=_Population)
 Q = TypeVar("Q", bound=_Projection)
 
@@ -45,6 +47,14 @@ class Graph(ByValue, Generic[P, Q]):
         """Size of every input group and population by name."""
         parts: Sequence[Encoder | P] = (*self.encoders, *self.populations)
         return {part.name: part.size for part in parts}
+
+    def summary(self) -> str:
+        """Sizes, synapses and outputs in at most one line."""
+        groups = [f"{name} {size}" for name, size in self.sizes.items()]
+        if len(groups) > _SHOWN:
+            groups[_SHOWN - 1 : -1] = [f".. {len(groups) - _SHOWN} more .."]
+        outputs = sum(output.size for output in self.outputs)
+        return f"{', '.join(groups)}; {self.synapse_count} synapses, {outputs} output{'s' * (outputs > 1)}"
 
     @property
     def inputs(self) -> int:
