@@ -120,11 +120,11 @@ def _exponent(points: list[Point]) -> float | None:
 
 def table(result: dict[str, Any]) -> str:
     """The numbers in Markdown."""
-    told = result["machine"]
+    host = result["machine"]
     head = "| neurons = input spikes | samples | updates | forward, ms | forward + backward, ms | ns per update | MB |"
     lines = [
-        f"{told['processor']}, {told['threads']} threads, load {told['load']:.1f} when measured; {result['dtype']}, "
-        f"numba {told['numba']}, torch {told['torch']}. The least of several repetitions.",
+        f"{host['processor']}, {host['threads']} threads, load {host['load']:.1f} when measured; {result['dtype']}, "
+        f"numba {host['numba']}, torch {host['torch']}. The least of several repetitions.",
         "",
         head,
         "|---:" * 7 + "|",

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
-from qif2hw.neuron import QIF
-from qif2hw.nn.functional import dense, sparse
+from qif2hw.bench.training import updates_of
 from qif2hw.nn.functional.jets import Jets, jets
+from qif2hw.nn.layer import QIFLayer
 from qif2hw.nn.network import QIFNetwork
+from qif2hw.nn.synapses import random_synapses
 from qif2hw.train.memory import keep_pages
 
 
@@ -46,39 +46,39 @@ def bench_jets(sizes: tuple[int, ...] = (2, 64, 64, 64, 2), batch: int = 100, *,
 def bench_sparse(
     size: int = 1000, batch: int = 16, *, densities: Sequence[float] = (0.001, 0.01, 0.1, 1.0), repeats: int = 5
 ) -> dict[str, Any]:
-    """Forward and backward of ``size`` neurons with ``size`` inputs: milliseconds by share of synapses, and dense."""
-    rng = np.random.default_rng(0)
-    times = torch.from_numpy(rng.uniform(0.05, 1.95, (batch, size, 1)))
-    phi0 = torch.from_numpy(rng.uniform(2.0, 5.0, size)).requires_grad_()
-    none, neuron = times.new_zeros((batch, size)), QIF()
-    full = torch.from_numpy(rng.uniform(-0.9, 0.9, (size, size)) / size**0.5).requires_grad_()
+    """Forward and backward of ``size`` neurons with ``size`` inputs, by share of synapses, and all to all.
 
-    def all_to_all() -> None:
-        out = dense.layer(times, none, full, phi0, neuron=neuron, trial=6.5)
-        out.first().sum().backward()
+    Returns
+    -------
+    dict
+        ``dense_ms`` and a row for each share: its ``synapses``, milliseconds, nanoseconds per synapse and sample, and
+        ``share_of_updates``, its updates over those of the layer with all synapses.
+    """
+    generator = torch.Generator().manual_seed(0)
+    times = 0.05 + 1.9 * torch.rand((batch, size, 1), generator=generator, dtype=torch.float64)
+    listed = [random_synapses(size, size, density, generator=generator) for density in densities]
+    full = QIFLayer(size, size, trial=6.5, generator=generator)
+    layers = [QIFLayer(trial=6.5, synapses=synapses, generator=generator) for synapses in listed]
 
-    def way(density: float) -> tuple[int, Callable[[], None]]:
-        pattern = sparse.Pattern.of(rng.random((size, size)) < density)
-        count = pattern.indices.size
-        data = torch.from_numpy(rng.uniform(-0.9, 0.9, count) / max(1.0, count / size) ** 0.5).requires_grad_()
-
+    def way(layer: QIFLayer) -> Callable[[], None]:
         def run() -> None:
-            out = sparse.layer(times, None, data, phi0, pattern=pattern, neuron=neuron, trial=6.5)
-            out.first().sum().backward()
+            layer.zero_grad(set_to_none=True)
+            layer(times).first().sum().backward()
 
-        return count, run
+        return run
 
-    found = [way(density) for density in densities]
-    ms = _medians({"dense": all_to_all, **{str(count): run for count, run in found}}, repeats)
-    return {
-        "neurons": size,
-        "batch": batch,
-        "dense_ms": ms["dense"],
-        "rows": [
-            {"synapses": n, "ms": ms[str(n)], "ns_per_synapse": ms[str(n)] * 1e6 / (batch * max(n, 1))}
-            for n, _ in found
-        ],
-    }
+    spikes = torch.isfinite(times).sum(dim=2)
+    ms = _medians({"dense": way(full), **{f"{k}": way(layer) for k, layer in enumerate(layers)}}, repeats)
+    rows = [
+        {
+            "synapses": layer.synapses.count,
+            "share_of_updates": updates_of(layer, spikes) / updates_of(full, spikes),
+            "ms": ms[f"{k}"],
+            "ns_per_synapse": ms[f"{k}"] * 1e6 / (batch * layer.synapses.count),
+        }
+        for k, layer in enumerate(layers)
+    ]
+    return {"neurons": size, "batch": batch, "dense_ms": ms["dense"], "rows": rows}
 
 
 def _medians(ways: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:

@@ -19,6 +19,7 @@ from qif2hw.bench.peers import versions
 from qif2hw.errors import InputError
 from qif2hw.host import machine
 from qif2hw.kernels.simd import load, splat, store, width
+from qif2hw.nn.layer import QIFLayer
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.train.memory import keep_pages
 from qif2hw.train.optim.adam import FlatAdam
@@ -162,9 +163,15 @@ def _row(workload: Workload, ceiling: float, peers: bool, seconds: float) -> dic
 
 @torch.no_grad()
 def count_updates(network: QIFNetwork, x: Tensor) -> int:
-    """Input spikes times neurons, over all layers and samples."""
-    spikes = [x.numel(), *(int(out.number.sum()) for out in network.run(x).layers[:-1])]
-    return sum(n * post for n, post in zip(spikes, network.sizes[1:], strict=True))
+    """Input spikes times the neurons that they reach, over all layers and samples."""
+    spikes = [torch.ones_like(x, dtype=torch.int64), *(out.number for out in network.run(x).layers[:-1])]
+    return sum(updates_of(layer, n) for layer, n in zip(network.layers, spikes, strict=True))
+
+
+def updates_of(layer: QIFLayer, number: Tensor) -> int:
+    """Updates of a layer whose inputs (batch, pre) send ``number`` spikes."""
+    reached = np.bincount(layer.synapses.edges().pre, minlength=layer.synapses.shape[1])
+    return int(number.sum(dim=0).numpy() @ reached)
 
 
 class Timing(NamedTuple):

@@ -6,6 +6,7 @@ import numpy as np
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, IntArray, finite, frozen
+from qif2hw.neuron import difference
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Readout(ByValue):
 
     def decode(self, times: FloatArray) -> FloatArray:
         """Outputs (samples, outputs) of the population's first spike times (samples, neurons)."""
-        return self.offset + self.scale * (times[:, self.stop] - times[:, self.start])
+        return difference(times[:, self.start], times[:, self.stop], self.scale, self.offset)
 
 
 @dataclass(frozen=True)
