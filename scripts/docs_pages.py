@@ -1,0 +1,138 @@
+"""Pages of the documentation site that are made at build time from the code and from files of the root.
+
+A hook of MkDocs (``hooks`` in mkdocs.yml).  The home page is README.md, Passes and API come from the code, and the
+architecture page's table of rooms from the import contract in pyproject.toml: none of them can fall behind.
+"""
+
+import importlib
+import inspect
+import re
+import sys
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+from mkdocs.structure.files import File, Files
+
+ROOT = Path(__file__).parents[1]
+
+API = (
+    "qif2hw",
+    "qif2hw.neuron",
+    "qif2hw.ir",
+    "qif2hw.nn",
+    "qif2hw.train",
+    "qif2hw.compiler",
+    "qif2hw.reference",
+    "qif2hw.engine",
+    "qif2hw.bundle",
+    "qif2hw.parity",
+    "qif2hw.experiments.tasks",
+    "qif2hw.zoo",
+    "qif2hw_lava",
+)
+"""Public modules, in the order in which a network goes through them."""
+
+
+def home() -> str:
+    """README.md with links as seen from the folder of the pages."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = text.replace("](docs/", "](").replace("](CONTRIBUTING.md", "](extending.md")
+    return text.replace("](CHANGELOG.md", "](changelog.md").replace("](LICENSE)", "](#license)")
+
+
+def passes() -> str:
+    """Every pass: its name, its options with types and defaults, and its docstring."""
+    from qif2hw.compiler import CompileOptions, passes_for, print_passes
+    from qif2hw.compiler.pass_spec import PASSES
+
+    parts = [
+        "# Passes",
+        "The compiler is a list of passes. Each is a frozen dataclass in `qif2hw/compiler/passes/` whose fields are its "
+        "options. Without options `qif2hw compile` runs this list, which `qif2hw compile M.onnx --passes` prints and "
+        "`--passes TEXT` replaces:",
+        f"```text\n{print_passes(passes_for(CompileOptions())).replace(',', ',' + chr(10))}\n```",
+        "[How to add a pass](extending.md#a-pass).",
+    ]
+    for name, kind in PASSES.items():
+        parts += [f"## {name}", f"`{kind.__module__}.{kind.__qualname__}`", _docstring(kind), _options(kind)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _docstring(kind: type) -> str:
+    """The docstring without its section of parameters, which the table of options holds."""
+    text = inspect.cleandoc(kind.__doc__ or "").split("\nParameters\n---", 1)[0]
+    return re.sub(r"``(.+?)``", r"`\1`", text).strip()
+
+
+def _options(kind: type) -> str:
+    shown = [field for field in fields(kind) if field.name != "name"]
+    if not shown:
+        return "No options."
+    described = _described(kind)
+    rows = ["| option | type | default | meaning |", "|---|---|---|---|"]
+    for field in shown:
+        default = "required" if field.default is MISSING else f"`{field.default!r}`"
+        typed = field.type if isinstance(field.type, str) else inspect.formatannotation(field.type)
+        meaning = described.get(field.name, "").replace("|", "\\|")
+        rows.append(f"| `{field.name}` | `{_plain(typed)}` | {default} | {meaning} |".replace(" | ``", " | "))
+    return "\n".join(rows)
+
+
+def _plain(annotation: str) -> str:
+    return re.sub(r"\b(?:typing|qif2hw(?:\.\w+)+)\.", "", annotation).replace("|", "or")
+
+
+def _described(kind: type) -> dict[str, str]:
+    """Meaning of each parameter in a docstring of numpy style; several names may share one."""
+    found: dict[str, str] = {}
+    _, _, section = inspect.cleandoc(kind.__doc__ or "").partition("\nParameters\n----------\n")
+    for names, text in re.findall(r"^(\w[\w, ]*)\n((?:    .*\n?|\n(?=    ))+)", section, flags=re.MULTILINE):
+        meaning = re.sub(r"``(.+?)``", r"`\1`", " ".join(text.split()))
+        found |= {name.strip(): meaning for name in names.split(",")}
+    return found
+
+
+def rooms() -> str:
+    """The layers of the import contract, top first, with what each package or module is for."""
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = next(one["layers"] for one in contract["contracts"] if one.get("containers") == ["qif2hw"])
+    rows = ["| layer | room | what it holds |", "|---:|---|---|"]
+    for level, layer in enumerate(reversed(layers)):
+        for k, name in enumerate(re.findall(r"\w+", layer)):
+            module = importlib.import_module(f"qif2hw.{name}")
+            summary = inspect.cleandoc(module.__doc__ or "").split("\n\n", 1)[0].replace("\n", " ")
+            summary = re.sub(r"``(.+?)``", r"`\1`", summary).replace("|", "\\|")
+            rows.insert(2 + k, f"| {level} | `{name}` | {summary} |")
+    return "\n".join(rows)
+
+
+def api() -> str:
+    """One directive of mkdocstrings for each public module."""
+    parts = ["# API reference", "The public names of each package. Everything else may change without notice."]
+    return "\n\n".join([*parts, *(f"::: {name}" for name in API)]) + "\n"
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages that are made here."""
+    for name, text in (("index.md", home()), ("passes.md", passes()), ("api.md", api())):
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Put the table of rooms where a page asks for it."""
+    return markdown.replace("<!-- table of rooms -->", rooms()) if "<!-- table of rooms -->" in markdown else markdown
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Refuse a page that would load anything from elsewhere: the site must work without a network."""
+    loaded = r"<(?:script|img|iframe|source)\b[^>]*\bsrc=[\"']?(?:https?:)?//|<link\b[^>]*\brel=[\"']?stylesheet[^>]*https?://"
+    if found := re.search(loaded, output):
+        raise ValueError(f"{page.file.src_uri}: loads something from elsewhere: {output[found.start() : found.end() + 60]}")
+    return output
