@@ -8,8 +8,10 @@ import importlib
 import inspect
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 if sys.version_info >= (3, 11):
@@ -21,29 +23,12 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
 
-API = (
-    "qif2hw",
-    "qif2hw.neuron",
-    "qif2hw.ir",
-    "qif2hw.nn",
-    "qif2hw.train",
-    "qif2hw.compiler",
-    "qif2hw.reference",
-    "qif2hw.engine",
-    "qif2hw.bundle",
-    "qif2hw.parity",
-    "qif2hw.experiments.tasks",
-    "qif2hw.zoo",
-    "qif2hw_lava",
-)
-"""Public modules, in the order in which a network goes through them."""
-
 
 def home() -> str:
     """README.md with links as seen from the folder of the pages."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    text = text.replace("](docs/", "](").replace("](CONTRIBUTING.md", "](extending.md")
-    return text.replace("](CHANGELOG.md", "](changelog.md").replace("](LICENSE)", "](#license)")
+    text = re.sub(r"<!-- --8<-- .*? -->\n*", "", text).replace("](docs/", "](").replace("](CONTRIBUTING.md", "](extending.md")
+    return text.replace("](CHANGELOG.md", "](changelog.md").replace("[CITATION.cff](CITATION.cff)", "`CITATION.cff`")
 
 
 def passes() -> str:
@@ -53,9 +38,9 @@ def passes() -> str:
 
     parts = [
         "# Passes",
-        "The compiler is a list of passes. Each is a frozen dataclass in `qif2hw/compiler/passes/` whose fields are its "
-        "options. Without options `qif2hw compile` runs this list, which `qif2hw compile M.onnx --passes` prints and "
-        "`--passes TEXT` replaces:",
+        "The compiler is a list of passes. Each is a frozen dataclass in `qif2hw/compiler/passes/` whose fields are "
+        "its options. Without options `qif2hw compile` runs this list; `qif2hw compile M.onnx --passes` prints it, "
+        "`--passes TEXT` replaces it:",
         f"```text\n{print_passes(passes_for(CompileOptions())).replace(',', ',' + chr(10))}\n```",
         "[How to add a pass](extending.md#a-pass).",
     ]
@@ -112,15 +97,38 @@ def rooms() -> str:
     return "\n".join(rows)
 
 
-def api() -> str:
-    """One directive of mkdocstrings for each public module."""
-    parts = ["# API reference", "The public names of each package. Everything else may change without notice."]
-    return "\n\n".join([*parts, *(f"::: {name}" for name in API)]) + "\n"
+def api(modules: Sequence[str]) -> dict[str, str]:
+    """A page for each public module with the names in its ``__all__``; a shared name is on the page of the last one."""
+    public = {name: _public(importlib.import_module(name)) for name in modules}
+    owner = {id(thing): name for name, members in public.items() for thing in members.values()}
+    pages = {}
+    for name, members in public.items():
+        own = [member for member, thing in members.items() if owner[id(thing)] == name]
+        links = [f"[`{member}`][{owner[id(thing)]}.{member}]" for member, thing in members.items() if member not in own]
+        also = f"\nDescribed elsewhere: {', '.join(links)}.\n" if links else ""
+        options = f"    options:\n      show_root_heading: false\n      members: {own}\n"
+        pages[f"api/{name}.md"] = f"# {name}\n\n::: {name}\n{options}{also}"
+    return pages
+
+
+def _public(module: ModuleType) -> dict[str, Any]:
+    """Names in ``__all__``, or those that the module defines; without other modules."""
+    names = getattr(module, "__all__", None)
+    if names is None:
+        names = [n for n, x in vars(module).items() if n[0] != "_" and getattr(x, "__module__", "") == module.__name__]
+    return {name: x for name in names if not inspect.ismodule(x := getattr(module, name))}
+
+
+def _api_modules(nav: Any) -> list[str]:
+    """Modules whose page ``api/MODULE.md`` the navigation lists, in its order."""
+    if isinstance(nav, str):
+        return [nav[len("api/") : -len(".md")]] if nav.startswith("api/") else []
+    return [name for part in (nav.values() if isinstance(nav, dict) else nav) for name in _api_modules(part)]
 
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are made here."""
-    for name, text in (("index.md", home()), ("passes.md", passes()), ("api.md", api())):
+    for name, text in {"index.md": home(), "passes.md": passes(), **api(_api_modules(config.nav))}.items():
         files.append(File.generated(config, name, content=text))
     return files
 
@@ -130,9 +138,13 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return markdown.replace("<!-- table of rooms -->", rooms()) if "<!-- table of rooms -->" in markdown else markdown
 
 
+_FOREIGN = re.compile(
+    r"<(?:script|img|iframe|source)\b[^>]*\bsrc=[\"']?(?:https?:)?//|<link\b[^>]*\brel=[\"']?stylesheet[^>]*https?://"
+)
+
+
 def on_post_page(output: str, page: Any, **_: Any) -> str:
     """Refuse a page that would load anything from elsewhere: the site must work without a network."""
-    loaded = r"<(?:script|img|iframe|source)\b[^>]*\bsrc=[\"']?(?:https?:)?//|<link\b[^>]*\brel=[\"']?stylesheet[^>]*https?://"
-    if found := re.search(loaded, output):
-        raise ValueError(f"{page.file.src_uri}: loads something from elsewhere: {output[found.start() : found.end() + 60]}")
+    if found := _FOREIGN.search(output):
+        raise ValueError(f"{page.file.src_uri} loads something from elsewhere: {output[found.start() :][:80]}")
     return output

@@ -29,7 +29,7 @@ WORTH_THREADS = 1_000_000
 class LayerOutput(NamedTuple):
     """What a layer sends on.
 
-    Parameters
+    Attributes
     ----------
     times
         Ordinary spike times (batch, neurons, K), in order, padded with infinity.
