@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 class Chain(NamedTuple):
     """Inputs, parameters and results of a chain of layers, as flat arrays.
 
-    Attributes
+    Parameters
     ----------
     times, psi
         Of level 0: (batch, size * depth) and (batch, size).
@@ -71,7 +71,7 @@ class Chain(NamedTuple):
 class Layer(NamedTuple):
     """Inputs and parameters of a layer.
 
-    Attributes
+    Parameters
     ----------
     times
         Input spike times (batch, pre * depth), infinite where there is none.
@@ -114,7 +114,7 @@ class Spikes(NamedTuple):
 class Record(NamedTuple):
     """What the backward kernel needs from the forward one: no trajectory, only the order of events and output spikes.
 
-    Attributes
+    Parameters
     ----------
     many, cosine, sine, row, source
         Steps of each sample: their number (batch,), and of each what `qif2hw.kernels.steps.steps` says, (batch, most).
@@ -144,7 +144,7 @@ class Record(NamedTuple):
 class Gradients(NamedTuple):
     """Gradients of a loss with respect to a chain.
 
-    Attributes
+    Parameters
     ----------
     times, psi
         To the inputs of the first layer (batch, pre * depth) and (batch, pre): results.
@@ -163,7 +163,7 @@ class Gradients(NamedTuple):
 class Workspace(NamedTuple):
     """What a kernel works with while it runs through a sample.
 
-    Attributes
+    Parameters
     ----------
     state, g
         Vectors of the neurons (x of all, then y), for several samples (see `flush.last_shear`), and one more;

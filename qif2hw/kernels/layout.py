@@ -21,7 +21,7 @@ EVENT_COST = 64
 class Layout(NamedTuple):
     """A chain's table, a row for each level, and what follows from it.
 
-    Attributes
+    Parameters
     ----------
     table, rows, depths
         See the columns above; three times the same.

@@ -27,7 +27,7 @@ _LARGE, _SMALL = 2.0**200, 2.0**-200
 class SparseLayer(NamedTuple):
     """Inputs and parameters.
 
-    Attributes
+    Parameters
     ----------
     times, psi
         Input spike times (batch, pre * depth); pseudo-phases of their neurons (batch, pre).
