@@ -60,13 +60,14 @@ def _options(kind: type) -> str:
     if not shown:
         return "No options."
     described = _described(kind)
-    rows = ["| option | type | default | meaning |", "|---|---|---|---|"]
+    columns = ["option", "type", "default", *(["meaning"] if described else [])]
+    rows = [columns, ["---"] * len(columns)]
     for field in shown:
         default = "required" if field.default is MISSING else f"`{field.default!r}`"
         typed = field.type if isinstance(field.type, str) else inspect.formatannotation(field.type)
-        meaning = described.get(field.name, "").replace("|", "\\|")
-        rows.append(f"| `{field.name}` | `{_plain(typed)}` | {default} | {meaning} |".replace(" | ``", " | "))
-    return "\n".join(rows)
+        meaning = [described.get(field.name, "").replace("|", "\\|")] if described else []
+        rows.append([f"`{field.name}`", f"`{_plain(typed)}`", default, *meaning])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _plain(annotation: str) -> str:
