@@ -4,7 +4,7 @@ A hook of MkDocs (``hooks`` in mkdocs.yml).  The home page is README.md, Passes 
 architecture page's table of rooms from the import contract in pyproject.toml: none of them can fall behind.
 """
 
-import importlib
+import importlib.util
 import inspect
 import re
 import sys
@@ -27,7 +27,11 @@ ROOT = Path(__file__).parents[1]
 def home() -> str:
     """README.md with links as seen from the folder of the pages."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    text = re.sub(r"<!-- --8<-- .*? -->\n*", "", text).replace("](docs/", "](").replace("](CONTRIBUTING.md", "](extending.md")
+    text = (
+        re.sub(r"<!-- --8<-- .*? -->\n*", "", text)
+        .replace("](docs/", "](")
+        .replace("](CONTRIBUTING.md", "](extending.md")
+    )
     return text.replace("](CHANGELOG.md", "](changelog.md").replace("[CITATION.cff](CITATION.cff)", "`CITATION.cff`")
 
 
@@ -90,7 +94,9 @@ def rooms() -> str:
     layers = next(one["layers"] for one in contract["contracts"] if one.get("containers") == ["qif2hw"])
     rows = ["| layer | room | what it holds |", "|---:|---|---|"]
     for level, layer in enumerate(reversed(layers)):
-        for k, name in enumerate(re.findall(r"\w+", layer)):
+        # A name in parentheses may be missing.
+        present = [name for name in re.findall(r"\w+", layer) if importlib.util.find_spec(f"qif2hw.{name}")]
+        for k, name in enumerate(present):
             module = importlib.import_module(f"qif2hw.{name}")
             summary = inspect.cleandoc(module.__doc__ or "").split("\n\n", 1)[0].replace("\n", " ")
             summary = re.sub(r"``(.+?)``", r"`\1`", summary).replace("|", "\\|")

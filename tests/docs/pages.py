@@ -1,7 +1,7 @@
 """Code blocks of the documentation.
 
-A fence may be preceded by HTML comments: ``<!-- not run: REASON -->`` excludes it, ``<!-- given: A, B -->`` names what a
-reader has at that point (files or names that the tests then provide).
+A fence may be preceded by HTML comments: ``<!-- not run: REASON -->`` excludes it, ``<!-- given: A, B -->`` names what
+a reader has at that point (files or names that the tests then provide).
 """
 
 import re
@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _FENCE = re.compile(
-    r"(?P<comments>(?:^[ ]*<!--(?:(?!-->).)*-->\n)*)^(?P<indent>[ ]*)```(?P<info>[^\n`]*)\n(?P<text>.*?)^(?P=indent)```[ ]*$",
+    r"(?P<comments>(?:^[ ]*<!--(?:(?!-->).)*-->\n)*)^(?P<indent>[ ]*)```(?P<info>[^\n`]*)\n"
+    r"(?P<text>.*?)^(?P=indent)```[ ]*$",
     re.DOTALL | re.MULTILINE,
 )
 

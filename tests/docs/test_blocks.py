@@ -77,9 +77,7 @@ def python_pages() -> list[Any]:
 
 
 @pytest.mark.parametrize(("page", "chosen"), python_pages())
-def test_python_runs_in_order(
-    page: Path, chosen: list[Block], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_python_runs_in_order(page: Path, chosen: list[Block], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if any("lava" in block.given for block in chosen):
         import qif2hw_lava
 
@@ -109,7 +107,9 @@ def test_blocks_name_their_language_or_a_reason(page: Path) -> None:
         assert block.language in LANGUAGES, f"{block}: language '{block.language}'"
         assert block.not_run != "", f"{block}: 'not run' without a reason"
     for line in without_blocks(page).splitlines():
-        assert not re.match(r"(    |\t)(qif2hw|pip|make|python|import|from|\$) ", line), f"{page.name}: no fence: {line}"
+        assert not re.match(r"(    |\t)(qif2hw|pip|make|python|import|from|\$) ", line), (
+            f"{page.name}: no fence: {line}"
+        )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
