@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 MOST_BYTES = 1 << 20
-_CONFLICT = re.compile(rb"^(?:<{7} |={7}$|>{7} )", re.MULTILINE)
+_CONFLICT = re.compile(rb"^(?:<{7} |>{7} )", re.MULTILINE)
 
 
 def problem_of(path: Path) -> str | None:

@@ -130,7 +130,7 @@ def _structure(out: Output, quick: bool) -> tuple[Mapping[str, Any], Mapping[str
     bench = _module("structure")
     with out.stage("bench structure"):
         jets = bench.bench_jets(repeats=3 if quick else 20)
-        sparse = bench.bench_sparse(repeats=2 if quick else 5)
+        sparse = bench.bench_sparse(300 if quick else 1000, repeats=2 if quick else 5)
     return bench.figures(jets, sparse), {"jets": jets, "sparse": sparse}
 
 

@@ -77,3 +77,13 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, content: Any, says:
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read(tmp_path / "none.json")
+
+
+@pytest.mark.slow
+def test_structure_gives_a_result(tmp_path: Path) -> None:
+    printed = CliRunner().invoke(cli, ["bench", "structure", "--quick", "--json"])
+    assert printed.exit_code == 0
+    result = read(written(tmp_path / "r.json", printed.stdout))
+    assert result.figures["structure: 300 neurons, batch 16, dense"].unit == "ms"
+    assert {"jets", "sparse"} == set(result.detail["structure"])
+    assert [c.ratio for c in compare(result, result)] == [1.0] * len(result.figures)
