@@ -79,7 +79,7 @@ def test_an_example_passes_its_own_tests(name: str, tmp_path: Path) -> None:
     chosen = examples()[name]
     assert sum(bool(line.strip()) for block in chosen for line in block.text.splitlines()) < 60
     paths = write(tmp_path, chosen)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib", "."]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
     environment = {"PYTHONPATH": ":".join(paths), "PYTHONWARNINGS": "error"}
     result = subprocess.run(
         command, cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True, timeout=200, check=False
