@@ -1,22 +1,17 @@
-"""Cost of jets against the plain step, and of sparse projections against their number of synapses.
+"""Cost of jets against the plain step, and of sparse projections against their number of synapses."""
 
-Run ``python -m qif2hw.bench.structure`` for one JSON object.
-"""
-
-import json
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
+from qif2hw.bench.result import Figure
+from qif2hw.bench.timing import medians
 from qif2hw.bench.training import updates_of
 from qif2hw.nn.functional.jets import Jets, jets
 from qif2hw.nn.layer import QIFLayer
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.synapses import random_synapses
-from qif2hw.train.memory import keep_pages
 
 
 def bench_jets(sizes: tuple[int, ...] = (2, 64, 64, 64, 2), batch: int = 100, *, repeats: int = 20) -> dict[str, Any]:
@@ -38,7 +33,7 @@ def bench_jets(sizes: tuple[int, ...] = (2, 64, 64, 64, 2), batch: int = 100, *,
         "pure seconds": lambda: step(jets(network, x, second="pure")),
         "all seconds": lambda: step(jets(network, x, second="all")),
     }
-    ms = _medians(ways, repeats)
+    ms = medians(ways, repeats)
     ratio = {name: value / ms["plain"] for name, value in ms.items()}
     return {"network": "-".join(map(str, sizes)), "batch": batch, "ms": ms, "ratio": ratio}
 
@@ -68,7 +63,7 @@ def bench_sparse(
         return run
 
     spikes = torch.isfinite(times).sum(dim=2)
-    ms = _medians({"dense": way(full), **{f"{k}": way(layer) for k, layer in enumerate(layers)}}, repeats)
+    ms = medians({"dense": way(full), **{f"{k}": way(layer) for k, layer in enumerate(layers)}}, repeats)
     rows = [
         {
             "synapses": layer.synapses.count,
@@ -81,19 +76,12 @@ def bench_sparse(
     return {"neurons": size, "batch": batch, "dense_ms": ms["dense"], "rows": rows}
 
 
-def _medians(ways: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for run in ways.values():
-        run()
-    # In turn, so that a neighbour's load falls on all of them.
-    for _ in range(repeats):
-        for name, run in ways.items():
-            start = time.perf_counter()
-            run()
-            taken[name].append((time.perf_counter() - start) * 1e3)
-    return {name: statistics.median(values) for name, values in taken.items()}
-
-
-if __name__ == "__main__":
-    keep_pages()
-    print(json.dumps({"jets": bench_jets(), "sparse": bench_sparse()}))
+def figures(jets: dict[str, Any], sparse: dict[str, Any]) -> dict[str, Figure]:
+    """Figures of `bench_jets` and `bench_sparse`, for `qif2hw.bench.result`."""
+    network = f"{jets['network']}, batch {jets['batch']}"
+    found = {f"{network}, jets, {name}": Figure(value, "ms") for name, value in jets["ms"].items()}
+    layer = f"{sparse['neurons']} neurons, batch {sparse['batch']}"
+    found[f"{layer}, dense"] = Figure(sparse["dense_ms"], "ms")
+    for row in sparse["rows"]:
+        found[f"{layer}, {row['synapses']} synapses"] = Figure(row["ms"], "ms")
+    return found

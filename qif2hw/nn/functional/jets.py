@@ -34,7 +34,7 @@ Pairs: TypeAlias = Sequence[tuple[int, int]]
 class Jets(NamedTuple):
     """Outputs of a network and their derivatives.
 
-    Parameters
+    Attributes
     ----------
     value
         As the network's own result, (batch, outputs).
