@@ -30,10 +30,11 @@ from qif2hw.files import read_bytes, write_bytes
 from qif2hw.ir.network import Network
 from qif2hw.ir.onnx_read import ATTRIBUTES, DOMAIN, MAX_BYTES, SYNAPSES, VERSION, from_bytes
 from qif2hw.ir.readout import Readout
+from qif2hw.ir.synapses import Synapses
 
 __all__ = ["DOMAIN", "MAX_BYTES", "VERSION", "from_bytes", "load", "save", "to_bytes"]
 
-OPERATORS = {kind: op for op, kind in SYNAPSES.items()}
+OPERATORS: dict[type[Synapses], str] = {kind: op for op, kind in SYNAPSES.items()}
 """The operator of each kind of synapses."""
 
 _WHOLE = {"index", *(number for kind in OPERATORS for number in kind.NUMBERS)}

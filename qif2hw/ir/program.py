@@ -16,7 +16,7 @@ from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.graph import Graph
 from qif2hw.ir.network import Network, Population, Projection
 from qif2hw.ir.ptc import ACCUMULATOR_BITS, PTC, STATE_BITS, STATE_MAX, need
-from qif2hw.ir.readout import Product, Readout
+from qif2hw.ir.readout import Product, ReadFromFirstSpikes, Readout
 from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_synapses
 from qif2hw.neuron import QIF
 
@@ -197,7 +197,7 @@ class ProgramProjection(ByValue):
 
 
 @dataclass(frozen=True, eq=False)
-class Program(Graph[ProgramPopulation, ProgramProjection]):
+class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirstSpikes):
     """A compiled network.
 
     Populations are sorted by depth, and each projection goes from one depth to the next: a synapse takes one step,

@@ -146,7 +146,7 @@ class Conv2d(Synapses):
         (top, left), (down, across) = self.padding, self.dilation
         padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
         span = tuple(d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel, strict=True))
-        windows = sliding_window_view(padded, span, axis=(2, 3))
+        windows = sliding_window_view(padded, span, axis=(2, 3))  # type: ignore[call-overload]
         return windows[:, :, :: self.stride[0], :: self.stride[1], ::down, ::across]
 
     def sums(self, weight: NDArray[Any]) -> NDArray[Any]:
