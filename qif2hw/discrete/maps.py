@@ -52,9 +52,9 @@ def relax_slope(w: Any, relaxed: Any, c1: Any, c2: Any, d0: Any, d1: Any) -> Any
     return (c1 + (c2 + c2) * w - d1 * relaxed) / (d0 + d1 * w)
 
 
-def potential(u: Any, x: Any, gain: Any, centre: Any, c0: Any, c1: Any, c2: Any, d0: Any, d1: Any) -> Any:
-    """Potential ``v`` that is compared with the threshold: state ``u`` after relaxing, plus the input ``gain x``."""
-    return centre + relax(u - centre, c0, c1, c2, d0, d1) + gain * x
+def potential(relaxed: Any, x: Any, centre: Any, gain: Any) -> Any:
+    """Potential that is compared with the threshold: the relaxed state (distance from the centre), plus the input."""
+    return centre + relaxed + gain * x
 
 
 def cosh_sinhc(z: Any, xp: Any = np) -> tuple[Any, Any]:
@@ -86,11 +86,9 @@ def euler_relaxation(a: Any, centre: Any, spread: Any) -> Relaxation:
 
 
 def quadratic_relaxation(kind: Kind, a: Any, u1: Any, u2: Any, xp: Any = np) -> Relaxation:
-    """The step of a QIF neuron from its parameters: numpy float64 or torch scalars; complex ones of numpy alone."""
-    centre, half = (u1 + u2) / 2, (u2 - u1) / 2
-    spread = half * half
-    if xp is np:
-        centre, spread = np.real(centre), np.real(spread)
+    """The step of a QIF neuron from its parameters: numpy or torch scalars in double precision."""
+    half = (u2 - u1) / 2
+    centre, spread = xp.real((u1 + u2) / 2), xp.real(half * half)
     return exact_relaxation(a, centre, spread, xp) if kind == "exact" else euler_relaxation(a, centre, spread)
 
 

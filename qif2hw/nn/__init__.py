@@ -1,5 +1,6 @@
 """QIF layers and networks in torch, with exact spike-time gradients."""
 
+from qif2hw.nn.discrete import LIF, Accumulate, DiscreteQIF
 from qif2hw.nn.functional.dense import LayerOutput, Run
 from qif2hw.nn.functional.jets import Jets, derivative
 from qif2hw.nn.functional.recurrent import RecurrentQIFLayer
@@ -8,6 +9,9 @@ from qif2hw.nn.layer import QIFLayer
 from qif2hw.nn.network import QIFNetwork, Regime
 
 __all__ = [
+    "LIF",
+    "Accumulate",
+    "DiscreteQIF",
     "Jets",
     "LayerOutput",
     "Pattern",
