@@ -173,7 +173,7 @@ class ProgramPopulation(ByValue):
 
 @dataclass(frozen=True, eq=False)
 class ProgramProjection(ByValue):
-    """Synapses: even integer weights in [-256, 254], shifted left by ``exponent`` when accumulated.
+    """Synapses: even integer weights in [-256, 254]; their sum is shifted left by ``exponent``, right if negative.
 
     ``weight`` has the shape that the synapses say; without ``synapses`` it is (post, pre), all to all.
     """
@@ -191,7 +191,7 @@ class ProgramProjection(ByValue):
             bool(((weight >= -256) & (weight <= 254) & (weight % 2 == 0)).all()),
             f"{where}: weights are even, in [-256, 254]",
         )
-        need(0 <= self.exponent <= 7, f"{where}: exponent {self.exponent} is outside 0 to 7")
+        need(-8 <= self.exponent <= 7, f"{where}: exponent {self.exponent} is outside -8 to 7")
         object.__setattr__(self, "weight", weight)
         object.__setattr__(self, "synapses", checked_synapses(self.synapses, weight, where))
 
@@ -223,6 +223,7 @@ class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirs
         )
         for p in self.projections:
             where = f"projection {p.pre} -> {p.post}"
+            need(p.exponent >= 0, f"{where}: exponent {p.exponent} is outside 0 to 7")
             need(p.pre in depth and p.post in depth, f"{where}: no such population")
             need(
                 depth[p.post] == depth[p.pre] + 1,

@@ -14,7 +14,7 @@ nothing; results are read from it after the last step.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from qif2hw.discrete import SteppedLIF, SteppedQIF
 from qif2hw.errors import InputError
@@ -158,35 +158,62 @@ class SteppedNetwork(Graph[Frames, SteppedPopulation, Projection]):
         return sum(self.population(output.population).size for output in self.outputs)
 
     def check_inputs(self, x: ArrayLike) -> FloatArray:
-        """Inputs as float64 (samples, 1 or time steps, inputs).
+        """Inputs as float64 (samples, 1 or time steps, inputs); see `check_frames`."""
+        return check_frames(x, [e.shape for e in self.encoders], self.clock.count)
 
-        ``x`` has shape (samples, ...) or (samples, time steps, ...), where ``...`` is the shape of the input group,
-        or (inputs,) for all groups flattened one after the other.
 
-        Raises
-        ------
-        InputError
-            On another shape, no sample, or a value that is not finite.
-        """
-        try:
-            array = np.asarray(x, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"inputs are not an array of numbers: {error}") from None
-        shapes: list[tuple[int, ...]] = [(self.inputs,)]
-        if len(self.encoders) == 1:
-            shapes.append(self.encoders[0].shape)
-        steps = self.clock.count
-        for shape in shapes:
-            for lead in ((1,), (steps,)):
-                constant = lead == (1,) and array.shape[1:] == shape
-                if array.ndim and (constant or array.shape[1:] == (*lead, *shape)):
-                    if not len(array):
-                        raise InputError("inputs hold no sample: at least one is needed")
-                    return finite(array.reshape(len(array), lead[0], self.inputs), "inputs")
-        wanted = " or ".join(f"(samples, {', '.join(map(str, shape))})" for shape in shapes[::-1])
-        raise InputError(
-            f"inputs have shape {array.shape}: {wanted} is needed, or {steps} time steps after the samples"
-        )
+@dataclass(frozen=True, eq=False)
+class SteppedRun:
+    """Result of executing a stepped network on one backend.
+
+    Parameters
+    ----------
+    backend
+        Name of the backend.
+    y
+        Accumulated outputs, scores of the classes, (samples, classes).
+    spikes
+        Whether a neuron spiked, (samples, time steps, neurons) by population.
+    seconds
+        Wall-clock time of the execution.
+    """
+
+    backend: str
+    y: FloatArray
+    spikes: dict[str, NDArray[np.bool_]]
+    seconds: float = 0.0
+
+    @property
+    def label(self) -> NDArray[np.int64]:
+        """Class with the largest score, the first of equals, (samples,)."""
+        return self.y.argmax(axis=1)
+
+
+def check_frames(x: ArrayLike, groups: list[tuple[int, ...]], steps: int) -> FloatArray:
+    """Inputs as float64 (samples, 1 or time steps, inputs); ``groups`` are the shapes of the input groups.
+
+    ``x`` has shape (samples, ...) or (samples, time steps, ...), where ``...`` is the shape of the one input group, or
+    (inputs,) for all groups flattened one after the other.
+
+    Raises
+    ------
+    InputError
+        On another shape, no sample, or a value that is not finite.
+    """
+    try:
+        array = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"inputs are not an array of numbers: {error}") from None
+    width = sum(int(np.prod(shape)) for shape in groups)
+    shapes: list[tuple[int, ...]] = list(dict.fromkeys([*(groups if len(groups) == 1 else []), (width,)]))
+    for shape in shapes:
+        for lead in ((), (1,), (steps,)):
+            if array.ndim and array.shape[1:] == (*lead, *shape):
+                if not len(array):
+                    raise InputError("inputs hold no sample: at least one is needed")
+                return finite(array.reshape(len(array), *(lead or (1,)), width), "inputs")
+    wanted = " or ".join(f"(samples, {', '.join(map(str, shape))})" for shape in shapes)
+    raise InputError(f"inputs have shape {array.shape}: {wanted} is needed, or {steps} time steps after the samples")
 
 
 def checked_shape(shape: tuple[int, ...], where: str) -> tuple[int, ...]:

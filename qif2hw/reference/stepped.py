@@ -1,45 +1,16 @@
 """The stepped network in float64, step by step: what every integer execution is measured against."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qif2hw.discrete import apply
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.stepped import Accumulator, SteppedNetwork, SteppedPopulation
+from qif2hw.ir.stepped import Accumulator, SteppedNetwork, SteppedPopulation, SteppedRun
 
 _CHUNK = 64
 """Samples run at once."""
-
-
-@dataclass(frozen=True, eq=False)
-class SteppedRun:
-    """Result of executing a stepped network on one backend.
-
-    Parameters
-    ----------
-    backend
-        Name of the backend.
-    y
-        Accumulated outputs, scores of the classes, (samples, classes).
-    spikes
-        Whether a neuron spiked, (samples, time steps, neurons) by population.
-    seconds
-        Wall-clock time of the execution.
-    """
-
-    backend: str
-    y: FloatArray
-    spikes: dict[str, NDArray[np.bool_]]
-    seconds: float = 0.0
-
-    @property
-    def label(self) -> NDArray[np.int64]:
-        """Class with the largest score, the first of equals, (samples,)."""
-        return self.y.argmax(axis=1)
 
 
 def run(network: SteppedNetwork, x: ArrayLike) -> SteppedRun:
@@ -109,9 +80,3 @@ def _constant_input(
         if constant.get(p.pre, False):
             total += p.synapses.apply(p.weight, x[:, 0, network.columns[p.pre]])
     return total
-
-
-def spike_counts(run: SteppedRun) -> Iterator[tuple[str, float]]:
-    """Mean number of spikes per sample, by population."""
-    for name, fired in run.spikes.items():
-        yield name, float(fired.sum()) / len(fired)

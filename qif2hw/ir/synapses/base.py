@@ -14,6 +14,12 @@ _BLOCK = 1 << 24
 """Entries of a full array that are worked on at a time."""
 
 
+def working_type(weight: NDArray[Any], sent: NDArray[Any]) -> Any:
+    """Type in which products of weights and sent values are added: their own, float64 for integers."""
+    kind = np.result_type(weight, sent)
+    return kind if np.issubdtype(kind, np.floating) else np.float64
+
+
 class Edges(NamedTuple):
     """Every synapse, sorted by neuron: ``weight.ravel()[place[k]]`` leads from source ``pre[k]`` to ``post[k]``."""
 
@@ -86,15 +92,15 @@ class Synapses(ABC, ByValue):
     def apply(self, weight: NDArray[Any], sent: NDArray[Any]) -> NDArray[Any]:
         """Sums of weights over what sources sent, ``sum_j w_ij sent_j``: (..., pre) to (..., post).
 
-        In the type of the product.  Integers are added as float64, which is exact below 2^53.
+        In the type of the product.  Integers are added as float64, which is exact below 2^53; float32 stays float32.
         """
-        post, pre = self.shape
+        (post, pre), kind = self.shape, working_type(weight, sent)
         total = np.empty((*sent.shape[:-1], post), np.result_type(weight, sent))
         # Neuron by neuron the array would be dense anyway: a block bounds its memory.
         block = max(1, _BLOCK // max(pre, 1))
         for low in range(0, post, block):
             rows = self._rows(weight, low, min(post, low + block))
-            total[..., low : low + block] = sent.astype(np.float64, copy=False) @ rows.T.astype(np.float64, copy=False)
+            total[..., low : low + block] = sent.astype(kind, copy=False) @ rows.T.astype(kind, copy=False)
         return total
 
     def _rows(self, weight: NDArray[Any], low: int, high: int) -> NDArray[Any]:

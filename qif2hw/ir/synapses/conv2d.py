@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import IntArray
-from qif2hw.ir.synapses.base import Edges, Synapses
+from qif2hw.ir.synapses.base import Edges, Synapses, working_type
 
 Pair = tuple[int, int]
 
@@ -155,13 +155,13 @@ class Conv2d(Synapses):
 
     def apply(self, weight: NDArray[Any], sent: NDArray[Any]) -> NDArray[Any]:
         """The convolution of what sources sent: (..., pre) to (..., post), without unrolling the weights."""
-        kind = np.result_type(weight, sent)
-        x = sent.reshape(-1, *self.in_shape).astype(np.float64, copy=False)
+        kind = working_type(weight, sent)
+        x = sent.reshape(-1, *self.in_shape).astype(kind, copy=False)
         out, per, rows, columns = self.weight_shape
         size = per * rows * columns
-        kernels = weight.reshape(self.groups, out // self.groups, size).astype(np.float64, copy=False)
+        kernels = weight.reshape(self.groups, out // self.groups, size).astype(kind, copy=False)
         _, height, width = self.out_shape
-        total = np.empty((len(x), self.shape[0]), kind)
+        total = np.empty((len(x), self.shape[0]), np.result_type(weight, sent))
         block = max(1, _BLOCK // (self.groups * size * height * width))
         for low in range(0, len(x), block):
             windows = self._windows(x[low : low + block])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import IntArray
-from qif2hw.ir.synapses.base import Edges, Synapses
+from qif2hw.ir.synapses.base import Edges, Synapses, working_type
 from qif2hw.ir.synapses.by_source import BySource
 
 
@@ -70,7 +70,8 @@ class Dense(Synapses):
 
     def apply(self, weight: NDArray[Any], sent: NDArray[Any]) -> NDArray[Any]:
         """Matrix product."""
-        total = sent.astype(np.float64, copy=False) @ weight.T.astype(np.float64, copy=False)
+        kind = working_type(weight, sent)
+        total = sent.astype(kind, copy=False) @ weight.T.astype(kind, copy=False)
         return total.astype(np.result_type(weight, sent), copy=False)
 
     def by_source(self, weight: NDArray[Any]) -> BySource:
