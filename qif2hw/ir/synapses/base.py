@@ -59,6 +59,10 @@ class Synapses(ABC, ByValue):
     def edges(self) -> Edges:
         """All synapses, sorted by neuron, then source."""
 
+    @abstractmethod
+    def neurons(self) -> IntArray:
+        """A neuron that uses each weight (the first of those that share it), of the weights' shape."""
+
     def check(self, weight: NDArray[Any], where: str) -> None:
         """`InputError`, naming ``where``, unless the weights have the shape that these synapses need."""
         if weight.shape != self.weight_shape:

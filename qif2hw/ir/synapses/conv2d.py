@@ -141,6 +141,12 @@ class Conv2d(Synapses):
         """All synapses, unrolled."""
         return self._edges
 
+    def neurons(self) -> IntArray:
+        """The first neuron of each weight's output channel."""
+        _, height, width = self.out_shape
+        first = np.arange(self.out_channels) * (height * width)
+        return np.broadcast_to(first[:, None, None, None], self.weight_shape)
+
     def _windows(self, x: NDArray[Any]) -> NDArray[Any]:
         """What each output position reads: (samples, channels, rows, columns, kernel rows, kernel columns)."""
         (top, left), (down, across) = self.padding, self.dilation

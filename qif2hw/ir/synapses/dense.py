@@ -56,6 +56,10 @@ class Dense(Synapses):
         post, pre = np.divmod(np.arange(self.count), self.pre)
         return Edges(post, pre, np.arange(self.count))
 
+    def neurons(self) -> IntArray:
+        """The row of each weight."""
+        return np.repeat(np.arange(self.post)[:, None], self.pre, axis=1)
+
     def dense(self, weight: NDArray[Any]) -> NDArray[Any]:
         """The weights themselves."""
         return weight

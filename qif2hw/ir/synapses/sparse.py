@@ -108,6 +108,10 @@ class Sparse(Synapses):
         """All synapses in the order of the list."""
         return self._edges
 
+    def neurons(self) -> IntArray:
+        """Neuron of each synapse."""
+        return self.rows
+
     @cached_property
     def by_source_order(self) -> tuple[IntArray, NDArray[np.int32], IntArray]:
         """``begin`` (pre + 1,), ``post``, ``place`` of the synapses sorted by source, then neuron; see `BySource`."""
