@@ -63,7 +63,7 @@ def test_eight_bits_keep_spikes_and_classes(name: str) -> None:
         changed = (run.spikes[population] != fired).mean()
         assert changed < 0.03, population
     assert (run.label == exact.label).mean() > 0.9
-    assert np.abs(run.y - exact.y).mean() < 0.05 * exact.y.std()
+    assert np.abs(run.y - exact.y).mean() < 0.1 * exact.y.std()
 
 
 def test_more_bits_and_units_per_channel_are_closer() -> None:
