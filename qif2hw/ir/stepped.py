@@ -20,7 +20,7 @@ from qif2hw.discrete import SteppedLIF, SteppedQIF
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, finite
 from qif2hw.ir.graph import Graph
-from qif2hw.ir.network import Projection
+from qif2hw.ir.network import Network, Projection
 
 
 @dataclass(frozen=True)
@@ -160,6 +160,10 @@ class SteppedNetwork(Graph[Frames, SteppedPopulation, Projection]):
     def check_inputs(self, x: ArrayLike) -> FloatArray:
         """Inputs as float64 (samples, 1 or time steps, inputs); see `check_frames`."""
         return check_frames(x, [e.shape for e in self.encoders], self.clock.count)
+
+
+AnyNetwork = Network | SteppedNetwork
+"""A network of either clock."""
 
 
 @dataclass(frozen=True, eq=False)
