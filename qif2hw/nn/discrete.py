@@ -80,8 +80,8 @@ class SteppedNeurons(nn.Module):
         self._fixed: Stepped = self.family(**parameters) if neuron is None else neuron
         self.time_steps, self.hold, self.detach_reset = time_steps, hold, detach_reset
         self.window = window
-        if window != "analytic" and not window > 0:
-            raise InputError(f"window = {window}: a positive number, or 'analytic', is needed")
+        if window != "analytic" and not (isinstance(window, int | float) and window > 0):
+            raise InputError(f"window = {window!r}: a positive number, or 'analytic', is needed")
         _check_threshold(self._fixed)
         for name in learnable:
             if name not in self.family.learnable or isinstance(getattr(self._fixed, name), complex):
