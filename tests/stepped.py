@@ -16,7 +16,7 @@ def exact_neurons(draw: st.DrawFn) -> SteppedQIF:
     u1 = scale * draw(st.floats(-1, 1))
     u2 = u1 + scale * draw(st.floats(0, 3))
     a = 10.0 ** draw(st.floats(-6, 3)) / scale
-    pole = u1 + (1 / a if u1 == u2 else (u2 - u1) / -math.expm1(-a * (u2 - u1)))
+    pole = u1 + (1 / a if a * (u2 - u1) < 1e-300 else (u2 - u1) / -math.expm1(-a * (u2 - u1)))
     threshold = u1 + draw(st.floats(1e-3, (1 - MARGIN) * (1 - 1e-9))) * (pole - u1)
     reset = threshold - scale * 10.0 ** draw(st.floats(-3, 3))
     # Beyond these float32 does not resolve the potentials, and the parameters are refused.
