@@ -258,3 +258,15 @@ class Accumulate(nn.Module):
     def extra_repr(self) -> str:
         """Parameters, as in the constructor."""
         return f"time_steps={self.time_steps}"
+
+
+class Frames(nn.Module):
+    """Frames of event data as convolutions take them: (N, T, C, H, W) becomes (T N, C, H, W), step after step."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (T N, ...)."""
+        if isinstance(x, Proxy):
+            return _as_node(self, x)
+        if x.ndim < 3:
+            raise InputError(f"frames {tuple(x.shape)}: (N, T, ...) is needed")
+        return x.transpose(0, 1).flatten(0, 1)
