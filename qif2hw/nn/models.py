@@ -1,8 +1,8 @@
 """Convolutional spiking networks of neurons in time steps: a small one, VGGSNN and ResNet-19.
 
-Images (N, C, H, W) are held for all steps: the first convolution and its normalisation run once, and its neurons receive
-a constant current.  With ``frames`` the input is (N, T, C, H, W), one frame per step.  The result is the mean over steps
-of the last layer's output, (N, classes).
+Images (N, C, H, W) are held for all steps: the first convolution and its normalisation run once, and its neurons
+receive a constant current.  With ``frames`` the input is (N, T, C, H, W), one frame per step.  The result is the mean
+over steps of the last layer's output, (N, classes).
 
 References
 ----------
