@@ -1,10 +1,22 @@
 """Networks for tests: random ones that nobody trained."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
-from qif2hw.ir import Encoder, Network, Population, Product, Projection, Readout, layered
+from qif2hw.ir import (
+    Encoder,
+    Network,
+    Population,
+    Product,
+    Program,
+    ProgramProjection,
+    Projection,
+    Readout,
+    Sparse,
+    layered,
+)
 from qif2hw.neuron import QIF
 
 
@@ -52,3 +64,35 @@ def branched(seed: int = 0) -> Network:
         ),
         outputs=(left, Product(left, right, 1.5, 0.25)),
     )
+
+
+def thinned(network: Network, density: float = 0.3, seed: int = 0) -> Network:
+    """The network with most weights at zero, all to all."""
+    rng = np.random.default_rng(seed)
+    return replace(
+        network,
+        projections=tuple(
+            Projection(p.pre, p.post, p.weight * (rng.random(p.weight.shape) < density)) for p in network.projections
+        ),
+    )
+
+
+def listed(network: Network, which: slice = slice(None)) -> Network:
+    """The network with some projections as sparse synapses: those that are not zero."""
+    chosen = network.projections[which]
+    return replace(
+        network,
+        projections=tuple(
+            Projection(p.pre, p.post, *Sparse.of(p.weight)[::-1]) if p in chosen else p for p in network.projections
+        ),
+    )
+
+
+def without_zeros(program: Program) -> Program:
+    """The same program with sparse synapses: weights that are zero are not stored."""
+
+    def thin(p: ProgramProjection) -> ProgramProjection:
+        synapses, weight = Sparse.of(p.weight)
+        return ProgramProjection(p.pre, p.post, weight, p.exponent, synapses)
+
+    return replace(program, projections=tuple(thin(p) for p in program.projections))

@@ -29,7 +29,7 @@ def command(bundle: str, target: str | None, as_json: bool) -> None:
         found = replace(found, report={**found.report, "fit": fit})
     program = found.program
     sizes = {e.name: e.size for e in program.encoders} | {p.name: p.size for p in program.populations}
-    synapses = sum(p.weight.size for p in program.projections)
+    synapses = program.synapse_count
     with out.stage("golden spikes"):
         golden = found.golden.matches(found.run(found.golden.x))
     out.say(f"{bundle}: every part verified")

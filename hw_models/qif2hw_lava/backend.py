@@ -90,7 +90,7 @@ def default_timeout(job: Job) -> float:
     """Seconds: a minute to start, then about twenty times what a slow machine took, measured in both modes."""
     program = job.program
     neurons = sum(p.size for p in program.populations)
-    synapses = sum(p.weight.size for p in program.projections)
+    synapses = program.synapse_count
     if job.mode == "fused":
         return 60 + job.steps * (0.02 + job.copies * (2e-6 * neurons + 2e-8 * synapses))
     parts = len(program.encoders) + 2 * len(program.populations) + 2 * len(program.projections)

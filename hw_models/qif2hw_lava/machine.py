@@ -1,12 +1,10 @@
 """The whole network in one loop over steps, for a batch of samples: what the fused Process runs.  Free of Lava."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from qif2hw.ir.program import Program, ProgramProjection
 from qif2hw.ir.ptc import second_moment
+from qif2hw.ir.synapses import BySource
 from qif2hw_lava.arithmetic import Int, Sent, neurons
 
 
@@ -22,11 +20,10 @@ class Machine:
     """
 
     def __init__(self, program: Program, copies: int) -> None:
-        ends = np.cumsum([e.size for e in program.encoders])
-        self.columns = {e.name: slice(end - e.size, end) for e, end in zip(program.encoders, ends, strict=True)}
+        self.columns = program.columns
         self.lateness_bits = program.grid.lateness_bits
         self.neurons = {p.name: neurons(p, program.grid, copies) for p in program.populations}
-        self.synapses = {p.name: [_Synapses(q) for q in program.incoming(p.name)] for p in program.populations}
+        self.synapses = {p.name: [_synapses(q) for q in program.incoming(p.name)] for p in program.populations}
         self.sent: dict[str, Sent] = {}
 
     def reset(self) -> None:
@@ -57,27 +54,18 @@ class Machine:
         for name, population in self.neurons.items():
             a0, a1, a2 = (np.zeros(population.shape, np.int64) for _ in range(3))
             squared = second_moment(population.population.ptc) is not None
-            for synapses in self.synapses[name]:
-                if synapses.pre in arriving:
-                    synapses.add(a0, arriving[synapses.pre].flag)
-                    synapses.add(a1, arriving[synapses.pre].payload)
+            for pre, synapses in self.synapses[name]:
+                if pre in arriving:
+                    got = arriving[pre]
+                    synapses.add(got.flag, a0)
+                    synapses.add(got.payload, a1)
                     if squared:
-                        late = arriving[synapses.pre]
-                        synapses.add(a2, (late.payload * late.flag) ** 2 >> self.lateness_bits)
+                        synapses.add((got.payload * got.flag) ** 2 >> self.lateness_bits, a2)
             sent[name] = population.step(n, a0, a1, a2)
         self.sent = sent
         return sent
 
 
-class _Synapses:
-    """A projection: sums of weights, and of weights times payloads, in exact float64 (below 2^53)."""
-
-    def __init__(self, projection: ProgramProjection) -> None:
-        self.pre = projection.pre
-        self.weight = np.ldexp(projection.weight.T.astype(np.float64), projection.exponent)
-
-    def add(self, total: Int, values: NDArray[np.integer[Any]]) -> None:
-        """Add what ``values`` (copies, pre) bring to ``total`` (copies, post)."""
-        active = values.any(axis=0)
-        if active.any():
-            total += (values[:, active] @ self.weight[active]).astype(np.int64)
+def _synapses(projection: ProgramProjection) -> tuple[str, BySource]:
+    """Source of a projection, and its weights in units of the accumulators."""
+    return projection.pre, projection.synapses.by_source(projection.weight.astype(np.int64) << projection.exponent)

@@ -9,8 +9,11 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.process import Dense
+from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
+from scipy.sparse import block_diag, csr_matrix
 
+from qif2hw.ir import synapses as synapse_kinds
 from qif2hw.ir.program import ProgramProjection
 from qif2hw.ir.ptc import second_moment
 from qif2hw_lava.job import Job, read_job
@@ -49,9 +52,8 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
     common = {"job": str(folder), "steps": program.steps, "rounds": job.rounds, "copies": job.copies}
     sources: dict[str, _Source] = {}
     step_in, late_in = job.batches()
-    ends = np.cumsum([e.size for e in program.encoders])
-    for encoder, end in zip(program.encoders, ends, strict=True):
-        parts = [a[:, :, end - encoder.size : end].reshape(job.rounds, -1) for a in (step_in, late_in)]
+    for encoder in program.encoders:
+        parts = [a[:, :, program.columns[encoder.name]].reshape(job.rounds, -1) for a in (step_in, late_in)]
         bits = program.packed_bits(encoder.name)
         sent = SpikeInput(
             name=encoder.name, packed_bits=bits, grid=program.grid, step_in=parts[0], late_in=parts[1], common=common
@@ -73,7 +75,7 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
             if second_moment(population.ptc) is not None:
                 ways.append((source.square, neurons.a2, 24))
             for out, into, message_bits in ways:
-                synapses = dense(projection, job.copies, message_bits)
+                synapses = connection(projection, job.copies, message_bits)
                 out.connect(synapses.s_in)
                 synapses.a_out.connect(into)
         sources[population.name] = _Source(neurons.flag, neurons.payload, neurons.message, neurons.square)
@@ -86,14 +88,21 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
     return neurons
 
 
-def dense(projection: ProgramProjection, copies: int, message_bits: int) -> Dense:
-    """Synapses of ``copies`` networks side by side.
+def connection(projection: ProgramProjection, copies: int, message_bits: int) -> AbstractProcess:
+    """Synapses of ``copies`` networks side by side, as Lava's Process for their kind.
 
     With 0 message bits they see whether anything came, otherwise its value.  The sign mode is given: Lava's guess from
     weights of which none is positive would turn -256 into -255.
     """
-    return Dense(
-        weights=np.kron(np.eye(copies, dtype=np.int64), projection.weight.astype(np.int64)),
+    weight, synapses = projection.weight.astype(np.int64), projection.synapses
+    if isinstance(synapses, synapse_kinds.Sparse):
+        # Lava works with int32 here; explicit zeros are synapses too.
+        own = csr_matrix((weight.astype(np.int32), synapses.indices, synapses.indptr), synapses.shape)
+        process, weights = Sparse, block_diag([own] * copies, "csr")
+    else:
+        process, weights = Dense, np.kron(np.eye(copies, dtype=np.int64), weight)
+    return process(
+        weights=weights,
         num_message_bits=message_bits,
         num_weight_bits=8,
         weight_exp=projection.exponent,

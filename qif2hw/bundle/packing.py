@@ -17,7 +17,7 @@ def pack(value: object, arrays: dict[str, NDArray[Any]], path: str = "") -> Any:
     """JSON of a dataclass; its arrays go into ``arrays`` under dotted paths, which stand in their place.
 
     A dataclass becomes an object with its class name under ``kind``, a tuple a list, numbers and texts stay.  A field
-    that is None by default is left out while it is.
+    that is None by default is left out while it is, or while it is of the type that its metadata call ``implied``.
     """
     if isinstance(value, np.ndarray):
         arrays[path] = value
@@ -27,7 +27,8 @@ def pack(value: object, arrays: dict[str, NDArray[Any]], path: str = "") -> Any:
         packed = {
             f.name: pack(getattr(value, f.name), arrays, start + f.name)
             for f in fields(value)
-            if f.default is not None or getattr(value, f.name) is not None
+            if f.default is not None
+            or not isinstance(getattr(value, f.name), (type(None), f.metadata.get("implied", ())))
         }
         return {"kind": type(value).__name__} | packed
     if isinstance(value, tuple):

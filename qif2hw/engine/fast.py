@@ -13,10 +13,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.engine.fast_plane import add_squares, missing, run_vectors, vector_numbers
+from qif2hw.engine.fast_plane import missing, run_vectors, vector_numbers
+from qif2hw.engine.fast_sums import add_payloads, add_spikes, add_squares
 from qif2hw.ir.program import Program, ProgramPopulation
 from qif2hw.ir.ptc import BEND_MAX, LATE_FRACTION, CotangentTables, PhaseWeightTable, PlaneVector, second_moment
 from qif2hw.ir.spikes import MachineOutput, StepSpikes
+from qif2hw.ir.synapses import join
 from qif2hw.machinecode import compiled
 
 Int32 = NDArray[np.int32]
@@ -112,8 +114,7 @@ def _population(
     grid, curve = program.grid, population.ptc
     incoming = program.incoming(population.name)
     messages = _merge(program, [sent[p.pre] for p in incoming])
-    weight = np.concatenate([(p.weight.astype(np.int64) << p.exponent).T for p in incoming], axis=0)
-    weight = np.ascontiguousarray(weight)
+    weight = join([p.synapses.by_source(p.weight.astype(np.int64) << p.exponent) for p in incoming])
     shape = np.array(
         [
             grid.threshold, grid.phase_bits, grid.lateness_bits, grid.trial_steps, population.depth,
@@ -251,14 +252,7 @@ def _run_phases(  # type: ignore[no-untyped-def]
             begin, end = start[b, n - 1], start[b, n]
             if begin == end and n != last:
                 continue
-            a0[:] = 0
-            a1[:] = 0
-            for k in range(begin, end):
-                row = weight[source[k]]
-                late = late_in[k]
-                for i in range(posts):
-                    a0[i] += row[i]
-                    a1[i] += row[i] * late
+            add_spikes(source[begin:end], late_in[begin:end], weight, a0, a1)
             if second.size > 0:
                 add_squares(source[begin:end], late_in[begin:end], weight, lateness_bits, a2)
             for i in range(posts):
@@ -285,12 +279,7 @@ def _run_phases(  # type: ignore[no-untyped-def]
                     p = min(max(p - overshoot + undo * threshold, 0), threshold - 1)
                 phase[i] = p
             done = n
-        a1[:] = 0
-        for j in range(weight.shape[0]):
-            payload = flush_in[b, j]
-            if payload != 0:
-                for i in range(posts):
-                    a1[i] += weight[j, i] * payload
+        add_payloads(flush_in[b], weight, a1)
         for i in range(posts):
             pull = _rounded_shift(a1[i] * numbers[3], numbers[4])
             kicked = _kick(phase[i], pull, 0, 0, threshold, numbers, one, other, second)

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from qif2hw.engine.fast_sums import add_payloads, add_spikes, add_squares
 from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, TRIG_BITS, VECTOR_BITS, PlaneVector
 from qif2hw.machinecode import compiled
 
@@ -39,16 +40,6 @@ def missing(a0: int, a1: int, m2: int, second: Int64) -> int:
     """`qif2hw.engine.curve.missing`, of the numbers of a `qif2hw.ir.ptc.SecondMoment`."""
     unequal = _rounded_shift(3 * a0 * m2, LATE_FRACTION + 1) - _rounded_shift(a1 * a1 * second[2], second[3])
     return _rounded_shift(m2 * second[0], second[1]) + unequal
-
-
-@compiled
-def add_squares(source, late, weight, lateness_bits, total):  # type: ignore[no-untyped-def]
-    """Sums of weights times squared lateness, over the spikes of one step."""
-    total[:] = 0
-    for k in range(source.size):
-        square = np.int64(late[k]) * late[k] >> lateness_bits
-        for i in range(total.size):
-            total[i] += weight[source[k], i] * square
 
 
 @compiled(inline="always")
@@ -98,13 +89,7 @@ def run_vectors(  # type: ignore[no-untyped-def]
         for local in range(1, trial_steps + 1):
             n = local + depth
             begin, end = start[b, n - 1], start[b, n]
-            a0[:] = 0
-            a1[:] = 0
-            for k in range(begin, end):
-                row, late = weight[source[k]], late_in[k]
-                for i in range(posts):
-                    a0[i] += row[i]
-                    a1[i] += row[i] * late
+            add_spikes(source[begin:end], late_in[begin:end], weight, a0, a1)
             if second.size > 0:
                 add_squares(source[begin:end], late_in[begin:end], weight, lateness_bits, a2)
             for i in range(posts):
@@ -135,11 +120,7 @@ def run_vectors(  # type: ignore[no-untyped-def]
                     if found < capacity:
                         out_step[b, found], out_neuron[b, found], out_late[b, found] = n, i, late
                     found += 1
-        a1[:] = 0
-        for j in range(weight.shape[0]):
-            if flush_in[b, j] != 0:
-                for i in range(posts):
-                    a1[i] += weight[j, i] * flush_in[b, j]
+        add_payloads(flush_in[b], weight, a1)
         for i in range(posts):
             x, y = _kick(vx[i], vy[i], _rounded_shift(a1[i] * numbers[8], numbers[9]), 0, 0)
             out_flush[b, i] = _rounded_shift(_phase(x, y, threshold, angles), flush_drop)

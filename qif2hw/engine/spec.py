@@ -182,9 +182,9 @@ def run(
     for p in program.populations:
         registers = start(p, grid)
         state[p.name] = np.broadcast_to(registers[:, None], (len(registers), samples, p.size))
-    # Products of integers below 2^53 are exact in float64, which has a fast matrix product.
-    weight = {(q.pre, q.post): q.weight.T.astype(np.float64) for q in program.projections}
-    columns = np.split(np.arange(program.inputs), np.cumsum([e.size for e in program.encoders])[:-1])
+    weight = {
+        (q.pre, q.post): q.synapses.by_source(q.weight.astype(np.int64) << q.exponent) for q in program.projections
+    }
     sent: dict[str, Sent] = {}
     spikes: dict[str, list[Int]] = {p.name: [] for p in program.populations}
     first = {name: np.full(state[name].shape[1:], -1, np.int64) for name in program.output_populations}
@@ -193,9 +193,9 @@ def run(
 
     for n in range(program.steps + 1):
         arriving, sent = sent, {}
-        for encoder, column in zip(program.encoders, columns, strict=True):
-            flag = (step_in[:, column] == n).astype(np.int64)
-            sent[encoder.name] = Sent(flag, flag, flag * late_in[:, column])
+        for group, columns in program.columns.items():
+            flag = (step_in[:, columns] == n).astype(np.int64)
+            sent[group] = Sent(flag, flag, flag * late_in[:, columns])
         if n == 0:
             continue
         for population in program.populations:
@@ -208,13 +208,12 @@ def run(
                 got = arriving.get(q.pre)
                 if got is None or not (got.flag.any() or got.payload.any()):
                     continue
+                own = weight[q.pre, q.post]
                 if not packed:
-                    a0 += _weigh(got.flag, weight[q.pre, q.post], q.exponent)
-                a1 += _weigh(
-                    pack(got.flag, got.payload, bits) if packed else got.payload, weight[q.pre, q.post], q.exponent
-                )
+                    own.add(got.flag, a0)
+                own.add(pack(got.flag, got.payload, bits) if packed else got.payload, a1)
                 if second_moment(population.ptc) is not None:
-                    a2 += _weigh(square(got.flag, got.payload, grid), weight[q.pre, q.post], q.exponent)
+                    own.add(square(got.flag, got.payload, grid), a2)
             if checked:
                 _check(name, n, "accumulator", a0, ACCUMULATOR_MAX)
                 _check(name, n, "packed accumulator" if packed else "payload accumulator", a1, ACCUMULATOR_MAX)
@@ -242,10 +241,6 @@ def run(
         )
     )
     return output, {name: StepSpikes.of(np.concatenate(rows)) for name, rows in spikes.items()}
-
-
-def _weigh(sent: Int, weight: NDArray[np.float64], exponent: int) -> Int:
-    return (sent @ weight).astype(np.int64) << exponent
 
 
 def _check(population: str, n: int, register: str, value: Int, limit: int) -> None:

@@ -1,14 +1,18 @@
 """Intermediate representations: `Network` (float, units of time) and `Program` (integers, steps)."""
 
-from qif2hw.ir.network import Encoder, Network, Population, Projection, layered
+from qif2hw.ir.encoder import Encoder
+from qif2hw.ir.network import Network, Population, Projection, layered
 from qif2hw.ir.program import Program, ProgramPopulation, ProgramProjection, TimeGrid
 from qif2hw.ir.ptc import PTC, CotangentTables, PhaseWeightTable, PlaneVector, SecondMoment, Table
 from qif2hw.ir.readout import Product, Readout
 from qif2hw.ir.spikes import MachineOutput, Run, Spikes, StepSpikes
+from qif2hw.ir.synapses import AnySynapses, Dense, Sparse, Synapses
 
 __all__ = [
     "PTC",
+    "AnySynapses",
     "CotangentTables",
+    "Dense",
     "Encoder",
     "MachineOutput",
     "Network",
@@ -23,8 +27,10 @@ __all__ = [
     "Readout",
     "Run",
     "SecondMoment",
+    "Sparse",
     "Spikes",
     "StepSpikes",
+    "Synapses",
     "Table",
     "TimeGrid",
     "layered",

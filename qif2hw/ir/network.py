@@ -4,7 +4,8 @@ A `Network` is a directed acyclic graph of input groups (`Encoder`), `Population
 computed on the host from first spikes (`Readout`, `Product`).  Every class checks itself when it is made.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -12,41 +13,11 @@ from numpy.typing import ArrayLike
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, finite
-from qif2hw.ir.readout import Product, Readout, decode, output_populations_of, readouts_of
+from qif2hw.ir.encoder import Encoder
+from qif2hw.ir.graph import Graph
+from qif2hw.ir.readout import Product, Readout, decode
+from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_synapses
 from qif2hw.neuron import QIF
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """Latency encoding of one input group: ``t = latest - x (latest - earliest)``, larger values spike first.
-
-    Parameters
-    ----------
-    name
-        Name of the group; projections refer to it.
-    size
-        Number of channels; each sends one spike.
-    earliest, latest
-        Spike times, in time units, of ``x = 1`` and ``x = 0``; strictly inside the trial.
-    """
-
-    name: str
-    size: int
-    earliest: float
-    latest: float
-
-    def __post_init__(self) -> None:
-        if self.size < 1:
-            raise InputError(f"input group '{self.name}' has size {self.size}: at least one channel is needed")
-        if not self.earliest < self.latest:
-            raise InputError(
-                f"input group '{self.name}' encodes into ({self.earliest:g}, {self.latest:g}): "
-                "the first must be smaller"
-            )
-
-    def times(self, x: FloatArray) -> FloatArray:
-        """Spike times of inputs ``x`` in [0, 1], same shape."""
-        return self.latest - x * (self.latest - self.earliest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,26 +57,32 @@ class Population(ByValue):
 
 @dataclass(frozen=True, eq=False)
 class Projection(ByValue):
-    """All-to-all synapses from ``pre`` (an input group or population) to the population ``post``.
+    """Synapses from ``pre`` (an input group or population) to the population ``post``.
 
-    ``weight[i, j]`` is the jump of the potential of neuron ``i`` at a spike of ``j``; shape (post, pre).
+    Parameters
+    ----------
+    pre, post
+        Names.
+    weight
+        Jump of the potential at a spike, of the shape that the synapses say; all to all ``weight[i, j]`` is that of
+        neuron ``i`` at a spike of ``j``, (post, pre).
+    synapses
+        Which neurons they connect; all to all where not given.
     """
 
     pre: str
     post: str
     weight: FloatArray
+    synapses: AnySynapses = field(default=NOT_GIVEN, metadata=LEFT_OUT)
 
     def __post_init__(self) -> None:
-        weight = finite(self.weight, f"weight of projection {self.pre} -> {self.post}")
-        if weight.ndim != 2:
-            raise InputError(
-                f"weight of projection {self.pre} -> {self.post} has shape {weight.shape}: (post, pre) is needed"
-            )
-        object.__setattr__(self, "weight", weight)
+        where = f"projection {self.pre} -> {self.post}"
+        object.__setattr__(self, "weight", finite(self.weight, f"weight of {where}"))
+        object.__setattr__(self, "synapses", checked_synapses(self.synapses, self.weight, where))
 
 
 @dataclass(frozen=True, eq=False)
-class Network(ByValue):
+class Network(Graph[Population, Projection]):
     """A feed-forward network of QIF populations.
 
     Parameters
@@ -163,9 +140,9 @@ class Network(ByValue):
             if projection.pre not in sizes or projection.post not in posts:
                 raise InputError(f"{where}: no such population")
             wanted = (sizes[projection.post], sizes[projection.pre])
-            if projection.weight.shape != wanted:
+            if projection.synapses.shape != wanted:
                 raise InputError(
-                    f"{where}: the weight has shape {projection.weight.shape}, (post, pre) = {wanted} is needed"
+                    f"{where}: its synapses have shape {projection.synapses.shape}, (post, pre) = {wanted} is needed"
                 )
         for population in self.populations:
             if not self.incoming(population.name):
@@ -181,34 +158,6 @@ class Network(ByValue):
                 raise InputError(
                     f"readout of '{readout.population}' names neuron {int(index.max())} of {posts[readout.population]}"
                 )
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Size of every input group and population by name."""
-        return {e.name: e.size for e in self.encoders} | {p.name: p.size for p in self.populations}
-
-    @property
-    def inputs(self) -> int:
-        """Number of input channels: columns of an input array."""
-        return sum(encoder.size for encoder in self.encoders)
-
-    @property
-    def readouts(self) -> tuple[Readout, ...]:
-        """All readouts, those inside products included, in order."""
-        return readouts_of(self.outputs)
-
-    @property
-    def output_populations(self) -> tuple[str, ...]:
-        """Populations that are read out, each once, in order; their neurons are the columns of ``spike_time``."""
-        return output_populations_of(self.outputs)
-
-    def population(self, name: str) -> Population:
-        """Population by name."""
-        return next(p for p in self.populations if p.name == name)
-
-    def incoming(self, name: str) -> tuple[Projection, ...]:
-        """Projections onto the population ``name``, in order."""
-        return tuple(p for p in self.projections if p.post == name)
 
     @cached_property
     def depth(self) -> dict[str, int]:
@@ -260,9 +209,10 @@ def check_inputs(x: ArrayLike, width: int) -> FloatArray:
 
 
 def layered(
-    weights: list[FloatArray],
-    phi0: list[FloatArray],
+    weights: Sequence[FloatArray],
+    phi0: Sequence[FloatArray],
     *,
+    synapses: Sequence[AnySynapses | None] | None = None,
     trial: float,
     encode: tuple[float, float],
     neuron: QIF | None = None,
@@ -274,11 +224,13 @@ def layered(
     Parameters
     ----------
     weights
-        One array (post, pre) per layer.
+        One array per layer, (post, pre), or of the shape that its synapses say.
     phi0
         Initial phases, one array per layer.
     trial, encode
         Trial length and the input's earliest and latest spike time.
+    synapses
+        One entry per layer; None, or no entries at all, for all to all.
     neuron
         Parameters of all neurons; the default is ``tau = 6 / pi``, ``I0 = 5/4`` (``Theta = 6``).
     scale, offset
@@ -289,8 +241,9 @@ def layered(
         raise InputError(
             f"{len(weights)} weight arrays and {len(phi0)} arrays of initial phases: one of each per layer is needed"
         )
-    if np.ndim(weights[0]) != 2:
-        raise InputError(f"the first weight array has shape {np.shape(weights[0])}: (post, pre) is needed")
+    kinds = synapses or [None] * len(weights)
+    if len(kinds) != len(weights):
+        raise InputError(f"{len(kinds)} kinds of synapses for {len(weights)} layers: one per layer is needed")
     names = ["input", *(f"hidden{k}" for k in range(1, len(weights))), "output"]
     last = len(phi0[-1])
     if last < 2 or last % 2:
@@ -298,12 +251,14 @@ def layered(
             f"the last layer has {last} neurons: two per output are needed (its result is a spike-time difference)"
         )
     pairs = np.arange(last // 2)
+    projections = tuple(
+        Projection(pre, post, w) if kind is None else Projection(pre, post, w, kind)
+        for pre, post, w, kind in zip(names[:-1], names[1:], weights, kinds, strict=True)
+    )
     return Network(
         trial=trial,
-        encoders=(Encoder("input", int(np.shape(weights[0])[1]), *encode),),
+        encoders=(Encoder("input", projections[0].synapses.shape[1], *encode),),
         populations=tuple(Population(name, neuron, p) for name, p in zip(names[1:], phi0, strict=True)),
-        projections=tuple(
-            Projection(pre, post, w) for pre, post, w in zip(names[:-1], names[1:], weights, strict=True)
-        ),
+        projections=projections,
         outputs=(Readout("output", 2 * pairs, 2 * pairs + 1, np.full(len(pairs), scale), np.full(len(pairs), offset)),),
     )

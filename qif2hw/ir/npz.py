@@ -13,6 +13,7 @@ from qif2hw.errors import InputError
 from qif2hw.files import BROKEN_ZIP
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.network import Network, layered
+from qif2hw.ir.synapses import Sparse
 from qif2hw.neuron import QIF
 
 MAX_BYTES = 256 * 2**20
@@ -35,7 +36,8 @@ def import_npz(
     ----------
     path
         The file: keys ``w0``, ``w1``, ... (one array (post, pre) per layer) and ``phi0`` (initial phases of
-        all neurons, layer by layer, in time units).
+        all neurons, layer by layer, in time units).  A sparse layer has ``w0.data``, ``w0.indices``, ``w0.indptr`` and
+        ``w0.shape`` instead, as ``scipy.sparse.csr_array`` calls them.
     trial, encode
         Trial length; earliest and latest spike time of an input, inside ``(0, trial)``.
     tau, i0
@@ -51,8 +53,10 @@ def import_npz(
     neuron = QIF(tau, i0)
     try:
         arrays = _read(Path(path))
-        weights, phases = _layers(arrays)
-        return layered(weights, phases, trial=trial, encode=encode, neuron=neuron, scale=scale, offset=offset)
+        weights, phases, synapses = _layers(arrays)
+        return layered(
+            weights, phases, synapses=synapses, trial=trial, encode=encode, neuron=neuron, scale=scale, offset=offset
+        )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
@@ -87,28 +91,60 @@ def _numbers(key: str, array: object) -> FloatArray:
     return array.astype(np.float64)
 
 
-def _layers(arrays: dict[str, FloatArray]) -> tuple[list[FloatArray], list[FloatArray]]:
-    numbers = sorted(int(key[1:]) for key in arrays if re.fullmatch(r"w(0|[1-9]\d*)", key))
-    unknown = sorted(set(arrays) - {f"w{k}" for k in numbers} - {"phi0"})
+_CSR = ("data", "indices", "indptr", "shape")
+
+
+def _layers(arrays: dict[str, FloatArray]) -> tuple[list[FloatArray], list[FloatArray], list[Sparse | None]]:
+    keys = {key: re.fullmatch(rf"w(0|[1-9]\d*)(?:\.({'|'.join(_CSR)}))?", key) for key in arrays}
+    numbers = sorted({int(found[1]) for found in keys.values() if found})
+    unknown = sorted(key for key, found in keys.items() if not found and key != "phi0")
     if unknown:
-        raise InputError(f"unknown key '{unknown[0]}': only w0, w1, ... and phi0 are read")
+        raise InputError(f"unknown key '{unknown[0]}': only w0, w1, ..., their sparse parts, and phi0 are read")
     if not numbers or numbers != list(range(len(numbers))):
         missing = next(k for k in range(len(numbers) + 1) if k not in numbers)
         raise InputError(f"the key 'w{missing}' is missing: one array (post, pre) per layer is needed")
     if "phi0" not in arrays:
         raise InputError("the key 'phi0' is missing: the initial phases of all neurons, layer by layer")
-    weights = [arrays[f"w{k}"] for k in numbers]
-    for k, weight in enumerate(weights):
-        if weight.ndim != 2 or 0 in weight.shape:
-            raise InputError(f"'w{k}' has shape {weight.shape}: (post, pre) is needed")
-        if k and weight.shape[1] != weights[k - 1].shape[0]:
+    layers = [_layer(arrays, k) for k in numbers]
+    shapes = [weight.shape if kind is None else kind.shape for weight, kind in layers]
+    for k in range(1, len(shapes)):
+        if shapes[k][1] != shapes[k - 1][0]:
             raise InputError(
-                f"shapes do not chain: 'w{k}' {weight.shape} expects {weight.shape[1]} neurons before it, "
-                f"'w{k - 1}' {weights[k - 1].shape} makes {weights[k - 1].shape[0]}"
+                f"shapes do not chain: 'w{k}' {shapes[k]} expects {shapes[k][1]} neurons before it, "
+                f"'w{k - 1}' {shapes[k - 1]} makes {shapes[k - 1][0]}"
             )
-    sizes = [weight.shape[0] for weight in weights]
+    sizes = [shape[0] for shape in shapes]
     phi0 = arrays["phi0"]
     if phi0.shape != (sum(sizes),):
         neurons = f"{' + '.join(map(str, sizes))} = {sum(sizes)}"
         raise InputError(f"'phi0' has shape {phi0.shape}: the layers have {neurons} neurons")
-    return weights, np.split(phi0, np.cumsum(sizes)[:-1])
+    weights, kinds = zip(*layers, strict=True)
+    return list(weights), np.split(phi0, np.cumsum(sizes)[:-1]), list(kinds)
+
+
+def _layer(arrays: dict[str, FloatArray], k: int) -> tuple[FloatArray, Sparse | None]:
+    """Weights of one layer, and its synapses where they are listed."""
+    name = f"w{k}"
+    found = [part for part in _CSR if f"{name}.{part}" in arrays]
+    if name in arrays:
+        if found:
+            raise InputError(f"the layer '{name}' is given twice: as '{name}' and as '{name}.{found[0]}'")
+        weight = arrays[name]
+        if weight.ndim != 2 or 0 in weight.shape:
+            raise InputError(f"'{name}' has shape {weight.shape}: (post, pre) is needed")
+        return weight, None
+    for part in _CSR:
+        if part not in found:
+            raise InputError(f"the key '{name}.{part}' is missing: a sparse layer has {', '.join(_CSR)}")
+    data, indices, indptr, shape = (arrays[f"{name}.{part}"] for part in _CSR)
+    if shape.shape != (2,) or indptr.ndim != 1 or indptr.size != shape[0] + 1:
+        raise InputError(f"'{name}.shape' must be (post, pre), with post + 1 entries in '{name}.indptr'")
+    for part, values in (("indices", indices), ("indptr", indptr), ("shape", shape)):
+        if values.ndim != 1 or (np.abs(values) > 1 << 53).any() or (values != np.rint(values)).any():
+            raise InputError(f"'{name}.{part}' must be a list of integers")
+    try:
+        kind = Sparse(indptr.astype(np.int64), indices.astype(np.int64), int(shape[1]))
+        kind.check(data, f"'{name}.data'")
+    except InputError as error:
+        raise InputError(f"'{name}': {error}") from None
+    return data, kind

@@ -5,6 +5,8 @@ operator              inputs -> output                       attributes
 ====================  =====================================  ==================================
 Encode                x -> spikes                            earliest, latest
 Synapses              spikes, weight (post, pre) -> kicks    index
+SparseSynapses        spikes, weight (synapses), indptr      index, pre
+                      (post + 1), indices -> kicks
 QIF                   phi0 (neurons), kicks ... -> spikes    tau, i0, trial, index
 FirstSpikeDifference  spikes -> y                            start, stop, scale, offset
 Product               y, y -> y                              scale, offset
@@ -26,10 +28,16 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, num
 
 from qif2hw.files import read_bytes, write_bytes
 from qif2hw.ir.network import Network
-from qif2hw.ir.onnx_read import ATTRIBUTES, DOMAIN, MAX_BYTES, VERSION, from_bytes
+from qif2hw.ir.onnx_read import ATTRIBUTES, DOMAIN, MAX_BYTES, SYNAPSES, VERSION, from_bytes
 from qif2hw.ir.readout import Readout
 
 __all__ = ["DOMAIN", "MAX_BYTES", "VERSION", "from_bytes", "load", "save", "to_bytes"]
+
+OPERATORS = {kind: op for op, kind in SYNAPSES.items()}
+"""The operator of each kind of synapses."""
+
+_WHOLE = {"index", *(number for kind in OPERATORS for number in kind.NUMBERS)}
+"""Attributes that are integers."""
 
 # Fixed, so that the bytes do not depend on the installed onnx.
 _IR_VERSION = 8
@@ -78,10 +86,18 @@ def to_bytes(network: Network) -> bytes:
         for index, p in enumerate(network.projections):
             if p.post != population.name:
                 continue
-            weight, kick = f"weight:{index}:{p.pre}->{p.post}", f"kicks:{index}:{p.pre}->{p.post}"
-            tensors.append(numpy_helper.from_array(p.weight, weight))
-            add("Synapses", [f"spikes:{p.pre}", weight], kick, f"{p.pre}->{p.post}", index=index)
-            kicks.append(kick)
+            link, synapses = f"{index}:{p.pre}->{p.post}", p.synapses
+            arrays = {"weight": p.weight} | {key: getattr(synapses, key).astype(np.int64) for key in synapses.ARRAYS}
+            tensors.extend(numpy_helper.from_array(array, f"{key}:{link}") for key, array in arrays.items())
+            add(
+                OPERATORS[type(synapses)],
+                [f"spikes:{p.pre}", *(f"{key}:{link}" for key in arrays)],
+                f"kicks:{link}",
+                f"{p.pre}->{p.post}",
+                index=index,
+                **{key: getattr(synapses, key) for key in synapses.NUMBERS},
+            )
+            kicks.append(f"kicks:{link}")
         phi0 = f"phi0:{population.name}"
         tensors.append(numpy_helper.from_array(population.phi0, phi0))
         add(
@@ -142,8 +158,8 @@ def to_bytes(network: Network) -> bytes:
 def _attribute(name: str, value: float | int | NDArray[Any]) -> AttributeProto:
     if isinstance(value, np.ndarray) and value.dtype == np.int64:
         return AttributeProto(name=name, type=AttributeProto.INTS, ints=value.tolist())
-    if isinstance(value, int) and name == "index":
-        return AttributeProto(name=name, type=AttributeProto.INT, i=value)
+    if name in _WHOLE and not isinstance(value, np.ndarray):
+        return AttributeProto(name=name, type=AttributeProto.INT, i=int(value))
     return AttributeProto(
         name=name, type=AttributeProto.TENSOR, t=numpy_helper.from_array(np.asarray(value, np.float64))
     )

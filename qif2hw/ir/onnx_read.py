@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, numpy_helper
 
 from qif2hw.errors import InputError
-from qif2hw.ir.network import Encoder, Network, Population, Projection
+from qif2hw.ir.encoder import Encoder
+from qif2hw.ir.network import Network, Population, Projection
 from qif2hw.ir.readout import Product, Readout
+from qif2hw.ir.synapses import Dense, Sparse
 from qif2hw.neuron import QIF
 
 DOMAIN = "qif2hw"
@@ -22,11 +24,15 @@ MAX_BYTES = 256 * 2**20
 ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "Encode": ("earliest", "latest"),
     "Synapses": ("index",),
+    "SparseSynapses": ("index", "pre"),
     "QIF": ("tau", "i0", "trial", "index"),
     "FirstSpikeDifference": ("start", "stop", "scale", "offset"),
     "Product": ("scale", "offset"),
 }
 """The operators, and exactly the attributes that each has."""
+
+SYNAPSES: dict[str, type[Dense] | type[Sparse]] = {"Synapses": Dense, "SparseSynapses": Sparse}
+"""The operators of projections: their inputs are spikes, weights, and the arrays of the synapses."""
 
 
 def from_bytes(data: bytes, source: str = "model.onnx") -> Network:
@@ -108,13 +114,12 @@ class _Reader:
             phi0 = self._tensor(node, node.input[0])
             _insert(populations, node, values["index"], Population(node.name, neuron, phi0))
             for kick in node.input[1:]:
-                synapses = self._made_by(node, kick, "Synapses", 2)
-                pre = self._made_by(synapses, synapses.input[0], ("Encode", "QIF"))
-                weight = self._tensor(synapses, synapses.input[1])
+                synapses = self._made_by(node, kick, tuple(SYNAPSES))
                 index = _values(synapses)["index"]
-                _insert(projections, synapses, index, Projection(pre.name, node.name, weight))
-        if len(self._nodes("Synapses")) != len(projections):
-            raise InputError("a Synapses node reaches no population")
+                _insert(projections, synapses, index, self._projection(synapses, node.name))
+        for op in SYNAPSES:
+            if len(self._nodes(op)) != sum(SYNAPSES[op] is type(p.synapses) for p in projections.values()):
+                raise InputError(f"a {op} node reaches no population")
         if len(trials) != 1:
             raise InputError(f"its populations give {len(trials)} different trial lengths, one is needed")
         return Network(
@@ -124,6 +129,22 @@ class _Reader:
             projections=tuple(projections[k] for k in sorted(projections)),
             outputs=self._outputs(),
         )
+
+    def _projection(self, node: NodeProto, post: str) -> Projection:
+        kind = SYNAPSES[node.op_type]
+        if len(node.input) != 2 + len(kind.ARRAYS):
+            raise InputError(f"{_where(node)}: it has {len(node.input)} inputs, {2 + len(kind.ARRAYS)} are needed")
+        pre = self._made_by(node, node.input[0], ("Encode", "QIF"))
+        weight = self._tensor(node, node.input[1])
+        parts: dict[str, Any] = {
+            key: self._integers(node, name) for key, name in zip(kind.ARRAYS, node.input[2:], strict=True)
+        }
+        for key in kind.NUMBERS:
+            value = _values(node)[key]
+            if value.type != AttributeProto.INT:
+                raise InputError(f"{_where(node)}: the attribute '{key}' must be an integer")
+            parts[key] = value.i
+        return Projection(pre.name, post, weight, kind(**parts)) if parts else Projection(pre.name, post, weight)
 
     def _encoder(self, value: onnx.ValueInfoProto) -> Encoder:
         nodes = [node for node in self._nodes("Encode") if list(node.input) == [value.name]]
@@ -178,9 +199,15 @@ class _Reader:
         return maker
 
     def _tensor(self, node: NodeProto, name: str) -> NDArray[np.float64]:
+        return _float64(self._stored(node, name), f"array '{name}'")
+
+    def _integers(self, node: NodeProto, name: str) -> NDArray[np.int64]:
+        return _read(self._stored(node, name), TensorProto.INT64, f"array '{name}'")
+
+    def _stored(self, node: NodeProto, name: str) -> TensorProto:
         if name not in self.tensors:
             raise InputError(f"{_where(node)}: its input '{name}' must be a stored array (initializer)")
-        return _float64(self.tensors[name], f"array '{name}'")
+        return self.tensors[name]
 
 
 def _where(node: NodeProto) -> str:
@@ -225,12 +252,23 @@ def _real(node: NodeProto, attribute: AttributeProto) -> float:
 
 
 def _float64(tensor: TensorProto, what: str) -> NDArray[np.float64]:
-    if tensor.data_type != TensorProto.DOUBLE:
-        raise InputError(f"{what} must be float64 (DOUBLE)")
-    size = len(tensor.raw_data) // 8 if tensor.HasField("raw_data") else len(tensor.double_data)
+    return _read(tensor, TensorProto.DOUBLE, what)
+
+
+_STORED: dict[int, tuple[str, str]] = {
+    TensorProto.DOUBLE: ("float64 (DOUBLE)", "double_data"),
+    TensorProto.INT64: ("int64 (INT64)", "int64_data"),
+}
+
+
+def _read(tensor: TensorProto, kind: int, what: str) -> NDArray[Any]:
+    name, entries = _STORED[kind]
+    if tensor.data_type != kind:
+        raise InputError(f"{what} must be {name}")
+    size = len(tensor.raw_data) // 8 if tensor.HasField("raw_data") else len(getattr(tensor, entries))
     if any(d < 0 for d in tensor.dims) or int(np.prod([int(d) for d in tensor.dims], dtype=object)) != size:
         raise InputError(f"{what} holds {size} values, its shape {list(tensor.dims)} needs another number")
     try:
-        return np.asarray(numpy_helper.to_array(tensor), np.float64)
+        return np.asarray(numpy_helper.to_array(tensor))
     except (ValueError, TypeError) as error:
         raise InputError(f"{what} cannot be read ({error})") from None

@@ -4,7 +4,7 @@ Compiling turns a `Network` (float, units of time) into a `Program` (integers, s
 `qif2hw.engine.spec` defines what each number does.  Every class checks the widths of what it holds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw.ir.arrays import ByValue, FloatArray, frozen
-from qif2hw.ir.network import Encoder, Network, Population, Projection
+from qif2hw.ir.encoder import Encoder
+from qif2hw.ir.graph import Graph
+from qif2hw.ir.network import Network, Population, Projection
 from qif2hw.ir.ptc import ACCUMULATOR_BITS, PTC, STATE_BITS, STATE_MAX, need
-from qif2hw.ir.readout import Product, Readout, output_populations_of, readouts_of
+from qif2hw.ir.readout import Product, Readout
+from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_synapses
 from qif2hw.neuron import QIF
 
 
@@ -170,27 +173,31 @@ class ProgramPopulation(ByValue):
 
 @dataclass(frozen=True, eq=False)
 class ProgramProjection(ByValue):
-    """Synapses: even integers in [-256, 254], shape (post, pre), shifted left by ``exponent`` when accumulated."""
+    """Synapses: even integer weights in [-256, 254], shifted left by ``exponent`` when accumulated.
+
+    ``weight`` has the shape that the synapses say; without ``synapses`` it is (post, pre), all to all.
+    """
 
     pre: str
     post: str
     weight: NDArray[np.int16]
     exponent: int = 0
+    synapses: AnySynapses = field(default=NOT_GIVEN, metadata=LEFT_OUT)
 
     def __post_init__(self) -> None:
         where = f"projection {self.pre} -> {self.post}"
         weight = frozen(self.weight, np.int16)
-        need(weight.ndim == 2, f"{where}: the weight has shape {weight.shape}, (post, pre) is needed")
         need(
             bool(((weight >= -256) & (weight <= 254) & (weight % 2 == 0)).all()),
             f"{where}: weights are even, in [-256, 254]",
         )
         need(0 <= self.exponent <= 7, f"{where}: exponent {self.exponent} is outside 0 to 7")
         object.__setattr__(self, "weight", weight)
+        object.__setattr__(self, "synapses", checked_synapses(self.synapses, weight, where))
 
 
 @dataclass(frozen=True, eq=False)
-class Program(ByValue):
+class Program(Graph[ProgramPopulation, ProgramProjection]):
     """A compiled network.
 
     Populations are sorted by depth, and each projection goes from one depth to the next: a synapse takes one step,
@@ -205,7 +212,6 @@ class Program(ByValue):
 
     def __post_init__(self) -> None:
         depth = {e.name: 0 for e in self.encoders} | {p.name: p.depth for p in self.populations}
-        sizes = {e.name: e.size for e in self.encoders} | {p.name: p.size for p in self.populations}
         need(len(depth) == len(self.encoders) + len(self.populations), "program: a name is used twice")
         need(
             bool(self.encoders and self.populations and self.outputs),
@@ -222,7 +228,10 @@ class Program(ByValue):
                 depth[p.post] == depth[p.pre] + 1,
                 f"{where}: it spans {depth[p.post] - depth[p.pre]} layers, a synapse must reach the next one",
             )
-            need(p.weight.shape == (sizes[p.post], sizes[p.pre]), f"{where}: the weight has shape {p.weight.shape}")
+            need(
+                p.synapses.shape == (self.sizes[p.post], self.sizes[p.pre]),
+                f"{where}: its synapses have shape {p.synapses.shape}",
+            )
         for population in self.populations:
             need(bool(self.incoming(population.name)), f"population '{population.name}' has no input")
             drops = {self.population(p.pre).flush_drop for p in self.incoming(population.name) if depth[p.pre] > 0}
@@ -233,22 +242,7 @@ class Program(ByValue):
         for readout in self.readouts:
             need(readout.population in depth, f"readout of '{readout.population}': no such population")
             top = max(int(readout.start.max()), int(readout.stop.max()))
-            need(top < sizes[readout.population], f"readout of '{readout.population}': no neuron {top}")
-
-    @property
-    def inputs(self) -> int:
-        """Number of input channels."""
-        return sum(e.size for e in self.encoders)
-
-    @property
-    def readouts(self) -> tuple[Readout, ...]:
-        """All readouts, those inside products included."""
-        return readouts_of(self.outputs)
-
-    @property
-    def output_populations(self) -> tuple[str, ...]:
-        """Populations that are read out, in order; their neurons are the columns of ``spike_time``."""
-        return output_populations_of(self.outputs)
+            need(top < self.sizes[readout.population], f"readout of '{readout.population}': no neuron {top}")
 
     @cached_property
     def depth(self) -> dict[str, int]:
@@ -272,14 +266,6 @@ class Program(ByValue):
         need(len(wanted) <= 1, f"'{source}': its targets want its spikes packed differently")
         return wanted.pop() if wanted else 0
 
-    def population(self, name: str) -> ProgramPopulation:
-        """Population by name."""
-        return next(p for p in self.populations if p.name == name)
-
-    def incoming(self, name: str) -> tuple[ProgramProjection, ...]:
-        """Projections onto a population, in order."""
-        return tuple(p for p in self.projections if p.post == name)
-
     def network(self) -> Network:
         """The float network with exactly this program's weights and initial phases."""
         unit = {p.name: p.unit for p in self.populations}
@@ -290,7 +276,8 @@ class Program(ByValue):
                 Population(p.name, p.neuron, self.grid.phi0(p.phase0, p.depth)) for p in self.populations
             ),
             projections=tuple(
-                Projection(p.pre, p.post, p.weight * (unit[p.post] * 2.0**p.exponent)) for p in self.projections
+                Projection(p.pre, p.post, p.weight * (unit[p.post] * 2.0**p.exponent), p.synapses)
+                for p in self.projections
             ),
             outputs=self.outputs,
         )

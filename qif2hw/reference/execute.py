@@ -11,6 +11,7 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.network import Network, Population
 from qif2hw.ir.spikes import Run, Spikes
+from qif2hw.ir.synapses import BySource, join
 from qif2hw.reference.kernels import collect, place, propagate
 
 _CHUNK = 4096
@@ -123,22 +124,22 @@ def _trace_chunk(network: Network, x: FloatArray, first_sample: int) -> Trace:
     samples = len(x)
     events: dict[str, _Events] = {}
     psi: dict[str, FloatArray] = {}
-    for encoder, column in zip(network.encoders, np.cumsum([0, *(e.size for e in network.encoders)]), strict=False):
-        times = encoder.times(x[:, column : column + encoder.size])
+    for encoder in network.encoders:
+        times = encoder.times(x[:, network.columns[encoder.name]])
         channel = np.tile(np.arange(encoder.size, dtype=np.int32), samples)
         events[encoder.name] = _Events(np.arange(samples + 1) * encoder.size, channel, times.ravel())
     spikes: dict[str, Spikes] = {}
     theta: dict[str, FloatArray] = {}
     for population in network.order:
         name, incoming = population.name, network.incoming(population.name)
-        shears = np.concatenate([p.weight.T for p in incoming]) / population.neuron.r
-        arriving = _merge([events[p.pre] for p in incoming], [p.weight.shape[1] for p in incoming], samples)
+        shears = join([p.synapses.by_source(p.weight / population.neuron.r) for p in incoming])
+        arriving = _merge([events[p.pre] for p in incoming], [network.sizes[p.pre] for p in incoming], samples)
         events[name], found, end = _run_population(population, arriving, shears, network.trial, samples)
         spikes[name] = Spikes(found.sample + np.int32(first_sample), found.neuron, found.time)
         extra = np.zeros((samples, population.size))
         for p in incoming:
             if p.pre in psi:
-                extra += psi[p.pre] @ (p.weight.T / population.neuron.r)
+                extra += p.synapses.apply(p.weight / population.neuron.r, psi[p.pre])
         theta[name] = np.arctan2(end[:, 1], neuron.shear(end[:, 0], end[:, 1], extra))
         psi[name] = neuron.pseudo_phase(theta[name])
     return Trace(spikes, theta)
@@ -158,11 +159,12 @@ def _merge(sources: list[_Events], widths: list[int], samples: int) -> _Events:
 
 
 def _run_population(
-    population: Population, arriving: _Events, shears: FloatArray, trial: float, samples: int
+    population: Population, arriving: _Events, shears: BySource, trial: float, samples: int
 ) -> tuple[_Events, Spikes, FloatArray]:
     """Spikes of a population, as a source and as a result, and its plane vectors at the trial's end."""
     # A shear by a changes a length by a factor of at most 1 + |a|, up or down.
-    growth = np.log2(1.0 + np.abs(shears).max(initial=0.0))
+    largest = max(np.abs(shears.rows).max(initial=0.0), np.abs(shears.weight).max(initial=0.0))
+    growth = np.log2(1.0 + largest)
     if growth > _EXPONENT_ROOM / 2:
         raise InputError(f"weights onto population '{population.name}' reach 2^{growth:.0f}: too large for float64")
     renew = max(1, int(_EXPONENT_ROOM / 2 / max(growth, 1.0)))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from qif2hw import neuron
 from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.ir.synapses import BySource
 from qif2hw.machinecode import compiled
 
 _rotate = numba.njit(inline="always")(neuron.rotate)
@@ -31,9 +32,15 @@ def _turn(x: FloatArray, y: FloatArray, angle: float) -> int:
 
 
 @compiled
-def _kick(x: FloatArray, y: FloatArray, shears: FloatArray) -> None:
-    for j in range(x.size):
-        x[j] = _shear(x[j], y[j], shears[j])
+def _kick(x: FloatArray, y: FloatArray, shears: BySource, source: int) -> None:
+    if shears.rows.size > 0:
+        row = shears.rows[source]
+        for j in range(x.size):
+            x[j] = _shear(x[j], y[j], row[j])
+        return
+    for k in range(shears.begin[source], shears.begin[source + 1]):
+        j = shears.post[k]
+        x[j] = _shear(x[j], y[j], shears.weight[k])
 
 
 @compiled
@@ -48,7 +55,7 @@ def _renew(x: FloatArray, y: FloatArray) -> None:
 def _trial(
     event_time: FloatArray,
     event_channel: NDArray[np.int32],
-    shears: FloatArray,
+    shears: BySource,
     phi0: FloatArray,
     omega: float,
     trial: float,
@@ -86,7 +93,7 @@ def _trial(
                         found += 1
             now = time
         if k < events:
-            _kick(x, y, shears[event_channel[order[k]]])
+            _kick(x, y, shears, event_channel[order[k]])
         if k % renew == renew - 1:
             _renew(x, y)
     return found
@@ -97,7 +104,7 @@ def propagate(
     start: IntArray,
     event_time: FloatArray,
     event_channel: NDArray[np.int32],
-    shears: FloatArray,
+    shears: BySource,
     phi0: FloatArray,
     omega: float,
     trial: float,
@@ -115,7 +122,7 @@ def propagate(
         Arriving spikes: those of sample ``b`` are ``start[b]:start[b + 1]``, in any order, none after
         ``trial``.
     shears
-        ``w / r`` of every synapse, shape (channels, neurons).
+        ``w / r`` of every synapse, by channel.
     phi0, omega
         Initial phases, and the angular speed.
     trial

@@ -5,16 +5,17 @@ The compiler uses them to see what rounding a weight does to the result.  They a
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qif2hw import neuron
-from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.network import Network
+from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.ir.network import Network, Projection
 from qif2hw.ir.readout import Readout
 from qif2hw.ir.spikes import Spikes
 from qif2hw.machinecode import compiled
@@ -36,7 +37,7 @@ class Sensitivity:
     value
         Results as `qif2hw.ir.Network.decode` gives them, (samples, outputs).
     weight
-        By projection, in the network's order: (rows, post, pre).
+        By projection, in the network's order: (rows, ...) and the shape of its weights.
     phi0
         By population, in the network's order: (rows, neurons).
     """
@@ -62,13 +63,7 @@ def sensitivity(network: Network, x: ArrayLike) -> Sensitivity:
     value = _pull_outputs(network, result.spikes, result.theta, pull_time, pull_end)
     weight = [np.zeros((samples, rows, *p.weight.shape)) for p in network.projections]
     phi0 = {p.name: np.zeros((samples, rows, p.size)) for p in network.populations}
-    columns = dict(
-        zip(
-            (e.name for e in network.encoders),
-            np.split(np.arange(network.inputs), np.cumsum([e.size for e in network.encoders])[:-1]),
-            strict=True,
-        )
-    )
+    columns = network.columns
     for population in reversed(network.order):
         incoming = [k for k, p in enumerate(network.projections) if p.post == population.name]
         sources = []
@@ -82,7 +77,8 @@ def sensitivity(network: Network, x: ArrayLike) -> Sensitivity:
             else:
                 s = result.spikes[pre]
                 sources.append((s.sample, s.neuron, s.time, result.theta[pre] / np.pi, pull_time[pre]))
-        widths = [network.projections[k].weight.shape[1] for k in incoming]
+        projections = [network.projections[k] for k in incoming]
+        widths = [network.sizes[p.pre] for p in projections]
         offset = np.cumsum([0, *widths])
         sample = np.concatenate([s[0] for s in sources])
         channel = np.concatenate([s[1] + o for s, o in zip(sources, offset, strict=False)]).astype(np.int64)
@@ -90,11 +86,13 @@ def sensitivity(network: Network, x: ArrayLike) -> Sensitivity:
         order = np.lexsort((time, sample))
         start = np.searchsorted(sample[order], np.arange(samples + 1))
         own = result.spikes[population.name]
-        shears = np.concatenate([network.projections[k].weight.T for k in incoming]) / population.neuron.r
-        to_weight = np.zeros((samples, rows, population.size, int(offset[-1])))
+        ends = np.cumsum([0, *(p.weight.size for p in projections)])
+        to_weight = np.zeros((samples, rows, int(ends[-1])))
         to_time, to_psi = np.zeros((time.size, rows)), np.zeros((samples, int(offset[-1]), rows))
         _pull_back(
-            start, time[order], channel[order], shears, np.concatenate([s[3] for s in sources], axis=1),
+            start, time[order], channel[order], _by_neuron(projections, offset, ends), np.concatenate(
+                [p.weight.ravel() / population.neuron.r for p in projections]
+            ), np.concatenate([s[3] for s in sources], axis=1),
             population.phi0, population.neuron.r, population.neuron.omega, network.trial,
             np.searchsorted(own.sample.astype(np.int64) * population.size + own.neuron,
                             np.arange(samples * population.size + 1)),
@@ -104,8 +102,8 @@ def sensitivity(network: Network, x: ArrayLike) -> Sensitivity:
         back = np.empty_like(to_time)
         back[order] = to_time
         begin = 0
-        for k, source, low, high in zip(incoming, sources, offset[:-1], offset[1:], strict=True):
-            weight[k] += to_weight[:, :, :, low:high]
+        for n, (k, source, low, high) in enumerate(zip(incoming, sources, offset[:-1], offset[1:], strict=True)):
+            weight[k] += to_weight[:, :, ends[n] : ends[n + 1]].reshape(weight[k].shape)
             end = begin + len(source[2])
             pre = network.projections[k].pre
             if pre in pull_time:
@@ -116,6 +114,26 @@ def sensitivity(network: Network, x: ArrayLike) -> Sensitivity:
         value,
         tuple(w.reshape(samples * rows, *w.shape[2:]) for w in weight),
         tuple(phi0[p.name].reshape(samples * rows, p.size) for p in network.populations),
+    )
+
+
+class _ByNeuron(NamedTuple):
+    """Synapses of neuron ``i``, ``begin[i]:begin[i + 1]``: the channels they come from, the places of their weights."""
+
+    begin: IntArray
+    channel: IntArray
+    place: IntArray
+
+
+def _by_neuron(projections: Sequence[Projection], channels: IntArray, places: IntArray) -> _ByNeuron:
+    """Synapses of several projections whose channels and weights are numbered through from the given ones."""
+    edges = [p.synapses.edges() for p in projections]
+    post = np.concatenate([e.post for e in edges])
+    order = np.argsort(post, kind="stable")
+    return _ByNeuron(
+        np.searchsorted(post[order], np.arange(projections[0].synapses.shape[0] + 1)),
+        np.concatenate([e.pre + first for e, first in zip(edges, channels, strict=False)])[order],
+        np.concatenate([e.place + first for e, first in zip(edges, places, strict=False)])[order],
     )
 
 
@@ -165,19 +183,26 @@ def _first_spikes(network: Network, name: str, own: Spikes, end: FloatArray) -> 
 
 @compiled(parallel=True)
 def _pull_back(  # type: ignore[no-untyped-def]
-    start: Any, time: Any, channel: Any, shears: Any, psi: Any, phi0: Any, r: float, omega: float, trial: float,
-    own_start: Any, own_time: Any, pull_time: Any, pull_end: Any, to_weight: Any, to_phi0: Any, to_time: Any,
-    to_psi: Any,
+    start: Any, time: Any, channel: Any, synapses: Any, shears: Any, psi: Any, phi0: Any, r: float, omega: float,
+    trial: float, own_start: Any, own_time: Any, pull_time: Any, pull_end: Any, to_weight: Any, to_phi0: Any,
+    to_time: Any, to_psi: Any,
 ):  # fmt: skip
     """One population: derivatives of spike times and final angles become those of weights, phases and input times.
 
-    ``pull_time`` (spikes, rows) and ``pull_end`` (samples, neurons, rows) hold what arrived from above.
+    ``pull_time`` (spikes, rows) and ``pull_end`` (samples, neurons, rows) hold what arrived from above; ``shears`` is
+    ``w / r`` of every weight of the population, ``to_weight`` (samples, rows, weights).
     """
-    rows, posts, channels = pull_time.shape[1], phi0.size, shears.shape[0]
+    rows, posts, channels = pull_time.shape[1], phi0.size, psi.shape[1]
     for b in numba.prange(start.size - 1):
         first, events = start[b], start[b + 1] - start[b]
         height, before, after, rise = np.empty(events), np.empty(events), np.empty(events), np.empty(rows)
+        place, shear = np.empty(channels, np.int64), np.empty(channels)
         for i in range(posts):
+            place[:] = -1
+            shear[:] = 0.0
+            for k in range(synapses.begin[i], synapses.begin[i + 1]):
+                place[synapses.channel[k]] = synapses.place[k]
+                shear[synapses.channel[k]] = shears[synapses.place[k]]
             spike, last = own_start[b * posts + i], own_start[b * posts + i + 1]
             spike_length = np.empty(last - spike)
             x, y, length, now = math.cos(omega * phi0[i]), math.sin(omega * phi0[i]), 0.0, 0.0
@@ -190,7 +215,7 @@ def _pull_back(  # type: ignore[no-untyped-def]
                 x, y = _rotate(x, y, math.cos(omega * (t - now)), math.sin(omega * (t - now)))
                 now = t
                 height[e], before[e] = y, length
-                x = _shear(x, y, shears[channel[first + e], i])
+                x = _shear(x, y, shear[channel[first + e]])
                 grown = math.hypot(x, y)
                 x, y, length = x / grown, y / grown, length + math.log(grown)
                 after[e] = length
@@ -200,7 +225,7 @@ def _pull_back(  # type: ignore[no-untyped-def]
             x, y = _rotate(x, y, math.cos(omega * (trial - now)), math.sin(omega * (trial - now)))
             flush = 0.0
             for j in range(channels):
-                flush += psi[b, j] * shears[j, i]
+                flush += psi[b, j] * shear[j]
             grown = math.hypot(_shear(x, y, flush), y)
             for q in range(rows):
                 # t' = T + (pi - theta') / omega stands for the final angle.
@@ -208,8 +233,9 @@ def _pull_back(  # type: ignore[no-untyped-def]
                 slope = _weight_slope(y * math.exp(length), 1.0, r, omega) * rise[q]
                 if slope != 0.0:
                     for j in range(channels):
-                        to_weight[b, q, i, j] += slope * psi[b, j]
-                        to_psi[b, j, q] += slope * shears[j, i] * r
+                        if place[j] >= 0:
+                            to_weight[b, q, place[j]] += slope * psi[b, j]
+                        to_psi[b, j, q] += slope * shear[j] * r
             for e in range(events - 1, -1, -1):
                 while seen > spike and own_time[seen - 1] > time[first + e]:
                     seen -= 1
@@ -218,8 +244,10 @@ def _pull_back(  # type: ignore[no-untyped-def]
                 short = math.exp(2.0 * before[e])
                 stretch = _input_slope(short, math.exp(2.0 * after[e]), 1.0)
                 slope = short * _weight_slope(height[e], 1.0, r, omega)
+                at = place[channel[first + e]]
                 for q in range(rows):
-                    to_weight[b, q, i, channel[first + e]] += slope * rise[q]
+                    if at >= 0:
+                        to_weight[b, q, at] += slope * rise[q]
                     to_time[first + e, q] += stretch * rise[q]
             while seen > spike:
                 seen -= 1

@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import branched, ordinary, published
+from networks import branched, ordinary, published, thinned, without_zeros
 from numpy.typing import NDArray
 
 import qif2hw
@@ -73,6 +74,17 @@ def test_modular_equals_engine(case: tuple[Network, Program], lava: Interpreter)
     network, program = case
     x = np.random.default_rng(2).random((8, network.inputs))
     same(qif2hw_lava.run(program, x, mode="modular"), engine.run(program, x))
+
+
+@pytest.mark.parametrize("mode", ["fused", "modular"])
+def test_sparse_synapses(mode: Mode, lava: Interpreter) -> None:
+    """Listed synapses are Lava's Sparse; one projection stays all to all."""
+    network = thinned(branched())
+    full = compile_network(network, CompileOptions(steps=100, lateness_moments=2, rounding="nearest")).program
+    thin = without_zeros(full)
+    program = replace(thin, projections=(*thin.projections[:-1], full.projections[-1]))
+    x = np.random.default_rng(5).random((6, network.inputs))
+    same(qif2hw_lava.run(program, x, mode=mode), engine.run(full, x))
 
 
 @pytest.mark.parametrize("mode", ["fused", "modular"])
