@@ -106,10 +106,11 @@ class SteppedNeurons(nn.Module):
         """Move learned parameters, if they are invalid, towards the last valid ones until they are valid."""
         learned = dict(self.named_parameters())
         wanted = {name: parameter.item() for name, parameter in learned.items()}
-        for part in (*(0.5**n for n in range(20)), 0.0):
-            for name, parameter in learned.items():
-                last = getattr(self._fixed, name)
-                parameter.fill_(wanted[name] if part == 1 else last + part * (wanted[name] - last))
+        for part in (1.0, *(0.5**n for n in range(1, 20)), 0.0):
+            if part < 1:
+                for name, parameter in learned.items():
+                    last = getattr(self._fixed, name)
+                    parameter.fill_(last + part * (wanted[name] - last))
             try:
                 self._fixed = self.neuron
             except InputError:
@@ -152,11 +153,11 @@ class SteppedNeurons(nn.Module):
             self.keep_inside()
         neuron = self.neuron
         per_step, steps = self._by_step(x)
+        vector = self.parameter_vector() if self._parameters else _constants(neuron)
         if state is None:
-            state = per_step.new_full(per_step.shape[1:], neuron.reset)
+            state = vector[-1].to(per_step).expand(per_step.shape[1:])
         elif not bool((state < neuron.threshold).all()):
             raise InputError(f"neuron states: all must lie below the threshold {neuron.threshold:g}")
-        vector = self.parameter_vector() if self._parameters else _constants(neuron)
         spikes, state = discrete_steps(
             per_step, state, vector, steps=steps, window=self.half_widths(steps),
             detach_reset=self.detach_reset,

@@ -324,7 +324,20 @@ class TestLearnedParameters:
             # Learned parameters start as float32.
             assert getattr(layer, field).grad.item() == pytest.approx(slope, rel=1e-4, abs=1e-5)
 
-    def test_the_default_is_one_parameter_less(self) -> None:
+    def test_the_reset_is_the_first_state_too(self) -> None:
+        layer = DiscreteQIF(reset=-0.2, learnable=["reset"]).double()
+        x = normal((2, 20), 5, torch.float64) * 0.1 - 0.4
+        layer.run(x)[1].sum().backward()
+        high, low = (DiscreteQIF(reset=-0.2 + h).run(x)[1].sum().item() for h in (1e-5, -1e-5))
+        assert layer.reset.grad.item() == pytest.approx((high - low) / 2e-5, rel=1e-4)
+
+    def test_a_module_used_twice_before_the_backward_pass(self) -> None:
+        layer = DiscreteQIF(learnable=["a", "threshold", "reset"]).double()
+        x = normal((3, 20), 5, torch.float64)
+        (layer(layer(x) + x)).sum().backward()
+        assert layer.threshold.grad is not None
+
+    def test_by_default_nothing_is_learned(self) -> None:
         assert not list(DiscreteQIF().parameters())
         assert dict(DiscreteQIF(learnable=["a"]).named_parameters()).keys() == {"a"}
 
