@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar, TypeAlias, get_args
 
 import numpy as np
@@ -12,16 +12,29 @@ from qif2hw.discrete.maps import Kind, Relaxation, cosh_sinhc, leaky_relaxation,
 from qif2hw.errors import InputError
 
 MARGIN = 0.1
-"""Least distance of the threshold to the pole of the exact map, in units of the distance of rest to the pole."""
+"""Least distance of the threshold to the pole of the exact map, in units of the distance of rest to the pole.
+
+With complex roots the unit is ``1 / (a S)``; in both cases the map's denominator stays 0.1 of its largest eigenvalue.
+"""
+
+LARGEST = 1e6
+"""Largest size of a parameter; potentials are float32, and Euler's kind squares them."""
+
+RESOLUTION = 1e-4
+"""Least distance of the threshold to the pole, in units of the largest potential: float32 must resolve it."""
 
 
-def _check_common(threshold: float, reset: float, gain: float) -> None:
-    if not all(math.isfinite(value) for value in (threshold, reset, gain)):
-        raise InputError(f"threshold {threshold:g}, reset {reset:g}, gain {gain:g}: finite numbers are needed")
-    if gain <= 0:
-        raise InputError(f"gain = {gain:g}: the gain of the input must be positive")
-    if reset >= threshold:
-        raise InputError(f"reset = {reset:g}: it must lie below the threshold {threshold:g}")
+def _check_common(neuron: "SteppedQIF | SteppedLIF") -> None:
+    for field in fields(neuron):
+        value = getattr(neuron, field.name)
+        if not isinstance(value, str) and not abs(value) <= LARGEST:
+            raise InputError(f"{field.name} = {value:g}: a number of at most {LARGEST:g} in size is needed")
+    if neuron.gain <= 0:
+        raise InputError(f"gain = {neuron.gain:g}: the gain of the input must be positive")
+    if neuron.reset >= neuron.threshold:
+        raise InputError(f"reset = {neuron.reset:g}: it must lie below the threshold {neuron.threshold:g}")
+    if neuron.rest is not None and neuron.threshold <= neuron.rest:
+        raise InputError(f"threshold = {neuron.threshold:g}: it must lie above the rest {neuron.rest:g}")
 
 
 @dataclass(frozen=True)
@@ -47,8 +60,9 @@ class SteppedQIF:
     Raises
     ------
     InputError
-        If a number is not finite, ``a <= 0``, ``u1 > u2``, the threshold is not above rest and reset; of the exact
-        kind if the threshold comes nearer to the pole `u_c` than `MARGIN`; of Euler's unless ``0 < a (u2 - u1) < 2``.
+        If a number is not finite or beyond `LARGEST`, ``a <= 0``, ``u1 > u2``, or the threshold is not above rest and
+        reset; of the exact kind if the threshold comes nearer to the pole `u_c` than `MARGIN`, or than `RESOLUTION`, or
+        the neuron turns by half a circle in a step; of Euler's unless ``0 < a (u2 - u1) < 2``.
 
     Warns
     -----
@@ -69,12 +83,10 @@ class SteppedQIF:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise InputError(f"kind = {self.kind!r}: the discretizations are {' and '.join(get_args(Kind))}")
-        if not (math.isfinite(self.a) and self.a > 0):
-            raise InputError(f"a = {self.a:g}: the curvature must be positive")
-        _check_common(self.threshold, self.reset, self.gain)
         self._check_roots()
-        if not all(math.isfinite(value) for value in self.relaxation):
-            raise InputError(f"a = {self.a:g}, u1 = {self.u1:g}, u2 = {self.u2:g}: too large for floating point")
+        _check_common(self)
+        if self.a <= 0:
+            raise InputError(f"a = {self.a:g}: the curvature must be positive")
         if self.kind == "exact":
             self._check_exact()
         else:
@@ -82,17 +94,11 @@ class SteppedQIF:
 
     def _check_roots(self) -> None:
         u1, u2 = complex(self.u1), complex(self.u2)
-        if not (np.isfinite(u1) and np.isfinite(u2)):
-            raise InputError(f"u1 = {self.u1:g}, u2 = {self.u2:g}: finite numbers are needed")
         if u1.imag == u2.imag == 0:
             object.__setattr__(self, "u1", u1.real)
             object.__setattr__(self, "u2", u2.real)
             if u1.real > u2.real:
-                raise InputError(
-                    f"u1 = {u1.real:g}, u2 = {u2.real:g}: the rest u1 must not lie above u2; exchange them"
-                )
-            if self.threshold <= u1.real:
-                raise InputError(f"threshold = {self.threshold:g}: it must lie above the rest u1 = {u1.real:g}")
+                raise InputError(f"u1 = {u1.real:g}, u2 = {u2.real:g}: rest u1 must not lie above u2; exchange them")
         elif u1 != u2.conjugate():
             raise InputError(f"u1 = {u1:g}, u2 = {u2:g}: two real numbers or two complex conjugates are needed")
 
@@ -102,10 +108,14 @@ class SteppedQIF:
         if z <= -(math.pi**2):
             raise InputError(f"a = {self.a:g}: the neuron turns by {math.sqrt(-z):.3g} in a step, pi or more; lower a")
         largest = c - d1 * math.sqrt(self.spread) if z > 0 else math.sqrt(c * c - z * (d1 / self.a) ** 2)
-        if not c + d1 * (self.threshold - self.centre) >= MARGIN * largest:
+        if d1 == 0:  # so flat that nothing is near to the pole
+            return
+        scale = max(abs(self.u1), abs(self.u2), self.threshold)
+        highest = self.u_c - max(-MARGIN * largest / d1, RESOLUTION * scale)
+        if self.threshold > highest:
             raise InputError(
-                f"threshold = {self.threshold:g}: too near to the pole u_c = {self.u_c:g} of the exact map, beyond "
-                f"{1 - MARGIN:.0%} of the way from rest; lower the threshold or a"
+                f"threshold = {self.threshold:g}: too near to the pole u_c = {self.u_c:g} of the exact map, at most "
+                f"{highest:g} is possible; lower the threshold or a"
             )
 
     def _check_euler(self) -> None:
@@ -155,9 +165,7 @@ class SteppedQIF:
     @property
     def relaxation(self) -> Relaxation:
         """The step without input."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            values = quadratic_relaxation(self.kind, np.float64(self.a), self.u1, self.u2)
-        return Relaxation(*map(float, values))
+        return Relaxation(*map(float, quadratic_relaxation(self.kind, np.float64(self.a), self.u1, self.u2)))
 
     @property
     def plane_matrix(self) -> NDArray[np.float64]:
@@ -240,7 +248,7 @@ class SteppedLIF:
     Raises
     ------
     InputError
-        If a number is not finite, the leak not in [0, 1], or the threshold not above rest and reset.
+        If a number is not finite or beyond `LARGEST`, the leak not in [0, 1], or the threshold not above rest, reset.
     """
 
     leak: float = 0.5
@@ -252,13 +260,9 @@ class SteppedLIF:
     learnable: ClassVar[tuple[str, ...]] = ("leak", "rest", "threshold", "reset", "gain")
 
     def __post_init__(self) -> None:
+        _check_common(self)
         if not 0 <= self.leak <= 1:
             raise InputError(f"leak = {self.leak:g}: a number from 0 to 1 is needed")
-        if not math.isfinite(self.rest):
-            raise InputError(f"rest = {self.rest:g}: a finite number is needed")
-        _check_common(self.threshold, self.reset, self.gain)
-        if self.threshold <= self.rest:
-            raise InputError(f"threshold = {self.threshold:g}: it must lie above the rest {self.rest:g}")
 
     @classmethod
     def from_spikingjelly(

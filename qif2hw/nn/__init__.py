@@ -1,6 +1,6 @@
 """QIF layers and networks in torch, with exact spike-time gradients."""
 
-from qif2hw.nn.discrete import LIF, Accumulate, DiscreteQIF
+from qif2hw.nn.discrete import LIF, Accumulate, DiscreteQIF, Frames
 from qif2hw.nn.functional.dense import LayerOutput, Run
 from qif2hw.nn.functional.jets import Jets, derivative
 from qif2hw.nn.functional.recurrent import RecurrentQIFLayer
@@ -12,6 +12,7 @@ __all__ = [
     "LIF",
     "Accumulate",
     "DiscreteQIF",
+    "Frames",
     "Jets",
     "LayerOutput",
     "Pattern",

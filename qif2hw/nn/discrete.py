@@ -80,8 +80,8 @@ class SteppedNeurons(nn.Module):
         self._fixed: Stepped = self.family(**parameters) if neuron is None else neuron
         self.time_steps, self.hold, self.detach_reset = time_steps, hold, detach_reset
         self.window = window
-        if window != "analytic" and not window > 0:
-            raise InputError(f"window = {window}: a positive number, or 'analytic', is needed")
+        if window != "analytic" and not (isinstance(window, int | float) and window > 0):
+            raise InputError(f"window = {window!r}: a positive number, or 'analytic', is needed")
         _check_threshold(self._fixed)
         for name in learnable:
             if name not in self.family.learnable or isinstance(getattr(self._fixed, name), complex):
@@ -106,10 +106,11 @@ class SteppedNeurons(nn.Module):
         """Move learned parameters, if they are invalid, towards the last valid ones until they are valid."""
         learned = dict(self.named_parameters())
         wanted = {name: parameter.item() for name, parameter in learned.items()}
-        for part in (*(0.5**n for n in range(20)), 0.0):
-            for name, parameter in learned.items():
-                last = getattr(self._fixed, name)
-                parameter.fill_(wanted[name] if part == 1 else last + part * (wanted[name] - last))
+        for part in (1.0, *(0.5**n for n in range(1, 20)), 0.0):
+            if part < 1:
+                for name, parameter in learned.items():
+                    last = getattr(self._fixed, name)
+                    parameter.fill_(last + part * (wanted[name] - last))
             try:
                 self._fixed = self.neuron
             except InputError:
@@ -152,11 +153,11 @@ class SteppedNeurons(nn.Module):
             self.keep_inside()
         neuron = self.neuron
         per_step, steps = self._by_step(x)
+        vector = self.parameter_vector() if self._parameters else _constants(neuron)
         if state is None:
-            state = per_step.new_full(per_step.shape[1:], neuron.reset)
+            state = vector[-1].to(per_step).expand(per_step.shape[1:])
         elif not bool((state < neuron.threshold).all()):
             raise InputError(f"neuron states: all must lie below the threshold {neuron.threshold:g}")
-        vector = self.parameter_vector() if self._parameters else _constants(neuron)
         spikes, state = discrete_steps(
             per_step, state, vector, steps=steps, window=self.half_widths(steps),
             detach_reset=self.detach_reset,
@@ -258,3 +259,15 @@ class Accumulate(nn.Module):
     def extra_repr(self) -> str:
         """Parameters, as in the constructor."""
         return f"time_steps={self.time_steps}"
+
+
+class Frames(nn.Module):
+    """Frames of event data as convolutions take them: (N, T, C, H, W) becomes (T N, C, H, W), step after step."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (T N, ...)."""
+        if isinstance(x, Proxy):
+            return _as_node(self, x)
+        if x.ndim < 3:
+            raise InputError(f"frames {tuple(x.shape)}: (N, T, ...) is needed")
+        return x.transpose(0, 1).flatten(0, 1)
