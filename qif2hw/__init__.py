@@ -18,20 +18,38 @@ if TYPE_CHECKING:
     from qif2hw import zoo as zoo
     from qif2hw.api import compile as compile
     from qif2hw.api import load as load
+    from qif2hw.api import load_model as load_model
     from qif2hw.api import run as run
+    from qif2hw.api import save_model as save_model
     from qif2hw.bundle import Bundle as Bundle
+    from qif2hw.errors import BackendError as BackendError
     from qif2hw.errors import InputError as InputError
     from qif2hw.ir import Network as Network
 
-__all__ = ["Bundle", "InputError", "Network", "compile", "load", "parity", "run", "zoo"]
+__all__ = [
+    "BackendError",
+    "Bundle",
+    "InputError",
+    "Network",
+    "compile",
+    "load",
+    "load_model",
+    "parity",
+    "run",
+    "save_model",
+    "zoo",
+]
 
 _HOME = {
+    "BackendError": "qif2hw.errors",
     "Bundle": "qif2hw.bundle",
     "InputError": "qif2hw.errors",
     "Network": "qif2hw.ir",
     "compile": "qif2hw.api",
     "load": "qif2hw.api",
+    "load_model": "qif2hw.api",
     "run": "qif2hw.api",
+    "save_model": "qif2hw.api",
 }
 
 

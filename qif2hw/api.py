@@ -1,29 +1,20 @@
-"""The library in three functions: compile a network, load a bundle, run it on a backend."""
+"""The library in functions: read and write models, compile a network, load a bundle, run it on a backend."""
 
 import hashlib
-import importlib
 import os
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any, TypeAlias
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qif2hw import backends
 from qif2hw import bundle as bundles
 from qif2hw.bundle import Bundle, Golden
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program, Run
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.network import check_inputs
-
-if TYPE_CHECKING:
-    from qif2hw.parity import Bounds, ParityReport
-
-BACKENDS = ("engine", "lava", "reference", "loihi2")
-
-CHECKED = ("reference", "engine", "lava")
-"""Backends that a parity check compares, in order."""
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 
@@ -53,7 +44,7 @@ def compile(network: Network | AnyPath, *, calibration: ArrayLike | None = None,
 def compile_timed(
     network: Network | AnyPath, *, calibration: ArrayLike | None = None, **options: Any
 ) -> tuple[Bundle, dict[str, float]]:
-    """`compile`, and how many seconds each pass took: durations have no place in a bundle."""
+    """`compile`, and the seconds of each pass by name, which a bundle does not hold."""
     from qif2hw.compiler import CompileOptions, compile_network
 
     known = [f.name for f in fields(CompileOptions)]
@@ -77,19 +68,38 @@ def compile_timed(
 
 
 def load_model(path: AnyPath) -> Network:
-    """Read a network from an ONNX file."""
+    """Read a network from an ONNX file of the domain ``qif2hw``.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it holds no such network; the message names the node.
+    """
     from qif2hw.ir import onnx_io
 
     return onnx_io.load(path)
 
 
+def save_model(network: Network, path: AnyPath) -> Path:
+    """Write a network to an ONNX file, whole or not at all; equal networks give equal bytes.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    from qif2hw.ir import onnx_io
+
+    return onnx_io.save(network, path)
+
+
 def load(path: AnyPath) -> Bundle:
-    """Read a bundle; see `qif2hw.bundle.load`."""
+    """Read a bundle; parameters and errors as those of `qif2hw.bundle.load`."""
     return bundles.load(path)
 
 
 def golden_inputs(width: int) -> FloatArray:
-    """A few inputs that fill the unit cube evenly: a lattice of binary fractions, the same everywhere."""
+    """Inputs (17, width) that fill the unit cube evenly: a lattice of binary fractions, the same on every machine."""
     sample = np.arange(_GOLDEN_SAMPLES)[:, None]
     # 3 generates all residues of 17 but 0: each column is another permutation of 0, 1/16 ... 1.
     step = np.array([pow(3, column, _GOLDEN_SAMPLES) for column in range(width)])
@@ -97,7 +107,7 @@ def golden_inputs(width: int) -> FloatArray:
 
 
 def make_golden(program: Program) -> Golden:
-    """Golden inputs, and what the engine makes of them."""
+    """Golden inputs, and the engine's spikes for them."""
     from qif2hw import engine
 
     x = golden_inputs(program.inputs)
@@ -106,15 +116,7 @@ def make_golden(program: Program) -> Golden:
     return Golden(x, run.machine, run.step_spikes)
 
 
-def run(
-    bundle: Bundle | AnyPath,
-    x: ArrayLike,
-    backend: str = "engine",
-    *,
-    mode: str = "fused",
-    timeout: float | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Run:
+def run(bundle: Bundle | AnyPath, x: ArrayLike, backend: str = "engine", **options: Any) -> Run:
     """Run a compiled network.
 
     Parameters
@@ -124,6 +126,8 @@ def run(
     x
         Inputs (samples, inputs), scaled to [0, 1].
     backend
+        A name from `qif2hw.backends.names`; of this distribution:
+
         ``engine``
             the integer machine, compiled;
         ``lava``
@@ -132,74 +136,18 @@ def run(
             the float network it was compiled from, event driven, without a time grid;
         ``loihi2``
             a chip.  Nothing has run on one yet: this raises `InputError` and says what is missing.
-    mode, timeout, progress
-        For Lava: ``fused`` (one Process, all samples at once) or ``modular`` (a Process per layer and
-        projection); seconds after which the child process is ended (None: the backend's own limit); called with
-        machine steps done and machine steps in all.
+    **options
+        Of the backend.  Any: ``progress``, called with machine steps done and machine steps in all by backends that
+        report it.  Lava: ``mode``, ``fused`` (one Process, all samples at once) or ``modular`` (a Process per layer and
+        projection); ``timeout``, seconds after which the child process is ended (None: a limit that grows with the
+        work).
+
+    Raises
+    ------
+    InputError
+        If the bundle, the inputs or an option is wrong, or there is no such backend or it cannot run here.
+    BackendError
+        If the run failed.
     """
-    if backend not in BACKENDS:
-        raise InputError(f"unknown backend '{backend}': known are {', '.join(BACKENDS)}")
     loaded = bundle if isinstance(bundle, Bundle) else load(bundle)
-    inputs = check_inputs(x, loaded.program.inputs)
-    if backend == "engine":
-        from qif2hw import engine
-
-        return engine.run(loaded.program, inputs)
-    if backend == "reference":
-        from qif2hw import reference
-
-        return reference.run(loaded.network, inputs)
-    if backend == "lava":
-        return _lava(loaded.program, inputs, mode, timeout, progress)
-    return _loihi2()
-
-
-def _lava(
-    program: Program, x: FloatArray, mode: str, timeout: float | None, progress: Callable[[int, int], None] | None
-) -> Run:
-    # By name: Lava stands above the library, which works without it.
-    lava = importlib.import_module("qif2hw_lava")
-    run: Run = lava.run(program, x, mode=mode, timeout=timeout, progress=progress)
-    return run
-
-
-def _loihi2() -> Run:
-    found = importlib.import_module("qif2hw_deploy.loihi2").available()
-    raise InputError(f"backend 'loihi2': {found.reason}")
-
-
-def lava_missing() -> str | None:
-    """Why Lava cannot be run from here, in one line that says how to get it; None if it can be run."""
-    lava = importlib.import_module("qif2hw_lava")
-    try:
-        lava.find_interpreter()
-    except InputError as error:
-        return str(error)
-    return None
-
-
-def check_parity(
-    bundle: Bundle | AnyPath,
-    x: ArrayLike,
-    *,
-    backends: Sequence[str] | None = None,
-    bounds: "Bounds | None" = None,
-    truth: ArrayLike | None = None,
-    mode: str = "fused",
-    timeout: float | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> "ParityReport":
-    """`qif2hw.parity.check` of a bundle with Lava among the backends it knows.
-
-    Without ``backends``: the reference, the engine, and Lava where it can be run.  For the other parameters see there
-    and `run`.
-    """
-    from qif2hw import parity
-
-    loaded = bundle if isinstance(bundle, Bundle) else load(bundle)
-    names = backends if backends is not None else [n for n in CHECKED if n != "lava" or lava_missing() is None]
-
-    def on_lava(inputs: FloatArray) -> Run:
-        return _lava(loaded.program, inputs, mode, timeout, progress)
-
-    return parity.check(loaded, x, backends=names, runners={"lava": on_lava}, bounds=bounds, truth=truth)
+    return backends.run(backend, loaded, x, **options)

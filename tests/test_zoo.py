@@ -33,6 +33,19 @@ def test_on_the_engine_it_is_below_the_papers_error_in_float(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", tasks.TASKS)
+def test_it_prints_on_one_screen(name: str) -> None:
+    bundle = zoo.bundle(name)
+    run = bundle.run(bundle.golden.x)
+    for value, most in ((bundle, 24), (bundle.network, 4), (bundle.program, 4), (bundle.golden, 1), (run, 1)):
+        text = repr(value)
+        # As wrapped by a terminal of 80 columns.
+        assert sum(-(-len(line) // 80) for line in text.splitlines()) <= most
+        assert text.startswith(type(value).__name__)
+    assert f"{bundle.network.synapse_count} synapses" in repr(bundle)
+    assert "weight_bits=8" in repr(bundle)
+
+
+@pytest.mark.parametrize("name", tasks.TASKS)
 def test_its_model_has_weights_on_the_8_bit_grid(name: str) -> None:
     """Every weight is an even integer of at most 8 bits times its population's unit, which the bundle knows."""
     network, program = zoo.network(name), zoo.bundle(name).program

@@ -1,12 +1,13 @@
 """What all commands share: output for people or for machines, and progress on stderr."""
 
+import functools
 import json
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -18,6 +19,25 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout, for machines.")(
         function
     )
+
+
+def backend_options(function: F) -> F:
+    """Add the options of backends, ``--mode`` and ``--timeout``; those given arrive in ``**options``."""
+
+    @functools.wraps(function)
+    def with_options(*, mode: str | None, timeout: float | None, **others: Any) -> Any:
+        given = {"mode": mode, "timeout": timeout}
+        return function(**others, **{name: value for name, value in given.items() if value is not None})
+
+    mode = click.option(
+        "--mode",
+        type=click.Choice(["fused", "modular"]),
+        help="Lava: one Process for all samples (fused, the default), or a graph of Processes (modular, slow).",
+    )
+    timeout = click.option(
+        "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Lava: end it after S seconds."
+    )
+    return cast(F, mode(timeout(with_options)))
 
 
 def example(*lines: str) -> str:
@@ -66,7 +86,7 @@ class Output:
 
     @contextmanager
     def stage(self, name: str) -> Iterator["Stage"]:
-        """Time a piece of work and tell that it is going on."""
+        """Time a piece of work and report its progress."""
         stage = Stage(name)
         try:
             yield stage
@@ -81,7 +101,7 @@ class Stage:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.start = self._told = time.perf_counter()
+        self.start = self._reported = time.perf_counter()
         self.seconds = 0.0
         self._live = sys.stderr.isatty()
         self._progress: Any = None
@@ -102,11 +122,11 @@ class Stage:
             self._progress.start()
 
     def update(self, done: float, total: float, detail: str = "") -> None:
-        """Tell how far it is."""
+        """Report progress: ``done`` of ``total``, and a few words more."""
         if self._live:
             self._progress.update(self._task, completed=done, total=total, detail=detail)
-        elif time.perf_counter() - self._told >= self.EVERY:
-            self._told = time.perf_counter()
+        elif time.perf_counter() - self._reported >= self.EVERY:
+            self._reported = time.perf_counter()
             click.echo(f"{self.name}: {done:g} of {total:g}{'  ' * bool(detail)}{detail}", err=True)
 
     def end(self) -> None:

@@ -43,7 +43,7 @@ def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be made ({(error.strerror or '').lower()})") from None
-    backends = choose(out, None)
+    names = choose(out)
     grid = {"weight_bits": weight_bits, "steps": steps}
     variants = [
         _Variant("trained for the hardware", "model", weight_bits, grid),
@@ -51,19 +51,19 @@ def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps
         _Variant("rounded to the nearest", "nearest", None, grid | {"rounding": "nearest"}),
     ]
     for variant in variants:
-        variant.make(out, home, seed, training_steps, backends, variants[1].training)
+        variant.make(out, home, seed, training_steps, names, variants[1].training)
     best = variants[0]
     show(out, best.parity)
     out.table(
         f"{TASK}, {weight_bits}-bit weights: relative L2 error on {best.parity.samples} test points",
         ["", *(v.title for v in variants)],
-        _rows(variants, backends),
+        _rows(variants),
     )
     report = home / "report.html"
     about = {"task": TASK, "seed": str(seed)} | facts(best.bundle)
     page.write(report, page.render(best.parity, title=f"qif2hw demo: {TASK}", stages=best.times, facts=about))
     ok = all(v.parity.ok for v in variants)
-    if "lava" not in backends:
+    if "lava" not in names:
         out.say("Lava was left out, see above.")
     out.say("Nothing has run on a chip: the program keeps within Loihi 2's published limits (qif2hw inspect).")
     out.say(f"parity {'holds' if ok else 'IS BROKEN'}; report: {report}")
@@ -72,7 +72,7 @@ def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps
             "ok": ok,
             "out": folder,
             "report": str(report),
-            "backends": backends,
+            "backends": names,
             "variants": {v.name: v.summary() for v in variants},
         }
     )
@@ -96,13 +96,14 @@ class _Variant:
         home: Path,
         seed: int,
         training_steps: int | None,
-        backends: Sequence[str],
+        names: Sequence[str],
         trained: "TrainResult | None",
     ) -> None:
         """Go the whole way; ``trained`` is a network with free weights, if there is one already."""
         from qif2hw import api
         from qif2hw import bundle as bundles
         from qif2hw.ir import onnx_io
+        from qif2hw.parity import check
 
         model, path = home / f"{self.name}.onnx", home / f"{self.name}.qif"
         if self.weight_bits is None and trained is not None:
@@ -118,11 +119,11 @@ class _Variant:
             self.bundle = api.compile(model, **self.options)
             self.bundle.save(path)
         self.times["compile"] = stage.seconds
-        with out.stage(f"parity of {', '.join(backends)}") as stage:
-            self.parity = api.check_parity(
+        with out.stage(f"parity of {', '.join(names)}") as stage:
+            self.parity = check(
                 bundles.load(path),
                 self.training.x,
-                backends=backends,
+                backends=names,
                 truth=self.training.truth,
                 progress=stage.update,
             )
@@ -130,8 +131,8 @@ class _Variant:
 
     def error(self, backend: str) -> float:
         """Relative L2 error of a backend's results against the truth; ``float`` is the trained network."""
-        found = self.parity.result(backend, "truth")
-        return float("nan") if found is None else found.relative
+        error = self.parity.result(backend, "truth")
+        return float("nan") if error is None else error.relative
 
     def spikes(self) -> dict[str, tuple[int, int]]:
         """Matched spikes and all spikes of the reference, all populations together, by backend."""
@@ -153,17 +154,14 @@ class _Variant:
         }
 
 
-def _rows(variants: Sequence[_Variant], backends: Sequence[str]) -> list[list[str]]:
+def _rows(variants: Sequence[_Variant]) -> list[list[str]]:
     def row(title: str, cells: list[str]) -> list[str]:
         return [title, *cells]
 
+    backends = variants[0].parity.titles
+
     rows = [row("float, as trained", [percent(v.error("float")) for v in variants])]
-    names = {
-        "reference": "reference (exact, rounded weights)",
-        "engine": "engine (integers)",
-        "lava": "Lava (CPU simulator)",
-    }
-    rows += [row(names[b], [percent(v.error(b)) for v in variants]) for b in backends]
+    rows += [row(f"{b} ({backends[b]})", [percent(v.error(b)) for v in variants]) for b in backends]
     for backend in variants[0].spikes():
         cells = ["{} of {}".format(*v.spikes()[backend]) for v in variants]
         rows.append(row(f"spikes matched, {backend}", cells))

@@ -1,11 +1,12 @@
-"""``qif2hw parity``: is every spike where it has to be, on every backend."""
+"""``qif2hw parity``: compare the spikes of several backends."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from qif2hw_cli.console import Output, example, percent, seconds, to_json
+from qif2hw import backends
+from qif2hw_cli.console import Output, backend_options, example, percent, seconds, to_json
 
 if TYPE_CHECKING:
     from qif2hw.bundle import Bundle
@@ -27,8 +28,13 @@ _SAMPLES = 256
     metavar="X.npy",
     help=f"Array (samples, inputs) in [0, 1]; default: {_SAMPLES} random ones.",
 )
-@click.option("--backends", metavar="A,B,..", help="From reference, engine, lava; default: all that run here.")
-@click.option("--report", type=click.Path(), metavar="R.html", help="Write a report to look at.")
+@click.option(
+    "--backends",
+    "chosen",
+    metavar="A,B,..",
+    help=f"From {', '.join(backends.names())}; default: reference, engine, and Lava where it is installed.",
+)
+@click.option("--report", type=click.Path(), metavar="R.html", help="Write the report as a page.")
 @click.option(
     "--json",
     "json_path",
@@ -39,30 +45,27 @@ _SAMPLES = 256
 )
 @click.option("--rms", type=float, default=0.1, show_default=True, help="Bound on the RMS spike-time error, in steps.")
 @click.option("--result", type=float, help="Bound on the relative L2 error of the result against the reference.")
-@click.option("--mode", type=click.Choice(["fused", "modular"]), default="fused", show_default=True, help="Of Lava.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Lava: end it after so many seconds.")
+@backend_options
 def command(
     bundle: str,
     inputs: str | None,
-    backends: str | None,
+    chosen: str | None,
     report: str | None,
     json_path: str | None,
     rms: float,
     result: float | None,
-    mode: str,
-    timeout: float | None,
+    **options: Any,
 ) -> None:
     """Run a bundle on several backends and compare every spike.
 
-    Integer backends (engine, lava) must agree in every spike's step and lateness; each is held to bounds against the
-    exact reference. Exit code 1 if a bound is broken.
+    Integer backends must agree in every spike's step and lateness; the differences of each from the exact reference
+    must keep within bounds. Exit code 1 if a bound is broken.
     """
     import numpy as np
 
-    from qif2hw import api
     from qif2hw import bundle as bundles
     from qif2hw.files import check_writable, write_text
-    from qif2hw.parity import Bounds
+    from qif2hw.parity import Bounds, check
     from qif2hw.parity import report as page
     from qif2hw_cli.inputs import read_inputs
 
@@ -70,53 +73,55 @@ def command(
     for path in (report, json_path):
         if path not in (None, "-"):
             check_writable(str(path))
+    names = choose(out, chosen)
+    bounds = Bounds(rms=rms, result=result)
     loaded = bundles.load(bundle)
     if inputs is not None:
         x = read_inputs(inputs, loaded.program.inputs)
     else:
         x = np.random.default_rng(0).random((_SAMPLES, loaded.program.inputs))
-    chosen = choose(out, backends)
-    bounds = Bounds(rms=rms, result=result)
-    with out.stage(f"parity of {', '.join(chosen)}") as stage:
-        found = api.check_parity(
-            loaded, x, backends=chosen, bounds=bounds, mode=mode, timeout=timeout, progress=stage.update
-        )
-    show(out, found)
+    with out.stage(f"parity of {', '.join(names)}") as stage:
+        outcome = check(loaded, x, backends=names, bounds=bounds, progress=stage.update, **options)
+    show(out, outcome)
     if report is not None:
-        page.write(report, page.render(found, title=f"Parity of {Path(bundle).name}", facts=facts(loaded)))
+        page.write(report, page.render(outcome, title=f"Parity of {Path(bundle).name}", facts=facts(loaded)))
         out.say(f"report: {report}")
     if json_path == "-":
-        click.echo(to_json(found.to_dict()))
+        click.echo(to_json(outcome.to_dict()))
     elif json_path is not None:
-        write_text(json_path, found.to_json() + "\n")
-    click.get_current_context().exit(0 if found.ok else 1)
+        write_text(json_path, outcome.to_json() + "\n")
+    click.get_current_context().exit(0 if outcome.ok else 1)
 
 
-def choose(out: Output, backends: str | None) -> tuple[str, ...]:
-    """Backends as asked for; by default all that run here, and a note about Lava where it does not."""
-    from qif2hw import api
-
-    if backends is not None:
-        return tuple(name.strip() for name in backends.split(","))
-    missing = api.lava_missing()
-    if missing is None:
-        return ("reference", "engine", "lava")
-    out.note(f"LAVA IS LEFT OUT: {missing}")
-    return ("reference", "engine")
+def choose(out: Output, chosen: str | None = None) -> tuple[str, ...]:
+    """Names of the backends in ``chosen``; by default those of a parity check, with a note about what is missing."""
+    if chosen is not None:
+        names = tuple(name.strip() for name in chosen.split(","))
+        for name in names:
+            backends.get(name).check()
+        return names
+    able = []
+    for backend in backends.in_parity():
+        missing = backend.missing()
+        if missing is None:
+            able.append(backend.name)
+        else:
+            out.note(f"{backend.name.upper()} IS LEFT OUT: {missing}")
+    return tuple(able)
 
 
 def facts(bundle: "Bundle") -> dict[str, str]:
-    """What a report should say about a bundle."""
+    """Network and options of a bundle, as lines of a report."""
     program = bundle.program
     sizes = [program.inputs, *(p.size for p in program.populations)]
     options = {name.replace("_", " "): str(value) for name, value in bundle.options.items() if value}
     return {"network": "-".join(map(str, sizes))} | options
 
 
-def show(out: Output, found: "ParityReport") -> None:
+def show(out: Output, outcome: "ParityReport") -> None:
     """Spikes by population, results, and every bound with its verdict."""
     rows = []
-    for timing in found.timing:
+    for timing in outcome.timing:
         for p in timing.populations:
             rows.append(
                 [
@@ -132,7 +137,7 @@ def show(out: Output, found: "ParityReport") -> None:
                 ]
             )
     out.table(
-        f"Spikes against the reference ({found.samples} samples; Delta = {found.delta:.6g})",
+        f"Spikes against the reference ({outcome.samples} samples; Delta = {outcome.delta:.6g})",
         [
             "backend, population",
             "spikes",
@@ -149,7 +154,7 @@ def show(out: Output, found: "ParityReport") -> None:
     out.table(
         "Results: relative L2 error",
         ["backend", "against", "error", "largest"],
-        [[r.backend, r.against, percent(r.relative), f"{r.largest:.3g}"] for r in found.results],
+        [[r.backend, r.against, percent(r.relative), f"{r.largest:.3g}"] for r in outcome.results],
         names=2,
     )
     out.table(
@@ -157,9 +162,9 @@ def show(out: Output, found: "ParityReport") -> None:
         ["backend", "quantity", "measured", "bound", "holds"],
         [
             [v.backend, v.quantity, f"{v.measured:.3g}", f"{v.bound:.3g} {v.unit}", "yes" if v.ok else f"NO {v.note}"]
-            for v in found.verdicts
+            for v in outcome.verdicts
         ],
         names=2,
     )
-    times = ", ".join(f"{name} {seconds(run.seconds)}" for name, run in found.runs.items())
-    out.say(f"{'parity holds' if found.ok else 'PARITY IS BROKEN'}   ({times})")
+    times = ", ".join(f"{name} {seconds(run.seconds)}" for name, run in outcome.runs.items())
+    out.say(f"{'parity holds' if outcome.ok else 'PARITY IS BROKEN'}   ({times})")

@@ -4,16 +4,17 @@ from pathlib import Path
 
 import click
 
+from qif2hw.experiments import catalogue
 from qif2hw_cli.console import Output, example, json_option
 
 
 @click.command(epilog=example("qif2hw reproduce --quick --out out/results", "qif2hw reproduce parabola --out docs"))
 @click.argument("names", nargs=-1, metavar="[TASK]...")
 @click.option("--out", "folder", required=True, type=click.Path(), help="Folder for the page, the runs and the models.")
-@click.option("--quick", is_flag=True, help="A fraction of all training steps, one seed: what to expect, not results.")
+@click.option("--quick", is_flag=True, help="A fraction of all training steps, one seed: a trial run, not results.")
 @click.option("--method", "methods", multiple=True, help="These methods only: qif, null, ann, lif-direct-32 ...")
 @click.option("--zoo", type=click.Path(), help="Put the trained networks, 8-bit weights, and their bundles here too.")
-@click.option("--kept", "only_kept", is_flag=True, help="Run nothing: the page of what earlier calls have finished.")
+@click.option("--kept", "only_kept", is_flag=True, help="Run nothing: the page of the kept runs alone.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Runs at the same time.")
 @json_option
 def command(
@@ -28,37 +29,39 @@ def command(
 ) -> None:
     """Train, compile and run the networks of all tasks (or of each TASK), and their baselines.
 
-    Writes results.md, results.json and results/ into the folder. Every finished run is kept and used again if code and
-    settings have not changed: an interrupted call goes on where it was.
+    Writes results.md, results.json and results/ into the folder. Every finished run is kept, and used again while its
+    settings and the version of the results are the same: an interrupted call goes on where it was.
     """
     from qif2hw.errors import InputError
 
+    for name in names:
+        catalogue.check(name)
     try:
-        from qif2hw.experiments import reproduce, tasks
+        from qif2hw.experiments import reproduce
+        from qif2hw.experiments.reproduce import figures
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise InputError("this needs torch, which is not installed: pip install 'qif2hw[train,report]'") from None
     out = Output(as_json)
-    for name in names:
-        tasks.get(name)
-    wanted = [job for job in reproduce.jobs(names, quick) if not methods or job.method in methods]
+    wanted = [one for one in reproduce.experiments(names, quick) if not methods or one.method in methods]
     if not wanted:
         raise InputError(f"no run by {', '.join(methods)}: known are qif, null and the baselines' names")
+    figures.check_installed()
     home = Path(folder)
-    try:
-        (home / "results").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({(error.strerror or '').lower()})") from None
+    for made in (home / "results", *([Path(zoo)] if zoo is not None else [])):
+        try:
+            made.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{made}: cannot be made ({(error.strerror or '').lower()})") from None
     if only_kept:
         finished = reproduce.kept(wanted, home / "results", quick)
     else:
         finished = reproduce.results(wanted, home / "results", quick, out.note, workers)
     page = reproduce.assemble(finished, len(wanted), home, quick)
     if zoo is not None:
-        Path(zoo).mkdir(parents=True, exist_ok=True)
         reproduce.make_zoo(home / "results", Path(zoo), out.note)
-    rows = [row for _, found, _ in finished for row in found]
+    rows = [row for one in finished for row in one.rows]
     out.table(
         "error on the test set",
         ["task", "quantity", "method", "regime", "seed", "error, %", "paper, %"],

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from qif2hw.experiments import catalogue
 from qif2hw_cli.console import Output, Stage, example, json_option, percent, seconds
 
 if TYPE_CHECKING:
@@ -11,11 +12,14 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    help="Train a network for TASK with exact spike-time gradients.\n\n"
+    f"TASK is one of {', '.join(catalogue.TASKS)}. "
+    "Prints the error on the test set, and warnings about the network if there are any.",
     epilog=example(
         "qif2hw train parabola -o model.onnx",
         "qif2hw train parabola -o model.onnx --weight-bits 8 --checkpoint state.safetensors",
         "qif2hw train poisson_pinn -o model.onnx --regime published",
-    )
+    ),
 )
 @click.argument("task")
 @click.option("-o", "--output", required=True, type=click.Path(), metavar="M.onnx", help="The model to write.")
@@ -47,15 +51,14 @@ def command(
     checkpoint: str | None,
     as_json: bool,
 ) -> None:
-    """Train a network for TASK (an unknown one lists them all) with exact spike-time gradients.
-
-    Prints the error on the test set, and what looks wrong with the network if anything does.
-    """
+    """Train a network for a task; the help text is above, since it lists the tasks."""
     from qif2hw.files import check_writable
-    from qif2hw.ir import onnx_io
 
     out = Output(as_json)
+    catalogue.check(task, regime)
     check_writable(output)
+    from qif2hw import api
+
     with out.stage(f"train {task}") as stage:
         result = run_training(
             stage,
@@ -67,14 +70,14 @@ def command(
             weight_bits=weight_bits,
             checkpoint=checkpoint,
         )
-    onnx_io.save(result.network, output)
+    api.save_model(result.network, output)
     sizes = [result.network.inputs, *(p.size for p in result.network.order)]
     bits = "float weights" if weight_bits is None else f"{weight_bits}-bit weights"
     out.say(f"{output}: {'-'.join(map(str, sizes))}, {bits}, trained in {seconds(stage.seconds)}")
     out.say(f"error on the test set: {percent(result.error)}")
     if len(result.errors) > 1:
-        for quantity, found in result.errors.items():
-            out.say(f"  {quantity}: {percent(found.relative)}")
+        for quantity, errors in result.errors.items():
+            out.say(f"  {quantity}: {percent(errors.relative)}")
     for line in str(result.diagnosis or "").splitlines():
         out.say(f"  {line}")
     out.data(
@@ -87,7 +90,7 @@ def command(
             "seed": seed,
             "weight_bits": weight_bits,
             "error": result.error,
-            "errors": {quantity: found._asdict() for quantity, found in result.errors.items()},
+            "errors": {quantity: errors._asdict() for quantity, errors in result.errors.items()},
             "diagnosis": result.diagnosis.as_dict() if result.diagnosis else None,
             "warnings": result.diagnosis.warnings if result.diagnosis else (),
             "seconds": stage.seconds,
@@ -106,7 +109,7 @@ def run_training(
     weight_bits: int | None = None,
     checkpoint: str | None = None,
 ) -> "TrainResult":
-    """Train for the task ``name`` and tell ``stage`` how far it is."""
+    """Train for the task ``name``; ``stage`` shows the progress."""
     from qif2hw.errors import InputError
 
     try:
@@ -121,7 +124,7 @@ def run_training(
     if receptive_fields is not None:
         task = tasks.with_receptive_fields(task, receptive_fields)
 
-    def tell(done: int, total: int, loss: float, error: float) -> None:
+    def report(done: int, total: int, loss: float, error: float) -> None:
         stage.update(done, total, f"loss {loss:.2e}, test error {percent(error)}")
 
-    return train(task, seed=seed, steps=steps, weight_bits=weight_bits, progress=tell, checkpoint=checkpoint)
+    return train(task, seed=seed, steps=steps, weight_bits=weight_bits, progress=report, checkpoint=checkpoint)

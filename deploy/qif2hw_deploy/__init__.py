@@ -1,1 +1,1 @@
-"""Loihi 2: detection, resource mapping, cluster submission and estimates."""
+"""Loihi 2: whether one is within reach.  There is no adapter that runs a program on it yet."""

@@ -1,7 +1,7 @@
 r"""The neuron's integer arithmetic, made for large batches.
 
 Written from the definition in `qif2hw.engine.spec`, not from its code: that both give the same spikes tests both.
-Only neurons that something arrived at are looked at; the others add an increment and compare.
+Only neurons with input are computed; the others add an increment and compare.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ def shift(value: Int, bits: int) -> Int:
 
 
 class Curve:
-    """A `Table` with the positions of its knots spelled out: found by bisection, joined by straight lines."""
+    """A `Table` with explicit positions of its knots: bisection, then linear interpolation."""
 
     def __init__(self, table: Table) -> None:
         per_octave, first = 1 << table.mantissa_bits, 1 << table.first_octave
@@ -64,10 +64,10 @@ class Kick:
         push = a0
         if t.second is not None:
             s = t.second
-            bend = shift((v + a0 + a0) * m2 * s.bend_gain, s.bend_shift)
+            curvature = shift((v + a0 + a0) * m2 * s.bend_gain, s.bend_shift)
             push = a0 + shift(a1 * a1 * s.disorder_gain, s.disorder_shift) - shift(a0 * m2 * 3, LATE_FRACTION + 1)
             push -= shift(m2 * s.own_gain, s.own_shift)
-            a1 = a1 + np.minimum(np.maximum(bend, -BEND_MAX), BEND_MAX)
+            a1 = a1 + np.minimum(np.maximum(curvature, -BEND_MAX), BEND_MAX)
         v = v + push + shift(a1 * (v + v + a0), LATE_FRACTION)
         distance = np.maximum(self.to_phase(np.minimum(np.abs(v), t.limit)), t.edge)
         out[inside] = np.where(v < 0, distance, top - distance)
@@ -75,7 +75,7 @@ class Kick:
 
 
 @dataclass(frozen=True)
-class Sent:
+class Messages:
     """Spike flags and payloads of one step: integer arrays shaped like the phase."""
 
     flag: NDArray[np.integer[Any]]
@@ -96,11 +96,11 @@ class SpecifiedNeurons:
         """Back to the state before step 1."""
         self.state = self.first
 
-    def step(self, n: int, a0: Int, a1: Int, a2: Int) -> Sent:
+    def step(self, n: int, a0: Int, a1: Int, a2: Int) -> Messages:
         """Machine step ``n``: take what arrived, return what is sent."""
         sent = spec.step(self.population, self.grid, n - self.population.depth, self.state, a0, a1, a2)
         self.state = sent.state
-        return Sent(sent.flag, sent.payload)
+        return Messages(sent.flag, sent.payload)
 
 
 class Neurons:
@@ -127,16 +127,16 @@ class Neurons:
         """Back to the state before step 1."""
         self.phase = self.start.copy()
 
-    def step(self, n: int, a0: Int, a1: Int, a2: Int) -> Sent:
+    def step(self, n: int, a0: Int, a1: Int, a2: Int) -> Messages:
         """Machine step ``n``: take what arrived, return what is sent."""
         local = n - self.population.depth
         if local <= self.grid.trial_steps:
             return self._advance(local == self.grid.trial_steps, a0, a1, a2)
         if local == self.grid.trial_steps + 1:
             return self._flush(a1)
-        return Sent(self.idle, self.idle)
+        return Messages(self.idle, self.idle)
 
-    def _advance(self, last: bool, a0: Int, a1: Int, a2: Int) -> Sent:
+    def _advance(self, last: bool, a0: Int, a1: Int, a2: Int) -> Messages:
         grid, tables, phase = self.grid, self.tables, self.phase
         phase += grid.increment
         fired = phase >= grid.threshold
@@ -154,13 +154,13 @@ class Neurons:
             np.clip(phase, 0, grid.threshold - 1, out=phase)
             fired &= ~after
             late[after] = 0
-        return Sent(fired.astype(np.int64), late)
+        return Messages(fired.astype(np.int64), late)
 
-    def _flush(self, a1: Int) -> Sent:
+    def _flush(self, a1: Int) -> Messages:
         tables, hit = self.tables, a1 != 0
         v = shift(a1[hit] * tables.flush_gain, tables.flush_shift)
         self.phase[hit] = self.kick(self.phase[hit], v, np.zeros_like(v), np.zeros_like(v))
-        return Sent(self.idle, shift(self.phase, self.population.flush_drop))
+        return Messages(self.idle, shift(self.phase, self.population.flush_drop))
 
 
 def neurons(population: ProgramPopulation, grid: TimeGrid, copies: int) -> Neurons | SpecifiedNeurons:

@@ -11,11 +11,12 @@ from typing import TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from qif2hw.backends import Backend
 from qif2hw.bundle import load_program
 from qif2hw.engine.host import encode, finish
 from qif2hw.errors import InputError
 from qif2hw.ir import MachineOutput, Program, Run, StepSpikes
-from qif2hw_lava.interpreter import find_interpreter
+from qif2hw_lava.interpreter import LavaMissing, find_interpreter
 from qif2hw_lava.job import Job, Mode, read_arrays, write_job
 from qif2hw_lava.launch import run_worker
 
@@ -70,13 +71,35 @@ def run(
         program = load_program(program)
     job = prepare(program, x, mode)
     python = find_interpreter(interpreter)
-    tell = None if progress is None else lambda done: progress(done, job.steps)
+    report = None if progress is None else lambda done: progress(done, job.steps)
     with tempfile.TemporaryDirectory(prefix="qif2hw-lava-") as name:
         folder = Path(name)
         write_job(folder, job)
-        run_worker(python, folder, default_timeout(job) if timeout is None else timeout, tell)
+        run_worker(python, folder, default_timeout(job) if timeout is None else timeout, report)
         output, spikes = collect(folder, job)
     return finish(program, "lava", output, spikes, time.perf_counter() - started)
+
+
+def missing() -> str | None:
+    """Why Lava cannot be run from here, in one line that says how to get it; None if it can be run."""
+    try:
+        find_interpreter()
+    except LavaMissing as error:
+        return str(error)
+    return None
+
+
+LAVA = Backend(
+    "lava",
+    "integer machine on Lava's CPU simulator",
+    "program",
+    run,
+    exact=True,
+    options=("mode", "timeout", "progress"),
+    missing=missing,
+    in_parity=True,
+)
+"""Entry point ``lava``."""
 
 
 def prepare(program: Program, x: ArrayLike, mode: Mode) -> Job:

@@ -22,8 +22,8 @@ def version(name):
         return m.version(name)
     except m.PackageNotFoundError:
         return None
-found = u.find_spec("lava") is not None and u.find_spec("lava.magma") is not None
-print(json.dumps({"python": sys.version.split()[0], "lava": version("lava-nc") if found else None,
+installed = u.find_spec("lava") is not None and u.find_spec("lava.magma") is not None
+print(json.dumps({"python": sys.version.split()[0], "lava": version("lava-nc") if installed else None,
                   "numpy": version("numpy"), "safetensors": version("safetensors")}))
 """
 
@@ -94,12 +94,12 @@ def candidates() -> list[str]:
 
 
 def clean_environment() -> dict[str, str]:
-    """Our environment without what is meant for our own Python."""
+    """The environment without the variables that configure this Python."""
     return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
 
 
 def ask(path: str) -> Interpreter | str:
-    """What is installed there, or why it does not serve."""
+    """The interpreter at ``path``, or one line about why it cannot run Lava."""
     # Not resolved: a link into an environment is that environment's Python only under its own name.
     program = Path(shutil.which(path) or path).absolute()
     try:
@@ -117,8 +117,8 @@ def ask(path: str) -> Interpreter | str:
     except subprocess.TimeoutExpired:
         return "it does not answer"
     try:
-        found = json.loads(done.stdout.strip().splitlines()[-1])
-        python, lava, numpy, safetensors = (found[key] for key in ("python", "lava", "numpy", "safetensors"))
+        answer = json.loads(done.stdout.strip().splitlines()[-1])
+        python, lava, numpy, safetensors = (answer[key] for key in ("python", "lava", "numpy", "safetensors"))
     except (ValueError, LookupError, TypeError):
         return f"it does not run as a Python ({(done.stderr.strip() or 'no message').splitlines()[-1]})"
     if not python.startswith("3.10."):

@@ -1,4 +1,4 @@
-"""The job folder: what a worker is given, what it leaves.
+"""The job folder: a worker's input and its results.
 
 ``program.json`` and ``program.safetensors`` are those of a bundle, ``inputs.safetensors`` holds the encoded inputs,
 ``job.json`` how to run them.  No pickle: writer and reader may be different versions of Python and numpy.
@@ -20,7 +20,7 @@ from qif2hw.ir.program import Program
 Mode: TypeAlias = Literal["fused", "modular"]
 
 ERROR = "error.json"
-"""What a process that fails leaves: keys ``where`` and ``traceback``."""
+"""Written by a process that fails: keys ``where`` and ``traceback``."""
 PROGRESS = "progress"
 """Steps done so far, in decimal."""
 LOG = "log.txt"

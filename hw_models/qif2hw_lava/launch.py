@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from qif2hw import errors
+from qif2hw.errors import BackendError
 from qif2hw_lava.interpreter import Interpreter, clean_environment
 from qif2hw_lava.job import ERROR, LOG, PROGRESS
 from qif2hw_lava.processgroup import end_group
@@ -22,7 +23,7 @@ NETWORK = "qif2hw_lava.network"
 """The module that turns a job into Processes."""
 
 
-class LavaError(RuntimeError):
+class LavaError(BackendError):
     """A Process failed, or Lava did: one line that says where and why, then what the process printed."""
 
 
@@ -84,21 +85,21 @@ def run_worker(
         if worker.stdin is not None:
             worker.stdin.close()
     if (job / ERROR).exists():
-        found = json.loads((job / ERROR).read_text(encoding="utf-8"))
-        reason = found["traceback"].strip().splitlines()[-1]
-        raise LavaError(f"{found['where']} failed under Lava: {reason}\n{found['traceback']}\n{_tail(job)}".strip())
+        failure = json.loads((job / ERROR).read_text(encoding="utf-8"))
+        reason = failure["traceback"].strip().splitlines()[-1]
+        raise LavaError(f"{failure['where']} failed under Lava: {reason}\n{failure['traceback']}\n{_tail(job)}".strip())
     if worker.returncode != 0:
         raise LavaError(f"the Lava worker ended with code {worker.returncode}\n{_tail(job)}".strip())
 
 
 def _watch(worker: int, job: Path, timeout: float, progress: Callable[[int], None] | None) -> None:
-    deadline, told = time.monotonic() + timeout, 0
+    deadline, reported = time.monotonic() + timeout, 0
     # Not reaped here: as long as it is a zombie, its number, which is the group's, goes to no other process.
     while os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         done = _steps_done(job)
-        if progress is not None and done > told:
+        if progress is not None and done > reported:
             progress(done)
-            told = done
+            reported = done
         if time.monotonic() > deadline:
             if (job / ERROR).exists():
                 return

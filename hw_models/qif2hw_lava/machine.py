@@ -5,7 +5,7 @@ import numpy as np
 from qif2hw.ir.program import Program, ProgramProjection
 from qif2hw.ir.ptc import second_moment
 from qif2hw.ir.synapses import BySource
-from qif2hw_lava.arithmetic import Int, Sent, neurons
+from qif2hw_lava.arithmetic import Int, Messages, neurons
 
 
 class Machine:
@@ -24,15 +24,15 @@ class Machine:
         self.lateness_bits = program.grid.lateness_bits
         self.neurons = {p.name: neurons(p, program.grid, copies) for p in program.populations}
         self.synapses = {p.name: [_synapses(q) for q in program.incoming(p.name)] for p in program.populations}
-        self.sent: dict[str, Sent] = {}
+        self.sent: dict[str, Messages] = {}
 
     def reset(self) -> None:
-        """Before step 1 of a batch: initial phases, and nothing on its way."""
+        """Return to the state before step 1 of a batch: initial phases, no spike under way."""
         self.sent = {}
         for population in self.neurons.values():
             population.reset()
 
-    def step(self, n: int, step_in: Int, late_in: Int) -> dict[str, Sent]:
+    def step(self, n: int, step_in: Int, late_in: Int) -> dict[str, Messages]:
         """Machine step ``n = 1, 2, ...``.
 
         Parameters
@@ -50,7 +50,7 @@ class Machine:
         arriving, sent = self.sent, {}
         for name, columns in self.columns.items():
             now = step_in[:, columns] == n
-            sent[name] = Sent(now.astype(np.int64), np.where(now, late_in[:, columns], 0))
+            sent[name] = Messages(now.astype(np.int64), np.where(now, late_in[:, columns], 0))
         for name, population in self.neurons.items():
             a0, a1, a2 = (np.zeros(population.shape, np.int64) for _ in range(3))
             squared = second_moment(population.population.ptc) is not None

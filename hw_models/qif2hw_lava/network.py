@@ -33,7 +33,7 @@ def execute(folder: Path) -> AbstractProcess:
 
 
 def fused(job: Job, folder: Path) -> AbstractProcess:
-    """The one Process."""
+    """A fused network as one Process."""
     step_in, late_in = job.batches()
     return FusedNetwork(program=job.program, step_in=step_in, late_in=late_in, job=str(folder))
 

@@ -33,14 +33,14 @@ def end_group(group: int) -> None:
 
 def members(group: int) -> list[int]:
     """Living processes of a group (those that wait to be reaped do not count)."""
-    found = []
+    processes = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):
             # "pid (name) state ppid pgrp ...": the name may hold anything, brackets too
             state, _, group_of = entry.read_text(errors="replace").rpartition(")")[2].split()[:3]
             if int(group_of) == group and state not in "ZX":
-                found.append(int(entry.parent.name))
-    return found
+                processes.append(int(entry.parent.name))
+    return processes
 
 
 def _gone(group: int) -> bool:

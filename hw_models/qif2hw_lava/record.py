@@ -1,4 +1,4 @@
-"""What Processes write down while they run."""
+"""Spikes that Processes record while they run."""
 
 from typing import Any
 

@@ -42,12 +42,12 @@ def watch(job: Path, finished: threading.Event) -> None:
 def _dead_child() -> str | None:
     """Whether a child has ended; it is left to be waited for."""
     try:
-        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return None
-    if found is None:
+    if ended is None:
         return None
-    return f"process {found.si_pid}, {'code' if found.si_code == os.CLD_EXITED else 'signal'} {found.si_status}"
+    return f"process {ended.si_pid}, {'code' if ended.si_code == os.CLD_EXITED else 'signal'} {ended.si_status}"
 
 
 def main(folder: str, module: str) -> int:
@@ -56,7 +56,7 @@ def main(folder: str, module: str) -> int:
     finished = threading.Event()
     threading.Thread(target=watch, args=(job, finished), daemon=True).start()
     try:
-        # Loaded here: a broken lava-nc shall be told like any other failure.
+        # Imported here: a broken lava-nc is then reported like any other failure.
         process = importlib.import_module(module).execute(job)
         finished.set()
         process.stop()

@@ -1,6 +1,6 @@
 """The bundle (``.qif``): a compiled network on disk, readable without this project.
 
-A folder or a zip of seven parts; ``docs/bundle.md`` describes them.  Nothing is believed before its size and
+A folder or a zip of seven parts; ``docs/bundle.md`` describes them.  No part is used before its size and
 sha256 have been compared with the manifest.  The same model and options give the same bytes.  Loading the
 program (`load_program`) needs numpy and safetensors; the source model also needs onnx.
 """

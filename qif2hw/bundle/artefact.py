@@ -1,6 +1,5 @@
 """The inside of a bundle: program, source model, options, report, and golden spikes."""
 
-import importlib
 import importlib.metadata
 import os
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import ArrayLike, NDArray
 
+from qif2hw import backends
 from qif2hw.bundle.container import Json, from_json, naming, read, to_json, with_manifest, write
 from qif2hw.bundle.packing import pack, unpack
 from qif2hw.errors import InputError
@@ -20,6 +20,9 @@ from qif2hw.ir.arrays import ByValue, FloatArray, frozen
 from qif2hw.ir.network import Network, check_inputs
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import MachineOutput, Run, StepSpikes
+
+_LINE = 300
+"""Most characters of a line of a bundle's ``repr``."""
 
 _README = """\
 A network of quadratic integrate-and-fire neurons, compiled by qif2hw for neuromorphic hardware.
@@ -49,6 +52,9 @@ class Golden(ByValue):
     def __post_init__(self) -> None:
         object.__setattr__(self, "x", frozen(self.x, np.float64))
 
+    def __repr__(self) -> str:
+        return f"Golden({len(self.x)} samples, {sum(len(s) for s in self.step_spikes.values())} spikes)"
+
     def matches(self, run: Run) -> bool:
         """Whether a run on ``x`` gave exactly these spikes."""
         return run.machine == self.machine and run.step_spikes == self.step_spikes
@@ -56,7 +62,7 @@ class Golden(ByValue):
 
 @dataclass(frozen=True, eq=False)
 class Bundle(ByValue):
-    """A compiled network with its source, and what was found on the way.
+    """A compiled network with its source, the compiler's report and golden spikes.
 
     Parameters
     ----------
@@ -87,11 +93,22 @@ class Bundle(ByValue):
         if self.program.inputs != self.network.inputs or self.program.outputs != self.network.outputs:
             raise InputError("the program and the model have different inputs or outputs")
 
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value!r}" for name, value in self.options.items() if value not in (None, ""))
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        lines = {
+            "network": self.network,
+            "program": self.program,
+            "options": options,
+            "golden": self.golden,
+            "report": ", ".join(self.report),
+            "made by": versions,
+        }
+        return "Bundle\n" + "\n".join(f"  {name}  {str(value)[:_LINE]}" for name, value in lines.items())
+
     def run(self, x: ArrayLike, backend: str = "engine", **options: Any) -> Run:
-        """Run on inputs ``x`` (samples, inputs) in [0, 1]; see `qif2hw.api.run`."""
-        # By name: a bundle can be read where the backends are not installed.
-        run: Run = importlib.import_module("qif2hw.api").run(self, x, backend=backend, **options)
-        return run
+        """Run inputs ``x`` (samples, inputs) in [0, 1] on a backend; see `qif2hw.run`."""
+        return backends.run(backend, self, x, **options)
 
     def parts(self) -> dict[str, bytes]:
         """The bytes of every part by name; equal bundles give equal bytes."""
@@ -111,19 +128,27 @@ class Bundle(ByValue):
         return with_manifest(parts, about)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the bundle: to a folder if ``path`` ends in ``/`` or is a folder already, else to a zip."""
+        """Write the bundle: to a folder if ``path`` ends in ``/`` or is a folder already, else to a zip.
+
+        Returns the path.
+
+        Raises
+        ------
+        InputError
+            If it cannot be written.
+        """
         return write(path, self.parts())
 
 
 def versions() -> dict[str, str]:
     """Versions of the packages whose work goes into a bundle."""
-    found = {}
+    versions = {}
     for name in ("qif2hw", "numpy", "onnx", "safetensors"):
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+            versions[name] = "unknown"
+    return versions
 
 
 def load(path: str | os.PathLike[str]) -> Bundle:
@@ -149,7 +174,13 @@ def load(path: str | os.PathLike[str]) -> Bundle:
 
 
 def load_program(path: str | os.PathLike[str]) -> Program:
-    """Read the program of a bundle, after the same checks as `load`; needs numpy and safetensors only."""
+    """Read the program of a bundle; needs numpy and safetensors only.
+
+    Raises
+    ------
+    InputError
+        As `load` does: all parts are verified.
+    """
     return _program(path, read(path)[1])
 
 

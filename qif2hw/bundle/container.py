@@ -64,7 +64,7 @@ def naming(path: str | os.PathLike[str], part: str) -> Iterator[None]:
 
 
 def with_manifest(parts: Mapping[str, bytes], about: Json) -> dict[str, bytes]:
-    """All parts of a bundle, the manifest first; ``about`` is what it tells besides sizes and sha256."""
+    """All parts of a bundle, the manifest first; ``about`` holds its entries besides sizes and sha256."""
     listed = {name: {"size": len(data), "sha256": _sha256(data)} for name, data in sorted(parts.items())}
     manifest = {"format": FORMAT, "schema": SCHEMA, **about, "parts": listed}
     return {MANIFEST: to_json(manifest | {"sha256": _sha256(to_json(manifest))}), **parts}
@@ -86,24 +86,24 @@ def read(path: str | os.PathLike[str]) -> tuple[Json, dict[str, bytes]]:
         If this is no bundle, or a part is missing, unknown, too large or damaged; the message names the part.
     """
     path = Path(path)
-    found = _read_folder(path) if path.is_dir() else _read_zip(path)
-    if MANIFEST not in found:
+    parts = _read_folder(path) if path.is_dir() else _read_zip(path)
+    if MANIFEST not in parts:
         raise InputError(f"{path}: not a qif2hw bundle ('{MANIFEST}' is missing)")
-    for name in found:
+    for name in parts:
         if name != MANIFEST and name not in PARTS:
             raise InputError(f"{path}: unknown part '{name}'")
     with naming(path, MANIFEST):
-        manifest = _manifest(found.pop(MANIFEST))
+        manifest = _manifest(parts.pop(MANIFEST))
     for name in PARTS:
-        if name not in found:
+        if name not in parts:
             raise InputError(f"{path}: part '{name}' is missing")
         with naming(path, name):
             listed = manifest["parts"][name]
-            if len(found[name]) != listed["size"]:
-                raise InputError(f"damaged ({len(found[name])} bytes, the manifest says {listed['size']})")
-            if _sha256(found[name]) != listed["sha256"]:
+            if len(parts[name]) != listed["size"]:
+                raise InputError(f"damaged ({len(parts[name])} bytes, the manifest says {listed['size']})")
+            if _sha256(parts[name]) != listed["sha256"]:
                 raise InputError("damaged (its sha256 is not the manifest's)")
-    return manifest, found
+    return manifest, parts
 
 
 def _manifest(data: bytes) -> Json:
@@ -129,20 +129,20 @@ def _manifest(data: bytes) -> Json:
 
 
 def _read_folder(path: Path) -> dict[str, bytes]:
-    found = {}
+    parts = {}
     try:
         names = sorted(os.listdir(path))  # noqa: PTH208
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({(error.strerror or '').lower()})") from None
     for name in names:
         if name != MANIFEST and name not in PARTS:
-            found[name] = b""
+            parts[name] = b""
             continue
         part = path / name
         if part.is_symlink() or not part.is_file():
             raise InputError(f"{path}: part '{name}' is no regular file")
-        found[name] = read_bytes(part, MAX_BYTES)
-    return found
+        parts[name] = read_bytes(part, MAX_BYTES)
+    return parts
 
 
 def _read_zip(path: Path) -> dict[str, bytes]:
@@ -157,11 +157,11 @@ def _read_zip(path: Path) -> dict[str, bytes]:
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
+    parts: dict[str, bytes] = {}
     total = 0
     for member in archive.infolist():
         name = member.filename
-        if name in found:
+        if name in parts:
             raise InputError(f"{path}: part '{name}' is there twice")
         if name != MANIFEST and name not in PARTS:
             raise InputError(f"{path}: unknown part '{name}'")
@@ -174,10 +174,10 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
             try:
                 # Never more than the size it claims: what unpacks to more is damaged.
                 with archive.open(member) as file:
-                    found[name] = file.read(member.file_size + 1)
+                    parts[name] = file.read(member.file_size + 1)
             except BROKEN_ZIP:
                 raise InputError("damaged (it does not unpack)") from None
-    return found
+    return parts
 
 
 def _zip(parts: Mapping[str, bytes]) -> bytes:

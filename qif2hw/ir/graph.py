@@ -26,6 +26,8 @@ class _Projection(Protocol):
     def synapses(self) -> Synapses: ...
 
 
+_SHOWN = 6
+
 E = TypeVar("E", bound=_Part)
 P = TypeVar("P", bound=_Part)
 Q = TypeVar("Q", bound=_Projection)
@@ -48,6 +50,18 @@ class Graph(ByValue, Generic[E, P, Q]):
     def sizes(self) -> dict[str, int]:
         """Size of every input group and population by name."""
         return {part.name: part.size for part in self.parts}
+
+    def summary(self) -> str:
+        """Sizes, synapses and outputs in at most one line."""
+        groups = [f"{name} {size}" for name, size in self.sizes.items()]
+        if len(groups) > _SHOWN:
+            groups[_SHOWN - 1 : -1] = [f".. {len(groups) - _SHOWN} more .."]
+        return f"{', '.join(groups)}; {self.synapse_count} synapses, {self.results} output{'s' * (self.results > 1)}"
+
+    @property
+    def results(self) -> int:
+        """Columns of the result."""
+        return sum(output.size for output in self.outputs)
 
     @property
     def inputs(self) -> int:

@@ -110,6 +110,9 @@ class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes):
     projections: tuple[Projection, ...]
     outputs: tuple[Readout | Product, ...]
 
+    def __repr__(self) -> str:
+        return f"Network({self.summary()}; trial {self.trial:g})"
+
     def __post_init__(self) -> None:
         if not (np.isfinite(self.trial) and self.trial > 0):
             raise InputError(f"trial T = {self.trial:g}: a positive length is needed")

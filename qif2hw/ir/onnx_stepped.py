@@ -76,7 +76,7 @@ def to_bytes(network: SteppedNetwork) -> bytes:
     if several:
         graph.nodes.append(helper.make_node("Concat", names, ["y"], name="y", axis=1))
     inputs: list[tuple[str, list[str | int]]] = [(f"x:{e.name}", ["samples", *e.shape]) for e in network.encoders]
-    return graph.model(inputs, network.classes, _ABOUT)
+    return graph.model(inputs, network.results, _ABOUT)
 
 
 class SteppedReader(GraphReader):

@@ -210,6 +210,9 @@ class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirs
     projections: tuple[ProgramProjection, ...]
     outputs: tuple[Readout | Product, ...]
 
+    def __repr__(self) -> str:
+        return f"Program({self.summary()}; {self.steps} steps of {self.grid.delta:.6g})"
+
     def __post_init__(self) -> None:
         depth = {e.name: 0 for e in self.encoders} | {p.name: p.depth for p in self.populations}
         need(len(depth) == len(self.encoders) + len(self.populations), "program: a name is used twice")

@@ -89,3 +89,8 @@ class Run:
     machine: MachineOutput | None = None
     step_spikes: dict[str, StepSpikes] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        spikes = sum(len(found) for found in self.spikes.values())
+        results = " x ".join(map(str, self.y.shape))
+        return f"Run({self.backend}: {results} results, {spikes} spikes in {self.seconds:.3g} s)"

@@ -152,8 +152,11 @@ class SteppedNetwork(Graph[Frames, SteppedPopulation, Projection]):
             if projection.pre in silent:
                 raise InputError(f"projection {projection.pre} -> {projection.post}: accumulators send nothing")
 
+    def __repr__(self) -> str:
+        return f"SteppedNetwork({self.summary()}; {self.clock.count} time steps)"
+
     @property
-    def classes(self) -> int:
+    def results(self) -> int:
         """Columns of the result."""
         return sum(self.population(output.population).size for output in self.outputs)
 

@@ -192,6 +192,14 @@ class SteppedProgram(Graph[ProgramFrames, SteppedProgramPopulation, ProgramProje
         need(all(output.population in silent for output in self.outputs), "program: outputs are accumulators")
         need(all(p.pre not in silent for p in self.projections), "program: accumulators send nothing")
 
+    @property
+    def results(self) -> int:
+        """Columns of the result."""
+        return sum(self.population(output.population).size for output in self.outputs)
+
+    def __repr__(self) -> str:
+        return f"SteppedProgram({self.summary()}; {self.clock.count} time steps)"
+
     def decode(self, y: IntArray) -> FloatArray:
         """Results (samples, outputs) of the accumulators, concatenated."""
         units = [

@@ -1,6 +1,6 @@
-"""Parity: whether every spike is where it has to be, on every backend."""
+"""Parity: whether every backend gives the same spikes at the same times, within bounds."""
 
-from qif2hw.parity.check import Bounds, Compiled, Runner, check
+from qif2hw.parity.check import Bounds, check
 from qif2hw.parity.identical import Difference, first_difference
 from qif2hw.parity.matching import Matching, match
 from qif2hw.parity.report import render, write
@@ -9,14 +9,12 @@ from qif2hw.parity.results import BackendParity, NeuronParity, ParityReport, Pop
 __all__ = [
     "BackendParity",
     "Bounds",
-    "Compiled",
     "Difference",
     "Matching",
     "NeuronParity",
     "ParityReport",
     "PopulationParity",
     "ResultError",
-    "Runner",
     "Verdict",
     "check",
     "first_difference",

@@ -1,14 +1,16 @@
-"""Run a compiled network on several backends and hold what differs to its bounds."""
+"""Run a compiled network on several backends and compare the differences with their bounds."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qif2hw import engine, reference
+from qif2hw import backends as registry
+from qif2hw import reference
+from qif2hw.backends import Backend, Executable
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.network import Network, check_inputs
@@ -18,25 +20,10 @@ from qif2hw.parity.identical import first_difference
 from qif2hw.parity.matching import match
 from qif2hw.parity.results import IDENTITY, BackendParity, ParityReport, ResultError, Verdict, largest, rms, summarise
 
-Runner: TypeAlias = Callable[[FloatArray], Run]
-"""Runs inputs (samples, inputs) on a backend."""
-
-
-class Compiled(Protocol):
-    """A program together with the network it was compiled from: a bundle, for one."""
-
-    @property
-    def program(self) -> Program:
-        """What the machine runs."""
-
-    @property
-    def network(self) -> Network:
-        """The source, with weights that were not rounded."""
-
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a backend is held to.
+    """Limits of the differences between a backend and the reference.
 
     Parameters
     ----------
@@ -67,16 +54,17 @@ class Bounds:
 
 
 def check(
-    compiled: Program | Compiled,
+    compiled: Program | Executable,
     x: ArrayLike,
     *,
+    backends: Sequence[str | Backend] = ("reference", "engine"),
     source: Network | None = None,
-    runners: Mapping[str, Runner] | None = None,
-    backends: Sequence[str] | None = None,
     bounds: Bounds | None = None,
     truth: ArrayLike | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
 ) -> ParityReport:
-    """Run on every backend and compare: integer backends bit for bit, each with the exact reference within bounds.
+    """Run on several backends and compare: exact backends bit for bit, each with the reference within bounds.
 
     The reference runs ``program.network()``: the rounded weights and initial phases that the machine has.  Its
     difference from ``source`` is what rounding costs, and is reported apart from what the machine costs.
@@ -91,56 +79,51 @@ def check(
         A program, or a bundle.
     x
         Inputs in [0, 1], (samples, inputs).
+    backends
+        What to compare: names from `qif2hw.backends.names`, or backends.
     source
         The network before rounding; a bundle brings its own.
-    runners
-        How to run on further backends, ``lava`` for one; may replace ``engine`` and ``reference``.
-    backends
-        What to compare; by default ``reference``, ``engine`` and all ``runners``.
     bounds
-        What to hold them to.
+        Limits of the differences.
     truth
-        The results there should be, (samples, outputs); errors against it are reported, not bounded.
+        The true results (samples, outputs); errors against them are reported, not bounded.
+    progress, **options
+        For the backends: each is passed those that it takes.
 
     Raises
     ------
     InputError
-        If the inputs are wrong, a backend has no runner, fewer than two are to be compared, or a run lacks what a
-        comparison needs.
+        If the inputs are wrong, a backend is unknown or cannot run here, no backend takes an option, fewer than two
+        are to be compared, or a run lacks what a comparison needs.  All but the last before anything runs.
     """
     program = compiled if isinstance(compiled, Program) else compiled.program
     source = source if source is not None or isinstance(compiled, Program) else compiled.network
     bounds = bounds or Bounds()
     inputs = check_inputs(x, program.inputs)
-    rebuilt = program.network()
-    known: dict[str, Runner] = {
-        "reference": lambda z: reference.run(rebuilt, z),
-        "engine": lambda z: engine.run(program, z),
-        **(runners or {}),
-    }
-    names = tuple(dict.fromkeys(backends if backends is not None else known))
-    for name in names:
-        if name not in known:
-            raise InputError(f"backend '{name}' cannot be run here: there are {', '.join(known)}")
-    if len(names) < 2:
-        raise InputError(f"parity compares at least two backends: {len(names)} given")
-    runs = {name: known[name](inputs) for name in names}
-    for name, run in runs.items():
-        _check_run(program, name, run, len(inputs))
+    target = None if truth is None else _check_truth(truth, (len(inputs), sum(o.size for o in program.outputs)))
+    chosen = _choose(backends, options)
+    if progress is not None:
+        options["progress"] = progress
+    subjects = {"program": program, "network": program.network()}
+    runs: dict[str, Run] = {}
+    for name, backend in chosen.items():
+        runs[name] = backend.execute(subjects[backend.runs], inputs, **registry.options_for(backend, options))
+        _check_run(program, backend, runs[name], len(inputs))
     timing = tuple(
         _compare(program, name, runs["reference"], runs[name], bounds)
-        for name in names
-        if name != "reference" and "reference" in names
+        for name in chosen
+        if name != "reference" and "reference" in chosen
     )
     if source is not None:
         runs["float"] = reference.run(source, inputs)
-    target = None if truth is None else _check_truth(truth, runs[names[0]].y.shape)
-    results = tuple(_result_errors(names, runs, target))
-    verdicts = (*_identity_verdicts(program, names, runs), *_bound_verdicts(program, timing, results, bounds))
+    results = tuple(_result_errors(tuple(chosen), runs, target))
+    exact = tuple(name for name, backend in chosen.items() if backend.exact)
+    verdicts = (*_identity_verdicts(program, exact, runs), *_bound_verdicts(program, timing, results, bounds))
     return ParityReport(
         program=program,
         x=inputs,
-        backends=names,
+        titles={name: backend.title for name, backend in chosen.items()},
+        exact=exact,
         runs=runs,
         truth=target,
         timing=timing,
@@ -149,7 +132,23 @@ def check(
     )
 
 
-def _check_run(program: Program, name: str, run: Run, samples: int) -> None:
+def _choose(wanted: Sequence[str | Backend], options: Mapping[str, Any]) -> dict[str, Backend]:
+    """Backends by name, all of them able to run here, each option taken by one of them."""
+    backends = [registry.get(one) if isinstance(one, str) else one for one in wanted]
+    chosen = {backend.name: backend for backend in backends}
+    if len(chosen) < 2:
+        raise InputError(f"parity compares at least two backends: {len(chosen)} given")
+    taken = {option for backend in backends for option in backend.options}
+    for option in options:
+        if option not in taken:
+            raise InputError(f"none of the backends {', '.join(chosen)} has an option '{option}'")
+    for backend in backends:
+        backend.check()
+    return chosen
+
+
+def _check_run(program: Program, backend: Backend, run: Run, samples: int) -> None:
+    name = backend.name
     columns = sum(program.population(p).size for p in program.output_populations)
     outputs = sum(output.size for output in program.outputs)
     for what, got, wanted in (
@@ -161,6 +160,8 @@ def _check_run(program: Program, name: str, run: Run, samples: int) -> None:
     lacking = [p.name for p in program.populations if p.name not in run.spikes]
     if lacking:
         raise InputError(f"the run on {name} has no spikes of {', '.join(lacking)}: it cannot be compared")
+    if backend.exact and run.machine is None:
+        raise InputError(f"the run on {name} has no machine output: an exact backend must have one")
 
 
 def _check_truth(truth: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
@@ -186,32 +187,31 @@ def _compare(program: Program, name: str, expected: Run, actual: Run, bounds: Bo
 
 def _result_errors(names: Sequence[str], runs: Mapping[str, Run], truth: FloatArray | None) -> list[ResultError]:
     """Every backend against those before it, all against the source network, and everything against the truth."""
-    found = []
+    errors = []
     for k, name in enumerate(names):
-        found += [ResultError.of(name, runs[name].y, other, runs[other].y) for other in names[:k]]
+        errors += [ResultError.of(name, runs[name].y, other, runs[other].y) for other in names[:k]]
         if "float" in runs:
-            found.append(ResultError.of(name, runs[name].y, "float", runs["float"].y))
+            errors.append(ResultError.of(name, runs[name].y, "float", runs["float"].y))
     if truth is not None:
-        found += [ResultError.of(name, run.y, "truth", truth) for name, run in runs.items()]
-    return found
+        errors += [ResultError.of(name, run.y, "truth", truth) for name, run in runs.items()]
+    return errors
 
 
-def _identity_verdicts(program: Program, names: Sequence[str], runs: Mapping[str, Run]) -> list[Verdict]:
-    """All integer backends against the first of them."""
-    integer = [name for name in names if runs[name].machine is not None]
-    found = []
-    for name in integer[1:]:
-        difference = first_difference(program, runs[integer[0]], runs[name])
-        quantity = f"equal to {integer[0]}: step and lateness of every spike"
+def _identity_verdicts(program: Program, exact: Sequence[str], runs: Mapping[str, Run]) -> list[Verdict]:
+    """All exact backends against the first of them."""
+    verdicts = []
+    for name in exact[1:]:
+        difference = first_difference(program, runs[exact[0]], runs[name])
+        quantity = f"equal to {exact[0]}: step and lateness of every spike"
         differs = float(difference is not None)
-        found.append(Verdict(name, quantity, differs, 0.0, IDENTITY, difference is None, str(difference or "")))
-    return found
+        verdicts.append(Verdict(name, quantity, differs, 0.0, IDENTITY, difference is None, str(difference or "")))
+    return verdicts
 
 
 def _bound_verdicts(
     program: Program, timing: Sequence[BackendParity], results: Sequence[ResultError], bounds: Bounds
 ) -> list[Verdict]:
-    delta, found = program.grid.delta, []
+    delta, verdicts = program.grid.delta, []
     for one in timing:
         outputs = [row for row in one.populations if row.population in program.output_populations]
 
@@ -219,7 +219,7 @@ def _bound_verdicts(
             quantity: str, measured: float, bound: float, unit: str, note: str = "", backend: str = one.backend
         ) -> None:
             ok = measured <= bound
-            found.append(Verdict(backend, quantity, measured, bound, unit, ok, "" if ok else note))
+            verdicts.append(Verdict(backend, quantity, measured, bound, unit, ok, "" if ok else note))
 
         error = one.first_error / delta
         worst = np.unravel_index(np.argmax(np.abs(error)), error.shape)
@@ -234,4 +234,4 @@ def _bound_verdicts(
         if bounds.result is not None:
             result = next(r for r in results if (r.backend, r.against) == (one.backend, "reference"))
             hold("result, relative L2 error", result.relative, bounds.result, "of the reference")
-    return found
+    return verdicts

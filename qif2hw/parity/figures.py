@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from qif2hw import svg
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.spikes import Run
-from qif2hw.parity import svg
 from qif2hw.parity.results import ParityReport, PopulationParity
 
 WIDTH = 980.0
@@ -12,7 +12,7 @@ _LEFT = 62.0
 
 
 def curve(report: ParityReport, backend: str) -> str:
-    """Result over input, of a network with one input and one output; below, the difference from what it should be."""
+    """Result over input, of a network with one input and one output; below, the difference from `base_name`."""
     order = np.argsort(report.x[:, 0], kind="stable")
     x = report.x[order, 0]
     base, base_name = _base(report)
@@ -32,7 +32,7 @@ def curve(report: ParityReport, backend: str) -> str:
 
 
 def scatter(report: ParityReport, backend: str, most: int = 3000) -> str:
-    """Difference of the results over what they should be: a dot for every sample and output, at most ``most``."""
+    """Difference of the results from `base_name` over it: a dot for every sample and output, at most ``most``."""
     run = report.runs[backend]
     base, base_name = _base(report, flat=False)
     every = max(1, -(-base.size // most))

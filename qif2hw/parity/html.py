@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from qif2hw.parity import svg
+from qif2hw import svg
 
 DASH = "–"
 

@@ -1,4 +1,4 @@
-"""Whether two integer runs are the same, bit for bit; and if not, where they part."""
+"""Whether two integer runs are the same, bit for bit; and if not, where they first differ."""
 
 from dataclasses import dataclass
 
@@ -48,7 +48,7 @@ def first_difference(program: Program, one: Run, other: Run) -> Difference | Non
     Raises
     ------
     InputError
-        If a run has no machine output or lacks the spikes of a population: then nothing can be said.
+        If a run has no machine output or lacks the spikes of a population.
     """
     for run in (one, other):
         lacking = [p.name for p in program.populations if p.name not in run.step_spikes]
@@ -57,9 +57,9 @@ def first_difference(program: Program, one: Run, other: Run) -> Difference | Non
             raise InputError(f"the run on {run.backend} has no {what}: it cannot be compared bit for bit")
     for population in program.populations:
         name = population.name
-        found = _spike_difference(name, one.step_spikes[name], other.step_spikes[name], (one.backend, other.backend))
-        if found is not None:
-            return found
+        where = _spike_difference(name, one.step_spikes[name], other.step_spikes[name], (one.backend, other.backend))
+        if where is not None:
+            return where
     return _output_difference(program, one, other)
 
 

@@ -1,4 +1,4 @@
-"""Which spike of one run is which spike of another, and how far they lie apart."""
+"""Pairs of corresponding spikes of two runs, and their timing errors."""
 
 from dataclasses import dataclass
 from functools import cached_property

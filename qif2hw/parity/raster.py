@@ -1,12 +1,12 @@
-"""The figures of a report about single spikes: all of one sample, and a few of them under the magnifying glass."""
+"""The figures of a report about single spikes: all of one sample, and a few of them enlarged."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from qif2hw import svg
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run, Spikes
-from qif2hw.parity import svg
 from qif2hw.parity.figures import WIDTH
 from qif2hw.parity.matching import match
 from qif2hw.parity.results import ParityReport
@@ -30,11 +30,11 @@ class _Spike:
 
     @property
     def time(self) -> float:
-        """When, by either run."""
+        """Time of the spike in the backend's run, else in the reference's."""
         return self.actual if self.actual is not None else (self.expected or 0.0)
 
     def describe(self, delta: float) -> str:
-        """In words."""
+        """Name, time, payload and error of the spike as text; ``delta`` is the length of a step."""
         name = f"{self.population}[{self.neuron}]"
         if self.expected is None:
             return f"{name}: extra spike at {self.time:.5f}"
@@ -46,7 +46,7 @@ class _Spike:
 
 
 def worst_sample(report: ParityReport, backend: str) -> int:
-    """The sample whose output spikes are furthest off."""
+    """The sample with the largest timing error of an output neuron's first spike."""
     timing = next(t for t in report.timing if t.backend == backend)
     return int(np.abs(timing.first_error).max(axis=1).argmax())
 
@@ -94,7 +94,10 @@ def raster(report: ParityReport, backend: str, sample: int) -> str:
 
 
 def zoom(report: ParityReport, backend: str, sample: int) -> str:
-    """A few steps of it: when a spike was sent, and how late it said it was; empty without steps."""
+    """A few steps of a sample: when each spike was sent, its payload (the lateness) and its decoded time.
+
+    An empty string where the run has no steps.
+    """
     delta = report.delta
     spikes = [s for s in _spikes(report, backend, sample) if s.sent is not None and s.expected is not None]
     if not spikes:
@@ -140,7 +143,7 @@ def zoom(report: ParityReport, backend: str, sample: int) -> str:
 
 def _spikes(report: ParityReport, backend: str, sample: int) -> list[_Spike]:
     """Spikes of one sample by population, neuron and time, those of the reference and of a backend paired."""
-    grid, found = report.program.grid, []
+    grid, spikes = report.program.grid, []
     for population in report.program.populations:
         name = population.name
         expected, actual = (_of_sample(report.runs[run].spikes[name], sample) for run in ("reference", backend))
@@ -159,8 +162,8 @@ def _spikes(report: ParityReport, backend: str, sample: int) -> list[_Spike]:
                 float(expected.time[i]) if i is not None else None,
                 float(actual.time[j]) if j is not None else None,
             )
-            found.append(_Spike(name, neuron, *times, sent, lateness))
-    return found
+            spikes.append(_Spike(name, neuron, *times, sent, lateness))
+    return spikes
 
 
 def _of_sample(spikes: Spikes, sample: int) -> Spikes:

@@ -6,9 +6,10 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 
+from qif2hw import svg
 from qif2hw.errors import InputError
 from qif2hw.files import write_text
-from qif2hw.parity import html, sections, svg
+from qif2hw.parity import html, sections
 from qif2hw.parity.results import IDENTITY, ParityReport, rms
 
 
@@ -74,7 +75,7 @@ def _head(report: ParityReport, title: str, facts: Mapping[str, str]) -> str:
     by_depth: dict[int, int] = {0: program.inputs}
     for population in program.populations:
         by_depth[population.depth] = by_depth.get(population.depth, 0) + population.size
-    said = [
+    lead = [
         "–".join(str(size) for size in by_depth.values()),
         f"{report.samples:,} samples",
         f"{report.steps} steps of Δ = {report.delta:.5g}",
@@ -85,7 +86,7 @@ def _head(report: ParityReport, title: str, facts: Mapping[str, str]) -> str:
         if report.ok
         else '<span class="state bad">parity is broken</span>'
     )
-    return f'<h1>{escape(title)}</h1>\n<p class="lead">{state}&ensp;{escape(" · ".join(said))}</p>'
+    return f'<h1>{escape(title)}</h1>\n<p class="lead">{state}&ensp;{escape(" · ".join(lead))}</p>'
 
 
 def _tiles(report: ParityReport) -> str:

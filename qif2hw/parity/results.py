@@ -1,4 +1,4 @@
-"""What a parity check found: rows of numbers that verify nothing and hide nothing."""
+"""The outcome of a parity check, as numbers: timing errors, errors of results, verdicts."""
 
 import json
 import math
@@ -14,7 +14,7 @@ from qif2hw.ir.spikes import Run
 from qif2hw.parity.matching import Matching
 
 IDENTITY = "difference"
-"""Unit of the verdicts that compare integer backends bit for bit."""
+"""Unit of the verdicts that compare exact backends bit for bit."""
 
 
 def rms(error: FloatArray) -> float:
@@ -87,7 +87,7 @@ class PopulationParity:
 
     @property
     def mean(self) -> float:
-        """Mean timing error, time units: what is late or early as a whole."""
+        """Mean timing error, time units; positive where the backend is late."""
         return float(self.error.mean()) if self.error.size else math.nan
 
 
@@ -138,7 +138,7 @@ class Verdict:
     ok
         Whether it holds.
     note
-        Where it broke, if that can be told.
+        Where it is broken, if that is known.
     """
 
     backend: str
@@ -160,12 +160,14 @@ class ParityReport:
         What ran.
     x
         The inputs (samples, inputs).
-    backends
-        What ran, in order.
+    titles
+        What each backend is, by name, in the order of the runs.
+    exact
+        Names of the exact backends among them.
     runs
         Their runs; also ``float``, the source network with unrounded weights, if it was given.
     truth
-        The results there should be, or None.
+        The true results (samples, outputs), or None.
     timing
         Backends against the reference.
     results
@@ -176,12 +178,18 @@ class ParityReport:
 
     program: Program
     x: FloatArray
-    backends: tuple[str, ...]
+    titles: dict[str, str]
+    exact: tuple[str, ...]
     runs: dict[str, Run]
     truth: FloatArray | None
     timing: tuple[BackendParity, ...]
     results: tuple[ResultError, ...]
     verdicts: tuple[Verdict, ...]
+
+    @property
+    def backends(self) -> tuple[str, ...]:
+        """Names of the backends, in order."""
+        return tuple(self.titles)
 
     @property
     def ok(self) -> bool:
@@ -210,7 +218,7 @@ class ParityReport:
 
     @property
     def identical(self) -> tuple[str, ...]:
-        """Integer backends that agree bit for bit with the first of them."""
+        """Exact backends that agree bit for bit with the first of them."""
         return tuple(v.backend for v in self.verdicts if v.unit == IDENTITY and v.ok)
 
     def result(self, backend: str, against: str) -> ResultError | None:

@@ -3,16 +3,10 @@
 from collections.abc import Mapping
 from html import escape
 
-from qif2hw.parity import figures, html, raster, svg
+from qif2hw import svg
+from qif2hw.parity import figures, html, raster
 from qif2hw.parity.html import DASH, cell, raw_cell, row, section
 from qif2hw.parity.results import IDENTITY, BackendParity, ParityReport, largest, rms
-
-_BACKENDS = {
-    "float": "float, weights as trained",
-    "reference": "reference, weights as on the machine",
-    "engine": "engine, integers in steps",
-    "lava": "lava, the same on Lava",
-}
 
 
 def summary(report: ParityReport) -> str:
@@ -27,7 +21,8 @@ def summary(report: ParityReport) -> str:
         head += ["spikes matched", "missing, extra", "at the end", "output spikes, RMS / Δ", "largest / Δ"]
     rows = []
     for name in [*(["float"] if "float" in report.runs else []), *report.backends]:
-        cells = [_BACKENDS.get(name, name)]
+        title = report.titles.get(name, "weights as trained")
+        cells = [f"{name}: {title}"]
         for base in bases:
             result = report.result(name, base)
             cells.append(html.percent(result.relative) if result is not None else DASH)
@@ -54,7 +49,7 @@ def _spike_cells(timing: BackendParity, delta: float) -> list[str]:
 
 
 def bounds(report: ParityReport) -> str:
-    """What was held to what."""
+    """Every bound with what was measured."""
     rows = []
     for v in report.verdicts:
         mark = '<b class="good">holds</b>' if v.ok else '<b class="bad">broken</b>'
@@ -136,8 +131,8 @@ def one_sample(report: ParityReport, sample: int | None) -> str:
     close = raster.zoom(report, backend, shown)
     if close:
         caption = (
-            "A few steps enlarged. A spike is sent at the end of a step (square) and says how late it is (bar); "
-            "what is heard is the dot. The vertical line is the exact time."
+            "A few steps enlarged. A spike is sent at the end of a step (square) and carries its lateness as payload "
+            "(bar); the dot is the decoded time. The vertical line is the exact time."
         )
         parts.append(html.figure(close, caption))
     return section("One sample", *parts, words=f"Sample {shown}{which}; input {escape(x)}.")
@@ -161,7 +156,6 @@ def machine(report: ParityReport) -> str:
 
 def label(report: ParityReport, backend: str) -> str:
     """Name of a backend, with those that are bit for bit equal to it."""
-    integer = [name for name in report.backends if report.runs[name].machine is not None]
-    if integer[:1] == [backend] and report.identical:
+    if report.exact[:1] == (backend,) and report.identical:
         return f"{' = '.join([backend, *report.identical])} (bit for bit)"
     return backend

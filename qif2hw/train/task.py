@@ -1,6 +1,6 @@
 """What a training run needs to know about a problem."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -74,6 +74,24 @@ class Model(Protocol):
         """The network for compiling."""
 
 
+class Equation(Protocol):
+    """A differential equation: `qif2hw.experiments.tasks.physics.Physics`, for one."""
+
+    @property
+    def directions(self) -> Tensor:
+        """Rows: how the inputs in [0, 1] change with each physical coordinate; (coordinates, inputs)."""
+
+    @property
+    def pairs(self) -> Sequence[tuple[int, int]]:
+        """Coordinates of the second derivatives that the equation needs."""
+
+    def residual(self, value: Tensor, gradient: Tensor, second: Tensor, x: Tensor) -> Tensor:
+        """Residuals (samples, equations) of network outputs and their derivatives by the coordinates."""
+
+    def points(self, count: int, rng: np.random.Generator) -> FloatArray:
+        """Collocation points (count, inputs) in [0, 1]."""
+
+
 Metric: TypeAlias = Callable[[FloatArray, FloatArray], float]
 """Error of one quantity (samples,) against the truth (samples,)."""
 
@@ -132,6 +150,11 @@ class Task:
         ``objective(model, seed, teacher)`` is the loss by step; None for the mean square error on the training set.
     teacher
         A task to train first, whose network the objective is given.
+    equation
+        The differential equation whose residual is trained; None where true results are given.
+    branch_inputs
+        Of an operator: how many of the inputs describe the function; the others are the point at which it is
+        evaluated.  0 for a task that is no operator.
     block
         So many consecutive rows of the test set belong together, as the points of one function.
     """
@@ -151,6 +174,8 @@ class Task:
     make: "Callable[[Task, int], Model] | None" = None
     objective: "Callable[[Task, Model, int, Model | None], Objective] | None" = None
     teacher: "Task | None" = None
+    equation: Equation | None = None
+    branch_inputs: int = 0
     block: int = 1
 
     @property

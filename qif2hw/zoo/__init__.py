@@ -1,8 +1,8 @@
 """Trained networks that come with the package: compile and run them without training.
 
 One for each task of `qif2hw.experiments.tasks`, in the ordinary regime, with weights on the 8-bit grid: ``NAME.onnx``
-is the model, ``NAME.qif`` the compiled bundle.  What they compute and how well stands in docs/results.md;
-`qif2hw reproduce` trains them and `make_zoo` writes these files.
+is the model, ``NAME.qif`` the compiled bundle.  Problems and errors are in docs/results.md; ``qif2hw
+reproduce --zoo FOLDER`` trains them and writes these files.
 """
 
 from pathlib import Path
@@ -21,17 +21,17 @@ def names() -> tuple[str, ...]:
 
 
 def model(name: str) -> Path:
-    """Path of a network's ONNX file, for ``qif2hw compile``."""
+    """Path of a network's ONNX file, for ``qif2hw compile``; `InputError` if there is no such network."""
     return _path(name, ".onnx")
 
 
 def network(name: str) -> Network:
-    """A network, in float."""
+    """A float network; `InputError` if there is no such network."""
     return api.load_model(model(name))
 
 
 def bundle(name: str) -> Bundle:
-    """A compiled network: ``qif2hw.zoo.bundle("ripple").run(x)``."""
+    """A compiled network: ``qif2hw.zoo.bundle("ripple").run(x)``; `InputError` if there is no such network."""
     return api.load(_path(name, ".qif"))
 
 

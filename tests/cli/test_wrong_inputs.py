@@ -164,7 +164,7 @@ def test_backends(call: Any, kit: Any, tmp_path: Path, monkeypatch: pytest.Monke
     assert "cannot run Lava" in line
     assert "cannot run Lava" in call.refused("parity", kit.bundle, "--backends", "engine,lava")
     assert not out.exists()
-    assert "cannot be run here" in call.refused("parity", kit.bundle, "--backends", "engine,zoo")
+    assert "unknown backend 'zoo'" in call.refused("parity", kit.bundle, "--backends", "engine,zoo")
     assert "at least two" in call.refused("parity", kit.bundle, "--backends", "engine")
     assert "bound rms" in call.refused("parity", kit.bundle, "--backends", "reference,engine", "--rms", "-1")
 
@@ -224,3 +224,28 @@ def test_train_without_torch(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: training needs torch, which is not installed: pip install 'qif2hw[train]'\n"
+
+
+def test_a_backend_is_refused_before_anything_is_read(call: Any, tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing"
+    arguments = ["run", nothing, "--inputs", nothing, "-o", tmp_path / "out.npz"]
+    assert "unknown backend 'gpu': known are engine, lava" in call.refused(*arguments, "--backend", "gpu")
+    assert "backend 'engine' has no option 'mode'" in call.refused(*arguments, "--mode", "fused")
+    assert "backend 'loihi2': " in call.refused(*arguments, "--backend", "loihi2")
+    assert "unknown backend 'gpu'" in call.refused("parity", nothing, "--backends", "engine,gpu")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train", "nope", "-o", "m.onnx"], ["reproduce", "nope", "--out", "out"]], ids=["train", "reproduce"]
+)
+def test_an_unknown_task_is_refused_at_once(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys, atexit; from qif2hw_cli.main import main; "
+        "atexit.register(lambda: print(sorted({'torch', 'numba', 'onnx', 'numpy'} & set(sys.modules)))); main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: there is no task 'nope': known are parabola, ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout.strip() == "[]"
+    assert not list(tmp_path.iterdir())

@@ -7,9 +7,9 @@ import networks
 import numpy as np
 import pytest
 from oracles.nets import random_layers
-from parity.conftest import Case, compiled
+from parity.conftest import Case, compiled, prepared
 
-from qif2hw import engine, reference
+from qif2hw import reference
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program, Run, Spikes
 from qif2hw.parity import Bounds, ParityReport, check
@@ -69,9 +69,7 @@ def test_without_the_lateness_it_fails(case: Case) -> None:
 
 def test_a_shift_is_measured(case: Case) -> None:
     shift = 0.25 * case.program.grid.delta
-    report = check(
-        case.program, case.x, runners={"engine": lambda x: replace(later(case.reference, shift), backend="late")}
-    )
+    report = check(case.program, case.x, backends=["reference", prepared("late", later(case.reference, shift))])
     assert [v for v in failed(report) if "unmatched" in v] == []
     assert len(failed(report)) == 2
     for row in report.timing[0].populations:
@@ -80,9 +78,8 @@ def test_a_shift_is_measured(case: Case) -> None:
         np.testing.assert_allclose(row.neurons.rms[row.neurons.spikes > 0], shift, rtol=1e-9)
     first = next(v for v in report.verdicts if v.quantity.startswith("first spikes"))
     assert first.measured == pytest.approx(0.25, rel=1e-9)
-    assert check(
-        case.program, case.x, runners={"engine": lambda x: later(case.reference, shift)}, bounds=Bounds(rms=0.26)
-    ).ok
+    late = prepared("late", later(case.reference, shift))
+    assert check(case.program, case.x, backends=["reference", late], bounds=Bounds(rms=0.26)).ok
 
 
 def lacks_spike(run: Run, population: str, k: int) -> Run:
@@ -95,7 +92,8 @@ def lacks_spike(run: Run, population: str, k: int) -> Run:
 def test_a_lost_or_invented_output_spike_breaks_it(case: Case, extra: bool) -> None:
     fewer = lacks_spike(case.reference, "output", 3)
     pair = (fewer, case.reference) if extra else (case.reference, fewer)
-    report = check(case.program, case.x, runners={"reference": lambda x: pair[0], "engine": lambda x: pair[1]})
+    backends = [prepared("reference", pair[0]), prepared("engine", pair[1])]
+    report = check(case.program, case.x, backends=backends)
     row = report.timing[0].populations[-1]
     assert (row.missing, row.extra, row.at_end) == ((0, 1, 0) if extra else (1, 0, 0))
     assert (row.neurons.extra if extra else row.neurons.missing).sum() == 1
@@ -107,7 +105,7 @@ def test_a_lost_or_invented_output_spike_breaks_it(case: Case, extra: bool) -> N
 
 def test_a_lost_hidden_spike_is_reported_only(case: Case) -> None:
     fewer = lacks_spike(case.reference, "hidden1", 3)
-    report = check(case.program, case.x, runners={"engine": lambda x: fewer})
+    report = check(case.program, case.x, backends=["reference", prepared("engine", fewer)])
     assert report.ok
     assert [p.missing for p in report.timing[0].populations] == [1, 0, 0]
 
@@ -122,9 +120,8 @@ def test_near_the_end_a_spike_may_be_a_pseudospike(case: Case, steps_before_end:
     assert (np.diff(added.time[-2:]) > 0).all()
     longer = replace(case.reference, spikes={**case.reference.spikes, "output": added})
     for pair in ((longer, case.reference), (case.reference, longer)):
-        report = check(
-            case.program, case.x, runners={"reference": lambda x, p=pair: p[0], "engine": lambda x, p=pair: p[1]}
-        )
+        backends = [prepared("reference", pair[0]), prepared("engine", pair[1])]
+        report = check(case.program, case.x, backends=backends)
         row = report.timing[0].populations[-1]
         assert (row.missing + row.extra, row.at_end) == ((1, 0) if counts else (0, 1))
         assert report.ok is not counts
@@ -132,7 +129,7 @@ def test_near_the_end_a_spike_may_be_a_pseudospike(case: Case, steps_before_end:
 
 def test_integer_backends_must_be_identical(case: Case) -> None:
     same = replace(case.engine, backend="lava")
-    report = check(case.program, case.x, runners={"lava": lambda x: same})
+    report = check(case.program, case.x, backends=["reference", "engine", prepared("lava", same, exact=True)])
     assert report.ok
     assert report.backends == ("reference", "engine", "lava")
     assert [v.backend for v in report.verdicts if v.quantity.startswith("equal to engine")] == ["lava"]
@@ -141,7 +138,7 @@ def test_integer_backends_must_be_identical(case: Case) -> None:
     step = same.machine.step.copy()
     step[2, 0] += 1
     other = replace(same, machine=replace(same.machine, step=step))
-    broken = check(case.program, case.x, runners={"lava": lambda x: other})
+    broken = check(case.program, case.x, backends=["reference", "engine", prepared("lava", other, exact=True)])
     assert failed(broken) == [("lava", "equal to engine: step and lateness of every spike")]
     assert "output[0], sample 2" in next(v.note for v in broken.verdicts if not v.ok)
 
@@ -190,7 +187,8 @@ def test_json_holds_every_number(case: Case) -> None:
     silent = replace(
         case.reference, spikes={n: Spikes(*(c[:0] for c in vars(s).values())) for n, s in case.reference.spikes.items()}
     )
-    report = check(case.program, case.x, runners={"silent": lambda x: silent}, source=case.network)
+    backends = ["reference", "engine", prepared("silent", silent)]
+    report = check(case.program, case.x, backends=backends, source=case.network)
     read = json.loads(report.to_json())
     assert read["ok"] is False
     assert read["backends"] == ["reference", "engine", "silent"]
@@ -206,8 +204,14 @@ def test_json_holds_every_number(case: Case) -> None:
 
 
 def test_refuses(case: Case) -> None:
-    with pytest.raises(InputError, match="'lava' cannot be run here: there are reference, engine"):
-        check(case.program, case.x, backends=("reference", "lava"))
+    with pytest.raises(InputError, match="unknown backend 'zebra': known are engine, lava, loihi2, reference"):
+        check(case.program, case.x, backends=("reference", "zebra"))
+    with pytest.raises(InputError, match=r"backend 'loihi2': .*nothing has run on a chip yet"):
+        check(case.program, case.x, backends=("engine", "loihi2"))
+    with pytest.raises(InputError, match="none of the backends reference, engine has an option 'mode'"):
+        check(case.program, case.x, mode="fused")
+    with pytest.raises(InputError, match="the run on odd has no machine output: an exact backend must have one"):
+        check(case.program, case.x, backends=("engine", prepared("odd", case.reference, exact=True)))
     with pytest.raises(InputError, match="at least two"):
         check(case.program, case.x, backends=("engine",))
     with pytest.raises(InputError, match="samples, 3"):
@@ -216,11 +220,8 @@ def test_refuses(case: Case) -> None:
         check(case.program, case.x, truth=np.zeros(40))
     with pytest.raises(InputError, match="bound rms"):
         Bounds(rms=-1.0)
+    lacking = prepared("odd", replace(case.engine, spikes={"output": case.engine.spikes["output"]}))
     with pytest.raises(InputError, match="no spikes of hidden1"):
-        check(
-            case.program,
-            case.x,
-            runners={"engine": lambda x: replace(case.engine, spikes={"output": case.engine.spikes["output"]})},
-        )
+        check(case.program, case.x, backends=("reference", lacking))
     with pytest.raises(InputError, match="y of shape"):
-        check(case.program, case.x[:5], runners={"engine": lambda x: engine.run(case.program, case.x)})
+        check(case.program, case.x[:5], backends=("reference", prepared("odd", case.engine)))

@@ -9,12 +9,12 @@ import networks
 import numpy as np
 import pytest
 from oracles.nets import random_layers
-from parity.conftest import Case, compiled
+from parity.conftest import Case, compiled, other_engine, prepared
 
-from qif2hw import engine
+from qif2hw import svg
 from qif2hw.errors import InputError
 from qif2hw.ir import Program, Spikes
-from qif2hw.parity import ParityReport, check, render, svg, write
+from qif2hw.parity import ParityReport, check, render, write
 
 
 class Page(HTMLParser):
@@ -57,8 +57,8 @@ def one_to_one() -> tuple[Program, ParityReport]:
     network = random_layers((1, 8, 8, 2), 4)
     program = compiled(network)
     x = np.linspace(0, 1, 60)[:, None]
-    lava = lambda z: replace(engine.run(program, z), backend="lava")  # noqa: E731
-    return program, check(program, x, source=network, truth=x**2, runners={"lava": lava})
+    backends = ("reference", "engine", other_engine())
+    return program, check(program, x, source=network, truth=x**2, backends=backends)
 
 
 def test_needs_nothing_from_elsewhere(one_to_one: tuple[Program, ParityReport]) -> None:
@@ -124,7 +124,7 @@ def test_shows_a_broken_bound_and_a_lost_spike(case: Case) -> None:
         step_spikes={},
         machine=None,
     )
-    report = check(case.program, case.x, runners={"engine": lambda x: run})
+    report = check(case.program, case.x, backends=("reference", prepared("engine", run)))
     text = render(report, sample=0)
     assert "parity is broken" in text
     assert "1 missing, 0 extra" in text
@@ -146,12 +146,7 @@ def test_graphs_with_several_inputs_and_pseudospikes(with_source: bool) -> None:
 
 
 def test_without_the_reference(case: Case) -> None:
-    report = check(
-        case.program,
-        case.x,
-        backends=("engine", "lava"),
-        runners={"lava": lambda x: replace(engine.run(case.program, x), backend="lava")},
-    )
+    report = check(case.program, case.x, backends=("engine", other_engine()))
     page = Page(render(report))
     assert "identical" in page.words
     assert "Spikes by population" not in page.words

@@ -1,4 +1,4 @@
-"""The whole network in one Process: fast, since Lava's price is per Process and step."""
+"""The whole network in one Process: fast, since Lava's cost is per Process and step."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What all Process models here have in common: errors that are told, and rounds."""
+"""What all Process models here have in common: errors that are reported, and rounds of samples."""
 
 import traceback
 from pathlib import Path
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qif2hw_lava.job import PROGRESS, write_arrays, write_error, write_text
 
-TELL_EVERY = 32
+REPORT_EVERY = 32
 """Steps between two notes of progress."""
 
 
@@ -35,7 +35,7 @@ class GuardedModel(PyLoihiProcessModel):
             self.step(current, n + 1)
             if self.time_step == self.rounds * self.steps:
                 self.deliver()
-            if self.time_step % TELL_EVERY == 0:
+            if self.time_step % REPORT_EVERY == 0:
                 write_text(self.job / PROGRESS, str(self.time_step))
         except BaseException:
             where = f"Process '{self.proc_params['name']}', step {self.time_step}"

@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import TypeVar
+
+from qif2hw import svg
 
 A = TypeVar("A")
 
@@ -27,39 +30,36 @@ def pareto(items: Sequence[A], values: Callable[[A], tuple[float, ...]]) -> list
 
 def picture(every: Sequence[tuple[float, ...]], front: Sequence[tuple[float, ...]], names: Sequence[str]) -> str:
     """An SVG: the first objective against each other one, both logarithmic; the front is filled."""
-    panels = [_panel(every, front, k, names) for k in range(1, len(names))]
+    panels = [
+        svg.element("g", *_panel(every, front, k, names), transform=f"translate({GAP + i * (SIDE + GAP)} {GAP // 2})")
+        for i, k in enumerate(range(1, len(names)))
+    ]
     width, height = GAP + len(panels) * (SIDE + GAP), SIDE + 2 * GAP
-    body = "".join(
-        f'<g transform="translate({GAP + k * (SIDE + GAP)} {GAP // 2})">{panel}</g>\n' for k, panel in enumerate(panels)
-    )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'font-family="sans-serif" font-size="11" fill="#444">\n'
-        f'<rect width="{width}" height="{height}" fill="#fff"/>\n{body}</svg>\n'
-    )
+    return svg.document(width, height, panels, font_family="sans-serif", font_size=11, fill="#444")
 
 
-def _panel(every: Sequence[tuple[float, ...]], front: Sequence[tuple[float, ...]], k: int, names: Sequence[str]) -> str:
+def _panel(
+    every: Sequence[tuple[float, ...]], front: Sequence[tuple[float, ...]], k: int, names: Sequence[str]
+) -> list[str]:
     across, up = _scale([v[k] for v in every]), _scale([v[0] for v in every])
 
-    def dots(points: Sequence[tuple[float, ...]], style: str) -> str:
-        return "".join(
-            f'<circle cx="{SIDE * across(v[k]):.1f}" cy="{SIDE * (1 - up(v[0])):.1f}" r="3" {style}/>' for v in points
-        )
+    def dots(points: Sequence[tuple[float, ...]], **style: str) -> list[str]:
+        return [svg.element("circle", cx=SIDE * across(v[k]), cy=SIDE * (1 - up(v[0])), r=3, **style) for v in points]
 
     low, high = min(v[k] for v in every), max(v[k] for v in every)
     least, most = min(v[0] for v in every), max(v[0] for v in every)
-    return (
-        f'<rect width="{SIDE}" height="{SIDE}" fill="none" stroke="#bbb"/>'
-        + dots([v for v in every if v not in front], 'fill="none" stroke="#aaa"')
-        + dots(front, 'fill="#1668a8"')
-        + f'<text x="{SIDE / 2}" y="{SIDE + 32}" text-anchor="middle">{names[k]}</text>'
-        + f'<text x="0" y="{SIDE + 16}">{low:.4g}</text>'
-        + f'<text x="{SIDE}" y="{SIDE + 16}" text-anchor="end">{high:.4g}</text>'
-        + f'<text x="-4" y="{SIDE}" text-anchor="end">{least:.2g}</text>'
-        + f'<text x="-4" y="10" text-anchor="end">{most:.2g}</text>'
-        + f'<text transform="translate(-36 {SIDE / 2}) rotate(-90)" text-anchor="middle">{names[0]}</text>'
-    )
+    rotated = f"translate(-36 {SIDE / 2}) rotate(-90)"
+    return [
+        svg.element("rect", width=SIDE, height=SIDE, fill="none", stroke="#bbb"),
+        *dots([v for v in every if v not in front], fill="none", stroke="#aaa"),
+        *dots(front, fill="#1668a8"),
+        svg.text(SIDE / 2, SIDE + 32, names[k], anchor="middle"),
+        svg.text(0, SIDE + 16, f"{low:.4g}"),
+        svg.text(SIDE, SIDE + 16, f"{high:.4g}", anchor="end"),
+        svg.text(-4, SIDE, f"{least:.2g}", anchor="end"),
+        svg.text(-4, 10, f"{most:.2g}", anchor="end"),
+        svg.element("text", escape(names[0]), transform=rotated, text_anchor="middle"),
+    ]
 
 
 def _scale(values: Sequence[float]) -> Callable[[float], float]:

@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from qif2hw.experiments.baselines.layout import Layout
+from qif2hw.experiments.baselines.architecture import Architecture
 from qif2hw.experiments.baselines.model import ChainModel
 
 
@@ -17,7 +17,7 @@ class Ann(ChainModel):
 
     Parameters
     ----------
-    layout
+    architecture
         Its chains.
     seed
         Of the initialisation.
@@ -25,9 +25,9 @@ class Ann(ChainModel):
         Factor of the first layers' weights and biases: larger for solutions that change fast.
     """
 
-    def __init__(self, layout: Layout, seed: int, spread: float = 1.0) -> None:
-        super().__init__(layout, torch.float64)
-        self.chains = linear_chains(layout, self.dtype)
+    def __init__(self, architecture: Architecture, seed: int, spread: float = 1.0) -> None:
+        super().__init__(architecture, torch.float64)
+        self.chains = linear_chains(architecture, self.dtype)
         generator = torch.Generator().manual_seed(seed)
         for chain in self.layers:
             for linear in chain:
@@ -52,18 +52,18 @@ class Ann(ChainModel):
     def activations(self, k: int, z: Tensor) -> list[Tensor]:
         """What every layer of chain ``k`` gives for scaled inputs: tanh of the hidden ones, the last one as it is."""
         *hidden, last = self.layers[k]
-        found = []
+        activations = []
         for linear in hidden:
             z = torch.tanh(linear(z))
-            found.append(z)
-        return [*found, last(z)]
+            activations.append(z)
+        return [*activations, last(z)]
 
 
-def linear_chains(layout: Layout, dtype: torch.dtype) -> nn.ModuleList:
+def linear_chains(architecture: Architecture, dtype: torch.dtype) -> nn.ModuleList:
     """Linear layers of every chain, not initialised."""
     return nn.ModuleList(
         nn.ModuleList(nn.utils.skip_init(nn.Linear, pre, post, dtype=dtype) for pre, post in pairwise(sizes))
-        for sizes in layout.chains
+        for sizes in architecture.chains
     )
 
 

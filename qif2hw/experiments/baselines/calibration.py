@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from qif2hw.experiments.baselines.ann import Ann
+from qif2hw.experiments.baselines.architecture import Rows
 from qif2hw.experiments.baselines.conversion import Converted, SpikingChain, SpikingLayer
-from qif2hw.experiments.baselines.layout import Rows
 from qif2hw.train.optim.adam import FlatAdam
 
 ITERATIONS = 400
@@ -74,9 +74,9 @@ def _layer(layer: SpikingLayer, signal: Tensor, target: Tensor, steps: int, iter
 @torch.no_grad()
 def _bias(layer: SpikingLayer, signal: Tensor, target: Tensor, steps: int) -> SpikingLayer:
     before = (layer.spikes(signal, steps).mean(dim=0) - target).square().mean(dim=0)
-    moved = replace(layer, bias=layer.bias + (target - layer.spikes(signal, steps).mean(dim=0)).mean(dim=0))
-    after = (moved.spikes(signal, steps).mean(dim=0) - target).square().mean(dim=0)
-    return replace(layer, bias=torch.where(after < before, moved.bias, layer.bias))
+    shifted = replace(layer, bias=layer.bias + (target - layer.spikes(signal, steps).mean(dim=0)).mean(dim=0))
+    after = (shifted.spikes(signal, steps).mean(dim=0) - target).square().mean(dim=0)
+    return replace(layer, bias=torch.where(after < before, shifted.bias, layer.bias))
 
 
 def _readout(chain: SpikingChain, mean: Tensor, features: Tensor) -> SpikingChain:
@@ -86,5 +86,5 @@ def _readout(chain: SpikingChain, mean: Tensor, features: Tensor) -> SpikingChai
     # Towards the ANN's own readout where the samples say nothing.
     own = torch.cat([chain.weight, chain.bias[:, None]], dim=1).double()
     change = torch.linalg.solve(square, columns.T @ (features.double() - columns @ own.T)).T
-    found = (own + change).float()
-    return replace(chain, weight=found[:, :-1].contiguous(), bias=found[:, -1].contiguous())
+    solution = (own + change).float()
+    return replace(chain, weight=solution[:, :-1].contiguous(), bias=solution[:, -1].contiguous())

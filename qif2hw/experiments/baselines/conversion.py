@@ -1,6 +1,6 @@
 r"""From a trained ANN to bipolar integrate-and-fire neurons, layer by layer.
 
-A neuron with threshold :math:`\theta` takes the place of a tanh: with signed spikes worth :math:`\theta` each,
+A neuron with threshold :math:`\theta` takes the place of a tanh: with signed spikes of weight :math:`\theta`,
 no leak and a soft reset it gives, over T steps of a current of mean I,
 
     :math:`a = (\theta / T) \, \mathrm{clip}(\mathrm{trunc}(I T / \theta + b), -T, T)`.
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.experiments.baselines.ann import Ann
-from qif2hw.experiments.baselines.layout import Rows
+from qif2hw.experiments.baselines.architecture import Rows
 from qif2hw.experiments.baselines.model import ChainModel
 from qif2hw.experiments.baselines.neurons import bipolar
 
@@ -36,7 +36,7 @@ class SpikingLayer:
     weight, bias
         Of the current (neurons, inputs) and (neurons,).
     threshold
-        Of each neuron's potential; also what its spike is worth to the next layer.
+        Of each neuron's potential; also the weight of its spike in the next layer.
     shift
         Initial potential of each neuron in units of its threshold: -1/2, 0 or 1/2.
     """
@@ -51,11 +51,11 @@ class SpikingLayer:
         return signal @ self.weight.T + self.bias
 
     def spikes(self, signal: Tensor, steps: int) -> Tensor:
-        """Spikes times their worth (steps, samples, neurons) for signals (steps or 1, samples, inputs)."""
+        """Spikes times threshold (steps, samples, neurons) for signals (steps or 1, samples, inputs)."""
         return bipolar(self.current(signal) / self.threshold, steps, self.shift) * self.threshold
 
     def rate(self, current: Tensor, steps: int) -> Tensor:
-        """What the neurons give on average under constant currents (samples, neurons)."""
+        """Mean output of the neurons under constant currents (samples, neurons)."""
         count = (current * (steps / self.threshold) + self.shift).trunc_().clamp_(-steps, steps)
         return count * (self.threshold / steps)
 
@@ -69,7 +69,7 @@ class SpikingChain:
     bias: Tensor
 
     def signal(self, z: Tensor, steps: int, depth: int | None = None) -> Tensor:
-        """What arrives behind the first ``depth`` layers (all of them): (steps or 1, samples, neurons)."""
+        """Output of the first ``depth`` layers (all of them): (steps or 1, samples, neurons)."""
         signal = z[None]
         for layer in self.layers[:depth]:
             signal = layer.spikes(signal, steps)
@@ -82,7 +82,7 @@ class Converted(ChainModel):
     Parameters
     ----------
     ann
-        Whose layout and scaling it has.
+        Whose architecture and scaling it has.
     chains
         In place of the ANN's.
     steps
@@ -90,7 +90,7 @@ class Converted(ChainModel):
     """
 
     def __init__(self, ann: Ann, chains: tuple[SpikingChain, ...], steps: int) -> None:
-        super().__init__(ann.layout, torch.float32)
+        super().__init__(ann.architecture, torch.float32)
         self.spiking_chains, self.steps = chains, steps
         for name in ("centre", "spread", "offset", "scale"):
             getattr(self, name).copy_(getattr(ann, name))
@@ -141,5 +141,5 @@ def with_thresholds(layer: SpikingLayer, signal: Tensor, target: Tensor, steps: 
     for threshold, shift in candidates:
         tried = replace(layer, threshold=threshold.expand_as(layer.bias), shift=shift.expand_as(layer.bias))
         errors.append((tried.rate(current, steps) - target).square().mean(dim=0))
-    found = candidates[torch.stack(errors).argmin(dim=0)]
-    return replace(layer, threshold=found[:, 0], shift=found[:, 1])
+    best = candidates[torch.stack(errors).argmin(dim=0)]
+    return replace(layer, threshold=best[:, 0], shift=best[:, 1])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qif2hw.experiments.baselines.layout import take_apart
+from qif2hw.experiments.baselines.architecture import take_apart
 from qif2hw.experiments.baselines.model import ChainModel
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.train.optim.adam import FlatAdam
@@ -22,7 +22,7 @@ Fitted = TypeVar("Fitted", bound=nn.Module)
 
 CLIP = 1.0
 SHARE = 10
-"""A trial of a learning rate takes one part in so many of the steps."""
+"""Factor by which a trial of a learning rate has fewer steps."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def fit(
     steps
         Of the training.
     share
-        A trial takes one part in so many of the steps; 1 tries them all to the end and takes the best.
+        Factor by which a trial has fewer steps; 1 tries every rate to the end and takes the best.
 
     Returns
     -------
@@ -112,9 +112,9 @@ def on_data(
     An operator's error is relative to the size of each function's result.  What the host makes of the network's results
     has to be affine in them.
     """
-    rows = take_apart(model.layout, torch.from_numpy(samples.x).to(model.dtype))
+    rows = take_apart(model.architecture, torch.from_numpy(samples.x).to(model.dtype))
     y = torch.from_numpy(samples.y).to(model.dtype)
-    shape = (len(samples.x), model.layout.outputs)
+    shape = (len(samples.x), model.architecture.outputs)
     zero, one = (solution(samples.x, np.full(shape, value)) for value in (0.0, 1.0))
     base, factor = (torch.from_numpy(array).to(model.dtype) for array in (zero, one - zero))
     model.fit_scaling(rows, y)
@@ -126,7 +126,7 @@ def on_data(
 
     def loss(step: int) -> Tensor:
         part, numbers = rows.batch(batch, seed, step)
-        wrong = (base[numbers] + factor[numbers] * model.on(part) - y[numbers]) / model.scale
-        return (weight[numbers] * wrong.square()).mean()
+        difference = (base[numbers] + factor[numbers] * model.on(part) - y[numbers]) / model.scale
+        return (weight[numbers] * difference.square()).mean()
 
     return loss

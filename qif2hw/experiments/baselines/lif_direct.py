@@ -1,6 +1,5 @@
 """Leaky integrate-and-fire networks trained directly, through the surrogate derivative of `neurons`."""
 
-import importlib
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +7,7 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.experiments.baselines.ann import layers_of, linear_chains
-from qif2hw.experiments.baselines.layout import Layout
+from qif2hw.experiments.baselines.architecture import Architecture
 from qif2hw.experiments.baselines.model import ChainModel
 from qif2hw.experiments.baselines.neurons import bipolar, leaky
 
@@ -41,7 +40,7 @@ class LifNetwork(ChainModel):
 
     Parameters
     ----------
-    layout
+    architecture
         Its chains.
     spiking
         Neurons and number of steps.
@@ -52,14 +51,14 @@ class LifNetwork(ChainModel):
         slow; the same spikes.
     """
 
-    def __init__(self, layout: Layout, spiking: Spiking, seed: int, simulator: str = "fused") -> None:
-        super().__init__(layout, torch.float32)
+    def __init__(self, architecture: Architecture, spiking: Spiking, seed: int, simulator: str = "fused") -> None:
+        super().__init__(architecture, torch.float32)
         if simulator not in ("fused", "snntorch") or (simulator == "snntorch" and spiking.signed):
             raise InputError(f"simulator '{simulator}': 'fused' simulates all neurons, 'snntorch' leaky ones")
         if spiking.steps < 1:
             raise InputError(f"{spiking.steps} simulation steps: at least one is needed")
         self.spiking, self.simulator = spiking, simulator
-        self.chains = linear_chains(layout, self.dtype)
+        self.chains = linear_chains(architecture, self.dtype)
         self.layers = layers_of(self.chains)
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
@@ -82,7 +81,9 @@ class LifNetwork(ChainModel):
             return bipolar(current, self.spiking.steps)
         if self.simulator == "fused":
             return leaky(current, self.spiking.steps, BETA)
-        neuron = importlib.import_module("snntorch").Leaky(beta=BETA)
+        import snntorch
+
+        neuron = snntorch.Leaky(beta=BETA)
         potential = torch.zeros_like(current[0])
         spikes = []
         for now in current.expand(self.spiking.steps, -1, -1):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from qif2hw.experiments.baselines.layout import Layout, Rows, take_apart
+from qif2hw.experiments.baselines.architecture import Architecture, Rows, take_apart
 from qif2hw.ir.arrays import FloatArray
 
 CHUNK = 256
@@ -15,19 +15,19 @@ class ChainModel(nn.Module):
 
     Parameters
     ----------
-    layout
+    architecture
         Its chains.
     dtype
         Of parameters and results.
     """
 
-    def __init__(self, layout: Layout, dtype: torch.dtype) -> None:
+    def __init__(self, architecture: Architecture, dtype: torch.dtype) -> None:
         super().__init__()
-        self.layout, self.dtype = layout, dtype
+        self.architecture, self.dtype = architecture, dtype
         for name, start in (("centre", 0.5), ("spread", 0.5)):
-            self.register_buffer(name, torch.full((len(layout.chains),), start, dtype=dtype))
+            self.register_buffer(name, torch.full((len(architecture.chains),), start, dtype=dtype))
         for name, start in (("offset", 0.0), ("scale", 1.0)):
-            self.register_buffer(name, torch.full((layout.outputs,), start, dtype=dtype))
+            self.register_buffer(name, torch.full((architecture.outputs,), start, dtype=dtype))
 
     centre: Tensor
     spread: Tensor
@@ -51,18 +51,18 @@ class ChainModel(nn.Module):
         raise NotImplementedError
 
     def on(self, rows: Rows) -> Tensor:
-        """Outputs (samples, outputs) of rows taken apart."""
+        """Outputs (samples, outputs) of split rows."""
         results = [self.chain(k, self.scaled(k, part)) for k, part in enumerate(rows.parts)]
         return self.offset + self.scale * rows.combine(results)
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs (samples, outputs) of inputs (samples, inputs) in [0, 1]."""
-        return self.on(take_apart(self.layout, x.to(self.dtype)))
+        return self.on(take_apart(self.architecture, x.to(self.dtype)))
 
     @torch.no_grad()
     def predict(self, x: FloatArray) -> FloatArray:
         """Outputs (samples, outputs) of inputs (samples, inputs) in [0, 1], as a QIF network gives results."""
-        rows = take_apart(self.layout, torch.from_numpy(x).to(self.dtype))
+        rows = take_apart(self.architecture, torch.from_numpy(x).to(self.dtype))
         results = [
             torch.cat([self.chain(k, self.scaled(k, piece)) for piece in part.split(CHUNK)])
             for k, part in enumerate(rows.parts)

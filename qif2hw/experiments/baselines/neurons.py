@@ -21,7 +21,7 @@ def leaky(current: Tensor, steps: int, beta: float) -> Tensor:
 
     ``current`` has shape (steps, samples, neurons), or (1, samples, neurons) where it is constant.
     """
-    return _Spikes.apply(current, None, steps, beta, False)
+    return _IntegrateAndFire.apply(current, None, steps, beta, False)
 
 
 def bipolar(current: Tensor, steps: int, start: Tensor | None = None) -> Tensor:
@@ -29,10 +29,10 @@ def bipolar(current: Tensor, steps: int, start: Tensor | None = None) -> Tensor:
 
     Under a constant current the sum of a neuron's spikes is ``trunc(I t + v)``, as long as one spike a step is enough.
     """
-    return _Spikes.apply(current, start, steps, 1.0, True)
+    return _IntegrateAndFire.apply(current, start, steps, 1.0, True)
 
 
-class _Spikes(torch.autograd.Function):
+class _IntegrateAndFire(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, current: Tensor, start: Tensor | None, steps: int, beta: float, signed: bool) -> Tensor:
         potential = current.new_empty((steps, *current.shape[1:]))

@@ -1,40 +1,21 @@
 """Training an ANN on a differential equation: collocation points with Adam, then L-BFGS."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from qif2hw.experiments.baselines.ann import Ann
+from qif2hw.experiments.baselines.derivatives import derivatives
 from qif2hw.experiments.baselines.fitting import Objective
-from qif2hw.experiments.baselines.mlp_jets import jets
-from qif2hw.ir.arrays import FloatArray
+from qif2hw.train.task import Equation
 
 POLISH_POINTS = 4000
 """Collocation points of L-BFGS, which needs the same ones in every iteration."""
 
 RENEW = 250
 """Steps after which the points with a large residual are looked for anew."""
-
-
-class Equation(Protocol):
-    """What is trained on: `qif2hw.experiments.tasks.physics.Physics` has all of it."""
-
-    @property
-    def directions(self) -> Tensor:
-        """Rows: how the inputs in [0, 1] change with each physical coordinate."""
-
-    @property
-    def pairs(self) -> Sequence[tuple[int, int]]:
-        """Coordinates of the second derivatives that the equation needs."""
-
-    def residual(self, value: Tensor, gradient: Tensor, second: Tensor, x: Tensor) -> Tensor:
-        """Residuals (samples, equations) of network outputs and their derivatives by the coordinates."""
-
-    def points(self, count: int, rng: np.random.Generator) -> FloatArray:
-        """Collocation points (count, inputs)."""
 
 
 def on_physics(model: Ann, equation: Equation, batch: int, seed: int) -> Objective:
@@ -61,8 +42,8 @@ def scale_to_points(model: Ann, equation: Equation, seed: int) -> None:
 
 def residuals(model: Ann, equation: Equation, x: Tensor) -> Tensor:
     """Sum of the squared residuals at each of the points ``x``."""
-    found = jets(model, x, equation.directions, equation.pairs)
-    return equation.residual(found.value, found.gradient, found.second, x).square().sum(dim=1)
+    network = derivatives(model, x, equation.directions, equation.pairs)
+    return equation.residual(network.value, network.gradient, network.second, x).square().sum(dim=1)
 
 
 def polish(model: Ann, equation: Equation, iterations: int, seed: int) -> float:

@@ -1,11 +1,9 @@
-"""What a task asks of a baseline: layers at least as large as the QIF network's, and the budget of its training."""
+"""Layers of the baselines, at least as large as the QIF network's, and the budgets of their trainings."""
 
-import sys
 from dataclasses import dataclass
 from itertools import pairwise
 
-from qif2hw.experiments.baselines.layout import Layout
-from qif2hw.experiments.baselines.on_physics import Equation
+from qif2hw.experiments.baselines.architecture import Architecture
 from qif2hw.train.task import Task
 
 SIMULATION_STEPS = (32, 64, 128)
@@ -17,11 +15,11 @@ CALIBRATION_SAMPLES = 512
 PUBLISHED = {"parabola": (64, 64, 64), "ricker": (16,), "ripple": (64, 64, 64)}
 """Hidden layers in the published experiments, where the task's QIF network may be another."""
 
-OPERATOR = Layout(((51, 64, 64), (1, 64, 64)))
-"""Branch and trunk of the operator's baselines: 64 features each, as many as the QIF network's pairs."""
+FEATURES = (64, 64)
+"""Layers behind the inputs of an operator's branch and trunk: as many features as the QIF network has pairs."""
 
 QUICK = 10
-"""A quick run takes one part in so many of all steps."""
+"""Factor by which a quick run has fewer steps."""
 
 
 @dataclass(frozen=True)
@@ -50,29 +48,19 @@ class Budget:
         return Budget(max(1, self.steps // QUICK), self.batch, self.rates, self.polish // QUICK)
 
 
-def equation_of(task: Task) -> Equation | None:
-    """The differential equation of a task: its file calls it ``PHYSICS``; None where results are given."""
-    equation: Equation | None = getattr(sys.modules[task.test_set.__module__], "PHYSICS", None)
-    return equation
-
-
-def is_operator(task: Task) -> bool:
-    """Whether a task maps functions: its inputs are those of branch and trunk together."""
-    return task.sizes[0] == OPERATOR.inputs
-
-
-def layout_of(task: Task) -> Layout:
+def architecture_of(task: Task) -> Architecture:
     """Layers of the baselines: the task's or the published ones, whichever have more weights."""
-    if is_operator(task):
-        return OPERATOR
+    if task.branch_inputs:
+        trunk_inputs = task.sizes[0] - task.branch_inputs
+        return Architecture(((task.branch_inputs, *FEATURES), (trunk_inputs, *FEATURES)))
     ends = task.sizes[0], task.sizes[-1] // 2
     candidates = [(ends[0], *hidden, ends[1]) for hidden in (task.sizes[1:-1], PUBLISHED.get(task.name, ()))]
-    return Layout((max(candidates, key=lambda sizes: sum(a * b for a, b in pairwise(sizes))),))
+    return Architecture((max(candidates, key=lambda sizes: sum(a * b for a, b in pairwise(sizes))),))
 
 
 def ann_budget(task: Task) -> Budget:
     """Budget of the ANN: at most six minutes on one core for an equation in three coordinates."""
-    if equation_of(task) is None:
+    if task.equation is None:
         return Budget(10000, _batch(task), (1e-3, 3e-3, 1e-2))
     return {
         1: Budget(4000, 200, (1e-3, 3e-3, 1e-2), 300),
@@ -82,8 +70,8 @@ def ann_budget(task: Task) -> Budget:
 
 def lif_budget(task: Task) -> Budget:
     """Budget of a network trained with spikes: at most four minutes on one core for 128 simulation steps."""
-    return Budget(12000 if is_operator(task) else 3000, _batch(task), (1e-3, 3e-3, 1e-2))
+    return Budget(12000 if task.branch_inputs else 3000, _batch(task), (1e-3, 3e-3, 1e-2))
 
 
 def _batch(task: Task) -> int | None:
-    return 50 if is_operator(task) else min(task.settings.batch or 128, 128)
+    return 50 if task.branch_inputs else min(task.settings.batch or 128, 128)

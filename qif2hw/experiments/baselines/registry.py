@@ -1,8 +1,6 @@
 """The baselines of a task by name: which there are, how each is made, how it does on the test set."""
 
 import os
-import re
-import sys
 import time
 from functools import partial
 from typing import Any
@@ -12,10 +10,10 @@ import torch
 from qif2hw.errors import InputError
 from qif2hw.experiments.baselines import store
 from qif2hw.experiments.baselines.ann import Ann
+from qif2hw.experiments.baselines.architecture import Rows, take_apart
 from qif2hw.experiments.baselines.calibration import ITERATIONS, calibrate
 from qif2hw.experiments.baselines.conversion import convert
 from qif2hw.experiments.baselines.fitting import fit, on_data
-from qif2hw.experiments.baselines.layout import Rows, take_apart
 from qif2hw.experiments.baselines.lif_direct import LifNetwork, Spiking
 from qif2hw.experiments.baselines.on_physics import on_physics, polish
 from qif2hw.experiments.baselines.problem import (
@@ -23,11 +21,11 @@ from qif2hw.experiments.baselines.problem import (
     SIMULATION_STEPS,
     Budget,
     ann_budget,
-    equation_of,
-    layout_of,
+    architecture_of,
     lif_budget,
 )
 from qif2hw.experiments.baselines.result import Baseline, BaselineResult
+from qif2hw.experiments.schema import RESULTS_SCHEMA
 from qif2hw.train.memory import keep_pages
 from qif2hw.train.task import Task
 
@@ -42,9 +40,9 @@ def methods(task: Task) -> tuple[str, ...]:
 
     ``ann``; ``lif-direct-T`` (leaky) and ``lif-if-direct-T`` (bipolar, no leak), trained with spikes; ``lif-conv-T``
     and ``lif-cal-T``, the ANN converted without and with calibration; T simulation steps.  Differential equations
-    are not trained with spikes: a surrogate derivative says nothing about a derivative by the input.
+    are not trained with spikes: a surrogate derivative is no derivative by the input.
     """
-    kinds = CONVERTED if equation_of(task) is not None else (*DIRECT, *CONVERTED)
+    kinds = CONVERTED if task.equation is not None else (*DIRECT, *CONVERTED)
     return ("ann", *(f"{kind}-{steps}" for kind in kinds for steps in SIMULATION_STEPS))
 
 
@@ -57,7 +55,7 @@ def run(
     quick: bool = False,
     cache: str | os.PathLike[str] | None = None,
 ) -> BaselineResult:
-    """Make a baseline and hold it against the test set; parameters as those of `train`."""
+    """Make a baseline and take its errors on the test set; parameters and errors raised as those of `train`."""
     made = train(task, method, seed, steps=steps, quick=quick, cache=cache)
     test_set = task.test_set()
     y = task.solution(test_set.x, made.model.predict(test_set.x))
@@ -90,19 +88,19 @@ def train(
         A tenth of all steps.
     cache
         Folder in which trained ANNs are kept: a conversion uses the one that is there.
+
+    Raises
+    ------
+    InputError
+        If the task has no such baseline, ``steps`` is not positive, or a kept ANN is damaged.
     """
-    if method not in methods(task):
-        raise InputError(f"task '{task.name}' has no baseline '{method}': known are {', '.join(methods(task))}")
+    kind, simulation = _parse(task, method)
     keep_pages()
-    if method == "ann":
-        ann, about = _ann(task, seed, _budget(ann_budget(task), steps, quick), cache)
-        return Baseline(task.name, method, seed, ann, about, about["seconds"])
-    found = re.fullmatch(r"(.+)-(\d+)", method)
-    assert found is not None
-    kind, simulation = found[1], int(found[2])
     if kind in DIRECT:
         return _direct(task, method, Spiking(simulation, kind == "lif-if-direct"), seed, steps, quick)
     ann, about = _ann(task, seed, _budget(ann_budget(task), steps, quick), cache)
+    if kind == "ann":
+        return Baseline(task.name, method, seed, ann, about, about["seconds"])
     started = time.perf_counter()
     rows = calibration_rows(task, ann, seed)
     model = convert(ann, rows, simulation)
@@ -113,9 +111,31 @@ def train(
     return Baseline(task.name, method, seed, model, settings, time.perf_counter() - started)
 
 
+def settings_of(
+    task: Task, method: str, seed: int = 0, *, steps: int | None = None, quick: bool = False
+) -> dict[str, Any]:
+    """All that a baseline depends on beside the code, ready for JSON; parameters and errors as those of `train`."""
+    kind, simulation = _parse(task, method)
+    if kind in DIRECT:
+        return {**_settings(task, seed, _budget(lif_budget(task), steps, quick)), "simulation_steps": simulation}
+    ann = _settings(task, seed, _budget(ann_budget(task), steps, quick))
+    if kind == "ann":
+        return ann
+    calibration = {"iterations": ITERATIONS} if kind == "lif-cal" else {}
+    return {"simulation_steps": simulation, "ann": ann, **calibration}
+
+
+def _parse(task: Task, method: str) -> tuple[str, int]:
+    """Kind of a baseline, and its simulation steps (0 for the ANN)."""
+    if method not in methods(task):
+        raise InputError(f"task '{task.name}' has no baseline '{method}': known are {', '.join(methods(task))}")
+    kind, _, simulation = method.rpartition("-")
+    return (kind, int(simulation)) if kind else (method, 0)
+
+
 def calibration_rows(task: Task, ann: Ann, seed: int) -> Rows:
     """A few hundred samples of the training set; its results are not used."""
-    rows = take_apart(ann.layout, torch.from_numpy(task.train_set(seed).x))
+    rows = take_apart(ann.architecture, torch.from_numpy(task.train_set(seed).x))
     return rows.batch(CALIBRATION_SAMPLES, seed, 0)[0]
 
 
@@ -128,11 +148,11 @@ def _budget(usual: Budget, steps: int | None, quick: bool) -> Budget:
     return Budget(steps, budget.batch, budget.rates, round(budget.polish * steps / budget.steps))
 
 
-def _identity(task: Task, seed: int, budget: Budget) -> dict[str, Any]:
+def _settings(task: Task, seed: int, budget: Budget) -> dict[str, Any]:
     return {
         "task": task.name,
         "seed": seed,
-        "layers": [list(sizes) for sizes in layout_of(task).chains],
+        "layers": [list(sizes) for sizes in architecture_of(task).chains],
         "steps": budget.steps,
         "batch": budget.batch,
         "rates": list(budget.rates),
@@ -141,11 +161,10 @@ def _identity(task: Task, seed: int, budget: Budget) -> dict[str, Any]:
 
 
 def _ann(task: Task, seed: int, budget: Budget, cache: str | os.PathLike[str] | None) -> tuple[Ann, dict[str, Any]]:
-    identity = _identity(task, seed, budget)
-    equation = equation_of(task)
-    code = store.code_digest(sys.modules[task.test_set.__module__], sys.modules[type(equation).__module__])
-    path = None if cache is None else store.path_of(cache, {**identity, "code": code})
-    make = partial(Ann, layout_of(task), seed)
+    identity = _settings(task, seed, budget)
+    equation = task.equation
+    path = None if cache is None else store.path_of(cache, {**identity, "schema": RESULTS_SCHEMA})
+    make = partial(Ann, architecture_of(task), seed)
     if path is not None and path.exists():
         model = make()
         return model, {**identity, **store.read(path, model, identity)}
@@ -153,12 +172,12 @@ def _ann(task: Task, seed: int, budget: Budget, cache: str | os.PathLike[str] | 
     if equation is None:
         samples = task.train_set(seed)
         objective = partial(on_data, samples=samples, batch=budget.batch, seed=seed, solution=task.solution)
-        # A trial that stops early says little: tanh networks may sit on a plateau for thousands of steps.
-        found = {
+        # Tried to the end: the loss of tanh networks may not fall for thousands of steps.
+        trained = {
             spread: fit(partial(make, spread), objective, budget.rates, budget.steps, share=1) for spread in SPREADS
         }
-        spread = min(found, key=lambda s: found[s][2])
-        model, search, loss = found[spread]
+        spread = min(trained, key=lambda s: trained[s][2])
+        model, search, loss = trained[spread]
     else:
         spread = 1.0
         batch = budget.batch or CALIBRATION_SAMPLES
@@ -176,9 +195,9 @@ def _ann(task: Task, seed: int, budget: Budget, cache: str | os.PathLike[str] | 
 def _direct(task: Task, method: str, spiking: Spiking, seed: int, steps: int | None, quick: bool) -> Baseline:
     started = time.perf_counter()
     budget = _budget(lif_budget(task), steps, quick)
-    make = partial(LifNetwork, layout_of(task), spiking, seed)
+    make = partial(LifNetwork, architecture_of(task), spiking, seed)
     objective = partial(on_data, samples=task.train_set(seed), batch=budget.batch, seed=seed, solution=task.solution)
     model, search, loss = fit(make, objective, budget.rates, budget.steps)
-    identity = _identity(task, seed, budget)
+    identity = _settings(task, seed, budget)
     settings = {**identity, **search.record(), "train_loss": loss, "simulation_steps": spiking.steps}
     return Baseline(task.name, method, seed, model, settings, time.perf_counter() - started)

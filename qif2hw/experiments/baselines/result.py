@@ -1,4 +1,4 @@
-"""What a run of a baseline gives."""
+"""Results of a baseline."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,7 +34,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class BaselineResult:
-    """A baseline held against the test set.
+    """A baseline and its errors on the test set.
 
     Parameters
     ----------

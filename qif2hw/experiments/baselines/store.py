@@ -1,10 +1,9 @@
-"""Trained ANNs on disk, so that conversions share them: one safetensors file each, named by what it depends on."""
+"""Trained ANNs on disk, so that conversions share them: one safetensors file each, named by its identity."""
 
 import hashlib
 import json
 import os
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,21 +19,14 @@ _FACTS = "facts.json"
 _LARGEST = 2**28
 
 
-def code_digest(*modules: ModuleType) -> str:
-    """Digest of this room's source files and of further modules': what a trained network depends on beside settings."""
-    further = [getattr(module, "__file__", None) for module in modules]
-    files = [*sorted(Path(__file__).parent.glob("*.py")), *(Path(file) for file in further if file)]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
-
-
 def path_of(folder: str | os.PathLike[str], identity: dict[str, Any]) -> Path:
-    """Where the ANN with this identity is kept."""
+    """File of the ANN with this identity; its name holds a digest of it."""
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
     return Path(folder) / f"{identity['task'].replace(' ', '-')}-ann-{identity['seed']}-{digest}.safetensors"
 
 
 def write(path: Path, model: Ann, identity: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Write a trained ANN and what is known about its training."""
+    """Write a trained ANN, its identity and the facts about its training (plain values)."""
     text = json.dumps({"identity": identity, "facts": facts}, sort_keys=True).encode()
     write_bytes(path, save({**model.state_dict(), _FACTS: torch.from_numpy(np.frombuffer(text, np.uint8).copy())}))
 

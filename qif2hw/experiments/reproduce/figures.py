@@ -1,5 +1,6 @@
 """Figures of the results, by matplotlib."""
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,9 @@ import numpy as np
 
 from qif2hw.errors import InputError
 from qif2hw.experiments import tasks
-from qif2hw.experiments.reproduce.plan import Job
+from qif2hw.experiments.reproduce.plan import Experiment
 from qif2hw.experiments.reproduce.qif import compiled
-from qif2hw.experiments.reproduce.rows import Row
+from qif2hw.experiments.reproduce.rows import Finished
 from qif2hw.ir import onnx_io
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.train.task import Task
@@ -22,20 +23,31 @@ MAPS = ("ricker", "ripple", "burgers_pinn")
 STAIRS = ("lif-direct-32", "lif-direct-128", "lif-cal-32", "lif-cal-128")
 
 
-def draw(finished: Sequence[tuple[Job, list[Row], dict[str, Any]]], folder: Path) -> dict[str, list[Path]]:
-    """Draw what there are runs for; paths by task, relative to the folder above ``folder``."""
-    try:
-        import matplotlib as mpl
-    except ModuleNotFoundError:
-        raise InputError("figures need matplotlib, which is not installed: pip install 'qif2hw[report]'") from None
+def check_installed() -> None:
+    """Raise `InputError` where matplotlib is not installed: for those who draw at the end of long work."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise InputError("figures need matplotlib, which is not installed: pip install 'qif2hw[report]'")
+
+
+def draw(finished: Sequence[Finished], folder: Path) -> dict[str, list[Path]]:
+    """Draw the tasks whose networks are kept; paths by task, relative to the folder above ``folder``.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is not installed.
+    """
+    check_installed()
+    import matplotlib as mpl
+
     mpl.use("Agg")
     # The same picture gives the same bytes.
     mpl.rcParams["svg.hashsalt"] = "qif2hw"
     mpl.rcParams["font.size"] = 8
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     drawn: dict[str, list[Path]] = {}
-    for name in dict.fromkeys(job.task for job, _, _ in finished):
-        model = folder / "models" / f"{Job(name, 'qif', 'ordinary').name}.onnx"
+    for name in dict.fromkeys(one.experiment.task for one in finished):
+        model = folder / "models" / f"{Experiment(name, 'qif', 'ordinary').name}.onnx"
         if not model.exists() or name not in (*LINES, *MAPS):
             continue
         task = tasks.get(name)
@@ -43,7 +55,8 @@ def draw(finished: Sequence[tuple[Job, list[Row], dict[str, Any]]], folder: Path
         test = task.test_set()
         values = task.solution(test.x, bundle.run(test.x).y)
         if name in LINES:
-            others = {job.method: made for job, _, made in finished if job.task == name and job.method in STAIRS}
+            baselines = [one for one in finished if one.experiment.task == name and one.experiment.method in STAIRS]
+            others = {one.experiment.method: one.about for one in baselines}
             path = _line(task, test.x[:, 0], values[:, 0], test.y[:, 0], others, folder)
         else:
             path = _map(task, test.x, values[:, 0], test.y[:, 0], folder)
@@ -54,15 +67,15 @@ def draw(finished: Sequence[tuple[Job, list[Row], dict[str, Any]]], folder: Path
 def _line(
     task: Task, x: FloatArray, values: FloatArray, truth: FloatArray, others: dict[str, dict[str, Any]], folder: Path
 ) -> Path:
-    """The solution and its second difference: spikes with a time against spikes that are counted."""
+    """The solution and its second difference, of the QIF network and of baselines that count spikes."""
     import matplotlib.pyplot as plt
 
     figure, (left, middle, right) = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
     low, high = LINES[task.name]
     near = (x >= low) & (x <= high)
-    for method, made in others.items():
-        at = x[:: made["stride"]][: len(made["curve"])]
-        curve = np.array(made["curve"])
+    for method, about in others.items():
+        at = x[:: about["stride"]][: len(about["curve"])]
+        curve = np.array(about["curve"])
         part = (at >= low) & (at <= high)
         left.plot(at, curve, linewidth=0.8, label=method)
         middle.plot(at[part], curve[part], linewidth=0.8)
@@ -72,9 +85,9 @@ def _line(
         axes.plot(x[part], values[part], "r", linewidth=0.9, label="QIF, engine")
         axes.set_xlabel("input")
     right.plot(*_second(x, values), "r", linewidth=0.8)
-    at, bend = _second(x, truth)
-    right.plot(at, bend, "k:", linewidth=1.2)
-    reach = 3 * np.abs(bend).max()
+    at, curvature = _second(x, truth)
+    right.plot(at, curvature, "k:", linewidth=1.2)
+    reach = 3 * np.abs(curvature).max()
     right.set_ylim(-reach, reach)
     for axes, title in ((left, "solution"), (middle, "enlarged"), (right, "second difference")):
         axes.set_title(title)

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from qif2hw.experiments import tasks
-from qif2hw.experiments.reproduce.plan import Job
 from qif2hw.experiments.reproduce.qif import STEPS, WEIGHT_BITS
-from qif2hw.experiments.reproduce.rows import Row
+from qif2hw.experiments.reproduce.rows import Finished, Row
 
 _TITLES = {
     "qif-float": "QIF, float",
@@ -20,14 +19,15 @@ _TITLES = {
 }
 
 
-def render(
-    finished: Sequence[tuple[Job, list[Row], dict[str, Any]]], figures: dict[str, list[Path]], about: dict[str, Any]
-) -> str:
-    """The page: for every task a table, and its figures."""
-    rows = [row for _, found, _ in finished for row in found]
+def render(finished: Sequence[Finished], figures: dict[str, list[Path]], about: dict[str, Any]) -> str:
+    """The page in Markdown: for every task a table, and its figures.
+
+    ``figures`` are paths by task, relative to the page; ``about`` is what `assemble` writes besides the rows.
+    """
+    rows = [row for one in finished for row in one.rows]
     names = list(dict.fromkeys(row.task for row in rows))
     where = about["machine"]
-    seconds = sum(made["training"]["seconds"] for job, _, made in finished if job.method == "qif")
+    seconds = sum(one.about["training"]["seconds"] for one in finished if one.experiment.method == "qif")
     lines = [
         "# Results",
         "",
@@ -95,12 +95,12 @@ def _table(rows: list[Row]) -> list[str]:
         groups[row.method, row.regime, row.network].append(row)
     head = ["method", "regime", "network", *(f"{q}, %" for q in quantities), *(f"{q}, paper" for q in quantities)]
     lines = ["| " + " | ".join([*head, "RMSE", "seeds"]) + " |", "|---|---|---|" + "---:|" * (2 * len(quantities) + 2)]
-    for (method, regime, network), found in groups.items():
-        by = {q: [r for r in found if r.quantity == q] for q in quantities}
+    for (method, regime, network), group in groups.items():
+        by = {q: [r for r in group if r.quantity == q] for q in quantities}
         cells = [_TITLES.get(method, method), regime, network]
         cells += [_spread(_percents(by[q])) for q in quantities]
         cells += [_number(by[q][0].paper_percent) if by[q] else "" for q in quantities]
-        cells += [f"{statistics.mean(r.rmse for r in found):.2e}", str(len({r.seed for r in found}))]
+        cells += [f"{statistics.mean(r.rmse for r in group):.2e}", str(len({r.seed for r in group}))]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 

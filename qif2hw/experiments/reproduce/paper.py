@@ -26,9 +26,9 @@ PAPER: dict[tuple[str, str], dict[str, float]] = {
 
 
 def paper_percent(task: str, quantity: str, method: str) -> float | None:
-    """The paper's figure that stands beside a method of ours; None where it has none.
+    """The paper's error to compare a method with, in percent; None where it has none.
 
-    A bipolar network stands beside the paper's direct one; where the paper gives only the best of a kind, that.
+    A bipolar network is compared with the paper's direct one; where the paper gives only the best of a kind, with that.
     """
     known = PAPER.get((task, quantity), {})
     if method.startswith("qif-"):

@@ -1,4 +1,4 @@
-"""Which runs the results are made of."""
+"""The plan: all experiments of the results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,8 +14,8 @@ PAPER_SIZES = {"parabola": (1, 64, 64, 64, 2), "ricker": (2, 16, 2)}
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run.
+class Experiment:
+    """One row of the plan: a task, a method, a seed.
 
     Parameters
     ----------
@@ -33,27 +33,33 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Of its file."""
+        """Name of its files."""
         sizes = "_".join(map(str, self.sizes))
         return "-".join(part for part in (self.task, self.method, self.regime, sizes, f"seed{self.seed}") if part)
 
     @property
     def qif_task(self) -> Task:
-        """The task of a QIF network."""
+        """The task of a QIF network, with its regime and sizes."""
         task = tasks.get(self.task, self.regime)
         return replace(task, sizes=self.sizes) if self.sizes else task
 
 
-def jobs(names: Sequence[str] = (), quick: bool = False) -> list[Job]:
-    """All runs of the tasks ``names`` (all tasks if empty), those of the paper's networks first."""
-    found = []
+def experiments(names: Sequence[str] = (), quick: bool = False) -> list[Experiment]:
+    """All experiments on the tasks ``names`` (all tasks if empty).
+
+    Raises
+    ------
+    InputError
+        If there is no such task.
+    """
+    planned = []
     for name in names or tasks.TASKS:
         task = tasks.get(name)
         seeds = 1 if quick else SEEDS.get(name, 1)
-        found.append(Job(name, "null"))
-        found.append(Job(name, "qif", "published"))
-        found += [Job(name, "qif", "ordinary", seed) for seed in range(seeds)]
+        planned.append(Experiment(name, "null"))
+        planned.append(Experiment(name, "qif", "published"))
+        planned += [Experiment(name, "qif", "ordinary", seed) for seed in range(seeds)]
         if name in PAPER_SIZES:
-            found.append(Job(name, "qif", "ordinary", sizes=PAPER_SIZES[name]))
-        found += [Job(name, method) for method in baselines.methods(task)]
-    return found
+            planned.append(Experiment(name, "qif", "ordinary", sizes=PAPER_SIZES[name]))
+        planned += [Experiment(name, method) for method in baselines.methods(task)]
+    return planned

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from qif2hw import api
+from qif2hw import api, backends
 from qif2hw.bundle import Bundle
 from qif2hw.experiments.reproduce import store
-from qif2hw.experiments.reproduce.plan import Job
-from qif2hw.experiments.reproduce.rows import Row, rows_of
-from qif2hw.experiments.reproduce.version import TRAINING, digest
+from qif2hw.experiments.reproduce.plan import Experiment
+from qif2hw.experiments.reproduce.rows import Finished, rows_of
+from qif2hw.experiments.schema import RESULTS_SCHEMA
 from qif2hw.ir import Network, onnx_io
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn import QIFNetwork
@@ -24,107 +24,115 @@ from qif2hw.train.task import Errors, Samples, Task
 WEIGHT_BITS, STEPS = 8, 512
 CALIBRATION = 1000
 LAVA_SAMPLES = 64
-TELL_EVERY = 10.0
+REPORT_EVERY = 10.0
+"""Seconds between two lines about a training."""
 QUICK, QUICK_SAMPLES = 16, 4000
-"""A quick run takes one part in so many of the training steps, and so many test samples."""
+"""A quick run has fewer training steps by this factor, and at most this number of test samples."""
 
 
-def run(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tuple[list[Row], dict[str, Any]]:
-    """Rows of all executions of the network, and what to know about them.
+def run(experiment: Experiment, out: Path, quick: bool, report: Callable[[str], None]) -> Finished:
+    """Rows of all executions of the network, and the facts about them: ``training`` and ``lava``.
 
     The trained network lies in ``models`` with a record of its training beside it; a training that was interrupted
     goes on from its checkpoint.
     """
-    task = job.qif_task
+    task = experiment.qif_task
     test = task.test_set()
     if quick:
         chosen = evenly(len(test.x), task.block, QUICK_SAMPLES)
         test = Samples(test.x[chosen], test.y[chosen])
-    network, training = trained(job, out, quick, tell)
+    network, training = trained(experiment, out, quick, report)
     common: dict[str, Any] = {
-        "task": job.task,
-        "regime": job.regime,
+        "task": experiment.task,
+        "regime": experiment.regime,
         "network": "-".join(map(str, task.sizes)),
-        "seed": job.seed,
+        "seed": experiment.seed,
     }
-    errors = {quantity: Errors(**found) for quantity, found in training["errors"].items()}
+    errors = {quantity: Errors(**values) for quantity, values in training["errors"].items()}
     seconds = training["seconds"]
     rows = rows_of(errors, **common, method="qif-float", samples=len(test.x), seconds=seconds)
     common |= {"weight_bits": WEIGHT_BITS, "steps": STEPS}
     started = time.perf_counter()
     bundle = compiled(network, task)
-    tell(f"compiled in {time.perf_counter() - started:.0f} s")
+    report(f"compiled in {time.perf_counter() - started:.0f} s")
     started = time.perf_counter()
     y = bundle.run(test.x).y
     seconds = time.perf_counter() - started
     rows += rows_of(_errors(task, y, test), **common, method="qif-engine", samples=len(test.x), seconds=seconds)
-    about: dict[str, Any] = {"training": training, "lava": api.lava_missing()}
+    about: dict[str, Any] = {"training": training, "lava": backends.get("lava").missing()}
     if about["lava"] is None:
         chosen = evenly(len(test.x), task.block, LAVA_SAMPLES)
         part = Samples(test.x[chosen], test.y[chosen])
         started = time.perf_counter()
-        lava = api.run(bundle, part.x, "lava").y
+        lava = bundle.run(part.x, "lava").y
         seconds = time.perf_counter() - started
         about["lava"] = f"{'equal to' if np.array_equal(lava, y[chosen]) else 'DIFFERS FROM'} the engine on the sample"
         rows += rows_of(_errors(task, lava, part), **common, method="qif-lava", samples=len(chosen), seconds=seconds)
-    return rows, about
+    return Finished(experiment, rows, about)
 
 
-def trained(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tuple[Network, dict[str, Any]]:
+def trained(
+    experiment: Experiment, out: Path, quick: bool, report: Callable[[str], None]
+) -> tuple[Network, dict[str, Any]]:
     """The trained network and the record of its training: ``errors``, ``seconds``, ``identity``."""
-    task = job.qif_task
-    path, record = out / "models" / f"{job.name}.onnx", out / "models" / f"{job.name}.json"
+    task = experiment.qif_task
+    path, record = out / "models" / f"{experiment.name}.onnx", out / "models" / f"{experiment.name}.json"
     steps = max(1, task.settings.steps // QUICK) if quick else task.settings.steps
-    identity = {"code": digest(TRAINING, job.task), "steps": steps, "seed": job.seed, "settings": settings_of(task)}
-    found = store.read(record, identity)
-    if found is not None and path.exists():
-        return onnx_io.load(path), found
-    state = out / "state" / f"{job.name}-{identity['code']}.safetensors"
+    identity = {
+        "schema": RESULTS_SCHEMA,
+        "steps": steps,
+        "seed": experiment.seed,
+        "settings": settings_of(task),
+    }
+    kept = store.read(record, identity)
+    if kept is not None and path.exists():
+        return onnx_io.load(path), kept
+    state = out / "state" / f"{experiment.name}-schema{RESULTS_SCHEMA}-{steps}.safetensors"
     for folder in (path.parent, state.parent):
         folder.mkdir(parents=True, exist_ok=True)
 
-    told = time.perf_counter()
+    reported = time.perf_counter()
 
     def progress(done: int, total: int, loss: float, error: float) -> None:
-        nonlocal told
-        if time.perf_counter() - told < TELL_EVERY:
+        nonlocal reported
+        if time.perf_counter() - reported < REPORT_EVERY:
             return
-        told = time.perf_counter()
-        tell(f"training step {done} of {total}, loss {loss:.2e}, error {100 * error:.3g} %")
+        reported = time.perf_counter()
+        report(f"training step {done} of {total}, loss {loss:.2e}, error {100 * error:.3g} %")
 
     teacher = None
     if task.teacher is not None:
         # The network of the task's teacher is a result of its own.
-        taught, _ = trained(replace(job, regime="published"), out, quick, tell)
-        teacher = QIFNetwork.from_network(taught)
-    result = train(task, seed=job.seed, steps=steps, progress=progress, checkpoint=state, teacher=teacher)
+        network, _ = trained(replace(experiment, regime="published"), out, quick, report)
+        teacher = QIFNetwork.from_network(network)
+    result = train(task, seed=experiment.seed, steps=steps, progress=progress, checkpoint=state, teacher=teacher)
     onnx_io.save(result.network, path)
-    errors = {quantity: found._asdict() for quantity, found in result.errors.items()}
+    errors = {quantity: values._asdict() for quantity, values in result.errors.items()}
     content = {"errors": errors, "seconds": round(result.seconds, 1)}
     store.write(record, identity, content)
-    for old in state.parent.glob(f"{job.name}-*"):
+    for old in state.parent.glob(f"{experiment.name}-*"):
         old.unlink()
     return result.network, {"identity": identity, **content}
 
 
 def settings_of(task: Task) -> dict[str, Any]:
-    """All that a training depends on, its teacher's included."""
+    """All that a training depends on beside the code, its teacher's included; plain values."""
     own = {
         "sizes": list(task.sizes),
         "regime": asdict(task.regime),
-        "phases": [asdict(phase) for phase in plan(task.settings)],
+        "stages": [asdict(stage) for stage in plan(task.settings)],
         **{name: getattr(task.settings, name) for name in ("batch", "clip", "optimizer")},
     }
     return own | ({} if task.teacher is None else {"teacher": settings_of(task.teacher)})
 
 
 def compiled(network: Network, task: Task) -> Bundle:
-    """The network for the hardware, calibrated on inputs of the training set."""
+    """The network compiled for the hardware, with `calibration` inputs."""
     return api.compile(network, calibration=calibration(task), weight_bits=WEIGHT_BITS, steps=STEPS)
 
 
 def calibration(task: Task) -> FloatArray:
-    """Some inputs of the training set."""
+    """Inputs (at most `CALIBRATION`, inputs) of the training set, drawn without replacement."""
     x = task.train_set(0).x
     return x[np.random.default_rng(0).permutation(len(x))[:CALIBRATION]]
 

@@ -1,9 +1,10 @@
-"""A line of the results' table."""
+"""The results' table: its rows, and the experiments that they come from."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from qif2hw.experiments.reproduce.paper import paper_percent
+from qif2hw.experiments.reproduce.plan import Experiment
 from qif2hw.train.task import Errors
 
 
@@ -49,6 +50,26 @@ class Row:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Finished:
+    """An experiment that has run.
+
+    Parameters
+    ----------
+    experiment
+        What was run.
+    rows
+        Its errors.
+    about
+        Further facts, plain values: of a QIF network ``training`` and ``lava``, of a baseline ``settings``, ``curve``
+        and ``stride``.
+    """
+
+    experiment: Experiment
+    rows: list[Row]
+    about: dict[str, Any]
+
+
 def rows_of(
     errors: dict[str, Errors],
     *,
@@ -73,12 +94,12 @@ def rows_of(
             weight_bits=weight_bits,
             steps=steps,
             samples=samples,
-            rel_l2_percent=100 * found.relative,
-            mae=found.mae,
-            rmse=found.rmse,
+            rel_l2_percent=100 * values.relative,
+            mae=values.mae,
+            rmse=values.rmse,
             seed=seed,
             seconds=round(seconds, 1),
             paper_percent=paper_percent(task, quantity, method),
         )
-        for quantity, found in errors.items()
+        for quantity, values in errors.items()
     ]

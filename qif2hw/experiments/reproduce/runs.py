@@ -1,4 +1,4 @@
-"""One run after the other, each kept in a file of its own."""
+"""The experiments one after the other, the results of each kept in a file of its own."""
 
 import multiprocessing
 import os
@@ -14,52 +14,73 @@ import numpy as np
 
 from qif2hw.experiments import baselines, tasks
 from qif2hw.experiments.reproduce import qif, store
-from qif2hw.experiments.reproduce.plan import Job
-from qif2hw.experiments.reproduce.rows import Row, rows_of
-from qif2hw.experiments.reproduce.version import BASELINES, COMPILING, TRAINING, digest
+from qif2hw.experiments.reproduce.plan import Experiment
+from qif2hw.experiments.reproduce.rows import Finished, Row, rows_of
+from qif2hw.experiments.schema import RESULTS_SCHEMA
 
 CURVE_POINTS = 1000
-"""Of a baseline's solution so many values are kept, for figures."""
+"""Number of values that are kept of a baseline's solution, for figures."""
 
 _THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def results(
-    jobs: Sequence[Job], out: Path, quick: bool, tell: Callable[[str], None], workers: int = 1
-) -> list[tuple[Job, list[Row], dict[str, Any]]]:
-    """Rows of every job, from an earlier run where code and settings are the same.
+    experiments: Sequence[Experiment], out: Path, quick: bool, report: Callable[[str], None], workers: int = 1
+) -> list[Finished]:
+    """Results of every experiment, from the folder ``out`` where it has run with the same identity before.
 
-    With several workers the jobs run in processes of one thread each; ``tell`` must then be something pickle can name.
+    Parameters
+    ----------
+    experiments
+        What to run.
+    out
+        Folder of ``runs``, ``models`` and ``state`` (checkpoints).
+    quick
+        Whether to run a fraction of the steps.
+    report
+        Called with lines about the work; with several workers it must be something that pickle can name.
+    workers
+        Processes, each of one thread if there are several.
     """
     (out / "runs").mkdir(parents=True, exist_ok=True)
-    found: dict[Job, dict[str, Any]] = {}
-    run = partial(_result, out, quick, tell)
+    run = partial(_result, out, quick, report)
     if workers == 1:
-        found = {job: run(f"[{k}/{len(jobs)}] {job.name}", job) for k, job in enumerate(jobs, start=1)}
-    else:
-        with _one_thread(), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
-            try:
-                for wave in (False, True):
-                    chosen = [job for job in jobs if _needs_another(job) == wave]
-                    names = [f"[{k}/{len(chosen)}] {job.name}" for k, job in enumerate(chosen, start=1)]
-                    found |= dict(zip(chosen, pool.map(run, names, chosen), strict=True))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    return [(job, [Row(**row) for row in found[job]["rows"]], found[job]["about"]) for job in jobs]
+        return [run(f"[{k}/{len(experiments)}] {one.name}", one) for k, one in enumerate(experiments, start=1)]
+    finished: dict[Experiment, Finished] = {}
+    with _one_thread(), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        try:
+            for wave in (False, True):
+                chosen = [one for one in experiments if _needs_another(one) == wave]
+                names = [f"[{k}/{len(chosen)}] {one.name}" for k, one in enumerate(chosen, start=1)]
+                finished |= dict(zip(chosen, pool.map(run, names, chosen), strict=True))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [finished[one] for one in experiments]
 
 
-def kept(jobs: Sequence[Job], out: Path, quick: bool) -> list[tuple[Job, list[Row], dict[str, Any]]]:
-    """Rows of those jobs that an earlier call has finished."""
-    found = ((job, store.read(out / "runs" / f"{job.name}.json", identity_of(job, quick))) for job in jobs)
-    return [(job, [Row(**row) for row in made["rows"]], made["about"]) for job, made in found if made is not None]
+def kept(experiments: Sequence[Experiment], out: Path, quick: bool) -> list[Finished]:
+    """Results of those experiments that an earlier call has finished."""
+    finished = (_kept(one, out, quick) for one in experiments)
+    return [one for one in finished if one is not None]
 
 
-def _needs_another(job: Job) -> bool:
-    """Whether a job uses what another one trains: a teacher, the ANN that is converted."""
-    if job.method == "qif":
-        return job.qif_task.teacher is not None
-    return job.method.startswith(("lif-conv", "lif-cal"))
+def _kept(experiment: Experiment, out: Path, quick: bool) -> Finished | None:
+    content = store.read(_path(out, experiment), identity_of(experiment, quick))
+    if content is None:
+        return None
+    return Finished(experiment, [Row(**row) for row in content["rows"]], content["about"])
+
+
+def _path(out: Path, experiment: Experiment) -> Path:
+    return out / "runs" / f"{experiment.name}.json"
+
+
+def _needs_another(experiment: Experiment) -> bool:
+    """Whether an experiment uses what another one trains: a teacher, the ANN that is converted."""
+    if experiment.method == "qif":
+        return experiment.qif_task.teacher is not None
+    return experiment.method.startswith(("lif-conv", "lif-cal"))
 
 
 @contextmanager
@@ -77,47 +98,51 @@ def _one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _result(out: Path, quick: bool, tell: Callable[[str], None], where: str, job: Job) -> dict[str, Any]:
-    path, identity = out / "runs" / f"{job.name}.json", identity_of(job, quick)
-    found = store.read(path, identity)
-    if found is None:
-        tell(f"{where}: started")
+def _result(out: Path, quick: bool, report: Callable[[str], None], where: str, experiment: Experiment) -> Finished:
+    finished = _kept(experiment, out, quick)
+    if finished is None:
+        report(f"{where}: started")
         started = time.perf_counter()
-        rows, about = _execute(job, out, quick, partial(_tell_where, tell, where))
-        found = {"rows": [row.as_dict() for row in rows], "about": about}
-        store.write(path, identity, found)
-        done = ", ".join(f"{row.method} {row.quantity} {row.rel_l2_percent:.3g} %" for row in rows)
-        tell(f"{where}: {done} ({time.perf_counter() - started:.0f} s)")
-    return found
+        finished = _execute(experiment, out, quick, partial(_report_where, report, where))
+        content = {"rows": [row.as_dict() for row in finished.rows], "about": finished.about}
+        store.write(_path(out, experiment), identity_of(experiment, quick), content)
+        errors = ", ".join(f"{row.method} {row.quantity} {row.rel_l2_percent:.3g} %" for row in finished.rows)
+        report(f"{where}: {errors} ({time.perf_counter() - started:.0f} s)")
+    return finished
 
 
-def _tell_where(tell: Callable[[str], None], where: str, text: str) -> None:
-    tell(f"{where}: {text}")
+def _report_where(report: Callable[[str], None], where: str, text: str) -> None:
+    report(f"{where}: {text}")
 
 
-def identity_of(job: Job, quick: bool) -> dict[str, Any]:
-    """What a run depends on."""
-    code = {"qif": (*TRAINING, *COMPILING), "null": ("tasks",)}.get(job.method, BASELINES)
-    identity = {"job": job.name, "quick": quick, "code": digest(tuple(sorted(set(code))), job.task)}
-    if job.method == "qif":
-        identity["settings"] = qif.settings_of(job.qif_task)
-    return identity
+def identity_of(experiment: Experiment, quick: bool) -> dict[str, Any]:
+    """All that the results of an experiment depend on; plain values."""
+    identity: dict[str, Any] = {"experiment": experiment.name, "quick": quick, "schema": RESULTS_SCHEMA}
+    if experiment.method == "qif":
+        compiling = {"weight_bits": qif.WEIGHT_BITS, "steps": qif.STEPS}
+        return {**identity, "settings": qif.settings_of(experiment.qif_task), "compiling": compiling}
+    if experiment.method == "null":
+        return identity
+    task = tasks.get(experiment.task)
+    settings = baselines.settings_of(task, experiment.method, experiment.seed, quick=quick)
+    return {**identity, "settings": settings}
 
 
-def _execute(job: Job, out: Path, quick: bool, tell: Callable[[str], None]) -> tuple[list[Row], dict[str, Any]]:
-    if job.method == "qif":
-        return qif.run(job, out, quick, tell)
-    task = tasks.get(job.task)
+def _execute(experiment: Experiment, out: Path, quick: bool, report: Callable[[str], None]) -> Finished:
+    if experiment.method == "qif":
+        return qif.run(experiment, out, quick, report)
+    task, method, seed = tasks.get(experiment.task), experiment.method, experiment.seed
     test = task.test_set()
-    common: dict[str, Any] = {"task": job.task, "method": job.method, "seed": job.seed, "samples": len(test.x)}
-    if job.method == "null":
+    common: dict[str, Any] = {"task": experiment.task, "method": method, "seed": seed, "samples": len(test.x)}
+    if method == "null":
         values = task.solution(test.x, np.zeros((len(test.x), task.outputs)))
-        return rows_of(task.errors(values, test.y), **common, network="none", seconds=0.0), {}
-    made = baselines.run(task, job.method, job.seed, quick=quick, cache=out / "models")
+        rows = rows_of(task.errors(values, test.y), **common, network="none", seconds=0.0)
+        return Finished(experiment, rows, {})
+    made = baselines.run(task, method, seed, quick=quick, cache=out / "models")
     steps = made.settings.get("simulation_steps")
     layers = made.settings.get("layers") or made.settings["ann"]["layers"]
     network = " and ".join("-".join(map(str, sizes)) for sizes in layers)
     rows = rows_of(made.errors, **common, network=network, steps=steps, seconds=made.seconds)
     stride = max(1, len(test.x) // CURVE_POINTS)
     curve = [float(f"{value:.6g}") for value in made.y[::stride, 0]]
-    return rows, {"settings": made.settings, "stride": stride, "curve": curve}
+    return Finished(experiment, rows, {"settings": made.settings, "stride": stride, "curve": curve})

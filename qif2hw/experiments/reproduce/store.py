@@ -1,4 +1,4 @@
-"""Results on disk: one JSON file a run, used again only if code and settings are the same."""
+"""Results on disk: one JSON file for each experiment, used again while settings and schema version are the same."""
 
 import json
 from pathlib import Path
@@ -10,12 +10,12 @@ _LARGEST = 64 * 2**20
 
 
 def write(path: Path, identity: dict[str, Any], content: dict[str, Any]) -> None:
-    """Write what a run gave, and what it depended on."""
+    """Write the results of an experiment and its identity: all that they depend on."""
     write_text(path, json.dumps({"identity": identity, **content}, indent=1) + "\n")
 
 
 def read(path: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
-    """What an earlier run gave; None if there is none, or if it depended on something else."""
+    """Results of an earlier call; None if there are none, they are damaged, or their identity is another."""
     if not path.exists():
         return None
     try:

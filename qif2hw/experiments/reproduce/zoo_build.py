@@ -6,18 +6,18 @@ from pathlib import Path
 from qif2hw.compiler import CompileOptions, rounded_network
 from qif2hw.experiments import tasks
 from qif2hw.experiments.reproduce import qif
-from qif2hw.experiments.reproduce.plan import Job
+from qif2hw.experiments.reproduce.plan import Experiment
 from qif2hw.ir import onnx_io
 
 
-def make_zoo(out: Path, home: Path, tell: Callable[[str], None]) -> list[str]:
+def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
     """Write ``NAME.onnx`` and ``NAME.qif`` for every task with a trained network in ``out``; names of those."""
     made = []
     for name in tasks.TASKS:
-        path = out / "models" / f"{Job(name, 'qif', 'ordinary').name}.onnx"
+        path = out / "models" / f"{Experiment(name, 'qif', 'ordinary').name}.onnx"
         if not path.exists():
             continue
-        tell(f"zoo: {name}")
+        report(f"zoo: {name}")
         task = tasks.get(name)
         options = CompileOptions(weight_bits=qif.WEIGHT_BITS, steps=qif.STEPS)
         network = rounded_network(onnx_io.load(path), options, qif.calibration(task))

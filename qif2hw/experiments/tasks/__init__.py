@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from qif2hw.errors import InputError
+from qif2hw.experiments import catalogue
 from qif2hw.experiments.tasks import burgers_pinn, navier_stokes_pinn, poisson_pinn
 from qif2hw.experiments.tasks.encodings import receptive_fields, with_receptive_fields
 from qif2hw.experiments.tasks.parabola import PARABOLA
@@ -46,10 +46,7 @@ REGIMES = {"ordinary": TASKS, "published": PUBLISHED_TASKS}
 
 def get(name: str, regime: str = "ordinary") -> Task:
     """Task by name; `InputError` names those there are."""
-    if regime not in REGIMES:
-        raise InputError(f"there is no regime '{regime}': known are {', '.join(REGIMES)}")
-    if name not in TASKS:
-        raise InputError(f"there is no task '{name}': known are {', '.join(TASKS)}")
+    catalogue.check(name, regime)
     return REGIMES[regime][name]
 
 

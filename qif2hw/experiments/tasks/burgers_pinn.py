@@ -42,7 +42,7 @@ def test_set() -> Samples:
 
 
 def train_set(seed: int) -> Samples:
-    """6579 points to look at the network with; those it is trained on are drawn anew in every step."""
+    """6579 points for the initial scaling and the diagnosis; collocation points are drawn anew in every step."""
     return Samples(PHYSICS.points(6579, np.random.default_rng(seed)), np.zeros((0, 1)))
 
 
@@ -67,7 +67,7 @@ def _objective(task: Task, model: Model, seed: int, teacher: Model | None) -> Ob
     assert isinstance(model, QIFNetwork)
 
     def odd(x: Tensor) -> Tensor:
-        # The equation and its conditions are odd in x, so the solution is: a front cannot wander.
+        # The equation and its conditions are odd in x, so is the solution: this keeps the front at x = 0.
         x = x[: len(x) // 4]
         mirrored = torch.stack([1 - x[:, 0], x[:, 1]], dim=1)
         both = model(torch.cat([x, mirrored]))
@@ -96,6 +96,7 @@ PUBLISHED_TASK = Task(
     quantities=("u",),
     solution=PHYSICS.solution,
     objective=_objective,
+    equation=PHYSICS,
 )
 """The task in the published regime, trained on the physics."""
 

@@ -30,7 +30,7 @@ def test_set() -> Samples:
 
 
 def train_set(seed: int) -> Samples:
-    """30^3 points to look at the network with; those it is trained on are drawn anew in every step."""
+    """30^3 points for the initial scaling and the diagnosis; collocation points are drawn anew in every step."""
     return Samples(PHYSICS.points(30**3, np.random.default_rng(seed)), np.zeros((0, 2)))
 
 
@@ -90,6 +90,7 @@ PUBLISHED_TASK = Task(
     quantities=("u", "v"),
     solution=solution,
     objective=_objective,
+    equation=PHYSICS,
 )
 """The task in the published regime, trained on exact derivatives."""
 

@@ -75,7 +75,7 @@ class Physics:
         return self.base(c) + self.factor(c) * results
 
     def solution(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """`value` of arrays, for `qif2hw.nn.Task.solution`."""
+        """`value` of arrays, for `qif2hw.train.task.Task.solution`."""
         values: FloatArray = self.value(torch.from_numpy(x), torch.from_numpy(y)).numpy()
         return values
 
@@ -85,11 +85,11 @@ class Physics:
         base, base_first, base_second = _derivatives(self.base, c, self.pairs)
         factor, factor_first, factor_second = _derivatives(self.factor, c, self.pairs)
         first = base_first + factor_first * value[..., None] + factor[..., None] * gradient
-        bent = []
+        seconds = []
         for p, (i, j) in enumerate(self.pairs):
             mixed = factor_first[..., i] * gradient[..., j] + factor_first[..., j] * gradient[..., i]
-            bent.append(base_second[..., p] + factor_second[..., p] * value + mixed + factor * second[..., p])
-        return self.equations(c, base + factor * value, first, torch.stack(bent, dim=-1))
+            seconds.append(base_second[..., p] + factor_second[..., p] * value + mixed + factor * second[..., p])
+        return self.equations(c, base + factor * value, first, torch.stack(seconds, dim=-1))
 
 
 def _derivatives(field: Field, c: Tensor, pairs: tuple[tuple[int, int], ...]) -> tuple[Tensor, Tensor, Tensor]:
@@ -119,8 +119,8 @@ def collocation(
     """
 
     def residual(x: Tensor) -> Tensor:
-        found = jets(model, x, directions=physics.directions, second=physics.pairs)
-        return physics.residual(found.value, found.gradient, found.second, x)
+        jet = jets(model, x, directions=physics.directions, second=physics.pairs)
+        return physics.residual(jet.value, jet.gradient, jet.second, x)
 
     points = _points(physics, residual, seed, batch)
 
@@ -132,14 +132,14 @@ def collocation(
     return loss
 
 
-def _points(physics: Physics, wrong: Field, seed: int, batch: int) -> Objective:
-    """Inputs of a step: half of them even, half where ``wrong`` is large, as seen every `SAVE_EVERY` steps."""
+def _points(physics: Physics, error: Field, seed: int, batch: int) -> Objective:
+    """Inputs of a step: half of them even, half where ``error`` is large, as seen every `SAVE_EVERY` steps."""
     pool = torch.zeros(0)
 
     @torch.no_grad()
     def prefer(rng: np.random.Generator) -> Tensor:
         candidates = torch.from_numpy(physics.points(CANDIDATES, rng))
-        size = wrong(candidates).square().sum(dim=1).sqrt().numpy()
+        size = error(candidates).square().sum(dim=1).sqrt().numpy()
         weight = 1 + size / size.mean()
         chosen = rng.choice(CANDIDATES, CANDIDATES // 2, p=weight / weight.sum())
         return candidates[torch.from_numpy(chosen)]
@@ -168,24 +168,24 @@ def distillation(
 
     def distance(x: Tensor, results: Tensor) -> Tensor:
         with torch.no_grad():
-            taught = physics.value(x, teacher(x))
-        return physics.value(x, results) - taught
+            target = physics.value(x, teacher(x))
+        return physics.value(x, results) - target
 
     def slope(x: Tensor) -> Tensor:
         mine = jets(model, x, directions=physics.directions, order=1)
         with torch.no_grad():
-            taught = jets(teacher, x, directions=physics.directions, order=1)
+            target = jets(teacher, x, directions=physics.directions, order=1)
         factor, first, _ = _derivatives(physics.factor, physics.coordinates(x), physics.pairs)
-        return first * (mine.value - taught.value)[..., None] + factor[..., None] * (mine.gradient - taught.gradient)
+        return first * (mine.value - target.value)[..., None] + factor[..., None] * (mine.gradient - target.gradient)
 
     points = _points(physics, lambda x: distance(x, model(x)), seed, task.settings.batch or 256)
 
     def loss(step: int) -> Tensor:
         x = points(step)
         run = model.run(x)
-        wrong = distance(x, run.y).square().sum(dim=1).mean()
+        total = distance(x, run.y).square().sum(dim=1).mean()
         if reach:
-            wrong = wrong + (reach * (high - low) * slope(x[::4])).square().sum(dim=(1, 2)).mean()
-        return wrong + model.deadline_penalty(run.first)
+            total = total + (reach * (high - low) * slope(x[::4])).square().sum(dim=(1, 2)).mean()
+        return total + model.deadline_penalty(run.first)
 
     return loss

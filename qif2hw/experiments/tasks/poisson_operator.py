@@ -65,8 +65,8 @@ def solution(x: FloatArray, y: FloatArray) -> FloatArray:
 
 def mean_relative_l2(y: FloatArray, truth: FloatArray) -> float:
     """Relative L2 error of each function, averaged."""
-    wrong, right = (y - truth).reshape(-1, len(SENSORS)), truth.reshape(-1, len(SENSORS))
-    return float((np.linalg.norm(wrong, axis=1) / np.linalg.norm(right, axis=1)).mean())
+    difference, expected = (y - truth).reshape(-1, len(SENSORS)), truth.reshape(-1, len(SENSORS))
+    return float((np.linalg.norm(difference, axis=1) / np.linalg.norm(expected, axis=1)).mean())
 
 
 def _make(task: Task, seed: int) -> Model:
@@ -91,8 +91,8 @@ def _objective(task: Task, model: Model, seed: int, teacher: Model | None) -> Ob
         chosen = batch_of(len(functions), task.settings.batch, seed, step)
         f, wanted = (functions, u) if chosen is None else (functions[chosen], u[chosen])
         results, late = model.grid(f, points)
-        wrong = inside * results - wanted
-        return (wrong.square().sum(1) / wanted.square().sum(1)).mean() + late
+        difference = inside * results - wanted
+        return (difference.square().sum(1) / wanted.square().sum(1)).mean() + late
 
     return loss
 
@@ -116,6 +116,7 @@ POISSON_OPERATOR = Task(
     quantities=("u",),
     solution=solution,
     metric=mean_relative_l2,
+    branch_inputs=len(SENSORS),
     block=len(SENSORS),
     make=_make,
     objective=_objective,

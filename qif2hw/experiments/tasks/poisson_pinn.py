@@ -22,7 +22,7 @@ def test_set() -> Samples:
 
 
 def train_set(seed: int) -> Samples:
-    """1000 points to look at the network with; those it is trained on are drawn anew in every step."""
+    """1000 points for the initial scaling and the diagnosis; collocation points are drawn anew in every step."""
     return Samples(PHYSICS.points(1000, np.random.default_rng(seed)), np.zeros((0, 1)))
 
 
@@ -66,8 +66,8 @@ def _weak(task: Task, model: Model, seed: int, teacher: Model | None) -> Objecti
         run = model.run(torch.cat([x - h, x, x + h]))
         below, here, above = PHYSICS.value(torch.cat([x - h, x, x + h]), run.y).split(count)
         source = torch.sin(math.pi * x) * 2 * (1 - torch.cos(math.pi * h)) / (math.pi * h).square()
-        wrong = (above - 2 * here + below) / (2 * (math.pi * h).square()) + source
-        return wrong.square().mean() + model.deadline_penalty(run.first)
+        residual = (above - 2 * here + below) / (2 * (math.pi * h).square()) + source
+        return residual.square().mean() + model.deadline_penalty(run.first)
 
     return loss
 
@@ -84,6 +84,7 @@ PUBLISHED_TASK = Task(
     quantities=("u",),
     solution=PHYSICS.solution,
     objective=_objective,
+    equation=PHYSICS,
 )
 """The task in the published regime, trained on exact derivatives."""
 

@@ -7,18 +7,18 @@ import pytest
 import torch
 
 from qif2hw.errors import InputError
-from qif2hw.experiments.baselines import Ann, Converted, Layout, calibrate, convert
+from qif2hw.experiments.baselines import Ann, Architecture, Converted, calibrate, convert
+from qif2hw.experiments.baselines.architecture import Rows, take_apart
 from qif2hw.experiments.baselines.fitting import descend, on_data
-from qif2hw.experiments.baselines.layout import Rows, take_apart
 from qif2hw.train.task import Samples
 
 
 @pytest.fixture(scope="module")
 def trained() -> tuple[Ann, Rows, np.ndarray]:
     x = np.linspace(0, 1, 200)[:, None]
-    ann = Ann(Layout(((1, 12, 12, 1),)), 0)
+    ann = Ann(Architecture(((1, 12, 12, 1),)), 0)
     descend(ann, on_data(ann, Samples(x, np.sin(3 * x)), None, 0), 300, 1e-2)
-    return ann, take_apart(ann.layout, torch.from_numpy(x)), x
+    return ann, take_apart(ann.architecture, torch.from_numpy(x)), x
 
 
 def clipped(network: Converted, x: np.ndarray) -> np.ndarray:
@@ -63,10 +63,10 @@ def test_the_first_layer_rounds_to_a_spike(trained: tuple[Ann, Rows, np.ndarray]
 def test_a_linear_network_of_small_signals_converts_better_with_steps() -> None:
     # Small enough for tanh to be the identity, which the neurons can follow.
     x = np.linspace(0, 1, 300)[:, None]
-    ann = Ann(Layout(((1, 16, 1),)), 3)
+    ann = Ann(Architecture(((1, 16, 1),)), 3)
     with torch.no_grad():
         ann.layers[0][0].weight.mul_(0.05)
-    rows = take_apart(ann.layout, torch.from_numpy(x))
+    rows = take_apart(ann.architecture, torch.from_numpy(x))
     exact = ann.predict(x)
     errors = [rms(convert(ann, rows, steps).predict(x) - exact) for steps in (32, 64, 128)]
     assert errors[2] < 0.6 * errors[1] < 0.36 * 2 * errors[0], errors

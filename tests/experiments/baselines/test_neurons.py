@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from qif2hw.errors import InputError
-from qif2hw.experiments.baselines import Layout, LifNetwork, Spiking
+from qif2hw.experiments.baselines import Architecture, LifNetwork, Spiking
 from qif2hw.experiments.baselines.neurons import bipolar, leaky
 
 
@@ -57,8 +57,8 @@ def test_the_surrogate_gradient_of_a_bipolar_neuron() -> None:
 
 def test_a_network_is_the_same_simulated_by_snntorch() -> None:
     pytest.importorskip("snntorch")
-    layout = Layout(((2, 8, 8, 1),))
-    fused, slow = (LifNetwork(layout, Spiking(16, False), 1, simulator) for simulator in ("fused", "snntorch"))
+    architecture = Architecture(((2, 8, 8, 1),))
+    fused, slow = (LifNetwork(architecture, Spiking(16, False), 1, simulator) for simulator in ("fused", "snntorch"))
     x = torch.rand((30, 2), generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(fused(x), slow(x), rtol=1e-5, atol=1e-6)
     fused(x).sum().backward()
@@ -68,8 +68,8 @@ def test_a_network_is_the_same_simulated_by_snntorch() -> None:
 
 
 def test_what_cannot_be_simulated() -> None:
-    layout = Layout(((1, 2, 1),))
+    architecture = Architecture(((1, 2, 1),))
     with pytest.raises(InputError, match="'snntorch' leaky ones"):
-        LifNetwork(layout, Spiking(8, True), 0, "snntorch")
+        LifNetwork(architecture, Spiking(8, True), 0, "snntorch")
     with pytest.raises(InputError, match="at least one"):
-        LifNetwork(layout, Spiking(0, True), 0)
+        LifNetwork(architecture, Spiking(0, True), 0)

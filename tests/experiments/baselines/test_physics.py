@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from qif2hw.errors import InputError
-from qif2hw.experiments.baselines import Ann, Layout
+from qif2hw.experiments.baselines import Ann, Architecture
+from qif2hw.experiments.baselines.derivatives import derivatives
 from qif2hw.experiments.baselines.fitting import descend
-from qif2hw.experiments.baselines.mlp_jets import jets
 from qif2hw.experiments.baselines.on_physics import on_physics, polish
 
 
 def test_derivatives_are_those_of_autograd() -> None:
-    model = Ann(Layout(((3, 7, 6, 2),)), 0)
+    model = Ann(Architecture(((3, 7, 6, 2),)), 0)
     with torch.no_grad():
         for linear in model.layers[0]:
             linear.bias.uniform_(-1, 1, generator=torch.Generator().manual_seed(1))
@@ -27,7 +27,7 @@ def test_derivatives_are_those_of_autograd() -> None:
     directions = torch.tensor([[0.5, 0.0, 0.0], [0.0, 1 / 3, 0.2]], dtype=torch.float64)
     pairs = [(0, 0), (0, 1), (1, 1)]
     x = torch.rand((4, 3), generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    found = jets(model, x, directions, pairs)
+    found = derivatives(model, x, directions, pairs)
     torch.testing.assert_close(found.value, model(x))
     for n in range(4):
         for m in range(2):
@@ -43,9 +43,9 @@ def test_derivatives_are_those_of_autograd() -> None:
 
 
 def test_only_networks_of_one_chain_have_derivatives() -> None:
-    model = Ann(Layout(((1, 2), (1, 2))), 0)
+    model = Ann(Architecture(((1, 2), (1, 2))), 0)
     with pytest.raises(InputError, match="one chain"):
-        jets(model, torch.zeros((1, 2), dtype=torch.float64), torch.eye(2, dtype=torch.float64))
+        derivatives(model, torch.zeros((1, 2), dtype=torch.float64), torch.eye(2, dtype=torch.float64))
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Oscillator:
 
 def test_an_equation_is_learned_from_its_residual() -> None:
     equation = Oscillator(torch.tensor([[0.5]], dtype=torch.float64))
-    model = Ann(Layout(((1, 16, 1),)), 0)
+    model = Ann(Architecture(((1, 16, 1),)), 0)
     losses = descend(model, on_physics(model, equation, 64, 0), 300, 1e-2)
     assert losses[-10:].mean() < 1e-2 * losses[0]
     assert polish(model, equation, 60, 0) < 0.1 * losses[-10:].mean()

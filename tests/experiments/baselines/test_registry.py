@@ -56,10 +56,39 @@ def test_a_damaged_or_foreign_network_is_not_used(tmp_path: Path) -> None:
     baselines.run(PARABOLA, "ann", steps=10, cache=tmp_path)
     (path,) = tmp_path.iterdir()
     with pytest.raises(InputError, match="another network"):
-        store.read(path, baselines.Ann(problem.layout_of(PARABOLA), 0), {"task": "another"})
+        store.read(path, baselines.Ann(problem.architecture_of(PARABOLA), 0), {"task": "another"})
     path.write_bytes(b"nothing")
     with pytest.raises(InputError, match="not a trained network"):
         baselines.run(PARABOLA, "ann", steps=10, cache=tmp_path)
+
+
+def test_an_ann_is_kept_for_one_version_of_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in (1, 1, 2):
+        monkeypatch.setattr(registry, "RESULTS_SCHEMA", version)
+        baselines.train(PARABOLA, "ann", steps=5, cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("method", ["ann", "lif-direct-32", "lif-cal-32"])
+def test_settings_are_known_before_the_training(method: str) -> None:
+    before = baselines.settings_of(PARABOLA, method, 1, steps=5)
+    after = baselines.train(PARABOLA, method, 1, steps=5).settings
+    if "ann" in before:
+        assert before["ann"].items() <= after["ann"].items()
+        before["ann"] = after["ann"]
+    assert before.items() <= after.items()
+
+
+def test_equations_and_operators_are_data_of_a_task() -> None:
+    pinns = {name for name, task in tasks.TASKS.items() if task.equation is not None}
+    assert pinns == {"poisson_pinn", "burgers_pinn", "navier_stokes_pinn"}
+    assert {name for name, task in tasks.TASKS.items() if task.branch_inputs} == {"poisson_operator"}
+    # Fifty-two inputs alone make no operator, and a task made elsewhere may be trained on physics.
+    wide = replace(PARABOLA, sizes=(52, 64, 2))
+    assert problem.architecture_of(wide).chains == ((52, 64, 1),)
+    assert not any(
+        "direct" in name for name in baselines.methods(replace(PARABOLA, equation=tasks.get("poisson_pinn").equation))
+    )
 
 
 def test_names() -> None:
@@ -73,9 +102,9 @@ def test_names() -> None:
 
 
 def test_layers_are_at_least_those_of_the_task_and_of_the_publication() -> None:
-    assert problem.layout_of(tasks.get("parabola")).chains == ((1, 64, 64, 64, 1),)
-    assert problem.layout_of(replace(tasks.get("ricker"), sizes=(2, 32, 32, 2))).chains == ((2, 32, 32, 1),)
-    assert problem.layout_of(replace(tasks.get("ricker"), sizes=(2, 8, 2))).chains == ((2, 16, 1),)
+    assert problem.architecture_of(tasks.get("parabola")).chains == ((1, 64, 64, 64, 1),)
+    assert problem.architecture_of(replace(tasks.get("ricker"), sizes=(2, 32, 32, 2))).chains == ((2, 32, 32, 1),)
+    assert problem.architecture_of(replace(tasks.get("ricker"), sizes=(2, 8, 2))).chains == ((2, 16, 1),)
 
 
 def test_an_operator_is_learned() -> None:
@@ -86,7 +115,8 @@ def test_an_operator_is_learned() -> None:
     results = a.reshape(-1, 1) * (s + 1) + b.reshape(-1, 1) * (s**2 - 1) / 2
     x = np.concatenate([np.repeat((lines + 2) / 4, 51, axis=0), np.tile((s + 1) / 2, 36)[:, None]], axis=1)
     samples = Samples(x, results.reshape(-1, 1))
-    task = replace(PARABOLA, name="lines", sizes=(52, 64, 2), train_set=lambda seed: samples, test_set=lambda: samples)
+    sets = {"train_set": lambda seed: samples, "test_set": lambda: samples}
+    task = replace(PARABOLA, name="lines", sizes=(52, 64, 2), branch_inputs=51, **sets)
     assert baselines.run(task, "ann", steps=400).errors["y"].relative < 0.05
     made = baselines.train(task, "lif-if-direct-32", steps=40)
     assert made.settings["layers"] == [[51, 64, 64], [1, 64, 64]]

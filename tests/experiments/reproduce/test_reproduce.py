@@ -1,6 +1,7 @@
 """The results: what is run, what is kept, what is written, on a task small enough to train in seconds."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from qif2hw.experiments import tasks
-from qif2hw.experiments.reproduce import Job, assemble, jobs, kept, make_zoo, qif, results, version
+from qif2hw.experiments import schema, tasks
+from qif2hw.experiments.baselines import problem, registry
+from qif2hw.experiments.reproduce import Experiment, assemble, experiments, kept, make_zoo, qif, results, runs
 from qif2hw.experiments.reproduce.paper import PAPER, paper_percent
 from qif2hw.experiments.reproduce.rows import rows_of
 from qif2hw.train.loop import evenly
@@ -23,20 +25,23 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for known in tasks.REGIMES.values():
         task = replace(known["parabola"], sizes=(1, 6, 2), settings=Settings(steps=40, learning_rate=1e-2))
         monkeypatch.setitem(known, "parabola", task)
-    monkeypatch.setattr(qif, "TELL_EVERY", 0.0)
+    monkeypatch.setattr(qif, "REPORT_EVERY", 0.0)
 
 
 def test_every_task_has_all_its_methods() -> None:
-    found = jobs()
+    found = experiments()
     for name in tasks.TASKS:
-        methods = {job.method for job in found if job.task == name}
+        methods = {one.method for one in found if one.task == name}
         assert {"null", "qif", "ann", "lif-conv-32", "lif-cal-128"} <= methods
         assert ("lif-direct-64" in methods) == (not name.endswith("_pinn"))
-        assert {job.regime for job in found if (job.task, job.method) == (name, "qif")} == {"ordinary", "published"}
-    assert len({job.name for job in found}) == len(found)
-    seeds = {job.seed for job in found if (job.task, job.regime) == ("ripple", "ordinary")}
+        assert {one.regime for one in found if (one.task, one.method) == (name, "qif")} == {
+            "ordinary",
+            "published",
+        }
+    assert len({one.name for one in found}) == len(found)
+    seeds = {one.seed for one in found if (one.task, one.regime) == ("ripple", "ordinary")}
     assert len(seeds) >= 3
-    assert {job.task for job in jobs(["ricker"])} == {"ricker"}
+    assert {one.task for one in experiments(["ricker"])} == {"ricker"}
 
 
 def test_figures_of_the_paper_stand_beside_the_right_rows() -> None:
@@ -55,26 +60,26 @@ def test_rows_are_errors_in_percent() -> None:
     assert (row.rel_l2_percent, row.mae, row.rmse, row.paper_percent) == (1.25, 0.1, 0.2, 2.418)
 
 
-def test_runs_are_kept_and_used_again_while_code_and_settings_are_the_same(
+def test_runs_are_kept_and_used_again_while_settings_are_the_same(
     small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    work = [Job("parabola", "null"), Job("parabola", "qif", "ordinary")]
+    work = [Experiment("parabola", "null"), Experiment("parabola", "qif", "ordinary")]
     first = list(results(work, tmp_path, True, said.append))
     assert any("training step" in line for line in said)
-    rows = {row.method: row for _, found, _ in first for row in found}
+    rows = {row.method: row for one in first for row in one.rows}
     assert rows["null"].rel_l2_percent == 100.0
     assert rows["qif-engine"].weight_bits == 8
     assert rows["qif-engine"].steps == 512
     assert rows["qif-float"].rel_l2_percent == pytest.approx(rows["qif-engine"].rel_l2_percent, rel=0.2)
     if "qif-lava" in rows:
         assert rows["qif-lava"].samples >= 64
-        assert first[1][2]["lava"] == "equal to the engine on the sample"
+        assert first[1].about["lava"] == "equal to the engine on the sample"
 
     said.clear()
     again = list(results(work, tmp_path, True, said.append))
     assert not said
-    assert [found for _, found, _ in again] == [found for _, found, _ in first]
+    assert [one.rows for one in again] == [one.rows for one in first]
 
     # Other settings: trained anew.
     task = tasks.get("parabola")
@@ -86,29 +91,62 @@ def test_runs_are_kept_and_used_again_while_code_and_settings_are_the_same(
 
 
 def test_a_damaged_result_is_made_again(small: None, tmp_path: Path) -> None:
-    work = [Job("parabola", "null")]
+    work = [Experiment("parabola", "null")]
     list(results(work, tmp_path, True, lambda text: None))
     path = tmp_path / "runs" / "parabola-null-seed0.json"
     for wrong in ("{", "[]", "{}"):
         path.write_text(wrong)
-        ((_, rows, _),) = results(work, tmp_path, True, lambda text: None)
-        assert rows[0].rel_l2_percent == 100.0
+        (one,) = results(work, tmp_path, True, lambda text: None)
+        assert one.rows[0].rel_l2_percent == 100.0
         assert json.loads(path.read_text())["rows"]
 
 
-def test_the_version_follows_code_but_not_comments_or_settings(tmp_path: Path) -> None:
-    path = tmp_path / "one.py"
-    codes = []
-    for text in ('"""Doc."""\nx = 1  # why\n', '"""Other."""\n\nx = 1\n', "x = 2\n"):
-        path.write_text(text)
-        codes.append(version._code(path))
-    assert codes[0] == codes[1] != codes[2]
-    path.write_text("t = Task(sizes=(1, 2), settings=Settings(steps=1))\n")
-    settings = version._code(path)
-    for text, same in (("Settings(steps=2)", True), ("Other(steps=1)", False)):
-        path.write_text(f"t = Task(sizes=(1, 2), settings={text})\n")
-        assert (version._code(path) == settings) == same
-    assert version.digest(version.TRAINING, "ricker") != version.digest(version.TRAINING, "parabola")
+def test_a_run_is_kept_for_one_version_of_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = [Experiment("parabola", "null")]
+    before = results(work, tmp_path, True, lambda text: None)
+    assert kept(work, tmp_path, True) == before
+    assert kept(work, tmp_path, False) == []
+    monkeypatch.setattr(runs, "RESULTS_SCHEMA", schema.RESULTS_SCHEMA + 1)
+    assert kept(work, tmp_path, True) == []
+
+
+def test_every_version_says_what_changed() -> None:
+    assert sorted(schema.CHANGES) == list(range(1, schema.RESULTS_SCHEMA + 1))
+
+
+def test_a_run_is_kept_for_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = experiments(["parabola"])
+    before = [runs.identity_of(one, False) for one in planned]
+    assert len({json.dumps(one) for one in before}) == len(before)
+    for owner, name, value, changed in (
+        (qif, "STEPS", 256, {"qif"}),
+        (registry, "ITERATIONS", 5, {"lif-cal-32", "lif-cal-64", "lif-cal-128"}),
+        (problem, "PUBLISHED", {}, {one.method for one in planned} - {"null", "qif"}),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, name, value)
+            after = [runs.identity_of(one, False) for one in planned]
+        assert {one.method for one, a, b in zip(planned, before, after, strict=True) if a != b} == changed
+
+
+def _nothing_is_trained(text: str) -> None:
+    raise AssertionError(text)
+
+
+def test_every_run_in_the_documentation_is_kept() -> None:
+    """``qif2hw reproduce --out docs`` makes none anew; the numbers are those of the table."""
+    home = Path(__file__).parents[3] / "docs"
+    planned = experiments()
+    found = kept(planned, home / "results", False)
+    assert [one.experiment for one in found] == planned
+    assert len(found) == 104
+    rows = json.loads((home / "results.json").read_text())["rows"]
+    assert [row.as_dict() for one in found for row in one.rows] == rows
+    for one in found:
+        if one.experiment.method == "qif":
+            network, training = qif.trained(one.experiment, home / "results", False, _nothing_is_trained)
+            assert training == one.about["training"]
+            assert network.inputs == one.experiment.qif_task.sizes[0]
 
 
 def test_some_rows_keep_functions_whole() -> None:
@@ -120,13 +158,14 @@ def test_some_rows_keep_functions_whole() -> None:
 
 
 def test_page_table_and_zoo(small: None, tmp_path: Path) -> None:
-    work = [Job("parabola", "null"), Job("parabola", "qif", "published"), Job("parabola", "qif", "ordinary")]
+    work = [Experiment("parabola", "null")]
+    work += [Experiment("parabola", "qif", regime) for regime in ("published", "ordinary")]
     finished = list(results(work, tmp_path / "results", True, lambda text: None))
     page = assemble(finished, 3, tmp_path, True)
     text = page.read_text()
     assert "runs are here" not in text
     (tmp_path / "results" / "runs" / "parabola-null-seed0.json").unlink()
-    assert [job.name for job, _, _ in kept(work, tmp_path / "results", True)] == [job.name for job in work[1:]]
+    assert [one.experiment for one in kept(work, tmp_path / "results", True)] == work[1:]
     assert "**3 of 4 runs are here.**" in assemble(finished, 4, tmp_path, True).read_text()
     assert "| parabola | y | 0.609 |" in text
     assert "QIF, engine | published" in text
@@ -144,6 +183,22 @@ def test_page_table_and_zoo(small: None, tmp_path: Path) -> None:
     home.mkdir()
     assert make_zoo(tmp_path / "results", home, lambda text: None) == ["parabola"]
     assert {path.name for path in home.iterdir()} == {"parabola.onnx", "parabola.qif"}
+
+
+def test_what_is_missing_for_the_page_is_found_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    for arguments in (
+        ["--out", str(tmp_path / "file")],
+        ["--out", str(tmp_path / "out"), "--zoo", str(tmp_path / "file")],
+    ):
+        ended = CliRunner().invoke(cli, ["reproduce", "parabola", "--quick", *arguments])
+        assert ended.exit_code == 2
+        assert "cannot be made" in ended.output
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    ended = CliRunner().invoke(cli, ["reproduce", "parabola", "--quick", "--out", str(tmp_path / "out")])
+    assert ended.exit_code == 2
+    assert "pip install 'qif2hw[report]'" in ended.output
+    assert not (tmp_path / "out" / "results" / "runs").exists()
 
 
 def test_wrong_names_end_with_one_line(tmp_path: Path) -> None:

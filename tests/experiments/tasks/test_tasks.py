@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qif2hw.errors import InputError
-from qif2hw.experiments import tasks
+from qif2hw.experiments import catalogue, tasks
 
 
 @pytest.mark.parametrize("regime", tasks.REGIMES)
@@ -44,6 +44,12 @@ def test_values(name: str, point: tuple[float, ...], value: float) -> None:
     offset = np.abs(2 * samples.x[nearest] - 1 - np.array(point)).max()
     assert offset < 0.004
     assert samples.y[nearest, 0] == pytest.approx(value, abs=12 * offset + 1e-12)
+
+
+def test_the_names_are_known_without_what_computes_the_tasks() -> None:
+    assert tuple(tasks.TASKS) == catalogue.TASKS
+    assert tuple(tasks.REGIMES) == catalogue.REGIMES
+    assert all(set(known) == set(catalogue.TASKS) for known in tasks.REGIMES.values())
 
 
 def test_unknown_task_names_the_known_ones() -> None:

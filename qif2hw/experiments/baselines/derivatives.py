@@ -18,15 +18,15 @@ from qif2hw.errors import InputError
 from qif2hw.experiments.baselines.ann import Ann
 
 
-class Jets(NamedTuple):
-    """Outputs (samples, outputs), first derivatives (.., directions) and second ones (.., pairs)."""
+class Derivatives(NamedTuple):
+    """Outputs (samples, outputs), first (samples, outputs, directions) and second derivatives (.., pairs)."""
 
     value: Tensor
     gradient: Tensor
     second: Tensor
 
 
-def jets(model: Ann, x: Tensor, directions: Tensor, pairs: Sequence[tuple[int, int]] = ()) -> Jets:
+def derivatives(model: Ann, x: Tensor, directions: Tensor, pairs: Sequence[tuple[int, int]] = ()) -> Derivatives:
     """Values, gradients and chosen second derivatives of a network of one chain.
 
     Parameters
@@ -39,23 +39,30 @@ def jets(model: Ann, x: Tensor, directions: Tensor, pairs: Sequence[tuple[int, i
         Derivative ``d`` is ``sum_k directions[d, k] d/dx_k``; (directions, inputs).
     pairs
         Directions of each second derivative.
+
+    Raises
+    ------
+    InputError
+        For a network of two chains.
     """
-    if len(model.layout.chains) != 1:
+    if len(model.architecture.chains) != 1:
         raise InputError("derivatives are there for networks of one chain")
     count = len(directions)
     left, right = ([1 + pair[side] for pair in pairs] for side in (0, 1))
     first = (directions / model.spread[0]).expand(len(x), -1, -1).transpose(0, 1)
-    jet = torch.cat([model.scaled(0, x)[None], first, x.new_zeros((len(pairs), *x.shape))])
+    carried = torch.cat([model.scaled(0, x)[None], first, x.new_zeros((len(pairs), *x.shape))])
     *hidden, last = model.layers[0]
     for linear in hidden:
-        z = jet @ linear.weight.T
+        z = carried @ linear.weight.T
         value = torch.tanh(z[0] + linear.bias)
         slope = 1 - value * value
-        moved = slope * z[1:]
+        changes = slope * z[1:]
         if pairs:
-            bend = (-2 * value * slope) * z[left] * z[right]
-            moved = torch.cat([moved[:count], moved[count:] + bend])
-        jet = torch.cat([value[None], moved])
-    result = (jet @ last.weight.T) * model.scale
+            curvature = (-2 * value * slope) * z[left] * z[right]
+            changes = torch.cat([changes[:count], changes[count:] + curvature])
+        carried = torch.cat([value[None], changes])
+    result = (carried @ last.weight.T) * model.scale
     second = result[1 + count :].permute(1, 2, 0)
-    return Jets(result[0] + last.bias * model.scale + model.offset, result[1 : 1 + count].permute(1, 2, 0), second)
+    return Derivatives(
+        result[0] + last.bias * model.scale + model.offset, result[1 : 1 + count].permute(1, 2, 0), second
+    )

@@ -1,4 +1,4 @@
-"""What a baseline network is made of: one chain of layers, or the two chains of a DeepONet."""
+"""Layers of a baseline network: one chain, or the two chains of a DeepONet, and the rows of inputs for each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from qif2hw.train.loop import batch_of
 
 
 @dataclass(frozen=True)
-class Layout:
+class Architecture:
     """Sizes of the chains.
 
     Parameters
@@ -42,7 +42,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Rows:
-    """Input rows taken apart: what each chain has to work out, and where a row finds its part.
+    """Input rows split by chain: the distinct inputs of each chain, and their index for every row.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class Rows:
         return (branch * trunk).sum(dim=1, keepdim=True)
 
     def batch(self, size: int | None, seed: int, step: int) -> "tuple[Rows, Tensor | slice]":
-        """The rows that a training step takes, and their numbers; of two chains ``size`` counts branch inputs."""
+        """The rows of a training step, and their indices; with two chains ``size`` counts branch inputs."""
         chosen = batch_of(len(self.parts[0]), size, seed, step)
         if chosen is None:
             return self, slice(None)
@@ -76,12 +76,18 @@ class Rows:
         return Rows((self.parts[0][chosen], self.parts[1]), (position[self.where[0][rows]], self.where[1][rows])), rows
 
 
-def take_apart(layout: Layout, x: Tensor) -> Rows:
-    """Rows for inputs (samples, inputs); what several rows share is found and kept once."""
-    if x.dim() != 2 or x.shape[1] != layout.inputs:
-        raise InputError(f"inputs of shape {tuple(x.shape)}: (samples, {layout.inputs}) is needed")
-    if len(layout.chains) == 1:
+def take_apart(architecture: Architecture, x: Tensor) -> Rows:
+    """Split inputs (samples, inputs) by chain; inputs that several rows share are kept once.
+
+    Raises
+    ------
+    InputError
+        If ``x`` has another shape.
+    """
+    if x.dim() != 2 or x.shape[1] != architecture.inputs:
+        raise InputError(f"inputs of shape {tuple(x.shape)}: (samples, {architecture.inputs}) is needed")
+    if len(architecture.chains) == 1:
         return Rows((x,), ())
-    columns = x.split([sizes[0] for sizes in layout.chains], dim=1)
+    columns = x.split([sizes[0] for sizes in architecture.chains], dim=1)
     parts, where = zip(*(torch.unique(part, dim=0, return_inverse=True) for part in columns), strict=True)
     return Rows(parts, where)

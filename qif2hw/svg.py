@@ -1,6 +1,6 @@
-"""Just enough SVG for the figures of a report: elements, linear scales, axes.
+"""SVG for figures: elements, linear scales, axes.
 
-Colours are classes, which the page's style sheet fills in for a light and for a dark background.
+Colours are classes, which a style sheet fills in for a light and for a dark background.
 """
 
 import math
@@ -14,10 +14,13 @@ from qif2hw.ir.arrays import FloatArray
 
 
 def element(tag: str, *content: str, **attributes: str | float) -> str:
-    """One element; attribute names lose a trailing underscore, and ``_`` becomes ``-``."""
-    said = "".join(f' {_name(k)}="{escape(_text(v))}"' for k, v in attributes.items())
+    """One element; attribute names lose a trailing underscore, and ``_`` becomes ``-``.
+
+    ``content`` is markup; numbers are written with two decimals.
+    """
+    written = "".join(f' {_name(k)}="{escape(_text(v))}"' for k, v in attributes.items())
     inside = "".join(content)
-    return f"<{tag}{said}>{inside}</{tag}>" if inside else f"<{tag}{said}/>"
+    return f"<{tag}{written}>{inside}</{tag}>" if inside else f"<{tag}{written}/>"
 
 
 def text(x: float, y: float, content: str, *, css: str = "label", anchor: str = "start") -> str:
@@ -45,6 +48,14 @@ def figure(width: float, height: float, label: str, parts: Iterable[str]) -> str
     """An SVG that scales with the page; ``label`` is what a screen reader says."""
     box = f"0 0 {_text(width)} {_text(height)}"
     return element("svg", *parts, viewBox=box, role="img", aria_label=label, preserveAspectRatio="xMidYMid meet")
+
+
+def document(width: float, height: float, parts: Iterable[str], **attributes: str | float) -> str:
+    """An SVG for a file of its own, on a white background."""
+    box = f"0 0 {_text(width)} {_text(height)}"
+    background = element("rect", width=width, height=height, fill="#fff")
+    size: dict[str, str | float] = {"viewBox": box, "width": width, "height": height, **attributes}
+    return element("svg", background, *parts, xmlns="http://www.w3.org/2000/svg", **size) + "\n"
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,7 @@ def scale(values: FloatArray, start: float, stop: float, margin: float = 0.04) -
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A number to be read: ``digits`` significant ones, a dash for what is not finite."""
+    """A number for people, ``digits`` significant digits; a dash for what is not finite."""
     if not math.isfinite(value):
         return "–"
     shown = f"{value:.{digits}g}"

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from qif2hw.errors import InputError
-from qif2hw.experiments.baselines import Ann, Layout
-from qif2hw.experiments.baselines.layout import take_apart
+from qif2hw.experiments.baselines import Ann, Architecture
+from qif2hw.experiments.baselines.architecture import take_apart
 
-LAYOUT = Layout(((3, 5, 4), (1, 6, 4)))
+ARCHITECTURE = Architecture(((3, 5, 4), (1, 6, 4)))
 
 
 def rows_of_a_grid() -> np.ndarray:
@@ -20,7 +20,7 @@ def rows_of_a_grid() -> np.ndarray:
 
 def test_what_rows_share_is_evaluated_once() -> None:
     x = rows_of_a_grid()
-    rows = take_apart(LAYOUT, torch.from_numpy(x))
+    rows = take_apart(ARCHITECTURE, torch.from_numpy(x))
     assert [tuple(part.shape) for part in rows.parts] == [(7, 3), (5, 1)]
     for part, where, columns in zip(rows.parts, rows.where, (x[:, :3], x[:, 3:]), strict=True):
         np.testing.assert_array_equal(part[where], columns)
@@ -28,7 +28,7 @@ def test_what_rows_share_is_evaluated_once() -> None:
 
 def test_the_output_is_the_inner_product_of_branch_and_trunk() -> None:
     x = rows_of_a_grid()
-    model = Ann(LAYOUT, 0)
+    model = Ann(ARCHITECTURE, 0)
     (b0, b1), (t0, t1) = ([(n.weight.detach().numpy(), n.bias.detach().numpy()) for n in c] for c in model.layers)
 
     def chain(z: np.ndarray, first: tuple, last: tuple) -> np.ndarray:
@@ -40,8 +40,8 @@ def test_the_output_is_the_inner_product_of_branch_and_trunk() -> None:
 
 def test_each_chain_is_scaled_by_its_own_statistics() -> None:
     x = rows_of_a_grid() * np.array([1.0, 1.0, 1.0, 0.01])
-    model = Ann(LAYOUT, 0)
-    rows = take_apart(LAYOUT, torch.from_numpy(x))
+    model = Ann(ARCHITECTURE, 0)
+    rows = take_apart(ARCHITECTURE, torch.from_numpy(x))
     model.fit_scaling(rows, None)
     for k in range(2):
         scaled = model.scaled(k, rows.parts[k])
@@ -51,8 +51,8 @@ def test_each_chain_is_scaled_by_its_own_statistics() -> None:
 
 def test_a_batch_holds_whole_functions() -> None:
     x = rows_of_a_grid()
-    model = Ann(LAYOUT, 0)
-    rows = take_apart(LAYOUT, torch.from_numpy(x))
+    model = Ann(ARCHITECTURE, 0)
+    rows = take_apart(ARCHITECTURE, torch.from_numpy(x))
     seen = []
     for step in range(3):
         batch, numbers = rows.batch(2, 5, step)
@@ -64,8 +64,8 @@ def test_a_batch_holds_whole_functions() -> None:
 
 def test_wrong_layouts() -> None:
     with pytest.raises(InputError, match="same number of features"):
-        Layout(((3, 5, 4), (1, 6, 5)))
+        Architecture(((3, 5, 4), (1, 6, 5)))
     with pytest.raises(InputError, match="one or two chains"):
-        Layout(())
+        Architecture(())
     with pytest.raises(InputError, match=r"\(samples, 4\) is needed"):
-        Ann(LAYOUT, 0).predict(np.zeros((2, 3)))
+        Ann(ARCHITECTURE, 0).predict(np.zeros((2, 3)))

@@ -1,0 +1,188 @@
+"""Backends by name: what a compiled network runs on, from this distribution or from another one.
+
+A distribution offers a backend by an entry point of the group ``qif2hw.backends``, whose object is a `Backend`::
+
+    [project.entry-points."qif2hw.backends"]
+    mychip = "mychip.qif2hw:MYCHIP"
+
+The names known are those of the entry points of all installed distributions; they are listed nowhere else.  This
+module alone loads them, so that nothing below a backend imports it.
+"""
+
+import importlib.metadata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from qif2hw.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from qif2hw.ir import Network, Program, Run
+
+GROUP = "qif2hw.backends"
+"""Group of the entry points."""
+
+_OWN = "qif2hw"
+
+
+class Executable(Protocol):
+    """A program and the network it was compiled from: a `qif2hw.bundle.Bundle`, for one."""
+
+    @property
+    def program(self) -> "Program":
+        """What integer backends run."""
+
+    @property
+    def network(self) -> "Network":
+        """The float network, its weights not rounded."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Something that runs a compiled network.
+
+    Parameters
+    ----------
+    name
+        The name of its entry point.
+    title
+        What it is in a few words, for help texts and reports.
+    runs
+        What ``execute`` is given: the integer ``program``, or the float ``network``.
+    execute
+        ``execute(program or network, x, **options)`` returns the `qif2hw.ir.Run` of inputs ``x`` (samples, inputs) in
+        [0, 1].  Where a run fails on good input, it raises a `qif2hw.errors.BackendError`.
+    exact
+        Whether it is the integer machine: then every spike's step and lateness must equal the engine's, bit for bit,
+        and `qif2hw.parity.check` holds it to that.
+    options
+        Names of the keyword arguments that ``execute`` takes.  ``progress``, a function of machine steps done and
+        machine steps in all, is passed to a backend that names it.
+    missing
+        Says in one line what is missing for a run here and how to get it; None if nothing is.
+    in_parity
+        Whether ``qif2hw parity`` includes it where no backends are named.
+    """
+
+    name: str
+    title: str
+    runs: Literal["program", "network"]
+    execute: Callable[..., "Run"]
+    exact: bool = False
+    options: tuple[str, ...] = ()
+    missing: Callable[[], str | None] = lambda: None
+    in_parity: bool = False
+
+    def check(self, options: Iterable[str] = ()) -> None:
+        """Raise `InputError` if an option is unknown to this backend, or if it cannot run here."""
+        for option in options:
+            if option not in self.options:
+                known = ", ".join(name for name in self.options if name != "progress") or "none"
+                raise InputError(f"backend '{self.name}' has no option '{option}': its options are {known}")
+        reason = self.missing()
+        if reason is not None:
+            raise InputError(f"backend '{self.name}': {reason}")
+
+    def run(
+        self,
+        executable: Executable,
+        x: "ArrayLike",
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        **options: Any,
+    ) -> "Run":
+        """Run inputs ``x`` (samples, inputs) in [0, 1].
+
+        Raises
+        ------
+        InputError
+            If an option is unknown, the backend cannot run here, or ``x`` has a wrong shape or values outside [0, 1];
+            all of these before anything runs.
+        BackendError
+            If the run failed.
+        """
+        from qif2hw.ir.network import check_inputs
+
+        self.check(options)
+        inputs = check_inputs(x, executable.program.inputs)
+        if progress is not None and "progress" in self.options:
+            options["progress"] = progress
+        return self.execute(executable.program if self.runs == "program" else executable.network, inputs, **options)
+
+
+def names() -> tuple[str, ...]:
+    """Names of all backends that are installed, those of qif2hw itself first."""
+    return tuple(dict.fromkeys(entry.name for entry in _entries()))
+
+
+@lru_cache
+def get(name: str) -> Backend:
+    """Load a backend.
+
+    Raises
+    ------
+    InputError
+        If there is none of this name (the message lists those there are), two distributions offer one, or it cannot be
+        imported (the message names its distribution).
+    """
+    entries = [entry for entry in _entries() if entry.name == name]
+    if not entries:
+        raise InputError(_unknown(name))
+    if len(entries) > 1:
+        origins = " and ".join(sorted(_origin(entry) for entry in entries))
+        raise InputError(f"backend '{name}' is offered by two distributions, {origins}: uninstall one")
+    where = f"backend '{name}' of the distribution {_origin(entries[0])}"
+    try:
+        backend = entries[0].load()
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{where} cannot be loaded ({reason})") from error
+    if not isinstance(backend, Backend) or backend.name != name:
+        raise InputError(f"{where}: {entries[0].value} is not a qif2hw.backends.Backend named '{name}'")
+    return backend
+
+
+def in_parity() -> tuple[Backend, ...]:
+    """Backends that ``qif2hw parity`` includes where none are named, able to run here or not; the exact ones last."""
+    return tuple(sorted((b for b in map(get, names()) if b.in_parity), key=lambda b: (b.exact, b.name)))
+
+
+def run(
+    name: str,
+    executable: Executable,
+    x: "ArrayLike",
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> "Run":
+    """`Backend.run` of the backend ``name``, and the errors of `get`."""
+    return get(name).run(executable, x, progress=progress, **options)
+
+
+def options_for(backend: Backend, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of several backends' options that one of them takes."""
+    return {name: value for name, value in options.items() if name in backend.options}
+
+
+def _entries() -> list[importlib.metadata.EntryPoint]:
+    entries = importlib.metadata.entry_points(group=GROUP)
+    return sorted(entries, key=lambda entry: (not _is_own(entry), entry.name))
+
+
+def _is_own(entry: importlib.metadata.EntryPoint) -> bool:
+    return entry.dist is not None and entry.dist.name == _OWN
+
+
+def _origin(entry: importlib.metadata.EntryPoint) -> str:
+    return "(unknown)" if entry.dist is None else f"'{entry.dist.name}'"
+
+
+def _unknown(name: str) -> str:
+    entries = _entries()
+    message = f"unknown backend '{name}': known are {', '.join(names()) or 'none'}"
+    if not any(_is_own(entry) for entry in entries):
+        message += " (those of qif2hw are known once it is installed: pip install -e . in its folder)"
+    return message

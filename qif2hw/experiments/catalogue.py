@@ -1,0 +1,22 @@
+"""Names of the tasks and their regimes, known without importing what computes them."""
+
+from qif2hw.errors import InputError
+
+TASKS = (
+    "parabola",
+    "ricker",
+    "ripple",
+    "poisson_operator",
+    "poisson_pinn",
+    "burgers_pinn",
+    "navier_stokes_pinn",
+)
+REGIMES = ("ordinary", "published")
+
+
+def check(task: str, regime: str = "ordinary") -> None:
+    """Raise `InputError`, naming those there are, where there is no such task or regime."""
+    if regime not in REGIMES:
+        raise InputError(f"there is no regime '{regime}': known are {', '.join(REGIMES)}")
+    if task not in TASKS:
+        raise InputError(f"there is no task '{task}': known are {', '.join(TASKS)}")
