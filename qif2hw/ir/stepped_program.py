@@ -160,6 +160,11 @@ class SteppedProgramPopulation(ByValue):
         need(threshold is None or threshold.shape == (self.channels,), f"{where}: one threshold per channel is needed")
 
     @property
+    def spiking(self) -> bool:
+        """Whether the neurons send spikes; accumulators do not."""
+        return not isinstance(self.arithmetic, AddUp)
+
+    @property
     def channels(self) -> int:
         """Number of channels, or of neurons where the shape has one dimension."""
         return self.shape[0]

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from networks import stepped_images
 
 from qif2hw.compiler.stepped import SteppedOptions, compile_stepped
 from qif2hw.discrete import SteppedLIF, SteppedQIF
 from qif2hw.engine import stepped as engine
 from qif2hw.errors import InputError
-from qif2hw.ir import Conv2d, Projection
-from qif2hw.ir.stepped import Accumulated, Accumulator, Frames, SteppedNetwork, SteppedPopulation, Steps
+from qif2hw.ir import Projection
 from qif2hw.reference import stepped as reference
 
 NEURONS = {
@@ -23,39 +23,13 @@ NEURONS = {
 }
 
 
-def network(neuron: Any, steps: int = 4, spread: float = 1.0) -> SteppedNetwork:
-    """Convolutions with a shortcut; channels whose weights differ by ``spread`` in size."""
-    rng = np.random.default_rng(0)
-    first = Conv2d((2, 8, 8), 6, (3, 3), padding=(1, 1))
-    second = Conv2d((6, 8, 8), 6, (4, 4), (2, 2), (1, 1))
-    shortcut = Conv2d((6, 8, 8), 6, (2, 2), (2, 2), groups=6)
-    gain = 1 / getattr(neuron, "gain", 1.0)
-    sizes = spread ** np.linspace(-1, 0, 6)[:, None, None, None]
-    return SteppedNetwork(
-        Steps(steps),
-        (Frames("image", (2, 8, 8)),),
-        (
-            SteppedPopulation("first", neuron, (6, 8, 8), gain * rng.normal(0.3, 0.2, 6)),
-            SteppedPopulation("second", neuron, (6, 4, 4), gain * rng.normal(0.3, 0.1, (6, 4, 4))),
-            SteppedPopulation("scores", Accumulator(), (5,), rng.normal(size=5)),
-        ),
-        (
-            Projection("image", "first", gain * rng.normal(0, 0.2, first.weight_shape) * sizes, first),
-            Projection("first", "second", gain * rng.normal(0, 0.15, second.weight_shape), second),
-            Projection("first", "second", gain * np.full(shortcut.weight_shape, 0.1), shortcut),
-            Projection("second", "scores", rng.normal(size=(5, 96))),
-        ),
-        (Accumulated("scores", 1 / steps),),
-    )
-
-
 def inputs(samples: int) -> np.ndarray:
     return np.random.default_rng(1).normal(0.3, 1, (samples, 2, 8, 8))
 
 
 @pytest.mark.parametrize("name", NEURONS)
 def test_eight_bits_keep_spikes_and_classes(name: str) -> None:
-    made, x = network(NEURONS[name]), inputs(300)
+    made, x = stepped_images(NEURONS[name]), inputs(300)
     program, _ = compile_stepped(made, x)
     run, exact = engine.run(program, x), reference.run(made, x)
     for population, fired in exact.spikes.items():
@@ -67,7 +41,7 @@ def test_eight_bits_keep_spikes_and_classes(name: str) -> None:
 
 
 def test_more_bits_and_units_per_channel_are_closer() -> None:
-    made, x = network(NEURONS["exact"], spread=8.0), inputs(300)
+    made, x = stepped_images(NEURONS["exact"], spread=8.0), inputs(300)
     exact = reference.run(made, x)
 
     def off(**options: Any) -> float:
@@ -81,7 +55,7 @@ def test_more_bits_and_units_per_channel_are_closer() -> None:
 
 @pytest.mark.parametrize("name", NEURONS)
 def test_thresholds_and_weights_use_their_range(name: str) -> None:
-    program, ranges = compile_stepped(network(NEURONS[name]), inputs(20))
+    program, ranges = compile_stepped(stepped_images(NEURONS[name]), inputs(20))
     for population in program.populations[:-1]:
         threshold = population.arithmetic.threshold  # type: ignore[union-attr]
         assert 1 << 12 <= threshold.min() < 1 << 13
@@ -94,7 +68,7 @@ def test_thresholds_and_weights_use_their_range(name: str) -> None:
 @pytest.mark.parametrize("name", NEURONS)
 def test_no_sum_or_register_leaves_its_proven_range(name: str) -> None:
     """Inputs at the ends of their range, in frames of either sign: the checked machine raises if a bound is wrong."""
-    program, ranges = compile_stepped(network(NEURONS[name]), inputs(20))
+    program, ranges = compile_stepped(stepped_images(NEURONS[name]), inputs(20))
     rng = np.random.default_rng(2)
     x = rng.choice([-1e9, 1e9, 0.0], (64, 4, 2, 8, 8)) * rng.choice([0, 1], (64, 1, 1, 1, 1))
     engine.run(program, x, machine="checked")
@@ -122,14 +96,14 @@ def test_no_sum_or_register_leaves_its_proven_range(name: str) -> None:
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    made = network(NEURONS["exact"])
+    made = stepped_images(NEURONS["exact"])
     loud = replace(
         made,
         projections=tuple(Projection(p.pre, p.post, p.weight * 1e5, p.synapses) for p in made.projections),
     )
     with pytest.raises(InputError, match="weights are too large for it"):
         compile_stepped(loud, inputs(4))
-    turning = network(SteppedQIF(0.25, 0.2 + 0.3j, 0.2 - 0.3j))
+    turning = stepped_images(SteppedQIF(0.25, 0.2 + 0.3j, 0.2 - 0.3j))
     with pytest.raises(InputError, match="complex roots has no rest"):
         compile_stepped(turning, inputs(4))
     with pytest.raises(InputError, match="thresholds = neuron"):
@@ -141,6 +115,6 @@ def test_what_does_not_fit_is_refused() -> None:
 
 
 def test_same_bytes() -> None:
-    one, _ = compile_stepped(network(NEURONS["exact"]), inputs(20))
-    two, _ = compile_stepped(network(NEURONS["exact"]), inputs(20))
+    one, _ = compile_stepped(stepped_images(NEURONS["exact"]), inputs(20))
+    two, _ = compile_stepped(stepped_images(NEURONS["exact"]), inputs(20))
     assert one == two
