@@ -1,6 +1,7 @@
 """QIF layers and networks in torch, with exact spike-time gradients."""
 
 from qif2hw.nn.deeponet import DeepONet
+from qif2hw.nn.discrete import LIF, Accumulate, DiscreteQIF, Frames
 from qif2hw.nn.functional.jets import Jets, derivative, jets
 from qif2hw.nn.functional.output import ForwardPass, LayerOutput
 from qif2hw.nn.layer import QIFLayer, Route
@@ -9,9 +10,13 @@ from qif2hw.nn.regime import PUBLISHED, Regime
 from qif2hw.nn.synapses import random_synapses
 
 __all__ = [
+    "LIF",
     "PUBLISHED",
+    "Accumulate",
     "DeepONet",
+    "DiscreteQIF",
     "ForwardPass",
+    "Frames",
     "Jets",
     "LayerOutput",
     "QIFLayer",
