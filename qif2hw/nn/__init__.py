@@ -8,6 +8,7 @@ from qif2hw.nn.layer import QIFLayer, Route
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
 from qif2hw.nn.synapses import random_synapses
+from qif2hw.nn.tracing import export
 
 __all__ = [
     "LIF",
@@ -24,6 +25,7 @@ __all__ = [
     "Regime",
     "Route",
     "derivative",
+    "export",
     "jets",
     "random_synapses",
 ]

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from qif2hw.compiler.stepped import compile_stepped
+from qif2hw.engine import stepped as engine
 from qif2hw.errors import InputError
 from qif2hw.ir import Conv2d
 from qif2hw.ir.stepped import SteppedNetwork
-from qif2hw.nn.discrete import LIF, DiscreteQIF
-from qif2hw.nn.export import export
+from qif2hw.nn import LIF, Accumulate, DiscreteQIF, export, models
+from qif2hw.nn.tracing import affine
 from qif2hw.reference import stepped
 
 T = 4
@@ -102,6 +104,14 @@ def test_as_the_module(name: str) -> None:
 
 def kinds(network: SteppedNetwork) -> list[str]:
     return [type(p.synapses).__name__ for p in network.projections]
+
+
+def test_a_large_pooling_before_a_linear_layer_is_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over its synapses where the full array would be too large: the same weights."""
+    module = nn.Sequential(qif(True), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(32, 3)).double().eval()
+    plain = export(module, (2, 8, 8), T).projections[1].weight
+    monkeypatch.setattr(affine, "_LARGEST", 32 * 128 - 1)
+    np.testing.assert_allclose(export(module, (2, 8, 8), T).projections[1].weight, plain, rtol=1e-15)
 
 
 def test_pooling_and_normalisation_are_folded() -> None:
@@ -211,6 +221,40 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
 
     with pytest.raises(InputError, match=r"'left': ReLU is not supported; 'right\.0': Softmax is not supported"):
         export(Several().eval(), (5,), T)
+
+
+@pytest.mark.parametrize("frames", [False, True], ids=["images", "frames"])
+def test_models_of_the_library(frames: bool) -> None:
+    """The small network with its readout, on images and on frames, in float64: spikes and scores are the module's."""
+    make = models.neurons(time_steps=T)
+    torch.manual_seed(0)
+    module = models.small_conv(make, size=8, frames=frames).double().eval()
+    x = np.random.default_rng(0).normal(0.3, 1, (20, *([T] if frames else []), 1, 8, 8))
+    network = export(module, (1, 8, 8), T)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(stepped.run(network, x).y, expected, rtol=0, atol=1e-10)
+
+
+def test_the_readout_comes_last() -> None:
+    with pytest.raises(InputError, match="'1': it must come last"):
+        export(nn.Sequential(qif(), Accumulate(T), nn.Linear(5, 2)).eval(), (5,), T)
+
+
+@pytest.mark.slow
+def test_the_deep_models_are_exported_and_run() -> None:
+    """ResNet-19 and VGGSNN: convolutions stay convolutions; one image through the integer machine."""
+    for module, shape in (
+        (models.resnet19(models.neurons(time_steps=2)), (3, 32, 32)),
+        (models.vggsnn(models.neurons(time_steps=2)), (2, 48, 48)),
+    ):
+        network = export(module.eval(), shape, 2)
+        assert {type(p.synapses).__name__ for p in network.projections} <= {"Conv2d", "Dense"}
+        x = np.random.default_rng(0).normal(0, 1, (1, *([2] if shape[0] == 2 else []), *shape))
+        program, _ = compile_stepped(network, x)
+        run = engine.run(program, x)
+        assert run.y.shape == (1, 10)
+        assert all(fired.shape[:2] == (1, 2) for fired in run.spikes.values())
 
 
 def test_training_mode_and_no_steps_are_refused() -> None:

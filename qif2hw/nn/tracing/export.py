@@ -1,6 +1,6 @@
 """From a torch module of convolutions, linear layers and neurons in discrete time to a stepped network.
 
-The module is traced with `torch.fx`; layers between two populations are folded (`qif2hw.nn.export.affine`).
+The module is traced with `torch.fx`; layers between two populations are folded (`qif2hw.nn.tracing.affine`).
 """
 
 import operator
@@ -17,9 +17,10 @@ from qif2hw.errors import InputError
 from qif2hw.ir import Conv2d, Projection
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.stepped import Accumulated, Accumulator, Frames, SteppedNetwork, SteppedNeuron, SteppedPopulation, Steps
-from qif2hw.nn.discrete import SteppedNeurons
-from qif2hw.nn.export import affine
-from qif2hw.nn.export.affine import Affine
+from qif2hw.nn.discrete import Accumulate, SteppedNeurons
+from qif2hw.nn.discrete import Frames as FramesModule
+from qif2hw.nn.tracing import affine
+from qif2hw.nn.tracing.affine import Affine
 
 INPUT, OUTPUT = "input", "output"
 """Names of the input group and of the population that accumulates the results."""
@@ -32,8 +33,8 @@ def export(module: nn.Module, input_shape: tuple[int, ...], time_steps: int) -> 
     ----------
     module
         An ``nn.Sequential`` or any module that `torch.fx` can trace, of ``Conv2d``, ``Linear``, ``BatchNorm1d/2d``,
-        average and maximum pooling, ``Flatten``, additions, and `qif2hw.nn.DiscreteQIF` or ``LIF``; in evaluation
-        mode.  ``Dropout`` and ``Identity`` are left out.
+        average and maximum pooling, ``Flatten``, additions, and `qif2hw.nn.DiscreteQIF` or ``LIF``; `qif2hw.nn.Frames`
+        first and `qif2hw.nn.Accumulate` last; in evaluation mode.  ``Dropout`` and ``Identity`` are left out.
     input_shape
         Shape of one sample at one time step: (channels, height, width) or (inputs,).
     time_steps
@@ -139,6 +140,8 @@ class _Export:
             if module.hold and any(path.source != INPUT for path in value.paths):
                 raise InputError("hold: its input changes from step to step")
             return self._spikes(str(node.target), module.neuron, value)
+        if isinstance(module, Accumulate) and any(user.op != "output" for user in node.users):
+            raise InputError("it must come last: the results are accumulated there")
         if isinstance(module, nn.MaxPool2d):
             return self._any_spike(str(node.target), module, value)
         for kind, apply in LAYERS.items():
@@ -304,6 +307,8 @@ LAYERS: dict[type[nn.Module], Callable[[Any, Affine, int], Affine]] = {
     nn.Dropout: _same,
     nn.Dropout2d: _same,
     nn.Identity: _same,
+    Accumulate: _same,
+    FramesModule: _same,
 }
 """How each kind of layer changes a value; the last argument is the number of dimensions before a sample's own."""
 

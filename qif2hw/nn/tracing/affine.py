@@ -120,10 +120,19 @@ def _followed_by(path: Path, synapses: Conv2d | Dense, weight: FloatArray) -> Pa
         folded = _fold_convolutions(path.synapses, path.weight, synapses, weight)
         if folded is not None:
             return Path(path.source, *folded)
-    for one in ((synapses.shape[0], path.synapses.shape[1]), path.synapses.shape, synapses.shape):
-        _check_size(*one)
-    product = synapses.dense(weight) @ path.synapses.dense(path.weight)
-    return Path(path.source, Dense(*product.shape), product)
+    post, (middle, pre) = synapses.shape[0], path.synapses.shape
+    _check_size(post, pre)
+    _check_size(post, middle)
+    full = synapses.dense(weight)
+    if middle * pre <= _LARGEST:
+        product = full @ path.synapses.dense(path.weight)
+    else:
+        _check_size(post, path.synapses.count)
+        to, source, place = path.synapses.edges()
+        product = np.zeros((pre, post))
+        np.add.at(product, source, (full[:, to] * path.weight.ravel()[place]).T)
+        product = np.ascontiguousarray(product.T)
+    return Path(path.source, Dense(post, pre), product)
 
 
 def _unrolled(synapses: AnySynapses, weight: FloatArray) -> tuple[AnySynapses, FloatArray]:
