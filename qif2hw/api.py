@@ -15,7 +15,7 @@ from qif2hw.bundle import Bundle, Golden, SteppedBundle, SteppedGolden
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program, Run
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.stepped import SteppedNetwork
+from qif2hw.ir.stepped import AnyNetwork, SteppedNetwork
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 
@@ -101,10 +101,15 @@ def compile_stepped(network: SteppedNetwork | AnyPath, calibration: ArrayLike, *
     )
 
 
-def _stepped_model(path: AnyPath) -> SteppedNetwork:
+def load_any_model(path: AnyPath) -> AnyNetwork:
+    """As `load_model`, a network of either clock."""
     from qif2hw.ir import onnx_io
 
-    network = onnx_io.load_any(path)
+    return onnx_io.load_any(path)
+
+
+def _stepped_model(path: AnyPath) -> SteppedNetwork:
+    network = load_any_model(path)
     if not isinstance(network, SteppedNetwork):
         raise InputError(f"{path}: an event-driven network, where one with a stepped clock is needed")
     return network
