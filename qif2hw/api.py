@@ -141,7 +141,7 @@ def load_model(path: AnyPath) -> Network:
     return onnx_io.load(path)
 
 
-def save_model(network: Network, path: AnyPath) -> Path:
+def save_model(network: AnyNetwork, path: AnyPath) -> Path:
     """Write a network to an ONNX file, whole or not at all; equal networks give equal bytes.
 
     Raises

@@ -54,8 +54,8 @@ def test_what_is_for_the_other_clock_is_refused(call: Any, kit: Any, model: Path
     assert "inputs have shape (20, 3)" in call.refused("compile", model, "-o", out, "--calibration", kit.inputs)
     assert not out.exists()
     assert call("compile", model, "-o", out, "--calibration", x).exit_code == 0
-    assert "does not run networks with a stepped clock" in call.refused(
-        "run", out, "--inputs", x, "-o", tmp_path / "o.npz", "--backend", "lava"
+    assert "backend 'loihi2'" in call.refused(
+        "run", out, "--inputs", x, "-o", tmp_path / "o.npz", "--backend", "loihi2"
     )
     assert "a bundle with a stepped clock" in call.refused("parity", out, "--inputs", x)
     assert "a bundle with a stepped clock" in call.refused("inspect", out)

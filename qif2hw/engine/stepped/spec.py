@@ -112,6 +112,49 @@ def shifted(total: NDArray[Any], exponent: int) -> NDArray[Any]:
     return total << exponent if exponent >= 0 else rounded_shift(total, -exponent)
 
 
+State = dict[str, Int]
+"""Registers (registers, samples, neurons) by population."""
+
+
+def start_of(program: SteppedProgram, samples: int) -> State:
+    """Registers of all populations before the first step."""
+    return {p.name: np.repeat(start(p)[:, None], samples, axis=1) for p in program.populations}
+
+
+def advance(program: SteppedProgram, state: State, frame: Int) -> tuple[State, dict[str, Int], dict[str, Int]]:
+    """One time step of all populations.
+
+    Parameters
+    ----------
+    program
+        What runs.
+    state
+        Registers before the step.
+    frame
+        Values of the input groups, (samples, inputs).
+
+    Returns
+    -------
+    dict, dict, dict
+        By population: registers after the step, what it sent, and the input sums, (samples, neurons).
+    """
+    sent = {name: frame[:, columns] for name, columns in program.columns.items()}
+    after, totals = {}, {}
+    for population in program.populations:
+        name = population.name
+        total = np.tile(population.of_neurons(population.bias), (len(frame), 1))
+        for q in program.incoming(name):
+            total += shifted(q.synapses.apply(q.weight.astype(np.int64), sent[q.pre]), q.exponent)
+        after[name], sent[name] = step(population, state[name], total)
+        totals[name] = total
+    return after, {p.name: sent[p.name] for p in program.populations}, totals
+
+
+def sums(program: SteppedProgram, state: State) -> Int:
+    """Accumulators of the outputs, concatenated, (samples, outputs)."""
+    return np.concatenate([state[output.population][0] for output in program.outputs], axis=1)
+
+
 def run(program: SteppedProgram, x: Int, *, checked: bool = False) -> tuple[Int, dict[str, NDArray[np.bool_]]]:
     """Run the machine on integer inputs.
 
@@ -127,28 +170,16 @@ def run(program: SteppedProgram, x: Int, *, checked: bool = False) -> tuple[Int,
     Returns
     -------
     array, dict
-        Accumulators of the outputs, concatenated, (samples, outputs), and whether neurons spiked, (samples, time
-        steps, neurons) by population.
+        `sums` after the last step, and whether neurons spiked, (samples, time steps, neurons) by population.
     """
-    samples, steps = len(x), program.clock.count
-    state = {p.name: np.broadcast_to(start(p)[:, None], (len(start(p)), samples, p.size)) for p in program.populations}
-    spikes: dict[str, list[NDArray[np.bool_]]] = {
-        p.name: [] for p in program.populations if not isinstance(p.arithmetic, AddUp)
-    }
-    for n in range(steps):
-        frame = x[:, min(n, x.shape[1] - 1)]
-        sent = {name: frame[:, columns] for name, columns in program.columns.items()}
-        for population in program.populations:
-            name = population.name
-            total = np.tile(population.of_neurons(population.bias), (samples, 1))
-            for q in program.incoming(name):
-                total += shifted(q.synapses.apply(q.weight.astype(np.int64), sent[q.pre]), q.exponent)
-            state[name], sent[name] = step(population, state[name], total)
-            if checked:
-                for register in (total, *state[name]):
-                    if np.abs(register).max() > STATE_MAX:
-                        raise StateOverflow(f"population '{name}' reached {np.abs(register).max()} in step {n + 1}")
-            if name in spikes:
-                spikes[name].append(sent[name] > 0)
-    y = np.concatenate([state[output.population][0] for output in program.outputs], axis=1)
-    return y, {name: np.stack(found, axis=1) for name, found in spikes.items()}
+    state = start_of(program, len(x))
+    spikes: dict[str, list[NDArray[np.bool_]]] = {p.name: [] for p in program.populations if p.spiking}
+    for n in range(program.clock.count):
+        state, sent, totals = advance(program, state, x[:, min(n, x.shape[1] - 1)])
+        for name, total in totals.items() if checked else ():
+            largest = max(int(np.abs(register).max()) for register in (total, *state[name]))
+            if largest > STATE_MAX:
+                raise StateOverflow(f"population '{name}' reached {largest} in step {n + 1}")
+        for name, found in spikes.items():
+            found.append(sent[name] > 0)
+    return sums(program, state), {name: np.stack(found, axis=1) for name, found in spikes.items()}
