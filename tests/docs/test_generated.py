@@ -47,6 +47,7 @@ def test_the_page_of_passes_has_each_pass_with_its_options(hook: ModuleType) -> 
         assert shown == wanted
         assert kind.__doc__
         assert kind.__doc__.splitlines()[0].split("``")[0] in sections[name]
+        assert set(hook._described(kind)) == set(wanted), f"{name}: options without an explanation"
 
 
 def test_options_are_explained_where_the_docstring_does(hook: ModuleType) -> None:

@@ -31,6 +31,13 @@ class ChooseTimeGrid:
 
     ``S`` is the largest integer that keeps the whole run (the trial, one step per layer, the flush) within
     ``steps``; the phase counts a power of two per step, the largest the state holds.
+
+    Parameters
+    ----------
+    steps
+        Most machine steps of a trial.
+    lateness_bits
+        Bits of a spike's payload, its lateness in ticks of ``Delta / 2^lateness_bits``; 0 for none.
     """
 
     name: ClassVar[str] = "time-grid"

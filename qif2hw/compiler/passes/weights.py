@@ -113,6 +113,11 @@ class RoundWeights:
     """Nearest grid point, one real unit per population; further projections onto it use a power of two of that unit.
 
     Where one unit puts all of a population's weights exactly on the grid, as after training on it, that one is taken.
+
+    Parameters
+    ----------
+    bits
+        Bits of a weight, by projection if they differ.
     """
 
     name: ClassVar[str] = "weights"
