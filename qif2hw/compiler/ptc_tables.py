@@ -94,7 +94,7 @@ def _tabulate(function: Callable[[IntArray], FloatArray], first: int, bits: int,
 
 
 def _gain(factor: float, bits: int = GAIN_BITS) -> tuple[int, int]:
-    """Integer and shift with ``gain / 2^shift ~ factor`` and a gain of at most so many bits."""
+    """Integer and shift with ``gain / 2^shift ~ factor`` and a gain of at most ``bits`` bits."""
     shift = min(47, max(0, bits - 1 - math.floor(math.log2(factor))))
     return round(factor * 2.0**shift), shift
 

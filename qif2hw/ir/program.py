@@ -36,7 +36,7 @@ class TimeGrid:
     phase_bits
         ``q``.
     lateness_bits
-        A spike tells its lateness in ticks of ``Delta / 2^lateness_bits``.
+        The payload of a spike is its lateness in ticks of ``Delta / 2^lateness_bits``.
     layers
         Depth of the deepest population.
     """

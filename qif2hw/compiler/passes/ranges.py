@@ -143,7 +143,7 @@ class ProveRanges:
     ----------
     fewest_payload_bits
         Where a sum is too large with the time grid's payload bits, the most that fit are taken instead, if they are at
-        least so many.
+        least this number.
     """
 
     name: ClassVar[str] = "ranges"

@@ -76,7 +76,7 @@ class Cluster:
 
 @contextmanager
 def workers(backend: str = "local", jobs: int = 1, scheduler: str = "") -> Iterator[Workers]:
-    """Workers of a backend: ``local`` with so many processes, or ``dask`` at the address of a scheduler.
+    """Workers of a backend: ``local`` with ``jobs`` processes, or ``dask`` at the address of a scheduler.
 
     Raises
     ------
