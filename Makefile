@@ -1,17 +1,22 @@
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test env lint lint-code lint-format lint-types lint-imports clean clean-env
+.PHONY: help demo test docs env lint lint-code lint-format lint-types lint-imports clean clean-env
 
 help:
 	@echo "make demo   train a small task, compile it, run it, check it; the report is out/demo/report.html"
 	@echo "make test   the whole test suite"
+	@echo "make docs   the documentation site; it is out/site/index.html"
 
 demo: env
 	$(BIN)/qif2hw demo --out out/demo
 
 test: env
 	$(BIN)/python -m pytest
+
+# Works without a network. The variable silences an advertisement of the theme's authors, which is no warning of ours.
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 # What follows is for those who work on qif2hw itself.
 

@@ -2,23 +2,26 @@
 
 import hashlib
 import os
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qif2hw import backends
 from qif2hw import bundle as bundles
-from qif2hw.bundle import Bundle, Golden
+from qif2hw.bundle import Bundle, Golden, SteppedBundle, SteppedGolden
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program, Run
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.stepped import AnyNetwork, SteppedNetwork
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 
 _GOLDEN_SAMPLES = 17
+
+T = TypeVar("T")
 
 
 def compile(network: Network | AnyPath, *, calibration: ArrayLike | None = None, **options: Any) -> Bundle:
@@ -47,24 +50,82 @@ def compile_timed(
     """`compile`, and the seconds of each pass by name, which a bundle does not hold."""
     from qif2hw.compiler import CompileOptions, compile_network
 
-    known = [f.name for f in fields(CompileOptions)]
-    for name in options:
-        if name not in known:
-            raise InputError(f"unknown option '{name}': known are {', '.join(known)}")
-    chosen = CompileOptions(**options)
+    chosen = _options(CompileOptions, options)
     source = network if isinstance(network, Network) else load_model(network)
     used = None if calibration is None else source.check_inputs(calibration)
     compiled = compile_network(source, chosen, used)
-    digest = None if used is None else hashlib.sha256(used.astype("<f8").tobytes()).hexdigest()
     bundle = Bundle(
         program=compiled.program,
         network=source,
-        options=chosen.as_json() | {"calibration": digest},
+        options=chosen.as_json() | {"calibration": None if used is None else _digest(used)},
         report=compiled.report,
         golden=make_golden(compiled.program),
         versions=bundles.versions(),
     )
     return bundle, dict(compiled.seconds)
+
+
+def compile_stepped(network: SteppedNetwork | AnyPath, calibration: ArrayLike, **options: Any) -> SteppedBundle:
+    """Compile a network with a stepped clock into a bundle.
+
+    Parameters
+    ----------
+    network
+        A stepped network, or the path of an ONNX file that holds one.
+    calibration
+        Inputs that are typical for its use, as `SteppedNetwork.check_inputs` takes them; the first of them become the
+        bundle's golden inputs.
+    **options
+        Fields of `qif2hw.compiler.stepped.SteppedOptions`: weight_bits, input_bits, thresholds.
+
+    Raises
+    ------
+    InputError
+        If the file, the network or an option is wrong, or the network cannot be put on the machine.
+    """
+    from qif2hw.compiler import stepped
+    from qif2hw.engine import stepped as engine
+
+    chosen = _options(stepped.SteppedOptions, options)
+    source = network if isinstance(network, SteppedNetwork) else _stepped_model(network)
+    used = source.check_inputs(calibration)
+    program, ranges = stepped.compile_stepped(source, used, chosen)
+    golden = used[:_GOLDEN_SAMPLES]
+    return SteppedBundle(
+        program=program,
+        network=source,
+        options=asdict(chosen) | {"calibration": _digest(used)},
+        report={"ranges": {name: asdict(found) for name, found in ranges.items()}},
+        golden=SteppedGolden.of(golden, engine.run(program, golden)),
+        versions=bundles.versions(),
+    )
+
+
+def load_any_model(path: AnyPath) -> AnyNetwork:
+    """As `load_model`, a network of either clock."""
+    from qif2hw.ir import onnx_io
+
+    return onnx_io.load_any(path)
+
+
+def _stepped_model(path: AnyPath) -> SteppedNetwork:
+    network = load_any_model(path)
+    if not isinstance(network, SteppedNetwork):
+        raise InputError(f"{path}: an event-driven network, where one with a stepped clock is needed")
+    return network
+
+
+def _options(kind: type[T], options: dict[str, Any]) -> T:
+    """The compiler's options; `InputError` names one that there is not."""
+    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    for name in options:
+        if name not in known:
+            raise InputError(f"unknown option '{name}': known are {', '.join(known)}")
+    return kind(**options)
+
+
+def _digest(inputs: FloatArray) -> str:
+    return hashlib.sha256(inputs.astype("<f8").tobytes()).hexdigest()
 
 
 def load_model(path: AnyPath) -> Network:
@@ -80,7 +141,7 @@ def load_model(path: AnyPath) -> Network:
     return onnx_io.load(path)
 
 
-def save_model(network: Network, path: AnyPath) -> Path:
+def save_model(network: AnyNetwork, path: AnyPath) -> Path:
     """Write a network to an ONNX file, whole or not at all; equal networks give equal bytes.
 
     Raises
@@ -111,9 +172,7 @@ def make_golden(program: Program) -> Golden:
     from qif2hw import engine
 
     x = golden_inputs(program.inputs)
-    run = engine.run(program, x)
-    assert run.machine is not None
-    return Golden(x, run.machine, run.step_spikes)
+    return Golden.of(x, engine.run(program, x))
 
 
 def run(bundle: Bundle | AnyPath, x: ArrayLike, backend: str = "engine", **options: Any) -> Run:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from qif2hw.ir import Network, Program, Run
+    from qif2hw.ir.stepped import SteppedNetwork, SteppedRun
+    from qif2hw.ir.stepped_program import SteppedProgram
 
 GROUP = "qif2hw.backends"
 """Group of the entry points."""
@@ -37,6 +39,18 @@ class Executable(Protocol):
 
     @property
     def network(self) -> "Network":
+        """The float network, its weights not rounded."""
+
+
+class SteppedExecutable(Protocol):
+    """The same with a stepped clock: a `qif2hw.bundle.SteppedBundle`, for one."""
+
+    @property
+    def program(self) -> "SteppedProgram":
+        """What integer backends run."""
+
+    @property
+    def network(self) -> "SteppedNetwork":
         """The float network, its weights not rounded."""
 
 
@@ -65,6 +79,8 @@ class Backend:
         Says in one line what is missing for a run here and how to get it; None if nothing is.
     in_parity
         Whether ``qif2hw parity`` includes it where no backends are named.
+    execute_stepped
+        The same for networks with a stepped clock, as a `qif2hw.ir.stepped.SteppedRun`; None if it runs none.
     """
 
     name: str
@@ -75,6 +91,7 @@ class Backend:
     options: tuple[str, ...] = ()
     missing: Callable[[], str | None] = lambda: None
     in_parity: bool = False
+    execute_stepped: "Callable[..., SteppedRun] | None" = None
 
     def check(self, options: Iterable[str] = ()) -> None:
         """Raise `InputError` if an option is unknown to this backend, or if it cannot run here."""
@@ -111,6 +128,25 @@ class Backend:
         if progress is not None and "progress" in self.options:
             options["progress"] = progress
         return self.execute(executable.program if self.runs == "program" else executable.network, inputs, **options)
+
+    def run_stepped(
+        self,
+        executable: SteppedExecutable,
+        x: "ArrayLike",
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        **options: Any,
+    ) -> "SteppedRun":
+        """`run` of a network with a stepped clock; `InputError` too if the backend runs none."""
+        self.check(options)
+        if self.execute_stepped is None:
+            raise InputError(f"backend '{self.name}' does not run networks with a stepped clock")
+        inputs = executable.network.check_inputs(x)
+        if progress is not None and "progress" in self.options:
+            options["progress"] = progress
+        return self.execute_stepped(
+            executable.program if self.runs == "program" else executable.network, inputs, **options
+        )
 
 
 def names() -> tuple[str, ...]:
@@ -160,6 +196,18 @@ def run(
 ) -> "Run":
     """`Backend.run` of the backend ``name``, and the errors of `get`."""
     return get(name).run(executable, x, progress=progress, **options)
+
+
+def run_stepped(
+    name: str,
+    executable: SteppedExecutable,
+    x: "ArrayLike",
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    **options: Any,
+) -> "SteppedRun":
+    """`Backend.run_stepped` of the backend ``name``, and the errors of `get`."""
+    return get(name).run_stepped(executable, x, progress=progress, **options)
 
 
 def options_for(backend: Backend, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,15 +34,15 @@ def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     return dispatcher
 
 
-def for_one_thread_and_all(function: Callable[..., Any]) -> tuple[Any, Any]:
-    """Compile a function with a ``prange`` loop twice: for one thread, and for all of them.
+def for_one_thread_and_all(function: Callable[..., Any], **options: Any) -> tuple[Any, Any]:
+    """Compile a function with a ``prange`` loop twice: for one thread, and for all of them; ``options`` are numba's.
 
     numba keeps machine code on disk under a function's name: two forms of one name would load each other's.
     """
     assert isinstance(function, FunctionType)
     twin = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
     twin.__qualname__ = f"{function.__qualname__}_parallel"
-    return compiled(function), compiled(twin, parallel=True)
+    return compiled(function, **options), compiled(twin, parallel=True, **options)
 
 
 class _Stamped:

@@ -20,7 +20,7 @@ R. Wan, G. E. Karniadakis and P. Stinis, *From LIF to QIF*, arXiv:2511.06614, 20
 
 import math
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,19 @@ from qif2hw.errors import InputError
 
 Real = TypeVar("Real", float, NDArray[np.float64])
 """A float64 scalar, or an array of them: the functions below serve both, and numba compiles them for scalars."""
+
+
+class Arithmetic(Protocol):
+    """A number, an array of numpy or a tensor of torch: whatever can be subtracted and multiplied."""
+
+    def __sub__(self, other: Any, /) -> Any:
+        """Difference."""
+
+    def __mul__(self, other: Any, /) -> Any:
+        """Product."""
+
+
+Times = TypeVar("Times", bound=Arithmetic)
 
 
 @dataclass(frozen=True)
@@ -235,6 +248,19 @@ def turn_second(phi_i: Real, phi_j: Real, phi_ij: Real, s_i: Real, s_j: Real, e:
 def angle_second(g: Real, s_i: Real, s_j: Real, e: Real, length2: Real) -> Real:
     r"""``theta_ij = (G_ij - 2 S_i S_j e / R^2) / R^2``: an angle, from the sums of `turn_second`."""
     return (g - 2.0 * s_i * s_j * e / length2) / length2
+
+
+def latency(x: Times, earliest: Any, latest: Any) -> Times:
+    r"""Spike time ``t = latest - x (latest - earliest)`` that encodes ``x`` in [0, 1]: larger values spike first.
+
+    Arguments are numbers, numpy arrays or torch tensors, and broadcast.
+    """
+    return latest - x * (latest - earliest)
+
+
+def difference(start: Times, stop: Times, scale: Any, offset: Any) -> Times:
+    r"""Result ``y = offset + scale (t_stop - t_start)`` of two first spike times; arguments as those of `latency`."""
+    return offset + scale * (stop - start)
 
 
 def pseudo_phase(theta: Real) -> Real:

@@ -106,10 +106,10 @@ fi
 
 rm -f "$STAMP"
 case $mode in
-    lava) install .venv "$python" train,lava,baselines,report,search,dask,dev ;;
-    nolava) install .venv "$python" train,baselines,report,search,dask,dev ;;
+    lava) install .venv "$python" train,lava,baselines,report,search,dask,docs,dev ;;
+    nolava) install .venv "$python" train,baselines,report,search,dask,docs,dev ;;
     child)
-        install .venv "$python" train,baselines,report,search,dask,dev
+        install .venv "$python" train,baselines,report,search,dask,docs,dev
         install .venv-lava "$lava_python" lava
         ;;
 esac

@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
+from qif2hw.discrete import SteppedQIF
 from qif2hw.ir import (
+    Conv2d,
     Encoder,
     Network,
     Population,
@@ -17,6 +20,7 @@ from qif2hw.ir import (
     Sparse,
     layered,
 )
+from qif2hw.ir.stepped import Accumulated, Accumulator, Frames, SteppedNetwork, SteppedPopulation, Steps
 from qif2hw.neuron import QIF
 
 
@@ -96,3 +100,32 @@ def without_zeros(program: Program) -> Program:
         return ProgramProjection(p.pre, p.post, weight, p.exponent, synapses)
 
     return replace(program, projections=tuple(thin(p) for p in program.projections))
+
+
+REST = SteppedQIF(0.25, 0.0, 0.5)
+
+
+def stepped_images(neuron: Any = REST, steps: int = 4, spread: float = 1.0) -> SteppedNetwork:
+    """Convolutions with a shortcut; channels whose weights differ by ``spread`` in size."""
+    rng = np.random.default_rng(0)
+    first = Conv2d((2, 8, 8), 6, (3, 3), padding=(1, 1))
+    second = Conv2d((6, 8, 8), 6, (4, 4), (2, 2), (1, 1))
+    shortcut = Conv2d((6, 8, 8), 6, (2, 2), (2, 2), groups=6)
+    gain = 1 / getattr(neuron, "gain", 1.0)
+    sizes = spread ** np.linspace(-1, 0, 6)[:, None, None, None]
+    return SteppedNetwork(
+        Steps(steps),
+        (Frames("image", (2, 8, 8)),),
+        (
+            SteppedPopulation("first", neuron, (6, 8, 8), gain * rng.normal(0.3, 0.2, 6)),
+            SteppedPopulation("second", neuron, (6, 4, 4), gain * rng.normal(0.3, 0.1, (6, 4, 4))),
+            SteppedPopulation("scores", Accumulator(), (5,), rng.normal(size=5)),
+        ),
+        (
+            Projection("image", "first", gain * rng.normal(0, 0.2, first.weight_shape) * sizes, first),
+            Projection("first", "second", gain * rng.normal(0, 0.15, second.weight_shape), second),
+            Projection("first", "second", gain * np.full(shortcut.weight_shape, 0.1), shortcut),
+            Projection("second", "scores", rng.normal(size=(5, 96))),
+        ),
+        (Accumulated("scores", 1 / steps),),
+    )

@@ -1,6 +1,7 @@
-"""``qif2hw bench``: how fast training is on this machine, and how many steps a network needs."""
+"""``qif2hw bench``: speed of training, accuracy against machine steps, comparison of two results."""
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from qif2hw_cli.console import Output, example, json_option
 
 @click.group(epilog=example("qif2hw bench train --json"))
 def command() -> None:
-    """Measure: speed of training against this machine's ceiling and peers; accuracy against machine steps."""
+    """Measure: speed of training against this machine's ceiling and peers; accuracy against machine steps.
+
+    With --json a result has its figures, machine, load and versions; `qif2hw bench compare` reads it.
+    """
 
 
 @command.command(
@@ -39,7 +43,6 @@ def train(networks: str | None, batch: int | None, dtype: str | None, quick: boo
     workloads = bench.workloads(networks, batch, dtype)
     with out.stage("bench") as stage:
         result = bench.bench(workloads, peers=peers, seconds=0.2 if quick else 2.0, progress=stage.update)
-    machine = result["machine"]
     rows = [
         [
             row["network"],
@@ -59,8 +62,7 @@ def train(networks: str | None, batch: int | None, dtype: str | None, quick: boo
             out.say(f"{row['network']}, batch {row['batch']}, {row['dtype']}: {ratio:.3g} times as fast as {name}")
     for name, found in result["peers"].items():
         out.say(f"{name} {found}")
-    out.say(f"{machine['processor']}, {machine['threads']} threads, load {machine['load']:.2f} when it was done")
-    out.data(result)
+    _finish(out, {"train": (bench.figures(result), result)})
 
 
 @command.command(epilog=example("qif2hw bench scaling --out docs"))
@@ -87,7 +89,90 @@ def scaling(folder: str | None, most: float, quick: bool, as_json: bool) -> None
         (home / "scaling.svg").write_text(measured.figure(result))
         (home / "scaling.md").write_text(measured.table(result))
     out.say(measured.table(result))
-    out.data(result)
+    _finish(out, {"scaling": (measured.figures(result), result)})
+
+
+@command.command(epilog=example("qif2hw bench structure --json"))
+@click.option("--quick", is_flag=True, help="Fewer repetitions.")
+@json_option
+def structure(quick: bool, as_json: bool) -> None:
+    """Measure jets against the plain step, and sparse layers against dense ones."""
+    out = Output(as_json)
+    measured = _structure(out, quick)
+    for name, figure in measured[0].items():
+        out.say(f"{name}: {figure.value:.3g} {figure.unit}")
+    _finish(out, {"structure": measured})
+
+
+@command.command("all", epilog=example("qif2hw bench all --json > docs/releases/0.2.0.json"))
+@click.option("--quick", is_flag=True, help="Fewer repetitions.")
+@click.option("--peers/--no-peers", default=True, show_default=True, help="Measure the installed peers too.")
+@json_option
+def everything(quick: bool, peers: bool, as_json: bool) -> None:
+    """Run train, scaling and structure: one result, as kept for each release."""
+    training, growth = _module("training"), _module("scaling")
+    out = Output(as_json)
+    with out.stage("bench train") as stage:
+        trained = training.bench(peers=peers, seconds=0.2 if quick else 2.0, progress=stage.update)
+    with out.stage("bench scaling") as stage:
+        grown = growth.scaling(most=1.1e8 if quick else 1.1e9, seconds=0.1 if quick else 1.0, progress=stage.update)
+    _finish(
+        out,
+        {
+            "train": (training.figures(trained), trained),
+            "scaling": (growth.figures(grown), grown),
+            "structure": _structure(out, quick),
+        },
+    )
+
+
+def _structure(out: Output, quick: bool) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    bench = _module("structure")
+    with out.stage("bench structure"):
+        jets = bench.bench_jets(repeats=3 if quick else 20)
+        sparse = bench.bench_sparse(300 if quick else 1000, repeats=2 if quick else 5)
+    return bench.figures(jets, sparse), {"jets": jets, "sparse": sparse}
+
+
+def _finish(out: Output, measured: Mapping[str, tuple[Mapping[str, Any], Any]]) -> None:
+    """Print where a result belongs to, or the result as JSON."""
+    result = _module("result").collect(measured)
+    out.say(result.about)
+    out.data(result.to_json())
+
+
+@command.command(epilog=example("qif2hw bench compare docs/releases/0.2.0.json new.json"))
+@click.argument("old", type=click.Path(), metavar="OLD.json")
+@click.argument("new", type=click.Path(), metavar="NEW.json")
+@json_option
+def compare(old: str, new: str, as_json: bool) -> None:
+    """Print the ratio new / old of each figure that two results have in common, with both machines.
+
+    A ratio below 1 is faster for times, smaller for memory. On different machines, or under load, ratios say nothing
+    about the code.
+    """
+    from qif2hw.bench import result
+
+    out = Output(as_json)
+    before, after = result.read(old), result.read(new)
+    changes = result.compare(before, after)
+    out.table(
+        "New against old",
+        ["figure", "unit", "old", "new", "new / old"],
+        [[c.name, c.unit, f"{c.old:.3g}", f"{c.new:.3g}", f"{c.ratio:.2f}"] for c in changes],
+        names=2,
+    )
+    out.say(f"old: {before.about}")
+    out.say(f"new: {after.about}")
+    if before.machine["processor"] != after.machine["processor"]:
+        out.say("The machines differ: the ratios compare machines, not versions.")
+    out.data(
+        {
+            "old": {"qif2hw": before.version, "machine": before.machine},
+            "new": {"qif2hw": after.version, "machine": after.machine},
+            "figures": {c.name: {"unit": c.unit, "old": c.old, "new": c.new, "ratio": c.ratio} for c in changes},
+        }
+    )
 
 
 @command.command(epilog=example("qif2hw bench steps docs/results/models/ripple-qif-ordinary-seed0.onnx"))

@@ -72,7 +72,16 @@ LIST = "?"
 @click.option(
     "--until", default="", metavar="PASS", help="Stop after this pass and print what was found; write nothing."
 )
-@click.option("--calibration", type=click.Path(), metavar="X.npy", help="Typical inputs, for --rounding adapt.")
+@click.option(
+    "--calibration", type=click.Path(), metavar="X.npy", help="Typical inputs; needed for networks in time steps."
+)
+@click.option(
+    "--thresholds",
+    type=click.Choice(["channel", "layer"]),
+    default="channel",
+    show_default=True,
+    help="Networks in time steps: units of the potentials by channel or by layer.",
+)
 @click.option("--allow-misfit", is_flag=True, help="Write the bundle even if it does not fit the target.")
 @json_option
 def command(
@@ -90,10 +99,13 @@ def command(
     passes: str,
     until: str,
     calibration: str | None,
+    thresholds: str,
     allow_misfit: bool,
     as_json: bool,
 ) -> None:
     """Compile a model for the integer machine.
+
+    A network in time steps takes --weight-bits, --thresholds and --calibration alone. For the others:
 
     Prints the error of the tables over their whole domain, the proven range of every register, and what the chip needs
     for it. A network that does not fit the target is refused with the reason and the nearest option that fits.
@@ -106,7 +118,9 @@ def command(
     from qif2hw.compiler.passes.weights import parse_bits
     from qif2hw.errors import InputError
     from qif2hw.files import check_writable
+    from qif2hw.ir.stepped import SteppedNetwork
     from qif2hw_cli.inputs import read_inputs
+    from qif2hw_cli.stepped import compile_stepped, refuse_given
 
     out = Output(as_json)
     options = CompileOptions(
@@ -121,13 +135,17 @@ def command(
         max_error=max_error,
         passes="" if passes == LIST else passes,
     )
-    network = api.load_model(model)
+    network = api.load_any_model(model)
+    if isinstance(network, SteppedNetwork):
+        compile_stepped(out, network, output, calibration, weight_bits, thresholds)
+        return
+    refuse_given("a network with a stepped clock", "thresholds")
     if passes == LIST:
         text = print_passes(passes_for(options))
         out.say(text)
         out.data({"passes": text})
         return
-    typical = None if calibration is None else read_inputs(calibration, network.inputs)
+    typical = None if calibration is None else read_inputs(calibration, network.check_inputs)
     if until:
         with out.stage(f"compile until {until}"):
             report, took = estimate(network, until, options, typical)

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ from qif2hw.errors import InputError
 from qif2hw.files import write_bytes
 from qif2hw.ir import Run
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.network import check_inputs
+from qif2hw.ir.stepped import SteppedRun
 
 
-def read_inputs(path: str | os.PathLike[str], width: int) -> FloatArray:
-    """Read an npy file of inputs (samples, width) in [0, 1]; `InputError` for anything else."""
+def read_inputs(path: str | os.PathLike[str], check: Callable[[Any], FloatArray]) -> FloatArray:
+    """Read an npy file of inputs; ``check`` refuses what the network does not take: its `InputError` names the file."""
     try:
         with Path(path).open("rb") as file:
             array: Any = np.load(file, allow_pickle=False)
@@ -33,16 +34,20 @@ def read_inputs(path: str | os.PathLike[str], width: int) -> FloatArray:
     if array.dtype.kind not in "fiu":
         raise InputError(f"{path}: the array has type {array.dtype}: real numbers are needed")
     try:
-        return check_inputs(array, width)
+        return check(array)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
 
-def write_run(path: str | os.PathLike[str], run: Run) -> Path:
+def write_run(path: str | os.PathLike[str], run: Run | SteppedRun) -> Path:
     """Write the arrays of a run to an npz file."""
-    arrays: dict[str, Any] = {"y": run.y, "spike_time": run.spike_time, "ordinary": run.ordinary}
-    if run.machine is not None:
-        arrays |= {"step": run.machine.step, "lateness": run.machine.lateness}
+    arrays: dict[str, Any] = {"y": run.y}
+    if isinstance(run, SteppedRun):
+        arrays |= {"label": run.label}
+    else:
+        arrays |= {"spike_time": run.spike_time, "ordinary": run.ordinary}
+        if run.machine is not None:
+            arrays |= {"step": run.machine.step, "lateness": run.machine.lateness}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     return write_bytes(path, buffer.getvalue())

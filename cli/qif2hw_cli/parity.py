@@ -77,7 +77,7 @@ def command(
     bounds = Bounds(rms=rms, result=result)
     loaded = bundles.load(bundle)
     if inputs is not None:
-        x = read_inputs(inputs, loaded.program.inputs)
+        x = read_inputs(inputs, loaded.network.check_inputs)
     else:
         x = np.random.default_rng(0).random((_SAMPLES, loaded.program.inputs))
     with out.stage(f"parity of {', '.join(names)}") as stage:

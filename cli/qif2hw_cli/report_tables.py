@@ -98,7 +98,7 @@ def _tables(out: Output, report: Mapping[str, Any]) -> None:
             for name, t in report["tables"]["populations"].items()
         ],
     )
-    if report["tables"]["lateness_moments"] == 2:
+    if report["tables"].get("lateness_moments") == 2:
         out.say("lateness  spikes carry its square too: a third sum in every neuron")
     for form, why in dict.fromkeys((t["form"], t["why"]) for t in report["tables"]["populations"].values()):
         out.say(f"form      {form}: {why}")

@@ -15,7 +15,13 @@ from qif2hw_cli.console import Output, backend_options, example, json_option, se
     )
 )
 @click.argument("bundle", type=click.Path())
-@click.option("--inputs", required=True, type=click.Path(), metavar="X.npy", help="Array (samples, inputs) in [0, 1].")
+@click.option(
+    "--inputs",
+    required=True,
+    type=click.Path(),
+    metavar="X.npy",
+    help="Array (samples, inputs) in [0, 1]; networks in time steps: (samples, ...).",
+)
 @click.option("-o", "--output", required=True, type=click.Path(), metavar="OUT.npz", help="The results to write.")
 @click.option(
     "--backend", default="engine", show_default=True, metavar="NAME", help=f"Installed: {', '.join(backends.names())}."
@@ -31,17 +37,24 @@ def command(bundle: str, inputs: str, output: str, backend: str, as_json: bool, 
       spike_time  (samples, output neurons) first spikes in time units, pseudospikes included
       ordinary    (samples, output neurons) whether that spike is an ordinary one
       step, lateness   the same in machine steps and ticks (integer backends)
+    or, for networks in time steps,
+      y           (samples, classes) accumulated outputs
+      label       (samples,) the class
     """  # noqa: D301  # click wants the character, not the escape
     from qif2hw import bundle as bundles
     from qif2hw.files import check_writable
     from qif2hw_cli.inputs import read_inputs, write_run
+    from qif2hw_cli.stepped import run_stepped
 
     out = Output(as_json)
     check_writable(output)
     chosen = backends.get(backend)
     chosen.check(options)
-    loaded = bundles.load(bundle)
-    x = read_inputs(inputs, loaded.program.inputs)
+    loaded = bundles.load_any(bundle)
+    x = read_inputs(inputs, loaded.network.check_inputs)
+    if isinstance(loaded, bundles.SteppedBundle):
+        run_stepped(out, loaded, x, chosen, output, options)
+        return
     with out.stage(f"run on {backend}") as stage:
         result = chosen.run(loaded, x, progress=stage.update, **options)
         write_run(output, result)

@@ -16,6 +16,7 @@ from qif2hw.bundle import load_program
 from qif2hw.engine.host import encode, finish
 from qif2hw.errors import InputError
 from qif2hw.ir import MachineOutput, Program, Run, StepSpikes
+from qif2hw_lava import stepped
 from qif2hw_lava.interpreter import LavaMissing, find_interpreter
 from qif2hw_lava.job import Job, Mode, read_arrays, write_job
 from qif2hw_lava.launch import run_worker
@@ -98,6 +99,7 @@ LAVA = Backend(
     options=("mode", "timeout", "progress"),
     missing=missing,
     in_parity=True,
+    execute_stepped=stepped.run,
 )
 """Entry point ``lava``."""
 

@@ -8,7 +8,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import safetensors.numpy
@@ -16,8 +16,11 @@ from numpy.typing import NDArray
 
 from qif2hw.bundle.packing import pack, unpack
 from qif2hw.ir.program import Program
+from qif2hw.ir.stepped_program import SteppedProgram
 
 Mode: TypeAlias = Literal["fused", "modular"]
+
+P = TypeVar("P", Program, SteppedProgram)
 
 ERROR = "error.json"
 """Written by a process that fails: keys ``where`` and ``traceback``."""
@@ -66,19 +69,29 @@ class Job:
 
 def write_job(folder: Path, job: Job) -> None:
     """Write a job into an empty folder."""
-    arrays: dict[str, NDArray[Any]] = {}
-    program = pack(job.program, arrays)
+    write_program(folder, job.program)
     inputs = {"step": np.ascontiguousarray(job.step_in), "lateness": np.ascontiguousarray(job.late_in)}
-    (folder / "program.json").write_text(json.dumps(program), encoding="utf-8")
-    (folder / "program.safetensors").write_bytes(safetensors.numpy.save(arrays))
     (folder / "inputs.safetensors").write_bytes(safetensors.numpy.save(inputs))
     (folder / "job.json").write_text(json.dumps({"mode": job.mode, "copies": job.copies}), encoding="utf-8")
 
 
+def write_program(folder: Path, program: Program | SteppedProgram) -> None:
+    """Write a program as in a bundle."""
+    arrays: dict[str, NDArray[Any]] = {}
+    packed = pack(program, arrays)
+    (folder / "program.json").write_text(json.dumps(packed), encoding="utf-8")
+    (folder / "program.safetensors").write_bytes(safetensors.numpy.save(arrays))
+
+
+def read_program(folder: Path, kind: type[P]) -> P:
+    """Read what `write_program` wrote."""
+    arrays = safetensors.numpy.load((folder / "program.safetensors").read_bytes())
+    return unpack(kind, json.loads((folder / "program.json").read_text(encoding="utf-8")), arrays)
+
+
 def read_job(folder: Path) -> Job:
     """Read what `write_job` wrote."""
-    arrays = safetensors.numpy.load((folder / "program.safetensors").read_bytes())
-    program = unpack(Program, json.loads((folder / "program.json").read_text(encoding="utf-8")), arrays)
+    program = read_program(folder, Program)
     inputs = safetensors.numpy.load((folder / "inputs.safetensors").read_bytes())
     how = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     return Job(how["mode"], program, inputs["step"], inputs["lateness"], how["copies"])

@@ -1,1 +1,1 @@
-"""Benchmarks: what training costs, against this machine's ceiling and against peers; what coarse time grids cost."""
+"""Benchmarks: time of training against the ceiling of this machine and against peers; error of coarse time grids."""

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qif2hw.bench.training import measure
+from qif2hw.bench.result import Figure
+from qif2hw.bench.timing import measure
 from qif2hw.host import machine
 from qif2hw.neuron import QIF
 from qif2hw.nn.functional import dense
@@ -118,13 +119,23 @@ def _exponent(points: list[Point]) -> float | None:
     return float(np.polyfit(x, y, 1)[0])
 
 
+def figures(result: dict[str, Any]) -> dict[str, Figure]:
+    """Figures of a result of `scaling`, for `qif2hw.bench.result`."""
+    found = {}
+    for p in result["points"]:
+        name = f"{p['width']} neurons, batch {p['batch']}, {result['dtype']}"
+        found[f"{name}, forward and backward"] = Figure(p["ms_forward_backward"], "ms")
+        found[f"{name}, memory"] = Figure(p["bytes"], "bytes")
+    return found
+
+
 def table(result: dict[str, Any]) -> str:
     """The numbers in Markdown."""
-    told = result["machine"]
+    host = result["machine"]
     head = "| neurons = input spikes | samples | updates | forward, ms | forward + backward, ms | ns per update | MB |"
     lines = [
-        f"{told['processor']}, {told['threads']} threads, load {told['load']:.1f} when measured; {result['dtype']}, "
-        f"numba {told['numba']}, torch {told['torch']}. The least of several repetitions.",
+        f"{host['processor']}, {host['threads']} threads, load {host['load']:.1f} when measured; {result['dtype']}, "
+        f"numba {host['numba']}, torch {host['torch']}. The least of several repetitions.",
         "",
         head,
         "|---:" * 7 + "|",

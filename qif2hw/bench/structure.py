@@ -1,22 +1,17 @@
-"""Cost of jets against the plain step, and of sparse projections against their number of synapses.
+"""Cost of jets against the plain step, and of sparse projections against their number of synapses."""
 
-Run ``python -m qif2hw.bench.structure`` for one JSON object.
-"""
-
-import json
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 
-from qif2hw.neuron import QIF
-from qif2hw.nn.functional import dense, sparse
+from qif2hw.bench.result import Figure
+from qif2hw.bench.timing import medians
+from qif2hw.bench.training import updates_of
 from qif2hw.nn.functional.jets import Jets, jets
+from qif2hw.nn.layer import QIFLayer
 from qif2hw.nn.network import QIFNetwork
-from qif2hw.train.memory import keep_pages
+from qif2hw.nn.synapses import random_synapses
 
 
 def bench_jets(sizes: tuple[int, ...] = (2, 64, 64, 64, 2), batch: int = 100, *, repeats: int = 20) -> dict[str, Any]:
@@ -38,7 +33,7 @@ def bench_jets(sizes: tuple[int, ...] = (2, 64, 64, 64, 2), batch: int = 100, *,
         "pure seconds": lambda: step(jets(network, x, second="pure")),
         "all seconds": lambda: step(jets(network, x, second="all")),
     }
-    ms = _medians(ways, repeats)
+    ms = medians(ways, repeats)
     ratio = {name: value / ms["plain"] for name, value in ms.items()}
     return {"network": "-".join(map(str, sizes)), "batch": batch, "ms": ms, "ratio": ratio}
 
@@ -46,54 +41,47 @@ def bench_jets(sizes: tuple[int, ...] = (2, 64, 64, 64, 2), batch: int = 100, *,
 def bench_sparse(
     size: int = 1000, batch: int = 16, *, densities: Sequence[float] = (0.001, 0.01, 0.1, 1.0), repeats: int = 5
 ) -> dict[str, Any]:
-    """Forward and backward of ``size`` neurons with ``size`` inputs: milliseconds by share of synapses, and dense."""
-    rng = np.random.default_rng(0)
-    times = torch.from_numpy(rng.uniform(0.05, 1.95, (batch, size, 1)))
-    phi0 = torch.from_numpy(rng.uniform(2.0, 5.0, size)).requires_grad_()
-    none, neuron = times.new_zeros((batch, size)), QIF()
-    full = torch.from_numpy(rng.uniform(-0.9, 0.9, (size, size)) / size**0.5).requires_grad_()
+    """Forward and backward of ``size`` neurons with ``size`` inputs, by share of synapses, and all to all.
 
-    def all_to_all() -> None:
-        out = dense.layer(times, none, full, phi0, neuron=neuron, trial=6.5)
-        out.first().sum().backward()
+    Returns
+    -------
+    dict
+        ``dense_ms`` and a row for each share: its ``synapses``, milliseconds, nanoseconds per synapse and sample, and
+        ``share_of_updates``, its updates over those of the layer with all synapses.
+    """
+    generator = torch.Generator().manual_seed(0)
+    times = 0.05 + 1.9 * torch.rand((batch, size, 1), generator=generator, dtype=torch.float64)
+    listed = [random_synapses(size, size, density, generator=generator) for density in densities]
+    full = QIFLayer(size, size, trial=6.5, generator=generator)
+    layers = [QIFLayer(trial=6.5, synapses=synapses, generator=generator) for synapses in listed]
 
-    def way(density: float) -> tuple[int, Callable[[], None]]:
-        pattern = sparse.Pattern.of(rng.random((size, size)) < density)
-        count = pattern.indices.size
-        data = torch.from_numpy(rng.uniform(-0.9, 0.9, count) / max(1.0, count / size) ** 0.5).requires_grad_()
-
+    def way(layer: QIFLayer) -> Callable[[], None]:
         def run() -> None:
-            out = sparse.layer(times, None, data, phi0, pattern=pattern, neuron=neuron, trial=6.5)
-            out.first().sum().backward()
+            layer.zero_grad(set_to_none=True)
+            layer(times).first().sum().backward()
 
-        return count, run
+        return run
 
-    found = [way(density) for density in densities]
-    ms = _medians({"dense": all_to_all, **{str(count): run for count, run in found}}, repeats)
-    return {
-        "neurons": size,
-        "batch": batch,
-        "dense_ms": ms["dense"],
-        "rows": [
-            {"synapses": n, "ms": ms[str(n)], "ns_per_synapse": ms[str(n)] * 1e6 / (batch * max(n, 1))}
-            for n, _ in found
-        ],
-    }
-
-
-def _medians(ways: dict[str, Callable[[], None]], repeats: int) -> dict[str, float]:
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for run in ways.values():
-        run()
-    # In turn, so that a neighbour's load falls on all of them.
-    for _ in range(repeats):
-        for name, run in ways.items():
-            start = time.perf_counter()
-            run()
-            taken[name].append((time.perf_counter() - start) * 1e3)
-    return {name: statistics.median(values) for name, values in taken.items()}
+    spikes = torch.isfinite(times).sum(dim=2)
+    ms = medians({"dense": way(full), **{f"{k}": way(layer) for k, layer in enumerate(layers)}}, repeats)
+    rows = [
+        {
+            "synapses": layer.synapses.count,
+            "share_of_updates": updates_of(layer, spikes) / updates_of(full, spikes),
+            "ms": ms[f"{k}"],
+            "ns_per_synapse": ms[f"{k}"] * 1e6 / (batch * layer.synapses.count),
+        }
+        for k, layer in enumerate(layers)
+    ]
+    return {"neurons": size, "batch": batch, "dense_ms": ms["dense"], "rows": rows}
 
 
-if __name__ == "__main__":
-    keep_pages()
-    print(json.dumps({"jets": bench_jets(), "sparse": bench_sparse()}))
+def figures(jets: dict[str, Any], sparse: dict[str, Any]) -> dict[str, Figure]:
+    """Figures of `bench_jets` and `bench_sparse`, for `qif2hw.bench.result`."""
+    network = f"{jets['network']}, batch {jets['batch']}"
+    found = {f"{network}, jets, {name}": Figure(value, "ms") for name, value in jets["ms"].items()}
+    layer = f"{sparse['neurons']} neurons, batch {sparse['batch']}"
+    found[f"{layer}, dense"] = Figure(sparse["dense_ms"], "ms")
+    for row in sparse["rows"]:
+        found[f"{layer}, {row['synapses']} synapses"] = Figure(row["ms"], "ms")
+    return found

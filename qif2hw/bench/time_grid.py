@@ -1,4 +1,4 @@
-"""What coarse time grids cost a network, and what the lateness of spikes gives back."""
+"""Error of a network on coarse time grids, with and without the lateness of spikes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

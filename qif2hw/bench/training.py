@@ -16,9 +16,12 @@ from torch import Tensor
 
 from qif2hw.bench.peers import peers as find_peers
 from qif2hw.bench.peers import versions
+from qif2hw.bench.result import Figure
+from qif2hw.bench.timing import measure, ratio
 from qif2hw.errors import InputError
 from qif2hw.host import machine
 from qif2hw.kernels.simd import load, splat, store, width
+from qif2hw.nn.layer import QIFLayer
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.train.memory import keep_pages
 from qif2hw.train.optim.adam import FlatAdam
@@ -97,6 +100,19 @@ def bench(
     return {"machine": {**machine(), "ceiling_flops": ceiling}, "peers": versions() if peers else {}, "rows": rows}
 
 
+def figures(result: dict[str, Any]) -> dict[str, Figure]:
+    """Figures of a result of `bench`, for `qif2hw.bench.result`."""
+    found = {}
+    for row in result["rows"]:
+        name = f"{row['network']}, batch {row['batch']}, {row['dtype']}"
+        found[f"{name}, forward"] = Figure(row["ms_forward"], "ms")
+        found[f"{name}, forward and backward"] = Figure(row["ms_forward_backward"], "ms")
+        found[f"{name}, optimiser step"] = Figure(row["ms_optimiser_step"], "ms")
+        for peer, speedup in row["speedup"].items():
+            found[f"{name}, {peer} against ours"] = Figure(speedup, "ratio")
+    return found
+
+
 def name_of(workload: Workload) -> str:
     """A workload for people."""
     return f"{'-'.join(map(str, workload.sizes))}, batch {workload.batch}, {workload.dtype}"
@@ -162,47 +178,15 @@ def _row(workload: Workload, ceiling: float, peers: bool, seconds: float) -> dic
 
 @torch.no_grad()
 def count_updates(network: QIFNetwork, x: Tensor) -> int:
-    """Input spikes times neurons, over all layers and samples."""
-    spikes = [x.numel(), *(int(out.number.sum()) for out in network.run(x).layers[:-1])]
-    return sum(n * post for n, post in zip(spikes, network.sizes[1:], strict=True))
+    """Input spikes times the neurons that they reach, over all layers and samples."""
+    spikes = [torch.ones_like(x, dtype=torch.int64), *(out.number for out in network.run(x).layers[:-1])]
+    return sum(updates_of(layer, n) for layer, n in zip(network.layers, spikes, strict=True))
 
 
-class Timing(NamedTuple):
-    """Milliseconds of a call: the median of its repetitions, and the least."""
-
-    median: float
-    least: float
-
-
-def measure(call: Callable[[], Any], seconds: float) -> Timing:
-    """Time a call, repeated for about ``seconds``, after one call that may compile."""
-    call()
-    times: list[float] = []
-    begin = time.perf_counter()
-    while len(times) < 3 or (time.perf_counter() - begin < seconds and len(times) < 5000):
-        now = time.perf_counter()
-        call()
-        times.append(1e3 * (time.perf_counter() - now))
-    return Timing(statistics.median(times), min(times))
-
-
-def ratio(peer: Callable[[], Any], ours: Callable[[], Any], seconds: float) -> float:
-    """Median time of ``peer`` over that of ``ours``, in turns of equal length: what slows this machine slows both."""
-    peer()
-    ours()
-    theirs: list[float] = []
-    mine: list[float] = []
-    begin = time.perf_counter()
-    while len(theirs) < 5 or (time.perf_counter() - begin < seconds and len(theirs) < 1000):
-        now = time.perf_counter()
-        peer()
-        theirs.append(time.perf_counter() - now)
-        turn = time.perf_counter()
-        while time.perf_counter() - turn < theirs[-1]:
-            now = time.perf_counter()
-            ours()
-            mine.append(time.perf_counter() - now)
-    return statistics.median(theirs) / statistics.median(mine)
+def updates_of(layer: QIFLayer, number: Tensor) -> int:
+    """Updates of a layer whose inputs (batch, pre) send ``number`` spikes."""
+    reached = np.bincount(layer.synapses.edges().pre, minlength=layer.synapses.shape[1])
+    return int(number.sum(dim=0).numpy() @ reached)
 
 
 @njit

@@ -5,7 +5,21 @@ sha256 have been compared with the manifest.  The same model and options give th
 program (`load_program`) needs numpy and safetensors; the source model also needs onnx.
 """
 
-from qif2hw.bundle.artefact import Bundle, Golden, load, load_program, versions
+from qif2hw.bundle.artefact import AnyBundle, Bundle, SteppedBundle, load, load_any, load_program, versions
 from qif2hw.bundle.container import FORMAT, MAX_BYTES, SCHEMA
+from qif2hw.bundle.golden import Golden, SteppedGolden
 
-__all__ = ["FORMAT", "MAX_BYTES", "SCHEMA", "Bundle", "Golden", "load", "load_program", "versions"]
+__all__ = [
+    "FORMAT",
+    "MAX_BYTES",
+    "SCHEMA",
+    "AnyBundle",
+    "Bundle",
+    "Golden",
+    "SteppedBundle",
+    "SteppedGolden",
+    "load",
+    "load_any",
+    "load_program",
+    "versions",
+]

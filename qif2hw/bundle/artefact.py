@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import safetensors
@@ -14,12 +14,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from qif2hw import backends
 from qif2hw.bundle.container import Json, from_json, naming, read, to_json, with_manifest, write
+from qif2hw.bundle.golden import Golden, SteppedGolden
 from qif2hw.bundle.packing import pack, unpack
 from qif2hw.errors import InputError
-from qif2hw.ir.arrays import ByValue, FloatArray, frozen
-from qif2hw.ir.network import Network, check_inputs
+from qif2hw.ir.arrays import ByValue
+from qif2hw.ir.network import Network
 from qif2hw.ir.program import Program
-from qif2hw.ir.spikes import MachineOutput, Run, StepSpikes
+from qif2hw.ir.spikes import Run
+from qif2hw.ir.stepped import SteppedNetwork, SteppedRun
+from qif2hw.ir.stepped_program import SteppedProgram
+
+P = TypeVar("P", Program, SteppedProgram)
+N = TypeVar("N", Network, SteppedNetwork)
+G = TypeVar("G", Golden, SteppedGolden)
 
 _LINE = 300
 """Most characters of a line of a bundle's ``repr``."""
@@ -39,29 +46,7 @@ safetensors: 8 bytes little-endian length, a JSON header (types, shapes, offsets
 
 
 @dataclass(frozen=True, eq=False)
-class Golden(ByValue):
-    """Inputs, and the spikes that every execution of the program must give for them, bit for bit.
-
-    ``x`` has shape (samples, inputs); ``machine`` and ``step_spikes`` are those of a `Run`.
-    """
-
-    x: FloatArray
-    machine: MachineOutput
-    step_spikes: dict[str, StepSpikes]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "x", frozen(self.x, np.float64))
-
-    def __repr__(self) -> str:
-        return f"Golden({len(self.x)} samples, {sum(len(s) for s in self.step_spikes.values())} spikes)"
-
-    def matches(self, run: Run) -> bool:
-        """Whether a run on ``x`` gave exactly these spikes."""
-        return run.machine == self.machine and run.step_spikes == self.step_spikes
-
-
-@dataclass(frozen=True, eq=False)
-class Bundle(ByValue):
+class _Bundle(ByValue, Generic[P, N, G]):
     """A compiled network with its source, the compiler's report and golden spikes.
 
     Parameters
@@ -80,11 +65,11 @@ class Bundle(ByValue):
         Versions of the packages that made it.
     """
 
-    program: Program
-    network: Network
+    program: P
+    network: N
     options: Json
     report: Json
-    golden: Golden
+    golden: G
     versions: dict[str, str]
 
     def __post_init__(self) -> None:
@@ -104,21 +89,21 @@ class Bundle(ByValue):
             "report": ", ".join(self.report),
             "made by": versions,
         }
-        return "Bundle\n" + "\n".join(f"  {name}  {str(value)[:_LINE]}" for name, value in lines.items())
-
-    def run(self, x: ArrayLike, backend: str = "engine", **options: Any) -> Run:
-        """Run inputs ``x`` (samples, inputs) in [0, 1] on a backend; see `qif2hw.run`."""
-        return backends.run(backend, self, x, **options)
+        return f"{type(self).__name__}\n" + "\n".join(
+            f"  {name}  {str(value)[:_LINE]}" for name, value in lines.items()
+        )
 
     def parts(self) -> dict[str, bytes]:
         """The bytes of every part by name; equal bundles give equal bytes."""
         from qif2hw.ir import onnx_io
 
         arrays: dict[str, NDArray[Any]] = {}
-        program = pack(self.program, arrays)
+        program, golden = pack(self.program, arrays), cast(Any, self.golden)
         parts = {
             "README.txt": _README.encode(),
-            "golden.safetensors": safetensors.numpy.save(_golden_arrays(self.golden, self.program)),
+            "golden.safetensors": safetensors.numpy.save(
+                {key: np.ascontiguousarray(array) for key, array in golden.arrays(self.program).items()}
+            ),
             "model.onnx": onnx_io.to_bytes(self.network),
             "program.json": to_json(program),
             "program.safetensors": safetensors.numpy.save(arrays),
@@ -140,6 +125,26 @@ class Bundle(ByValue):
         return write(path, self.parts())
 
 
+class Bundle(_Bundle[Program, Network, Golden]):
+    """A compiled event-driven network."""
+
+    def run(self, x: ArrayLike, backend: str = "engine", **options: Any) -> Run:
+        """Run inputs ``x`` (samples, inputs) in [0, 1] on a backend; see `qif2hw.run`."""
+        return backends.run(backend, self, x, **options)
+
+
+class SteppedBundle(_Bundle[SteppedProgram, SteppedNetwork, SteppedGolden]):
+    """A compiled network with a stepped clock."""
+
+    def run(self, x: ArrayLike, backend: str = "engine", **options: Any) -> SteppedRun:
+        """Run inputs, as `SteppedNetwork.check_inputs` takes them, on a backend; see `qif2hw.run`."""
+        return backends.run_stepped(backend, self, x, **options)
+
+
+AnyBundle = Bundle | SteppedBundle
+"""A compiled network of either clock."""
+
+
 def versions() -> dict[str, str]:
     """Versions of the packages whose work goes into a bundle."""
     versions = {}
@@ -152,25 +157,40 @@ def versions() -> dict[str, str]:
 
 
 def load(path: str | os.PathLike[str]) -> Bundle:
-    """Read a bundle, all of it.
+    """Read the bundle of an event-driven network, all of it.
 
     Raises
     ------
     InputError
         If a part is missing, unknown, damaged or wrong; the message names it.
     """
+    bundle = load_any(path)
+    if not isinstance(bundle, Bundle):
+        raise InputError(f"{path}: a bundle with a stepped clock, where an event-driven one is needed")
+    return bundle
+
+
+def load_any(path: str | os.PathLike[str]) -> AnyBundle:
+    """Read a bundle of either clock; errors as of `load`."""
     from qif2hw.ir import onnx_io
 
     manifest, parts = read(path)
     program = _program(path, parts)
     with naming(path, "model.onnx"):
-        network = onnx_io.from_bytes(parts["model.onnx"], "the model")
+        network = onnx_io.any_from_bytes(parts["model.onnx"], "the model")
     with naming(path, "report.json"):
         report = from_json(parts["report.json"])
     with naming(path, "golden.safetensors"):
-        golden = _golden(_arrays(parts["golden.safetensors"]), program)
+        arrays = _arrays(parts["golden.safetensors"])
+        kind = Golden if isinstance(program, Program) else SteppedGolden
+        golden: Any = kind.read(arrays, program)  # type: ignore[arg-type]
+    about = manifest["options"], report, golden, manifest["versions"]
     with naming(path, "model.onnx"):
-        return Bundle(program, network, manifest["options"], report, golden, manifest["versions"])
+        if isinstance(program, Program) and isinstance(network, Network):
+            return Bundle(program, network, *about)
+        if isinstance(program, SteppedProgram) and isinstance(network, SteppedNetwork):
+            return SteppedBundle(program, network, *about)
+        raise InputError("the program and the model have different clocks")
 
 
 def load_program(path: str | os.PathLike[str]) -> Program:
@@ -181,14 +201,20 @@ def load_program(path: str | os.PathLike[str]) -> Program:
     InputError
         As `load` does: all parts are verified.
     """
-    return _program(path, read(path)[1])
+    program = _program(path, read(path)[1])
+    if not isinstance(program, Program):
+        raise InputError(f"{path}: a bundle with a stepped clock, where an event-driven one is needed")
+    return program
 
 
-def _program(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Program:
+def _program(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Program | SteppedProgram:
     with naming(path, "program.safetensors"):
         arrays = _arrays(parts["program.safetensors"])
     with naming(path, "program.json"):
-        return unpack(Program, from_json(parts["program.json"]), arrays)
+        packed = from_json(parts["program.json"])
+        if isinstance(packed, dict) and packed.get("kind") == SteppedProgram.__name__:
+            return unpack(SteppedProgram, packed, arrays)
+        return unpack(Program, packed, arrays)
 
 
 def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
@@ -196,37 +222,3 @@ def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
         return dict(safetensors.numpy.load(data))
     except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"not a safetensors file ({error})") from None
-
-
-_MACHINE = ("step", "lateness", "flush")
-_SPIKES = ("sample", "neuron", "step", "lateness")
-
-
-def _golden_arrays(golden: Golden, program: Program) -> dict[str, NDArray[Any]]:
-    arrays: dict[str, NDArray[Any]] = {"x": golden.x}
-    arrays |= {key: getattr(golden.machine, key) for key in _MACHINE}
-    for k, population in enumerate(program.populations):
-        spikes = golden.step_spikes[population.name]
-        arrays |= {f"spikes.{k}.{key}": getattr(spikes, key) for key in _SPIKES}
-    # A view would be written with the memory it looks into.
-    return {key: np.ascontiguousarray(array) for key, array in arrays.items()}
-
-
-def _golden(arrays: dict[str, NDArray[Any]], program: Program) -> Golden:
-    names = [p.name for p in program.populations]
-    wanted = {"x", *_MACHINE} | {f"spikes.{k}.{key}" for k in range(len(names)) for key in _SPIKES}
-    if set(arrays) != wanted:
-        odd = min(set(arrays) ^ wanted)
-        raise InputError(f"array '{odd}' is {'unknown' if odd in arrays else 'missing'}")
-    x = check_inputs(arrays["x"], program.inputs)
-    outputs = sum(program.population(name).size for name in program.output_populations)
-    for key in wanted - {"x"}:
-        array = arrays[key]
-        shape = (len(x), outputs) if key in _MACHINE else arrays[f"{key.rpartition('.')[0]}.sample"].shape
-        if array.dtype != np.int32 or array.shape != shape or (key not in _MACHINE and array.ndim != 1):
-            raise InputError(f"array '{key}' has type {array.dtype} and shape {array.shape}")
-    return Golden(
-        x,
-        MachineOutput(*(arrays[key] for key in _MACHINE)),
-        {name: StepSpikes(*(arrays[f"spikes.{k}.{key}"] for key in _SPIKES)) for k, name in enumerate(names)},
-    )

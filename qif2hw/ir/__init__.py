@@ -6,11 +6,12 @@ from qif2hw.ir.program import Program, ProgramPopulation, ProgramProjection, Tim
 from qif2hw.ir.ptc import PTC, CotangentTables, PhaseWeightTable, PlaneVector, SecondMoment, Table
 from qif2hw.ir.readout import Product, Readout
 from qif2hw.ir.spikes import MachineOutput, Run, Spikes, StepSpikes
-from qif2hw.ir.synapses import AnySynapses, Dense, Sparse, Synapses
+from qif2hw.ir.synapses import AnySynapses, Conv2d, Dense, Sparse, Synapses
 
 __all__ = [
     "PTC",
     "AnySynapses",
+    "Conv2d",
     "CotangentTables",
     "Dense",
     "Encoder",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.neuron import latency
 
 
 @dataclass(frozen=True)
@@ -36,4 +37,4 @@ class Encoder:
 
     def times(self, x: FloatArray) -> FloatArray:
         """Spike times of inputs ``x`` in [0, 1], same shape."""
-        return self.latest - x * (self.latest - self.earliest)
+        return latency(x, self.earliest, self.latest)

@@ -1,18 +1,16 @@
-"""What `qif2hw.ir.Network` and `qif2hw.ir.Program` have in common: input groups, populations, projections, readouts."""
+"""What networks and programs have in common: input groups, populations, and projections between them."""
 
-from collections.abc import Sequence
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue
-from qif2hw.ir.encoder import Encoder
-from qif2hw.ir.readout import Product, Readout, output_populations_of, readouts_of
 from qif2hw.ir.synapses import Synapses
 
 
-class _Population(Protocol):
+class _Part(Protocol):
     @property
     def name(self) -> str: ...
     @property
@@ -30,31 +28,40 @@ class _Projection(Protocol):
 
 _SHOWN = 6
 
-P = TypeVar("P", bound=_Population)
+E = TypeVar("E", bound=_Part)
+P = TypeVar("P", bound=_Part)
 Q = TypeVar("Q", bound=_Projection)
 
 
-class Graph(ByValue, Generic[P, Q]):
-    """Accessors of a graph of input groups, populations ``P``, projections ``Q`` and outputs."""
+class Graph(ByValue, Generic[E, P, Q]):
+    """Accessors and checks of a graph of input groups ``E``, populations ``P`` and projections ``Q``."""
 
-    encoders: tuple[Encoder, ...]
+    encoders: tuple[E, ...]
     populations: tuple[P, ...]
     projections: tuple[Q, ...]
-    outputs: tuple[Readout | Product, ...]
+    outputs: tuple[Any, ...]
+
+    @property
+    def parts(self) -> tuple[E | P, ...]:
+        """Input groups and populations."""
+        return (*self.encoders, *self.populations)
 
     @cached_property
     def sizes(self) -> dict[str, int]:
         """Size of every input group and population by name."""
-        parts: Sequence[Encoder | P] = (*self.encoders, *self.populations)
-        return {part.name: part.size for part in parts}
+        return {part.name: part.size for part in self.parts}
 
     def summary(self) -> str:
         """Sizes, synapses and outputs in at most one line."""
         groups = [f"{name} {size}" for name, size in self.sizes.items()]
         if len(groups) > _SHOWN:
             groups[_SHOWN - 1 : -1] = [f".. {len(groups) - _SHOWN} more .."]
-        outputs = sum(output.size for output in self.outputs)
-        return f"{', '.join(groups)}; {self.synapse_count} synapses, {outputs} output{'s' * (outputs > 1)}"
+        return f"{', '.join(groups)}; {self.synapse_count} synapses, {self.results} output{'s' * (self.results > 1)}"
+
+    @property
+    def results(self) -> int:
+        """Columns of the result."""
+        return sum(output.size for output in self.outputs)
 
     @property
     def inputs(self) -> int:
@@ -68,19 +75,61 @@ class Graph(ByValue, Generic[P, Q]):
         return {e.name: slice(int(end) - e.size, int(end)) for e, end in zip(self.encoders, ends, strict=True)}
 
     @property
-    def readouts(self) -> tuple[Readout, ...]:
-        """All readouts, those inside products included, in order."""
-        return readouts_of(self.outputs)
-
-    @property
-    def output_populations(self) -> tuple[str, ...]:
-        """Populations that are read out, each once, in order; their neurons are the columns of ``spike_time``."""
-        return output_populations_of(self.outputs)
-
-    @property
     def synapse_count(self) -> int:
         """Number of synapses of all projections."""
         return sum(projection.synapses.count for projection in self.projections)
+
+    def check_graph(self) -> None:
+        """Check what holds for every graph.
+
+        Raises
+        ------
+        InputError
+            If names clash or are unknown, shapes do not chain, a population has no input, or the graph has a cycle.
+        """
+        if not (self.encoders and self.populations and self.outputs):
+            raise InputError("a network needs at least one input group, one population and one output")
+        names = [part.name for part in self.parts]
+        for name in names:
+            if names.count(name) > 1:
+                raise InputError(
+                    f"the name '{name}' is used twice: input groups and populations need names of their own"
+                )
+        posts = {p.name for p in self.populations}
+        for projection in self.projections:
+            where = f"projection {projection.pre} -> {projection.post}"
+            if projection.pre not in self.sizes or projection.post not in posts:
+                raise InputError(f"{where}: no such population")
+            wanted = (self.sizes[projection.post], self.sizes[projection.pre])
+            if projection.synapses.shape != wanted:
+                raise InputError(
+                    f"{where}: its synapses have shape {projection.synapses.shape}, (post, pre) = {wanted} is needed"
+                )
+        for population in self.populations:
+            if not self.incoming(population.name):
+                raise InputError(f"population '{population.name}' has no input: connect it or leave it out")
+        _ = self.depth
+
+    @cached_property
+    def depth(self) -> dict[str, int]:
+        """Longest path from the inputs: 0 for an input group, 1 for a population fed by inputs alone ..."""
+        depth = {encoder.name: 0 for encoder in self.encoders}
+        waiting = [p.name for p in self.populations]
+        while waiting:
+            ready = [name for name in waiting if all(p.pre in depth for p in self.incoming(name))]
+            if not ready:
+                raise InputError(
+                    f"populations {', '.join(waiting)} form a cycle: only feed-forward networks are supported"
+                )
+            for name in ready:
+                depth[name] = 1 + max(depth[p.pre] for p in self.incoming(name))
+            waiting = [name for name in waiting if name not in depth]
+        return depth
+
+    @property
+    def order(self) -> tuple[P, ...]:
+        """Populations sorted by depth."""
+        return tuple(sorted(self.populations, key=lambda p: self.depth[p.name]))
 
     def population(self, name: str) -> P:
         """Population by name."""

@@ -6,7 +6,6 @@ computed on the host from first spikes (`Readout`, `Product`).  Every class chec
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +14,7 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, finite
 from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.graph import Graph
-from qif2hw.ir.readout import Product, Readout, decode
+from qif2hw.ir.readout import Product, ReadFromFirstSpikes, Readout, decode
 from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_synapses
 from qif2hw.neuron import QIF
 
@@ -82,7 +81,7 @@ class Projection(ByValue):
 
 
 @dataclass(frozen=True, eq=False)
-class Network(Graph[Population, Projection]):
+class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes):
     """A feed-forward network of QIF populations.
 
     Parameters
@@ -117,39 +116,14 @@ class Network(Graph[Population, Projection]):
     def __post_init__(self) -> None:
         if not (np.isfinite(self.trial) and self.trial > 0):
             raise InputError(f"trial T = {self.trial:g}: a positive length is needed")
-        if not (self.encoders and self.populations and self.outputs):
-            raise InputError("a network needs at least one input group, one population and one output")
-        names = [*(e.name for e in self.encoders), *(p.name for p in self.populations)]
-        for name in names:
-            if names.count(name) > 1:
-                raise InputError(
-                    f"the name '{name}' is used twice: input groups and populations need names of their own"
-                )
         for encoder in self.encoders:
             if not (encoder.earliest > 0 and encoder.latest < self.trial):
                 raise InputError(
                     f"input group '{encoder.name}' encodes into ({encoder.earliest:g}, {encoder.latest:g}): "
                     f"this must lie inside the trial (0, {self.trial:g})"
                 )
-        self._check_projections()
+        self.check_graph()
         self._check_outputs()
-        _ = self.depth
-
-    def _check_projections(self) -> None:
-        sizes = self.sizes
-        posts = {p.name for p in self.populations}
-        for projection in self.projections:
-            where = f"projection {projection.pre} -> {projection.post}"
-            if projection.pre not in sizes or projection.post not in posts:
-                raise InputError(f"{where}: no such population")
-            wanted = (sizes[projection.post], sizes[projection.pre])
-            if projection.synapses.shape != wanted:
-                raise InputError(
-                    f"{where}: its synapses have shape {projection.synapses.shape}, (post, pre) = {wanted} is needed"
-                )
-        for population in self.populations:
-            if not self.incoming(population.name):
-                raise InputError(f"population '{population.name}' has no input: connect it or leave it out")
 
     def _check_outputs(self) -> None:
         posts = {p.name: p.size for p in self.populations}
@@ -161,27 +135,6 @@ class Network(Graph[Population, Projection]):
                 raise InputError(
                     f"readout of '{readout.population}' names neuron {int(index.max())} of {posts[readout.population]}"
                 )
-
-    @cached_property
-    def depth(self) -> dict[str, int]:
-        """Longest path from the inputs: 0 for an input group, 1 for a population fed by inputs alone ..."""
-        depth = {encoder.name: 0 for encoder in self.encoders}
-        waiting = [p.name for p in self.populations]
-        while waiting:
-            ready = [name for name in waiting if all(p.pre in depth for p in self.incoming(name))]
-            if not ready:
-                raise InputError(
-                    f"populations {', '.join(waiting)} form a cycle: only feed-forward networks are supported"
-                )
-            for name in ready:
-                depth[name] = 1 + max(depth[p.pre] for p in self.incoming(name))
-            waiting = [name for name in waiting if name not in depth]
-        return depth
-
-    @property
-    def order(self) -> tuple[Population, ...]:
-        """Populations sorted by depth."""
-        return tuple(sorted(self.populations, key=lambda p: self.depth[p.name]))
 
     def check_inputs(self, x: ArrayLike) -> FloatArray:
         """Inputs as float64 (samples, inputs); `InputError` on a wrong width or values outside [0, 1]."""

@@ -16,7 +16,7 @@ from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.graph import Graph
 from qif2hw.ir.network import Network, Population, Projection
 from qif2hw.ir.ptc import ACCUMULATOR_BITS, PTC, STATE_BITS, STATE_MAX, need
-from qif2hw.ir.readout import Product, Readout
+from qif2hw.ir.readout import Product, ReadFromFirstSpikes, Readout
 from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_synapses
 from qif2hw.neuron import QIF
 
@@ -173,7 +173,7 @@ class ProgramPopulation(ByValue):
 
 @dataclass(frozen=True, eq=False)
 class ProgramProjection(ByValue):
-    """Synapses: even integer weights in [-256, 254], shifted left by ``exponent`` when accumulated.
+    """Synapses: even integer weights in [-256, 254]; their sum is shifted left by ``exponent``, right if negative.
 
     ``weight`` has the shape that the synapses say; without ``synapses`` it is (post, pre), all to all.
     """
@@ -191,13 +191,13 @@ class ProgramProjection(ByValue):
             bool(((weight >= -256) & (weight <= 254) & (weight % 2 == 0)).all()),
             f"{where}: weights are even, in [-256, 254]",
         )
-        need(0 <= self.exponent <= 7, f"{where}: exponent {self.exponent} is outside 0 to 7")
+        need(-8 <= self.exponent <= 7, f"{where}: exponent {self.exponent} is outside -8 to 7")
         object.__setattr__(self, "weight", weight)
         object.__setattr__(self, "synapses", checked_synapses(self.synapses, weight, where))
 
 
 @dataclass(frozen=True, eq=False)
-class Program(Graph[ProgramPopulation, ProgramProjection]):
+class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirstSpikes):
     """A compiled network.
 
     Populations are sorted by depth, and each projection goes from one depth to the next: a synapse takes one step,
@@ -226,6 +226,7 @@ class Program(Graph[ProgramPopulation, ProgramProjection]):
         )
         for p in self.projections:
             where = f"projection {p.pre} -> {p.post}"
+            need(p.exponent >= 0, f"{where}: exponent {p.exponent} is outside 0 to 7")
             need(p.pre in depth and p.post in depth, f"{where}: no such population")
             need(
                 depth[p.post] == depth[p.pre] + 1,

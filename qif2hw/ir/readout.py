@@ -6,6 +6,7 @@ import numpy as np
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, IntArray, finite, frozen
+from qif2hw.neuron import difference
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Readout(ByValue):
 
     def decode(self, times: FloatArray) -> FloatArray:
         """Outputs (samples, outputs) of the population's first spike times (samples, neurons)."""
-        return self.offset + self.scale * (times[:, self.stop] - times[:, self.start])
+        return difference(times[:, self.start], times[:, self.stop], self.scale, self.offset)
 
 
 @dataclass(frozen=True)
@@ -89,3 +90,19 @@ def decode(outputs: tuple[Readout | Product, ...], times: dict[str, FloatArray])
             right = output.right.decode(times[output.right.population])
             columns.append(output.offset + output.scale * (left * right).sum(axis=1, keepdims=True))
     return np.concatenate(columns, axis=1)
+
+
+class ReadFromFirstSpikes:
+    """Accessors of a network whose outputs are computed from first spikes."""
+
+    outputs: tuple[Readout | Product, ...]
+
+    @property
+    def readouts(self) -> tuple[Readout, ...]:
+        """All readouts, those inside products included, in order."""
+        return readouts_of(self.outputs)
+
+    @property
+    def output_populations(self) -> tuple[str, ...]:
+        """Populations that are read out, each once, in order; their neurons are the columns of ``spike_time``."""
+        return output_populations_of(self.outputs)

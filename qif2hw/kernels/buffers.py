@@ -1,10 +1,85 @@
-"""What goes into the kernels and comes out of them: named tuples of arrays, which numba can take apart.
+"""Arrays that the kernels of a chain of layers work on: named tuples, which numba can take apart, and their layout.
 
-A chain of layers runs from one *level* of spikes to the next: level 0 are its inputs, level ``l`` what its ``l``-th
-layer gives.  Everything of one kind lies in one flat array, level after level (see `qif2hw.kernels.layout`).
+A chain of layers runs from one *level* of spikes to the next: level 0 are its inputs, level ``l`` the spikes of its
+``l``-th layer.  All numbers of one kind lie in one flat array, level after level; `layout` says where.
 """
 
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.kernels.simd import Ints, Reals, padded
+from qif2hw.kernels.sorting import Room
+from qif2hw.kernels.steps import most_steps
+
+SIZE, DEPTH, PAD, MOST, SPIKES, ENDS, STEPS, A, GROWTH, START, PARAMETERS = range(11)
+"""Columns of a table.
+
+``SIZE, DEPTH``: neurons of a level, and spikes of each.  ``PAD, MOST``: padded neurons and largest number of steps of
+the layer that makes it.  Where its numbers begin: ``SPIKES`` (batch, size * depth), ``ENDS`` (batch, size), ``STEPS``
+(batch, most steps), ``A, GROWTH, START`` what that layer's parameters are prepared into, ``PARAMETERS`` its parameters
+(weights, then initial phases).
+"""
+
+EVENT_COST = 64
+"""Cost of an input spike besides its updates (its place in the order, its angle), in updates."""
+
+
+class Layout(NamedTuple):
+    """Table of a chain, a row for each level, and what follows from it.
+
+    Parameters
+    ----------
+    table, rows, depths
+        The table as an array and as lists; its column ``DEPTH``.
+    totals
+        Sizes of the flat arrays, by column.
+    cells
+        Largest number of padded weights of a layer.
+    work
+        Upper bound of the updates of a pass (input spikes times neurons), and the further cost of input spikes.
+    """
+
+    table: IntArray
+    rows: list[list[int]]
+    depths: tuple[int, ...]
+    totals: tuple[int, ...]
+    cells: int
+    work: int
+
+
+@lru_cache(maxsize=128)
+def layout(batch: int, sizes: tuple[int, ...], depths: tuple[int, ...], angle: float, dtype: DTypeLike) -> Layout:
+    """Layout of a chain.
+
+    Parameters
+    ----------
+    batch
+        Number of samples.
+    sizes, depths
+        Neurons of each level, and spikes per neuron that there is room for.
+    angle
+        Angle by which a free neuron turns in a trial, ``omega T``.
+    dtype
+        float64 or float32.
+    """
+    rows = [(batch * sizes[0] * depths[0], batch * sizes[0], 0, 0, 0, 0, 0)]
+    pads, most = [0], [0]
+    work = 0
+    for pre, depth, post, room in zip(sizes, depths, sizes[1:], depths[1:], strict=False):
+        pad = padded(post, dtype)
+        most.append(most_steps(pre * depth, angle))
+        cells = (pre + 1) * pad
+        rows.append((batch * post * room, batch * post, batch * most[-1], cells, pre + 1, 2 * pad, (pre + 1) * post))
+        pads.append(pad)
+        work += batch * (pre * depth * (pad + EVENT_COST) + 4 * post)
+    ends = np.cumsum(np.array(rows, np.int64), axis=0)
+    table = np.column_stack([sizes, depths, pads, most, ends - np.array(rows, np.int64)])
+    cells = max(row[A - SPIKES] for row in rows)
+    return Layout(table, table.tolist(), depths, (0, 0, 0, 0, *ends[-1].tolist()), cells, work)
 
 
 class Chain(NamedTuple):
@@ -15,20 +90,20 @@ class Chain(NamedTuple):
     times, psi
         Of level 0: (batch, size * depth) and (batch, size).
     values
-        Address of what inputs tell (batch, size), which becomes their ``times``; zero if those are given.
+        Address of input values (batch, size), to be encoded into ``times``; zero if the times are given.
     table
-        Where each level lies; columns as in `qif2hw.kernels.layout`.
+        `Layout.table`.
     spikes, ends, steps
         Sizes of the flat arrays of all levels' (batch, size * depth), (batch, size) and (batch, most steps) numbers.
     parameters
         Addresses of the weights (post, pre) and initial phases of the layer that makes each level (levels + 1, 2);
-        before them those of the readout's ``factor`` and ``shift``, behind them of the inputs' ``latest`` and ``span``:
-        a value spikes at ``latest - value * span``.
+        before them those of the readout's ``scale`` and ``offset``, behind them of the inputs' ``earliest`` and
+        ``latest`` spike times, see `qif2hw.neuron.latency`.
     y, first
-        Outputs ``y[m] = shift[m] + factor[m] * (t[2m + 1] - t[2m])``, none without a readout, and first spike times
-        ``t`` of the last level.
+        Outputs (batch, outputs), `qif2hw.neuron.difference` of neighbours in ``first``, none without a readout; first
+        spike times (batch, size) of the last level.
     a, growth, start
-        What `qif2hw.kernels.dense.prepare` makes of them, see `Layer`.
+        Parameters as `qif2hw.kernels.dense.prepare` leaves them, see `Layer`.
     out
         Times, pseudo-phases and first spikes after the trial of all levels but level 0, see `Spikes`.
     marks
@@ -43,25 +118,25 @@ class Chain(NamedTuple):
         As in `Layer`, the same for all layers.
     """
 
-    times: Any
-    psi: Any
+    times: Reals
+    psi: Reals
     values: int
-    table: Any
+    table: IntArray
     spikes: int
     ends: int
     steps: int
-    parameters: Any
-    y: Any
-    first: Any
-    a: Any
-    growth: Any
-    start: Any
-    out: Any
-    marks: Any
-    lengths: Any
-    turns: Any
-    visits: Any
-    counts: Any
+    parameters: IntArray
+    y: Reals
+    first: Reals
+    a: Reals
+    growth: FloatArray
+    start: Reals
+    out: Reals
+    marks: Ints
+    lengths: Reals
+    turns: Reals
+    visits: Ints
+    counts: Ints
     r: float
     omega: float
     trial: float
@@ -89,11 +164,11 @@ class Layer(NamedTuple):
         Growth in bits after which lengths are renormalised.
     """
 
-    times: Any
-    psi: Any
-    a: Any
-    growth: Any
-    start: Any
+    times: Reals
+    psi: Reals
+    a: Reals
+    growth: FloatArray
+    start: Reals
     depth: int
     omega: float
     trial: float
@@ -106,18 +181,19 @@ class Spikes(NamedTuple):
     The gradients of a loss with respect to them have the same form.
     """
 
-    times: Any
-    psi: Any
-    next: Any
+    times: Reals
+    psi: Reals
+    next: Reals
 
 
 class Record(NamedTuple):
-    """What the backward kernel needs from the forward one: no trajectory, only the order of events and output spikes.
+    """State that the backward kernel reads: no trajectory, only the order of events and output spikes.
 
     Parameters
     ----------
     many, cosine, sine, row, source
-        Steps of each sample: their number (batch,), and of each what `qif2hw.kernels.steps.steps` says, (batch, most).
+        Steps of each sample: their number (batch,), and columns (batch, most) as `qif2hw.kernels.steps.steps` writes
+        them.
     fired, fired_by, fired_in, place
         Output spikes, step after step: their number, neuron and step, and where in `Spikes.times` they are.
     length2, scale
@@ -126,19 +202,19 @@ class Record(NamedTuple):
         The same after the extra shear at the trial's end.
     """
 
-    many: Any
-    cosine: Any
-    sine: Any
-    row: Any
-    source: Any
-    fired: Any
-    fired_by: Any
-    fired_in: Any
-    place: Any
-    length2: Any
-    scale: Any
-    end_length2: Any
-    end_scale: Any
+    many: Ints
+    cosine: Reals
+    sine: Reals
+    row: Ints
+    source: Ints
+    fired: Ints
+    fired_by: Ints
+    fired_in: Ints
+    place: Ints
+    length2: Reals
+    scale: Ints
+    end_length2: Reals
+    end_scale: Ints
 
 
 class Gradients(NamedTuple):
@@ -149,19 +225,19 @@ class Gradients(NamedTuple):
     times, psi
         To the inputs of the first layer (batch, pre * depth) and (batch, pre): results.
     given
-        Addresses of the loss's gradients with respect to ``Chain.y``, ``first`` and ``out``; zero for nothing.
+        Addresses of the loss's gradients with respect to ``Chain.y``, ``first`` and ``out``; zero where there are none.
     parameters
         To the weights (post, pre) and the initial phases of each layer, one behind the other: results.
     """
 
-    times: Any
-    psi: Any
-    given: Any
-    parameters: Any
+    times: Reals
+    psi: Reals
+    given: IntArray
+    parameters: Reals
 
 
 class Workspace(NamedTuple):
-    """What a kernel works with while it runs through a sample.
+    """Scratch arrays of a kernel, used again for every sample.
 
     Parameters
     ----------
@@ -173,28 +249,28 @@ class Workspace(NamedTuple):
     step_time, angle
         Of the steps, see `qif2hw.kernels.steps.steps`.
     order, room
-        Input spikes in temporal order, and room to find it, see `qif2hw.kernels.sorting`.
+        Input spikes in temporal order, and scratch arrays to sort them, see `qif2hw.kernels.sorting`.
     crossed
         Neurons that fired in the last step, as bits.
     late_x, late_y, late
         Vectors of output spikes at the end of their steps; angles.
     base, base_scale, rest, rest_scale
-        Backward: :math:`G` of the neurons, and what remains of it after each output spike, with exponents.
+        Backward: :math:`G` of the neurons, and its remainder after each output spike, with exponents.
     """
 
-    state: Any
-    g: Any
-    crossed: Any
-    exponent: Any
-    number: Any
-    step_time: Any
-    angle: Any
-    order: Any
-    room: Any
-    late_x: Any
-    late_y: Any
-    late: Any
-    base: Any
-    base_scale: Any
-    rest: Any
-    rest_scale: Any
+    state: Reals
+    g: Reals
+    crossed: NDArray[np.uint64]
+    exponent: Ints
+    number: Ints
+    step_time: FloatArray
+    angle: FloatArray
+    order: Ints
+    room: Room
+    late_x: FloatArray
+    late_y: FloatArray
+    late: FloatArray
+    base: Reals
+    base_scale: Ints
+    rest: Reals
+    rest_scale: Ints

@@ -42,7 +42,7 @@ from qif2hw.kernels.steps import polar_angles, steps, turn
 from qif2hw.machinecode import compiled
 
 BLOCK = 64
-"""Neurons whose spikes are told by the bits of one number."""
+"""Neurons whose spikes are the bits of one integer."""
 
 TWICE = 16384
 """Bytes up to which vectors before and after a step lie apart: beyond, they would fill a first cache of 32 kB."""
@@ -79,7 +79,7 @@ def prepare(weight, phi0, r, omega, a, growth, start):  # type: ignore[no-untype
 
 @compiled
 def workspace(spikes, most, pad, like):  # type: ignore[no-untyped-def]
-    """Room for so many spikes, steps and padded neurons of a sample, with the element type of ``like``."""
+    """Scratch arrays for ``spikes`` spikes, ``most`` steps and ``pad`` neurons, with the element type of ``like``."""
     size = max(spikes, most, pad)
     real, rest, whole = np.empty((5, size)), np.empty((2, size), like.dtype), np.empty((5, size), np.int32)
     vectors = aligned((2 * TOGETHER + 3) * pad, like)
@@ -179,16 +179,16 @@ def forward_layer(low, high, layer, sequence, count, out, record, work):  # type
                     grown = 0.0
             c, s = splat(state, cosine[b, i]), splat(state, sine[b, i])
             for block in range(0, pad, BLOCK):
-                found = np.uint64(0)
+                fires = np.uint64(0)
                 for v in range(block, min(block + BLOCK, pad), width(a)):
                     here, height = load(state, now + v), load(state, now + pad + v)
                     here, height = _rotate(_shear(here, height, load(a, before + v)), height, c, s)
-                    found |= below_zero(height) << np.uint64(v - block)
+                    fires |= below_zero(height) << np.uint64(v - block)
                     store(state, then + v, mirrored(here, height))
                     store(state, then + pad + v, mirrored(height, height))
-                # Spikes are written down a step later: its arithmetic hides what wrong guesses of branches cost.
+                # Spikes are written down a step later: its arithmetic hides the cost of mispredicted branches.
                 spikes = _record(work, record, b, i - 1, now, pad, block, spikes, room)
-                crossed[block // BLOCK] = found
+                crossed[block // BLOCK] = fires
             now, then = then, now
             before = row[b, i] * pad
             grown += growth[row[b, i]]

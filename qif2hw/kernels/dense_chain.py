@@ -5,13 +5,31 @@ bits as result.
 """
 
 import numpy as np
-from numba import prange
+from numba import njit, prange
 
-from qif2hw.kernels.buffers import Layer, Record, Spikes
+from qif2hw import neuron
+from qif2hw.kernels.buffers import (
+    DEPTH,
+    ENDS,
+    GROWTH,
+    MOST,
+    PAD,
+    PARAMETERS,
+    SIZE,
+    SPIKES,
+    START,
+    STEPS,
+    A,
+    Layer,
+    Record,
+    Spikes,
+)
 from qif2hw.kernels.dense import backward_layer, forward_layer, prepare, workspace
-from qif2hw.kernels.layout import DEPTH, ENDS, GROWTH, MOST, PAD, PARAMETERS, SIZE, SPIKES, START, STEPS, A
 from qif2hw.kernels.simd import aligned, load, store, view, view_at, width
 from qif2hw.machinecode import compiled, for_one_thread_and_all
+
+_latency = njit(inline="always")(neuron.latency)
+_difference = njit(inline="always")(neuron.difference)
 
 SMALL = 2**17
 """Weights of a chain up to which partial sums of their gradients, added up as they come, stay in a second cache."""
@@ -102,25 +120,25 @@ def _prepare(chain, level):  # type: ignore[no-untyped-def]
 @compiled
 def _encode(low, high, chain):  # type: ignore[no-untyped-def]
     batch, size = chain.times.shape
-    latest = view_at(chain.a, chain.parameters[-1, 0], 1, size)[0]
-    span = view_at(chain.a, chain.parameters[-1, 1], 1, size)[0]
+    earliest = view_at(chain.a, chain.parameters[-1, 0], 1, size)[0]
+    latest = view_at(chain.a, chain.parameters[-1, 1], 1, size)[0]
     values = view_at(chain.a, chain.values, batch, size)
     for b in range(low, high):
         for n in range(size):
-            chain.times[b, n] = latest[n] - values[b, n] * span[n]
+            chain.times[b, n] = _latency(values[b, n], earliest[n], latest[n])
 
 
 @compiled
 def _read(low, high, out, depth, chain):  # type: ignore[no-untyped-def]
     outputs = chain.y.shape[1]
-    factor = view_at(chain.a, chain.parameters[0, 0], 1, outputs)[0]
-    shift = view_at(chain.a, chain.parameters[0, 1], 1, outputs)[0]
+    scale = view_at(chain.a, chain.parameters[0, 0], 1, outputs)[0]
+    offset = view_at(chain.a, chain.parameters[0, 1], 1, outputs)[0]
     for b in range(low, high):
         for n in range(chain.first.shape[1]):
             time = out.times[b, n * depth]
             chain.first[b, n] = out.next[b, n] if np.isinf(time) else time
         for m in range(outputs):
-            chain.y[b, m] = shift[m] + factor[m] * (chain.first[b, 2 * m + 1] - chain.first[b, 2 * m])
+            chain.y[b, m] = _difference(chain.first[b, 2 * m], chain.first[b, 2 * m + 1], scale[m], offset[m])
 
 
 @compiled
@@ -128,13 +146,13 @@ def _read_back(low, high, out, depth, chain, to_y, to_first, to):  # type: ignor
     """Add to the gradients ``to`` of the last level what comes from the readout; addresses are zero for nothing."""
     batch, size = chain.first.shape
     outputs = chain.y.shape[1]
-    factor = view_at(chain.a, chain.parameters[0, 0], 1, outputs)[0]
+    scale = view_at(chain.a, chain.parameters[0, 0], 1, outputs)[0]
     by_y, by_first = view_at(chain.a, to_y, batch, outputs), view_at(chain.a, to_first, batch, size)
     for b in range(low, high):
         for n in range(size):
             change = by_first[b, n] if to_first != 0 else 0.0
             if to_y != 0 and n // 2 < outputs:
-                share = by_y[b, n // 2] * factor[n // 2]
+                share = by_y[b, n // 2] * scale[n // 2]
                 change += share if n % 2 else -share
             if np.isinf(out.times[b, n * depth]):
                 to.next[b, n] += change
@@ -145,21 +163,21 @@ def _read_back(low, high, out, depth, chain, to_y, to_first, to):  # type: ignor
 def _forward(chain, chunks, largest):  # type: ignore[no-untyped-def]
     """Run every sample of a batch through all layers, in ``chunks`` parallel parts.
 
-    ``largest`` (levels) becomes the largest number of spikes of a neuron, above a level's room if what it and the
-    levels behind it hold is incomplete, and -1 where an input time is negative or not a number.
+    ``largest`` (levels) becomes the largest number of spikes of a neuron, above a level's room if its results and
+    those of later levels are incomplete, and -1 where an input time is negative or not a number.
     """
     _, levels, batch = chain.counts.shape
-    found = np.zeros((chunks, levels), np.int64)
+    most = np.zeros((chunks, levels), np.int64)
     chain.counts[1, 0] = -1
     for level in prange(1, levels):
         _prepare(chain, level)
     for chunk in prange(chunks):
-        _forward_share(chunk * batch // chunks, (chunk + 1) * batch // chunks, chain, found[chunk])
+        _forward_share(chunk * batch // chunks, (chunk + 1) * batch // chunks, chain, most[chunk])
     for level in range(levels):
         largest[level] = 0
         for chunk in range(chunks):
             if largest[level] >= 0:
-                largest[level] = max(largest[level], found[chunk, level]) if found[chunk, level] >= 0 else -1
+                largest[level] = max(largest[level], most[chunk, level]) if most[chunk, level] >= 0 else -1
 
 
 forward, forward_parallel = for_one_thread_and_all(_forward)
@@ -255,7 +273,7 @@ def _backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-u
 
 @compiled
 def _receive(low, high, grad, inner, given, any_given):  # type: ignore[no-untyped-def]
-    """Add what the loss gives from outside, if it does, to what comes, for inner levels, from the next layer."""
+    """Add the loss's own gradients of a level, if any, to those that inner levels get from the next layer."""
     for b in range(low, high):
         for n in range(grad.shape[1]):
             if not inner:

@@ -23,13 +23,14 @@ a right angle to ``z`` again, so that no digits are lost.  The adjoint is in `qi
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
 
 from qif2hw import neuron
-from qif2hw.kernels.simd import below_zero, load, lowest_bit, splat, store, width
+from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.kernels.simd import Ints, below_zero, load, lowest_bit, splat, store, width
 from qif2hw.kernels.sorting import arrange, room_for
 from qif2hw.kernels.steps import polar_angles, steps, turn
 from qif2hw.machinecode import compiled, for_one_thread_and_all
@@ -50,12 +51,12 @@ class JetLayer(NamedTuple):
     directions.
     """
 
-    times: Any
-    a: Any
-    growth: Any
-    start: Any
-    left: Any
-    right: Any
+    times: FloatArray
+    a: FloatArray
+    growth: FloatArray
+    start: FloatArray
+    left: IntArray
+    right: IntArray
     n: int
     depth: int
     r: float
@@ -65,15 +66,15 @@ class JetLayer(NamedTuple):
 
 
 class JetRecord(NamedTuple):
-    """What the backward kernel needs: the order of events, and ``R^2, e, |Y|^2, S, G`` at output spikes and the end."""
+    """For the backward kernel: order of events, and ``R^2, e, |Y|^2, S, G`` at output spikes and at the trial's end."""
 
-    order: Any
-    events: Any
-    fired: Any
-    fired_by: Any
-    fired_in: Any
-    at_spike: Any
-    at_end: Any
+    order: Ints
+    events: Ints
+    fired: Ints
+    fired_by: Ints
+    fired_in: Ints
+    at_spike: FloatArray
+    at_end: FloatArray
 
 
 @compiled
@@ -160,7 +161,7 @@ def _note(state, pad, m, rows, into):  # type: ignore[no-untyped-def]
 
 
 def _forward(layer, chunks, out_times, out_theta, record):  # type: ignore[no-untyped-def]
-    """Run every sample; returns as `qif2hw.kernels.dense.forward` does."""
+    """Run every sample; returns as `qif2hw.kernels.dense.forward_layer` does."""
     batch = layer.times.shape[1]
     largest = np.zeros(chunks, np.int64)
     for chunk in prange(chunks):

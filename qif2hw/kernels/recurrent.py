@@ -1,4 +1,4 @@
-r"""A population of QIF neurons that hears its own spikes, event by event, forward and backward.
+r"""A population of QIF neurons with feedback of its own spikes, event by event, forward and backward.
 
 Events are, in strict temporal order: input spikes, spikes of the population, and with a delay their arrivals.  The
 neuron that fires next is the one whose vector has the smallest ``x / y``; one arc tangent gives when.
@@ -15,12 +15,15 @@ complete when the spike's own event is reached, and enters ``G`` of the neuron t
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from qif2hw import neuron
+from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.kernels.simd import Ints
 from qif2hw.kernels.sorting import arrange, room_for
 from qif2hw.machinecode import compiled
 
@@ -38,10 +41,10 @@ class Recurrent(NamedTuple):
     The feedback has a zero diagonal where it is instantaneous: a neuron that just fired does not feel its own spike.
     """
 
-    times: Any
-    a: Any
-    feedback: Any
-    start: Any
+    times: FloatArray
+    a: FloatArray
+    feedback: FloatArray
+    start: FloatArray
     depth: int
     omega: float
     trial: float
@@ -51,14 +54,14 @@ class Recurrent(NamedTuple):
 class Log(NamedTuple):
     """Events of each sample (batch, room): kind, input spike or spike it is about, angle turned since the last one.
 
-    ``count`` are the numbers of events, ``fired`` the neuron of each spike (batch, room).
+    ``events`` are their numbers (batch,), ``fired`` the neuron of each spike (batch, room).
     """
 
-    kind: Any
-    about: Any
-    angle: Any
-    count: Any
-    fired: Any
+    kind: NDArray[np.int8]
+    about: Ints
+    angle: FloatArray
+    events: IntArray
+    fired: Ints
 
 
 @compiled
@@ -101,7 +104,7 @@ def _fire(x, y, m):  # type: ignore[no-untyped-def]
 
 @compiled
 def forward(layer, out_times, out_theta, log):  # type: ignore[no-untyped-def]
-    """Run every sample; ``out_theta`` are the angles at the trial's end, before the flush.
+    """Run every sample; ``out_theta`` are the angles at the trial's end, before the extra shear.
 
     Returns
     -------
@@ -123,14 +126,14 @@ def forward(layer, out_times, out_theta, log):  # type: ignore[no-untyped-def]
         x, y = start[0].copy(), start[1].copy()
         exponent[:] = 0
         number[:] = 0
-        now, arrived, heard, spikes, done = 0.0, 0, 0, 0, 0
+        now, arrived, returned, spikes, done = 0.0, 0, 0, 0, 0
         while True:
             outside = times[b, order[arrived]] if arrived < count else np.inf
-            echo = spike_time[heard] + delay if delay > 0.0 and heard < spikes else np.inf
-            until = min(outside, echo, trial)
+            feedback_time = spike_time[returned] + delay if delay > 0.0 and returned < spikes else np.inf
+            until = min(outside, feedback_time, trial)
             m, angle = _next(x, y)
             if done == room:
-                # No room for the log: say so, more than by one so that it grows quickly.
+                # No room for the log: return much more than there is, so that it grows quickly.
                 most_events = 2 * room
                 break
             if now + angle / omega <= until:
@@ -150,19 +153,19 @@ def forward(layer, out_times, out_theta, log):  # type: ignore[no-untyped-def]
                 angle = omega * (until - now)
                 _turn(x, y, angle)
                 now = until
-                if outside <= min(echo, trial):
+                if outside <= min(feedback_time, trial):
                     log.kind[b, done], log.about[b, done] = INPUT, order[arrived]
                     _kick(x, y, exponent, a[order[arrived] // depth])
                     arrived += 1
-                elif echo <= trial:
-                    log.kind[b, done], log.about[b, done] = ARRIVAL, heard
-                    _kick(x, y, exponent, feedback[log.fired[b, heard]])
-                    heard += 1
+                elif feedback_time <= trial:
+                    log.kind[b, done], log.about[b, done] = ARRIVAL, returned
+                    _kick(x, y, exponent, feedback[log.fired[b, returned]])
+                    returned += 1
                 else:
                     break
             log.angle[b, done] = angle
             done += 1
-        log.count[b] = done
+        log.events[b] = done
         for n in range(size):
             out_theta[b, n] = math.atan2(max(y[n], 0.0), x[n])
     return most_spikes, most_events
@@ -173,7 +176,7 @@ def backward(layer, log, grad_times, grad_theta, to_times, to_a, to_feedback, to
     """Gradients to input times, both weights (by source, still over ``r``) and initial phases."""
     _, a, feedback, start, depth, omega, _, delay = layer
     batch, size, _ = grad_times.shape
-    most = max(1, log.count.max())
+    most = max(1, log.events.max())
     path_x, path_y, unit = np.empty((most, size)), np.empty((most, size)), np.empty((most, size), np.int32)
     exponent, scale = np.empty(size, np.int32), np.empty(size, np.int32)
     g, pull, number = np.empty(size), np.empty(most), np.empty(size, np.int64)
@@ -185,7 +188,7 @@ def backward(layer, log, grad_times, grad_theta, to_times, to_a, to_feedback, to
         x, y = start[0].copy(), start[1].copy()
         exponent[:] = 0
         number[:] = 0
-        for e in range(log.count[b]):
+        for e in range(log.events[b]):
             _turn(x, y, log.angle[b, e])
             about = log.about[b, e]
             if log.kind[b, e] == SPIKE:
@@ -200,7 +203,7 @@ def backward(layer, log, grad_times, grad_theta, to_times, to_a, to_feedback, to
                 _kick(x, y, exponent, feedback[log.fired[b, about]])
         for n in range(size):
             g[n], scale[n] = -omega * grad_theta[b, n] / (x[n] * x[n] + y[n] * y[n]), exponent[n]
-        for e in range(log.count[b] - 1, -1, -1):
+        for e in range(log.events[b] - 1, -1, -1):
             kind, about = log.kind[b, e], log.about[b, e]
             for n in range(size):
                 if unit[e, n] != scale[n]:

@@ -3,10 +3,13 @@
 `VecType` is one 512-bit vector: 8 float64 or 16 float32 lanes (LLVM splits it where the machine is
 narrower).  It has ``+``, ``-`` and ``*``, which may fuse into multiply-adds, and the functions below.
 Arrays are one-dimensional and contiguous.
+
+``Any`` stands here for objects of numba's compiler and of LLVM, which have no types of their own; no other file of this
+folder needs it.
 """
 
 import operator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from llvmlite import ir
@@ -14,19 +17,25 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 from numba.np import arrayobj
+from numpy.typing import DTypeLike, NDArray
 
 from qif2hw.machinecode import compiled
+
+Reals: TypeAlias = NDArray[np.floating[Any]]
+"""An array with the element type of a layer, float64 or float32."""
+
+Ints: TypeAlias = NDArray[np.int32]
 
 LANES = {"float64": 8, "float32": 16}
 """Number of lanes by name of the element type."""
 
 
-def lanes_of(dtype: Any) -> int:
+def lanes_of(dtype: DTypeLike) -> int:
     """Lanes of a vector of elements of this numpy type."""
     return LANES[np.dtype(dtype).name]
 
 
-def padded(size: int, dtype: Any) -> int:
+def padded(size: int, dtype: DTypeLike) -> int:
     """``size`` rounded up to whole vectors."""
     lanes = lanes_of(dtype)
     return -(-size // lanes) * lanes
@@ -97,7 +106,7 @@ def width(typingctx: Any, array: Any) -> Any:
 
 
 @compiled
-def aligned(size: int, like: Any) -> Any:
+def aligned(size: int, like: Reals) -> Reals:
     """New array of ``size`` elements of the type of ``like``; its vectors do not straddle cache lines."""
     lanes = width(like)
     room = np.empty(size + lanes, like.dtype)
@@ -157,7 +166,7 @@ def _bits(context: Any, builder: Any, vec: VecType, flags: Any) -> Any:
 
 @intrinsic
 def below_zero(typingctx: Any, value: Any) -> Any:
-    """Integer whose bit ``k`` says that lane ``k`` is negative (``-0.0`` is not)."""
+    """Integer whose bit ``k`` is set where lane ``k`` is negative (``-0.0`` is not)."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         flags = builder.fcmp_ordered("<", args[0], ir.Constant(_vector(value), None))

@@ -1,10 +1,11 @@
 """The temporal order of the input spikes of a sample."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from qif2hw.kernels.simd import count_bits, load, ones_where_less, splat, store, width
+from qif2hw.kernels.simd import Ints, Reals, count_bits, load, ones_where_less, splat, store, width
 from qif2hw.machinecode import compiled
 
 _RUN = 64
@@ -15,17 +16,17 @@ _NEAR = 8
 
 
 class Room(NamedTuple):
-    """What sorting needs room for: times, times in float32 and counts, indices twice."""
+    """Scratch arrays of a sort: times, times in float32 and counts, indices twice."""
 
-    key: Any
-    near: Any
-    source: Any
-    spare: Any
+    key: Reals
+    near: NDArray[np.float32]
+    source: Ints
+    spare: Ints
 
 
 @compiled
 def room_for(spikes, like):  # type: ignore[no-untyped-def]
-    """Room to sort so many spikes, whose times have the type of the array ``like``."""
+    """Scratch arrays to sort up to ``spikes`` times with the element type of the array ``like``."""
     near = np.empty(2 * (spikes + _RUN), np.float32)
     return Room(np.empty(2 * spikes, like.dtype), near, np.empty(spikes, np.int32), np.empty(spikes, np.int32))
 
@@ -63,11 +64,11 @@ def arrange(times, trial, room, order):  # type: ignore[no-untyped-def]
 def settle(times, trial, room, order, sequence, count):  # type: ignore[no-untyped-def]
     """As `arrange`, where ``sequence[:count]`` are the indices of all spikes, and almost sorted already."""
     near = room.near
-    given, found = room.key, room.key[count:]
+    given, placed = room.key, room.key[count:]
     falls = 0
     for e in range(count):
         given[e] = times[np.uint32(sequence[e])]
-        found[e] = np.nan
+        placed[e] = np.nan
     for e in range(count - 1):
         falls += given[e] > given[e + 1]
     # Each finds its place.  If all places are taken and in order, they are the right ones.
@@ -75,21 +76,21 @@ def settle(times, trial, room, order, sequence, count):  # type: ignore[no-untyp
         moves = _count_inversions(given, count, near)
         for e in range(count):
             place = np.uint64(e + int(near[moves + e]))
-            found[place], order[place] = given[e], sequence[e]
+            placed[place], order[place] = given[e], sequence[e]
     elif count <= _RUN:
         _count_earlier(given, count, near)
         for e in range(count):
             place = np.uint64(near[_RUN + e])
-            found[place], order[place] = given[e], sequence[e]
-    settled = count == 0 or (found[0] >= 0.0 and found[count - 1] <= trial)
+            placed[place], order[place] = given[e], sequence[e]
+    settled = count == 0 or (placed[0] >= 0.0 and placed[count - 1] <= trial)
     for e in range(count - 1):
-        settled &= found[e] < found[e + 1]
+        settled &= placed[e] < placed[e + 1]
     return count if settled else arrange(times, trial, room, order)
 
 
 @compiled
 def _count_inversions(key, count, near):  # type: ignore[no-untyped-def]
-    """How far each key must move within `_NEAR` places, in ``near`` from where the result says; equal in float32 is."""
+    """Write to ``near``, from the index returned on, how far each key must move within `_NEAR` places, in float32."""
     lanes = width(near)
     moves = count + 2 * lanes
     for e in range(lanes):

@@ -7,12 +7,14 @@ when it is next reached, or at the trial's end.  Gradients are the sums of `qif2
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
 
 from qif2hw import neuron
+from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.kernels.simd import Ints
 from qif2hw.kernels.sorting import arrange, room_for
 from qif2hw.kernels.steps import WIDEST
 from qif2hw.machinecode import compiled, for_one_thread_and_all
@@ -29,8 +31,8 @@ class SparseLayer(NamedTuple):
 
     Parameters
     ----------
-    times, psi
-        Input spike times (batch, pre * depth); pseudo-phases of their neurons (batch, pre).
+    times
+        Input spike times (batch, pre * depth), infinite where there is none.
     begin, post, a
         Synapses by presynaptic channel: those of ``j`` are ``begin[j]:begin[j + 1]``, each with its neuron and ``w/r``.
     start
@@ -39,12 +41,11 @@ class SparseLayer(NamedTuple):
         Input spikes per channel; parameters of the neurons; length of the trial.
     """
 
-    times: Any
-    psi: Any
-    begin: Any
-    post: Any
-    a: Any
-    start: Any
+    times: FloatArray
+    begin: IntArray
+    post: Ints
+    a: FloatArray
+    start: FloatArray
     depth: int
     r: float
     omega: float
@@ -57,11 +58,11 @@ class SparseRecord(NamedTuple):
     The end comes last: (batch, neurons, K + 1).
     """
 
-    order: Any
-    events: Any
-    length2: Any
-    scale: Any
-    number: Any
+    order: Ints
+    events: Ints
+    length2: FloatArray
+    scale: Ints
+    number: Ints
 
 
 @compiled
@@ -98,7 +99,7 @@ def _emit(x, y, n, c, s, time, omega, exponent, times, length2, scale, number): 
 
 
 def _forward(layer, chunks, out_times, out_theta, record):  # type: ignore[no-untyped-def]
-    """Run every sample; returns as `qif2hw.kernels.dense_chain.forward`.  ``out_theta``: angles before the flush."""
+    """Run every sample; returns as `dense.forward_layer` does.  ``out_theta``: angles before the extra shear."""
     batch = layer.times.shape[0]
     largest = np.zeros(chunks, np.int64)
     for chunk in prange(chunks):
@@ -113,7 +114,7 @@ forward, forward_parallel = for_one_thread_and_all(_forward)
 
 @compiled
 def _forward_share(low, high, layer, out_times, out_theta, record):  # type: ignore[no-untyped-def]
-    times, _, begin, post, a, start, depth, _, omega, trial = layer
+    times, begin, post, a, start, depth, _, omega, trial = layer
     size, inputs = start.shape[1], times.shape[1]
     room_to_sort = room_for(inputs, times)
     x, y, last, exponent = np.empty(size), np.empty(size), np.empty(size), np.empty(size, np.int32)
@@ -188,7 +189,7 @@ backward, backward_parallel = for_one_thread_and_all(_backward)
 
 @compiled(error_model="numpy")
 def _backward_share(low, high, layer, record, grad_times, grad_theta, to_times, weights, phases):  # type: ignore[no-untyped-def]
-    times, _, begin, post, a, start, depth, _, omega, _ = layer
+    times, begin, post, a, start, depth, _, omega, _ = layer
     _, size, capacity = grad_times.shape
     weights[:] = 0.0
     phases[:] = 0.0
@@ -233,22 +234,6 @@ def _backward_share(low, high, layer, record, grad_times, grad_theta, to_times, 
                 if exponent[n] != before:
                     g[n] = math.ldexp(pull[n, done[n]], 2 * (exponent[n] - unit[n, done[n]]))
             to_times[b, order[i]] = change
-
-
-@compiled
-def transpose(indptr, indices, pre):  # type: ignore[no-untyped-def]
-    """``begin`` and ``post`` of a `SparseLayer` from CSR, and for each synapse its place in the CSR data."""
-    begin = np.zeros(pre + 1, np.int64)
-    for j in indices:
-        begin[j + 1] += 1
-    begin[:] = np.cumsum(begin)
-    at = begin[:-1].copy()
-    post, slot = np.empty(indices.size, np.int32), np.empty(indices.size, np.int64)
-    for n in range(indptr.size - 1):
-        for k in range(indptr[n], indptr[n + 1]):
-            post[at[indices[k]]], slot[at[indices[k]]] = n, k
-            at[indices[k]] += 1
-    return begin, post, slot
 
 
 @compiled

@@ -62,7 +62,7 @@ def steps(  # type: ignore[no-untyped-def]
 
 @compiled
 def most_steps(spikes: int, angle: float) -> int:
-    """Upper bound of the number of `steps` for so many input spikes and a trial that turns neurons by ``angle``."""
+    """Upper bound of the number of `steps` for ``spikes`` input spikes and a trial that turns neurons by ``angle``."""
     return spikes + 2 + math.ceil(angle / WIDEST)
 
 

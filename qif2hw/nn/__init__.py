@@ -1,21 +1,31 @@
 """QIF layers and networks in torch, with exact spike-time gradients."""
 
-from qif2hw.nn.functional.dense import LayerOutput, Run
-from qif2hw.nn.functional.jets import Jets, derivative
-from qif2hw.nn.functional.recurrent import RecurrentQIFLayer
-from qif2hw.nn.functional.sparse import Pattern, SparseQIFLayer
-from qif2hw.nn.layer import QIFLayer
-from qif2hw.nn.network import QIFNetwork, Regime
+from qif2hw.nn.deeponet import DeepONet
+from qif2hw.nn.discrete import LIF, Accumulate, DiscreteQIF, Frames
+from qif2hw.nn.functional.jets import Jets, derivative, jets
+from qif2hw.nn.functional.output import ForwardPass, LayerOutput
+from qif2hw.nn.layer import QIFLayer, Route
+from qif2hw.nn.network import QIFNetwork
+from qif2hw.nn.regime import PUBLISHED, Regime
+from qif2hw.nn.synapses import random_synapses
+from qif2hw.nn.tracing import export
 
 __all__ = [
+    "LIF",
+    "PUBLISHED",
+    "Accumulate",
+    "DeepONet",
+    "DiscreteQIF",
+    "ForwardPass",
+    "Frames",
     "Jets",
     "LayerOutput",
-    "Pattern",
     "QIFLayer",
     "QIFNetwork",
-    "RecurrentQIFLayer",
     "Regime",
-    "Run",
-    "SparseQIFLayer",
+    "Route",
     "derivative",
+    "export",
+    "jets",
+    "random_synapses",
 ]

@@ -1,4 +1,4 @@
-"""A DeepONet of two QIF networks: the inner product of what a branch and a trunk compute."""
+"""A DeepONet of two QIF networks: the inner product of the results of a branch and a trunk."""
 
 from dataclasses import replace
 
@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from qif2hw import ir
 from qif2hw.errors import InputError
-from qif2hw.nn.network import QIFNetwork, Regime
+from qif2hw.nn.network import QIFNetwork
+from qif2hw.nn.regime import Regime
 
 
 class DeepONet(nn.Module):
@@ -22,6 +23,11 @@ class DeepONet(nn.Module):
         Times of both networks.
     seed
         Of the initialisation.
+
+    Raises
+    ------
+    InputError
+        If the two have different numbers of outputs, or sizes that no network has.
     """
 
     def __init__(

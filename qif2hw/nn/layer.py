@@ -1,20 +1,22 @@
 """A layer of QIF neurons as a torch module, with weights on the hardware's grid if wanted."""
 
 from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias, TypeGuard, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from qif2hw.errors import InputError
+from qif2hw.ir.synapses import AnySynapses, Dense, Sparse
 from qif2hw.ir.weight_grid import nearest_unit, round_to_grid, weight_step
 from qif2hw.neuron import QIF
-from qif2hw.nn.functional import dense, eager, scan
-from qif2hw.nn.functional.dense import LayerOutput, Run
+from qif2hw.nn.functional import dense, eager, recurrent, scan, sparse
+from qif2hw.nn.functional.output import ForwardPass, LayerOutput
 
-Route: TypeAlias = Literal["kernel", "accelerator", "eager"]
-"""Ways to compute a layer: `function.layer`, `accelerator.layer`, `eager.layer`."""
+Route: TypeAlias = Literal["kernel", "scan", "eager"]
+"""Ways to compute a layer: a compiled kernel, `qif2hw.nn.functional.scan`, `qif2hw.nn.functional.eager`."""
 
 ROUTES: tuple[str, ...] = get_args(Route)
 
@@ -34,32 +36,59 @@ class _Rounded(torch.autograd.Function):
 
 
 class QIFLayer(nn.Module):
-    """QIF neurons with all-to-all synapses from their inputs; several sources are concatenated.
+    """QIF neurons with synapses from their inputs; several sources are concatenated.
+
+    The synapses choose the kernel: all to all, listed (at the cost of those listed), or with feedback.  Parameters are
+    ``weight``, ``phi0`` (post,) and, with feedback, ``feedback`` (post, post), from columns to rows.
 
     Parameters
     ----------
     pre, post
-        Number of presynaptic channels and of neurons.
+        Number of presynaptic channels and of neurons; not needed where there are ``synapses``.
     trial
-        Length ``T`` of a trial.
+        Length ``T`` of a trial, in units of time.
+    synapses
+        Which neurons the channels reach, `qif2hw.ir.Dense` or `qif2hw.ir.Sparse`; all to all by default.
+    weight
+        Initial weights, of shape ``synapses.weight_shape``: (post, pre), or (synapses,) in their order.  By default
+        uniform in ``+-spread / sqrt(fan_in)``, with the number of synapses of each neuron.
+    recurrent
+        Whether the neurons' spikes come back to them, see `qif2hw.nn.functional.recurrent.layer`.  Such a layer stands
+        alone: a `QIFNetwork` refuses it, because a network for compiling has no cycles.
+    delay
+        Time that a spike takes back to the population.
+    feedback_spread
+        Feedback weights start uniform in ``+-feedback_spread / sqrt(post)``.
     neuron
         Parameters of the neurons.
     weight_bits
-        Round the weights to the grid of `qif2hw.ir.weight_grid` in the forward pass; None leaves them free.
+        Round each array of weights to the grid of `qif2hw.ir.weight_grid` in the forward pass; None leaves them free.
     spread
-        Weights start uniform in ``+-spread / sqrt(pre)``.
+        See ``weight``.
     phases
         Initial phases start uniform in this range.
+    generator
+        Source of the random numbers.
     dtype
-        float64 or float32.
+        float64 or float32, of parameters and spikes.  Listed synapses and feedback are computed in float64 and rounded.
+
+    Raises
+    ------
+    InputError
+        On sizes, synapses or weights that do not fit each other, and on impossible options.
     """
 
     def __init__(
         self,
-        pre: int,
-        post: int,
+        pre: int | None = None,
+        post: int | None = None,
         *,
         trial: float,
+        synapses: AnySynapses | None = None,
+        weight: ArrayLike | None = None,
+        recurrent: bool = False,
+        delay: float = 0.0,
+        feedback_spread: float = 0.5,
         neuron: QIF | None = None,
         weight_bits: int | None = None,
         spread: float = 0.9,
@@ -68,17 +97,32 @@ class QIFLayer(nn.Module):
         dtype: torch.dtype = torch.float64,
     ) -> None:
         super().__init__()
-        if pre < 1 or post < 1:
-            raise InputError(f"a layer of {post} neurons with {pre} inputs: at least one of each is needed")
-        self.neuron = neuron or QIF()
-        self.trial = trial
+        self.synapses = _synapses(pre, post, synapses)
+        if dtype not in dense.RENORMALISE_AFTER:
+            raise InputError(f"a layer of type {dtype}: float64 and float32 are possible")
+        if not recurrent and delay != 0:
+            raise InputError(f"delay = {delay:g}: only a recurrent layer has one")
+        self.neuron, self.trial = neuron or QIF(), trial
+        self.recurrent, self.delay = recurrent, delay
         self.weight_bits = weight_bits
         self.capacity = 2
-        bound = spread / pre**0.5
-        uniform = torch.rand((post, pre), generator=generator, dtype=torch.float64)
-        start = torch.rand(post, generator=generator, dtype=torch.float64)
-        self.weight = nn.Parameter((bound * (2 * uniform - 1)).to(dtype))
-        self.phi0 = nn.Parameter((phases[0] + (phases[1] - phases[0]) * start).to(dtype))
+
+        def uniform(*shape: int) -> Tensor:
+            return torch.rand(shape, generator=generator, dtype=torch.float64)
+
+        post, pre = self.synapses.shape
+        if weight is not None:
+            values = torch.as_tensor(np.array(weight, dtype=np.float64))
+            self.synapses.check(values.numpy(), "a layer")
+        elif isinstance(self.synapses, Sparse):
+            bound = spread / torch.from_numpy(self.synapses.fan_in[self.synapses.rows]).double().sqrt()
+            values = bound * (2 * uniform(self.synapses.count) - 1)
+        else:
+            values = spread / pre**0.5 * (2 * uniform(post, pre) - 1)
+        self.weight = nn.Parameter(values.to(dtype))
+        if recurrent:
+            self.feedback = nn.Parameter((feedback_spread / post**0.5 * (2 * uniform(post, post) - 1)).to(dtype))
+        self.phi0 = nn.Parameter((phases[0] + (phases[1] - phases[0]) * uniform(post)).to(dtype))
         self.keep_inside()
 
     @property
@@ -92,12 +136,24 @@ class QIFLayer(nn.Module):
             weight_step(bits)
         self._weight_bits = bits
 
-    def effective_weight(self) -> Tensor:
-        """Weights as the neurons see them: on the grid if `weight_bits` says so."""
-        if self.weight_bits is None:
-            return self.weight
-        rounded: Tensor = _Rounded.apply(self.weight, self.weight_bits)
+    def on_grid(self, weight: Tensor) -> Tensor:
+        """An array of weights as the neurons receive it: on the grid of `weight_bits`, if there is one."""
+        if self._weight_bits is None:
+            return weight
+        rounded: Tensor = _Rounded.apply(weight, self._weight_bits)
         return rounded
+
+    def effective_weight(self) -> Tensor:
+        """``weight`` as the neurons receive it, see `on_grid`; same shape."""
+        return self.on_grid(self.weight)
+
+    def dense_weight(self) -> Tensor:
+        """`effective_weight` as an array (post, pre), with zeros where there is no synapse."""
+        weight = self.effective_weight()
+        if not isinstance(self.synapses, Sparse):
+            return weight
+        rows, columns = (torch.from_numpy(v).to(weight.device) for v in self.synapses.edges()[:2])
+        return weight.new_zeros(self.synapses.shape).index_put((rows, columns), weight)
 
     @torch.no_grad()
     def centre(self) -> None:
@@ -107,7 +163,12 @@ class QIFLayer(nn.Module):
         """
         theta = self.neuron.omega * (self.phi0 + self.trial)
         wanted = self.neuron.r * torch.cos(theta) / torch.sin(theta)
-        self.weight.add_((2 * wanted / self.weight.shape[1] - self.weight.mean(dim=1)).unsqueeze(1))
+        if not isinstance(self.synapses, Sparse):
+            self.weight.add_((2 * wanted / self.weight.shape[1] - self.weight.mean(dim=1)).unsqueeze(1))
+            return
+        rows, fan_in = torch.from_numpy(self.synapses.rows), torch.from_numpy(self.synapses.fan_in)
+        total = torch.zeros_like(wanted).index_add(0, rows, self.weight)
+        self.weight.add_(((2 * wanted - total) / fan_in)[rows])
 
     @torch.no_grad()
     def keep_inside(self) -> None:
@@ -123,37 +184,89 @@ class QIFLayer(nn.Module):
         Parameters
         ----------
         times
-            Input spike times (batch, pre, K), padded with infinity.
+            Input spike times (batch, pre, K), in units of time, padded with infinity.
         psi
             Pseudo-phases of presynaptic neurons (batch, pre); none for input channels.
         path
-            How to compute it; by default the compiled kernel on the CPU, the accelerator's scan elsewhere.
+            How to compute it; by default the compiled kernel on the CPU, the scan on other devices.
+
+        Raises
+        ------
+        InputError
+            On inputs that do not fit the layer, and on a path that it does not have.
         """
         path = route(times, path)
         if path == "kernel":
-            return run_chain([self], times, psi).layers[0]
+            return self._compiled(times, psi)
+        if self.recurrent:
+            raise InputError(f"path '{path}': a recurrent layer has a compiled kernel on the CPU only")
         if psi is None:
             psi = times.new_zeros(times.shape[:2])
-        weight = self.effective_weight()
+        weight = self.dense_weight()
         if path == "eager":
             return eager.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
         return scan.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
+
+    def _compiled(self, times: Tensor, psi: Tensor | None) -> LayerOutput:
+        neuron, trial, capacity = self.neuron, self.trial, self.capacity
+        if self.recurrent:
+            out = recurrent.layer(
+                times, psi, self.dense_weight(), self.on_grid(self.feedback), self.phi0, neuron=neuron, trial=trial,
+                delay=self.delay, capacity=capacity,
+            )  # fmt: skip
+        elif isinstance(self.synapses, Sparse):
+            out = sparse.layer(
+                times, psi, self.effective_weight(), self.phi0, synapses=self.synapses, neuron=neuron, trial=trial,
+                capacity=capacity,
+            )  # fmt: skip
+        else:
+            return run_chain([self], times, psi).layers[0]
+        self.capacity = out.times.shape[2]
+        return out
+
+    def get_extra_state(self) -> Tensor:
+        """Part of a state that `set_extra_state` compares: trial, neuron and synapses, as float64."""
+        kind = [self.trial, self.neuron.tau, self.neuron.i0, float(self.recurrent), self.delay]
+        listed = (self.synapses.indptr, self.synapses.indices) if isinstance(self.synapses, Sparse) else ()
+        return torch.from_numpy(np.concatenate([kind, *listed]))
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """`InputError` unless ``state`` is of a layer that computes the same from the same parameters."""
+        own, other = self.get_extra_state(), state.cpu()
+        names = ("trial T", "tau", "I0", "recurrent", "delay")
+        for name, here, there in zip(names, own.tolist(), other.tolist(), strict=False):
+            if here != there:
+                raise InputError(f"this state is of a layer with {name} = {there:g}, here {here:g}")
+        if not torch.equal(own, other):
+            raise InputError("this state is of a layer with other synapses")
+
+
+def _synapses(pre: int | None, post: int | None, synapses: AnySynapses | None) -> AnySynapses:
+    if synapses is None:
+        if pre is None or post is None:
+            raise InputError("a layer needs its sizes, pre and post, or synapses")
+        if pre < 1 or post < 1:
+            raise InputError(f"a layer of {post} neurons with {pre} inputs: at least one of each is needed")
+        return Dense(post, pre)
+    if any(given not in (None, size) for given, size in zip((post, pre), synapses.shape, strict=True)):
+        raise InputError(f"a layer of {post} neurons with {pre} inputs: its synapses are for {synapses.shape}")
+    return synapses
 
 
 def route(times: Tensor, path: Route | None) -> Route:
     """The way to compute what follows these spikes: ``path``, or by default the one for the device they are on."""
     if path is None:
-        return "kernel" if times.device.type == "cpu" else "accelerator"
+        return "kernel" if times.device.type == "cpu" else "scan"
     if path not in ROUTES:
         raise InputError(f"path {path!r}: known are {', '.join(ROUTES)}")
     return path
 
 
-def one_kind(layers: Sequence[nn.Module]) -> TypeGuard[Sequence[QIFLayer]]:
+def can_chain(layers: Sequence[QIFLayer]) -> bool:
     """Whether `run_chain` can take them: all-to-all layers of equal neurons and trials."""
     first = layers[0]
     for layer in layers:
-        if type(layer) is not QIFLayer or type(first) is not QIFLayer:
+        if layer.recurrent or not isinstance(layer.synapses, Dense):
             return False
         if (layer.neuron is not first.neuron and layer.neuron != first.neuron) or layer.trial != first.trial:
             return False
@@ -163,8 +276,8 @@ def one_kind(layers: Sequence[nn.Module]) -> TypeGuard[Sequence[QIFLayer]]:
 def run_chain(
     layers: Sequence[QIFLayer], times: Tensor, psi: Tensor | None, *,
     encoder: tuple[Tensor, Tensor] | None = None, readout: tuple[Tensor, Tensor] | None = None,
-) -> Run:  # fmt: skip
-    """Layers of equal neurons and trials one behind the other, by the compiled kernel; see `function.chain`."""
+) -> ForwardPass:  # fmt: skip
+    """Layers of equal neurons and trials one behind the other, by one compiled kernel, `dense.chain`."""
     run, rooms = dense.chain(
         times,
         psi,

@@ -1,7 +1,8 @@
 """Layered QIF networks in torch: latency encoder, layers, readout of first-spike differences."""
 
 import itertools
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,81 +10,51 @@ from torch import Tensor, nn
 
 from qif2hw import ir
 from qif2hw.errors import InputError
-from qif2hw.neuron import QIF
-from qif2hw.nn.functional.dense import LayerOutput, Run
-from qif2hw.nn.layer import QIFLayer, Route, one_kind, route, run_chain
+from qif2hw.ir.synapses import AnySynapses
+from qif2hw.neuron import QIF, difference, latency
+from qif2hw.nn.functional.output import ForwardPass, LayerOutput
+from qif2hw.nn.layer import QIFLayer, Route, can_chain, route, run_chain
+from qif2hw.nn.regime import Regime
+from qif2hw.nn.synapses import columns, joined
 
 
-@dataclass(frozen=True)
-class Regime:
-    """Times a network works with, and how its parameters start; by default the ordinary regime.
+class _Layers(nn.ModuleList):
+    """Layers of a network; refuses at once those that a network cannot hold."""
 
-    There every output is a real spike before the trial's end.  In the published regime (`PUBLISHED`) the trial ends
-    before any output can spike: outputs are pseudospikes.
+    def add_module(self, name: str, module: nn.Module | None) -> None:
+        _check_layer(name, module)
+        super().add_module(name, module)
 
-    Parameters
-    ----------
-    trial
-        Length ``T`` of a trial; in the ordinary regime a little over the period.
-    encode
-        Spike times of inputs 1 and 0; or such a pair for each input.  With windows that do not overlap no two input
-        spikes ever swap their order, and what they reach stays smooth in the inputs.
-    input_phases, hidden_phases
-        Ranges of the initial phases of the neurons that the inputs reach, and of the other hidden neurons.
-    output_phases
-        Initial phases of the two neurons of each output; (1, 0.5) makes them spike after all of their inputs.
-    input_spread, spread
-        Weights from the inputs, and all others, start uniform in ``+-spread / sqrt(fan_in)``.
-    centred
-        Shift the weights of every neuron behind the first layer by a common amount, so that at the trial's end the
-        mean pseudo-phase of its inputs shears it to where its own pseudo-phase moves most.
-    margin
-        Outputs later than ``trial - margin`` are penalised; None where outputs are pseudospikes.
-    """
+    def insert(self, index: int, module: nn.Module) -> None:
+        _check_layer(f"{index}", module)
+        super().insert(index, module)
 
-    trial: float = 6.5
-    encode: tuple[float, float] | tuple[tuple[float, float], ...] = (0.05, 1.95)
-    input_phases: tuple[float, float] = (2.0, 5.0)
-    hidden_phases: tuple[float, float] = (2.0, 5.0)
-    output_phases: tuple[float, float] = (1.0, 0.5)
-    input_spread: float = 0.9
-    spread: float = 0.9
-    centred: bool = False
-    margin: float | None = 0.3
-
-    def windows(self, inputs: int) -> list[tuple[float, float]]:
-        """Spike times of 1 and 0 for each of so many inputs."""
-        found = [pair for pair in self.encode if isinstance(pair, tuple)]
-        if not found:
-            earliest, latest = (float(time) for time in self.encode if not isinstance(time, tuple))
-            return [(earliest, latest)] * inputs
-        if len(found) != inputs:
-            raise InputError(
-                f"{len(found)} encoding windows for {inputs} inputs: one for each is needed, or one for all"
-            )
-        return found
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, nn.Module):
+            _check_layer(name, value)
+        super().__setattr__(name, value)
 
 
-PUBLISHED = Regime(
-    trial=2.0,
-    input_phases=(3.0, 3.0),
-    hidden_phases=(3.0, 3.0),
-    output_phases=(3.0, 3.0),
-    input_spread=2.0,
-    spread=5.0,
-    centred=True,
-    margin=None,
-)
-"""The published regime: ``phi0 = Theta / 2``, ``T = 2``, outputs by pseudospike."""
+def _check_layer(name: str, module: nn.Module | None) -> None:
+    if not isinstance(module, QIFLayer) or module.recurrent:
+        what = "recurrent" if isinstance(module, QIFLayer) else f"a {type(module).__name__}"
+        raise InputError(
+            f"layer {name} of a network is {what}: a QIFNetwork holds feed-forward QIFLayers, "
+            "because a network for compiling has no cycles"
+        )
 
 
 class QIFNetwork(nn.Module):
     """Layers of QIF neurons; output ``m`` is ``offset_m + scale_m (t[2m+1] - t[2m])``.
 
+    Layers may be replaced, ``network.layers[1] = QIFLayer(...)``, also by such with listed synapses.
+
     Parameters
     ----------
     sizes
         Inputs, hidden layers, outputs times two.
+    synapses
+        Of each layer, see `QIFLayer`; None for all to all, for one layer or for all of them.
     scale, offset
         Of the readout; numbers, the same for all outputs.
     neuron, regime
@@ -94,12 +65,18 @@ class QIFNetwork(nn.Module):
         Of the initialisation.
     dtype
         float64 or float32.
+
+    Raises
+    ------
+    InputError
+        On sizes, synapses or encoding windows that do not fit each other.
     """
 
     def __init__(
         self,
         sizes: tuple[int, ...],
         *,
+        synapses: Sequence[AnySynapses | None] | None = None,
         scale: float = 1.0,
         offset: float = 0.0,
         neuron: QIF | None = None,
@@ -111,14 +88,17 @@ class QIFNetwork(nn.Module):
         super().__init__()
         if len(sizes) < 2 or sizes[-1] % 2 or min(sizes) < 1:
             raise InputError(f"network sizes {'-'.join(map(str, sizes))}: at least two, the last one even")
+        if synapses is not None and len(synapses) != len(sizes) - 1:
+            raise InputError(f"synapses of {len(synapses)} layers for {len(sizes) - 1}: one for each layer is needed")
         self.sizes = tuple(sizes)
         self.neuron = neuron or QIF()
         self.regime = regime or Regime()
         generator = torch.Generator().manual_seed(seed)
-        self.layers = nn.ModuleList(
+        self.layers = _Layers(
             QIFLayer(
                 pre,
                 post,
+                synapses=None if synapses is None else synapses[k],
                 trial=self.regime.trial,
                 neuron=self.neuron,
                 spread=self.regime.spread if k else self.regime.input_spread,
@@ -136,16 +116,16 @@ class QIFNetwork(nn.Module):
                     layer.centre()
         outputs = sizes[-1] // 2
         earliest, latest = torch.tensor(self.regime.windows(sizes[0]), dtype=dtype).T
+        self.register_buffer("earliest", earliest.clone(), persistent=False)
         self.register_buffer("latest", latest.clone(), persistent=False)
-        self.register_buffer("span", latest - earliest, persistent=False)
         self.register_buffer("scale", torch.full((outputs,), float(scale), dtype=dtype))
         self.register_buffer("offset", torch.full((outputs,), float(offset), dtype=dtype))
         self.weight_bits = weight_bits
 
     scale: Tensor
     offset: Tensor
+    earliest: Tensor
     latest: Tensor
-    span: Tensor
 
     @property
     def last(self) -> QIFLayer:
@@ -166,23 +146,24 @@ class QIFNetwork(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Spike times (batch, inputs, 1) of inputs in [0, 1]; larger values spike first."""
-        return (self.latest - x * self.span).unsqueeze(2)
+        return latency(x, self.earliest, self.latest).unsqueeze(2)
 
-    def run(self, x: Tensor, *, path: Route | None = None) -> Run:
-        """Forward pass that keeps what every layer did; ``path`` as in `QIFLayer.forward`."""
+    def run(self, x: Tensor, *, path: Route | None = None) -> ForwardPass:
+        """Forward pass with the spikes of every layer; ``path`` as in `QIFLayer.forward`."""
         if x.ndim != 2 or x.shape[1] != self.sizes[0]:
             raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {self.sizes[0]}) is needed")
-        layers, encoder = list(self.layers), (self.latest, self.span)
-        if route(x, path) == "kernel" and one_kind(layers):
-            told = (x, encoder) if x.dtype == encoder[0].dtype else (self.encode(x), None)
-            return run_chain(layers, told[0], None, encoder=told[1], readout=(self.scale, self.offset))
+        layers, encoder = list(self.layers), (self.earliest, self.latest)
+        if route(x, path) == "kernel" and can_chain(layers):
+            given = (x, encoder) if x.dtype == encoder[0].dtype else (self.encode(x), None)
+            return run_chain(layers, given[0], None, encoder=given[1], readout=(self.scale, self.offset))
         times, psi = self.encode(x), None
         done: list[LayerOutput] = []
         for layer in layers:
             done.append(layer(times, psi, path=path))
             times, psi = done[-1].times, done[-1].psi
         first = done[-1].first()
-        return Run(self.offset + self.scale * (first[:, 1::2] - first[:, 0::2]), first, lambda: done)
+        y = difference(first[:, 0::2], first[:, 1::2], self.scale, self.offset)
+        return ForwardPass(y, first, lambda: done)
 
     def forward(self, x: Tensor) -> Tensor:
         """Results (batch, outputs) of inputs (batch, inputs) in [0, 1]."""
@@ -204,14 +185,48 @@ class QIFNetwork(nn.Module):
         """All weights, and all initial phases."""
         return [layer.weight for layer in self.layers], [layer.phi0 for layer in self.layers]
 
+    def get_extra_state(self) -> Tensor:
+        """Part of a state that `set_extra_state` compares: spike times of inputs 1 and 0, as float64."""
+        return torch.tensor(self.regime.windows(self.sizes[0]), dtype=torch.float64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """`InputError` unless ``state`` is of a network that encodes its inputs into the same windows."""
+        own, other = self.get_extra_state(), state.cpu()
+        if not torch.equal(own, other):
+            raise InputError(
+                f"this state is of a network that encodes its inputs into {other.tolist()}, here {own.tolist()}"
+            )
+
+    def check_equal(self) -> None:
+        """`InputError` if a layer has another neuron or trial than the network; only `run` can compute such layers."""
+        for k, layer in enumerate(self.layers, start=1):
+            if layer.neuron != self.neuron or layer.trial != self.regime.trial:
+                raise InputError(
+                    f"layer {k} has {layer.neuron} and T = {layer.trial:g}, the network {self.neuron} and "
+                    f"T = {self.regime.trial:g}: they must be equal"
+                )
+
     def to_network(self) -> ir.Network:
-        """The network as an `ir.Network`; with `weight_bits` its weights lie on the grid."""
+        """The network as an `ir.Network`, with the same synapses; with `weight_bits` its weights lie on the grid.
+
+        Raises
+        ------
+        InputError
+            If its layers do not have one neuron, one trial and sizes that fit.
+        """
+        self.check_equal()
         with torch.no_grad():
             weights = [layer.effective_weight().double().cpu().numpy() for layer in self.layers]
         names = [*(f"hidden{k}" for k in range(1, len(weights))), "output"]
         pairs = np.arange(self.sizes[-1] // 2)
-        encoders, columns = _encoders(self.regime.windows(self.sizes[0]))
-        fed = [(encoder.name, names[0], weights[0][:, at]) for encoder, at in zip(encoders, columns, strict=True)]
+        encoders = _encoders(self.regime.windows(self.sizes[0]))
+        ends = itertools.accumulate((encoder.size for encoder in encoders), initial=0)
+        links = []
+        for encoder, (low, high) in zip(encoders, itertools.pairwise(ends), strict=True):
+            synapses, weight = columns(self.layers[0].synapses, weights[0], low, high)
+            links.append((encoder.name, names[0], weight, synapses))
+        for k, (pre, post) in enumerate(itertools.pairwise(names), start=1):
+            links.append((pre, post, weights[k], self.layers[k].synapses))
         return ir.Network(
             trial=self.regime.trial,
             encoders=tuple(encoders),
@@ -219,9 +234,7 @@ class QIFNetwork(nn.Module):
                 ir.Population(name, self.neuron, layer.phi0.detach().double().cpu().numpy())
                 for name, layer in zip(names, self.layers, strict=True)
             ),
-            projections=tuple(
-                ir.Projection(*link) for link in [*fed, *zip(names[:-1], names[1:], weights[1:], strict=True)]
-            ),
+            projections=tuple(ir.Projection(*link) for link in links),
             outputs=(
                 ir.Readout(
                     "output",
@@ -237,7 +250,13 @@ class QIFNetwork(nn.Module):
     def from_network(
         cls, network: ir.Network, *, weight_bits: int | None = None, dtype: torch.dtype = torch.float64
     ) -> "QIFNetwork":
-        """A torch network that computes what ``network`` does; it must be a chain of layers."""
+        """A torch network with the results and the synapses of ``network``.
+
+        Raises
+        ------
+        InputError
+            If ``network`` is not a chain of layers of equal neurons with two output neurons per result.
+        """
         chain = network.order
         names = [p.name for p in chain]
         fed = [(encoder.name, names[0]) for encoder in network.encoders]
@@ -258,27 +277,26 @@ class QIFNetwork(nn.Module):
                 "QIFNetwork cannot hold it"
             )
         windows = tuple((e.earliest, e.latest) for e in network.encoders for _ in range(e.size))
+        incoming = [joined(network.incoming(population.name)) for population in chain]
         made = cls(
             (network.inputs, *(p.size for p in chain)),
+            synapses=[synapses for synapses, _ in incoming],
             neuron=chain[0].neuron,
             regime=Regime(trial=network.trial, encode=windows[0] if len(set(windows)) == 1 else windows),
             weight_bits=weight_bits,
             dtype=dtype,
         )
         with torch.no_grad():
-            for layer, population in zip(made.layers, chain, strict=True):
-                weights = [projection.weight for projection in network.incoming(population.name)]
-                layer.weight.copy_(torch.from_numpy(np.concatenate(weights, axis=1)))
+            for layer, population, (_, weight) in zip(made.layers, chain, incoming, strict=True):
+                layer.weight.copy_(torch.from_numpy(weight.copy()))
                 layer.phi0.copy_(torch.from_numpy(population.phi0.copy()))
             made.scale.copy_(torch.from_numpy(readout.scale.copy()))
             made.offset.copy_(torch.from_numpy(readout.offset.copy()))
         return made
 
 
-def _encoders(windows: list[tuple[float, float]]) -> tuple[list[ir.Encoder], list[slice]]:
-    """One input group for each run of inputs with the same window, and the columns it takes."""
+def _encoders(windows: list[tuple[float, float]]) -> list[ir.Encoder]:
+    """One input group for each run of inputs with the same window."""
     groups = [(window, len(list(same))) for window, same in itertools.groupby(windows)]
     names = ["input"] if len(groups) == 1 else [f"input{k}" for k in range(1, 1 + len(groups))]
-    ends = list(itertools.accumulate(size for _, size in groups))
-    encoders = [ir.Encoder(name, size, *window) for name, (window, size) in zip(names, groups, strict=True)]
-    return encoders, [slice(end - size, end) for end, (_, size) in zip(ends, groups, strict=True)]
+    return [ir.Encoder(name, size, *window) for name, (window, size) in zip(names, groups, strict=True)]

@@ -2,6 +2,10 @@
 
 from qif2hw import reference
 from qif2hw.backends import Backend
+from qif2hw.reference import stepped
 
-REFERENCE = Backend("reference", "float64, event driven, exact", "network", reference.run, in_parity=True)
+REFERENCE = Backend(
+    "reference", "float64, event driven, exact", "network", reference.run, in_parity=True,
+    execute_stepped=stepped.run,
+)  # fmt: skip
 """Entry point ``reference``."""

@@ -2,15 +2,15 @@
 
 from qif2hw.train.diagnosis import Diagnosis, diagnose
 from qif2hw.train.loop import Progress, TrainResult, train
-from qif2hw.train.schedule import Phase, plan
+from qif2hw.train.schedule import Stage, plan
 from qif2hw.train.task import Samples, Settings, Task, relative_l2
 
 __all__ = [
     "Diagnosis",
-    "Phase",
     "Progress",
     "Samples",
     "Settings",
+    "Stage",
     "Task",
     "TrainResult",
     "diagnose",

@@ -21,7 +21,7 @@ _LARGEST = 2**31
 
 
 def write(path: Path, scalars: dict[str, Any], optimizer: FlatAdam | Soap, others: dict[str, Tensor]) -> None:
-    """Write the parameters, the optimiser's moments, the ``scalars`` and what ``others`` there is."""
+    """Write the parameters, the optimiser's moments, the ``scalars`` and the ``others``."""
     text = json.dumps({**scalars, "adam_steps": optimizer.steps}, sort_keys=True).encode()
     tensors = {**optimizer.state(), **others, _SCALARS: torch.from_numpy(np.frombuffer(text, np.uint8).copy())}
     write_bytes(path, save(tensors))
@@ -35,7 +35,7 @@ def read(
 ) -> tuple[dict[str, Any], FlatAdam | Soap]:
     """Restore what `write` wrote, parameters and ``others`` included; its scalars, and the optimiser to go on with.
 
-    ``optimizer_after(done)`` makes the one that was in use after so many steps.
+    ``optimizer_after(done)`` makes the optimiser in use after ``done`` steps.
 
     Raises
     ------

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qif2hw.nn.functional.dense import Run
+from qif2hw.nn.functional.output import ForwardPass
 from qif2hw.nn.network import QIFNetwork
 
 
@@ -46,18 +46,18 @@ class Diagnosis:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What looks wrong, one sentence each."""
-        found = []
+        """Likely faults, one sentence each."""
+        warnings = []
         for k, share in enumerate(self.silent, start=1):
             if share > 0.2 and not self.pseudospikes:
-                found.append(f"layer {k}: {share:.0%} of the neurons never spike: raise the initial phases")
+                warnings.append(f"layer {k}: {share:.0%} of the neurons never spike: raise the initial phases")
         if self.outputs_missing > 0 and not self.pseudospikes:
-            found.append(
+            warnings.append(
                 f"{self.outputs_missing:.2%} of the output spikes come after the trial: train longer or lengthen it"
             )
         if any(norm != norm or norm == float("inf") for norm in self.gradient_norms.values()):
-            found.append("a gradient is not finite: lower the learning rate")
-        return tuple(found)
+            warnings.append("a gradient is not finite: lower the learning rate")
+        return tuple(warnings)
 
     def __str__(self) -> str:
         lines = [
@@ -104,7 +104,7 @@ def diagnose(network: QIFNetwork, x: Tensor, y: Tensor | None = None, *, grid_st
     )
 
 
-def _colliding(network: QIFNetwork, x: Tensor, run: Run, step: float) -> tuple[float, ...]:
+def _colliding(network: QIFNetwork, x: Tensor, run: ForwardPass, step: float) -> tuple[float, ...]:
     shares = []
     for times in [network.encode(x), *(out.times for out in run.layers[:-1])]:
         gaps = times.detach().flatten(1).sort(dim=1).values.diff(dim=1)

@@ -20,7 +20,7 @@ from qif2hw.train.diagnosis import Diagnosis, diagnose
 from qif2hw.train.memory import keep_pages
 from qif2hw.train.optim.adam import FlatAdam
 from qif2hw.train.optim.soap import Soap
-from qif2hw.train.quantize import Freezing
+from qif2hw.train.quantize import IncrementalQuantizer
 from qif2hw.train.schedule import plan
 from qif2hw.train.task import Errors, Model, Objective, Samples, Task
 
@@ -28,14 +28,16 @@ Progress: TypeAlias = Callable[[int, int, float, float], None]
 """Called with the number of steps done, their total number, the loss and the error on a part of the test set."""
 
 REPORTS = 50
+"""Number of reports to `Progress` in a run."""
 REPORTED = 4000
-"""Test samples that a report looks at."""
+"""Largest number of test samples of a report."""
 SAVE_EVERY = 250
+"""Steps between two checkpoints."""
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What training gives.
+    """A trained network, and how well it does on the test set.
 
     Parameters
     ----------
@@ -86,14 +88,19 @@ def train(
     steps
         Steps with free weights, instead of the task's own number; a teacher's are cut in proportion.
     weight_bits
-        Train on with weights on the hardware's grid of so many bits (see `qif2hw.ir.weight_grid`).
+        Train on with weights on the hardware's grid of this number of bits (see `qif2hw.ir.weight_grid`).
     progress
         Called fifty times, the end included.
     checkpoint
-        File to keep the state in (a teacher's lies beside it). If it exists the run goes on from there and ends as if
-        never interrupted.
+        File for the state of the run (a teacher's lies beside it). If it exists the run goes on from there, with the
+        same bits as an uninterrupted one.
     teacher
         The trained network of the task's teacher, if there is one already.
+
+    Raises
+    ------
+    InputError
+        On options that are not possible, a checkpoint of another run, and a file that cannot be written.
     """
     keep_pages()
     path = None if checkpoint is None else check_writable(checkpoint)
@@ -120,14 +127,14 @@ def _fit(
     path: Path | None,
     teacher: Model | None = None,
 ) -> tuple[Model, float]:
-    """The trained network, and the seconds it took; those of earlier calls and of a teacher included."""
+    """Train; returns the network and the seconds, those of earlier calls and of a teacher included."""
     settings = task.settings
-    phases = plan(settings, steps, weight_bits)
-    total = phases[-1].stop
+    stages = plan(settings, steps, weight_bits)
+    total = stages[-1].stop
     model = build(task, seed)
 
     def optimizer_after(done: int) -> FlatAdam | Soap:
-        moving = next(phase for phase in phases if done <= phase.stop).weights_move
+        moving = next(stage for stage in stages if done <= stage.stop).weights_move
         return (Soap if moving and settings.optimizer == "soap" else FlatAdam)(model.parameter_groups())
 
     optimizer = optimizer_after(0)
@@ -135,7 +142,7 @@ def _fit(
         "task": task.name,
         "sizes": list(task.sizes),
         "seed": seed,
-        "steps": phases[0].stop,
+        "steps": stages[0].stop,
         "weight_bits": weight_bits,
         "settings": asdict(settings),
     }
@@ -144,14 +151,14 @@ def _fit(
         taught = None if steps is None else max(1, round(steps * task.teacher.settings.steps / settings.steps))
         beside = None if path is None else path.with_name(f"{path.name}.teacher")
         teacher, before = _fit(task.teacher, seed, taught, None, progress, beside)
-    freezing = None
-    if any(phase.freezes for phase in phases):
-        freezing = Freezing(model.parameter_groups()[0], weight_bits or 8)
-    others = {} if freezing is None else freezing.state()
+    quantizer = None
+    if any(stage.freezes for stage in stages):
+        quantizer = IncrementalQuantizer(model.parameter_groups()[0], weight_bits or 8)
+    others = {} if quantizer is None else quantizer.state()
     done = 0
     if path is not None and path.exists():
-        found, optimizer = saved.read(path, identity, optimizer_after, others)
-        done, before = int(found["done"]), before + float(found["seconds"])
+        scalars, optimizer = saved.read(path, identity, optimizer_after, others)
+        done, before = int(scalars["done"]), before + float(scalars["seconds"])
     started = time.perf_counter()
     objective = (task.objective or regression)(task, model, seed, teacher)
     test_set = task.test_set()
@@ -159,23 +166,23 @@ def _fit(
     test_set = Samples(test_set.x[looked_at], test_set.y[looked_at])
     report_every = max(1, total // REPORTS)
     for step in range(done, total):
-        phase = next(p for p in phases if step < p.stop)
-        model.weight_bits = phase.weight_bits
-        rate = phase.rate_at(step)
-        if step == phase.start:
+        stage = next(s for s in stages if step < s.stop)
+        model.weight_bits = stage.weight_bits
+        rate = stage.rate_at(step)
+        if step == stage.start:
             optimizer = optimizer_after(step + 1)
-        if freezing is not None and phase is not phases[0]:
-            if phase.freezes and step == phase.start:
-                freezing.choose_units()
-            freezing.freeze(phase.stage_at(step), everything=not phase.freezes)
+        if quantizer is not None and stage is not stages[0]:
+            if stage.freezes and step == stage.start:
+                quantizer.choose_units()
+            quantizer.freeze(stage.groups_at(step), everything=not stage.freezes)
         loss = objective(step)
         optimizer.zero_grad()
         loss.backward()
-        if freezing is not None and phase.freezes:
-            freezing.note_gradients()
-        optimizer.step((rate if phase.weights_move else 0.0, rate), settings.clip)
-        if freezing is not None and phase.freezes:
-            freezing.keep()
+        if quantizer is not None and stage.freezes:
+            quantizer.note_gradients()
+        optimizer.step((rate if stage.weights_move else 0.0, rate), settings.clip)
+        if quantizer is not None and stage.freezes:
+            quantizer.keep()
         model.keep_inside()
         last = step + 1 == total
         if progress is not None and (last or (step + 1) % report_every == 0):
@@ -211,14 +218,14 @@ def regression(task: Task, model: Model, seed: int, teacher: Model | None) -> Ob
     def loss(step: int) -> Tensor:
         chosen = batch_of(len(x), task.settings.batch, seed, step)
         run = model.run(x if chosen is None else x[chosen])
-        wrong = run.y - (y if chosen is None else y[chosen])
-        return wrong.square().mean() + model.deadline_penalty(run.first)
+        deviation = run.y - (y if chosen is None else y[chosen])
+        return deviation.square().mean() + model.deadline_penalty(run.first)
 
     return loss
 
 
 def batch_of(samples: int, size: int | None, seed: int, step: int) -> Tensor | None:
-    """Which samples a step takes, in an order that follows from the epoch's number; None for all of them."""
+    """Indices of the samples of a step, in an order that follows from the epoch's number; None for all of them."""
     if size is None or size >= samples:
         return None
     per_epoch = samples // size

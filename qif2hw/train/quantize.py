@@ -1,4 +1,4 @@
-"""Weights that go onto the hardware's grid a few at a time, while the others learn to make up for it."""
+"""Incremental quantization: weights go onto the hardware's grid in groups, and the others train on."""
 
 import math
 from collections.abc import Sequence
@@ -8,26 +8,25 @@ from torch import Tensor, nn
 
 from qif2hw.ir.weight_grid import closest_unit, largest_weight, round_to_grid, weight_step
 
-FIRST_LEAVES, LEAVES = 0.7, 0.82
-"""What a stage leaves of the free weights: of the first array, on which all others build, and of the others."""
+FIRST_KEPT, KEPT = 0.7, 0.82
+"""Share of the free weights that a group leaves free: in the first array, which all others depend on; in the others."""
 AVERAGED = 1000
 """Steps over which squared gradients are averaged."""
 PREFERENCE = 0.5
 """How much a weight's sensitivity counts against its distance from the grid, both at most one half of a grid step."""
 
 
-class Freezing:
-    r"""Incremental quantization: a share of the weights is put on the grid and stays there, the others train on.
+class IncrementalQuantizer:
+    r"""Puts a share of the weights on the grid, where they stay, while the others train on.
 
-    Straight-through rounding would train with the gradient of another function than the one it computes, which a
-    network that is sensitive to its weights does not survive.  Here every gradient is exact.  First come the weights
-    of which the result depends most, as their squared gradients say, and those near a grid point: what is left at the
-    end, when few can make up for it, matters least.
+    Straight-through rounding trains with the gradient of another function than the one it computes, and fails where
+    results are sensitive to the weights.  Here every gradient is exact.  Weights with large squared gradients and
+    weights near a grid point come first, so that the last ones, when few others can compensate, matter least.
 
     Parameters
     ----------
     weights
-        Weight arrays.  Each has a unit of its own, which may leave some weights beyond the outermost grid point.
+        Weight arrays, of any shape.  Each has a unit of its own; some weights may lie beyond the outermost grid point.
     bits
         Of the grid, see `qif2hw.ir.weight_grid`.
 
@@ -45,7 +44,7 @@ class Freezing:
             self.level = [torch.full_like(w, torch.nan) for w in self.weights]
 
     def state(self) -> dict[str, Tensor]:
-        """Everything a run needs to go on, to be written and restored in place."""
+        """State from which a run goes on, to be written and restored in place."""
         state = {"grid_step": self.step}
         for k, (square, level) in enumerate(zip(self.square, self.level, strict=True)):
             state |= {f"grid_square{k}": square, f"grid_level{k}": level}
@@ -70,11 +69,11 @@ class Freezing:
                 w.grad = torch.where(level.isnan(), w.grad, 0.0)
 
     @torch.no_grad()
-    def freeze(self, stage: int, *, everything: bool = False) -> None:
-        """Put on the grid what belongs there after so many stages: of every array a part of what each left free."""
+    def freeze(self, groups: int, *, everything: bool = False) -> None:
+        """Put on the grid the weights of the first ``groups`` groups, or ``everything``."""
         for k, (w, square, level) in enumerate(zip(self.weights, self.square, self.level, strict=True)):
             free, step = level.isnan(), self.step[k]
-            share = 1.0 if everything else 1 - (LEAVES if k else FIRST_LEAVES) ** stage
+            share = 1.0 if everything else 1 - (KEPT if k else FIRST_KEPT) ** groups
             wanted = math.ceil(share * w.numel()) - int((~free).sum())
             if wanted <= 0:
                 continue
@@ -88,7 +87,7 @@ class Freezing:
 
     @torch.no_grad()
     def keep(self) -> None:
-        """Put frozen weights back where they belong, and the others between the grid's ends."""
+        """Put frozen weights back onto their grid points, and the others between the grid's ends."""
         for w, s, level in zip(self.weights, self.step, self.level, strict=True):
             end = float(s) * self.most
             w.copy_(torch.where(level.isnan(), w.clamp(-end, end), level * float(s)))

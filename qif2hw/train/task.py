@@ -1,4 +1,4 @@
-"""What a training run needs to know about a problem."""
+"""A problem to train: its data, its network, its loss and its measure of error."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from qif2hw import ir
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.nn.network import Regime
+from qif2hw.nn.regime import Regime
 
 
 class Samples(NamedTuple):
@@ -96,7 +96,7 @@ Metric: TypeAlias = Callable[[FloatArray, FloatArray], float]
 """Error of one quantity (samples,) against the truth (samples,)."""
 
 Solution: TypeAlias = Callable[[FloatArray, FloatArray], FloatArray]
-"""Quantities (samples, quantities) from inputs and a network's results: what the host does after decoding."""
+"""Quantities (samples, quantities) from inputs and a network's results: the host's part after decoding."""
 
 Objective: TypeAlias = Callable[[int], Tensor]
 """Loss of a training step, by its number alone: a resumed run sees the same batches."""
@@ -143,7 +143,7 @@ class Task:
     quantities
         Names of the columns of the test set's ``y``.
     solution
-        What the host makes of the network's results: a hard boundary condition, a normalisation.
+        Host's part after decoding, from the network's results: a hard boundary condition, a normalisation.
     make
         Builds the network for a seed; None for layers of ``sizes``.
     objective
@@ -156,7 +156,7 @@ class Task:
         Of an operator: how many of the inputs describe the function; the others are the point at which it is
         evaluated.  0 for a task that is no operator.
     block
-        So many consecutive rows of the test set belong together, as the points of one function.
+        Number of consecutive rows of the test set that belong together, as the points of one function.
     """
 
     name: str
@@ -185,12 +185,12 @@ class Task:
 
     def errors(self, values: FloatArray, truth: FloatArray) -> dict[str, Errors]:
         """Errors of every quantity; both arrays have shape (samples, quantities)."""
-        found = {}
+        errors = {}
         for k, name in enumerate(self.quantities):
-            wrong = values[:, k] - truth[:, k]
-            found[name] = Errors(
+            deviation = values[:, k] - truth[:, k]
+            errors[name] = Errors(
                 self.metric(values[:, k], truth[:, k]),
-                float(np.abs(wrong).mean()),
-                float(np.sqrt(np.square(wrong).mean())),
+                float(np.abs(deviation).mean()),
+                float(np.sqrt(np.square(deviation).mean())),
             )
-        return found
+        return errors

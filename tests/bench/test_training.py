@@ -41,9 +41,11 @@ def test_workloads_from_text() -> None:
 
 def test_command() -> None:
     arguments = ["bench", "train", "--networks", "1-4-2", "--batch", "5", "--quick", "--no-peers"]
-    told = CliRunner().invoke(cli, [*arguments, "--json"])
-    assert told.exit_code == 0
-    assert {"machine", "rows"} <= set(json.loads(told.stdout))
+    printed = CliRunner().invoke(cli, [*arguments, "--json"])
+    assert printed.exit_code == 0
+    result = json.loads(printed.stdout)
+    assert {"machine", "rows"} <= set(result["detail"]["train"])
+    assert result["figures"]["train: 1-4-2, batch 5, float64, forward"]["value"] > 0
     text = CliRunner().invoke(cli, arguments).stdout
     assert "1-4-2" in text
     assert "threads" in text
@@ -69,11 +71,11 @@ def test_snntorch_takes_a_step() -> None:
 def test_scaling_in_numbers_and_as_a_figure(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["bench", "scaling", "--most", "5e4", "--quick", "--out", str(tmp_path), "--json"])
     assert result.exit_code == 0
-    told = json.loads(result.stdout)
-    assert {p["series"] for p in told["points"]} == {"samples", "width"}
-    assert all(p["updates"] <= 5e4 and p["bytes"] > 0 for p in told["points"])
+    measured = json.loads(result.stdout)["detail"]["scaling"]
+    assert {p["series"] for p in measured["points"]} == {"samples", "width"}
+    assert all(p["updates"] <= 5e4 and p["bytes"] > 0 for p in measured["points"])
     root = ElementTree.parse(tmp_path / "scaling.svg").getroot()
-    assert len(root.findall(".//{*}circle")) == len(told["points"]) + 2
+    assert len(root.findall(".//{*}circle")) == len(measured["points"]) + 2
     assert "prefers-color-scheme: dark" in (tmp_path / "scaling.svg").read_text()
     assert "| 64 | 3 |" in (tmp_path / "scaling.md").read_text()
 

@@ -43,7 +43,7 @@ def test_compile_of_something_else(call: Any, tmp_path: Path, data: bytes | None
         (["--payload-bits", 40], "payload bits = 40"),
         (["--payload-bits", "many"], "payload bits = many: a whole number is needed, or auto"),
         (["--table-bits", 99], "table bits = 99"),
-        (["--form", "grid", "--lateness-moments", 2], "form = grid: it knows one lateness moment"),
+        (["--form", "grid", "--lateness-moments", 2], "form = grid: it uses one lateness moment"),
         (["--passes", "time-grid,weights,ranges,tables{moments=3}"], "lateness moments = 3: 1 and 2 are possible"),
         (["--target", "nochip"], "no target 'nochip'"),
         (["--calibration", "missing.npy"], "missing.npy: cannot be read (no such file"),

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from qif2hw.neuron import QIF
 from qif2hw.nn.functional import dense, eager
-from qif2hw.nn.functional.dense import LayerOutput
+from qif2hw.nn.functional.output import LayerOutput
 
 F64 = torch.float64
 

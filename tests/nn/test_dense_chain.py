@@ -13,12 +13,11 @@ from nn.cases import finite, loss
 from torch import Tensor
 
 from qif2hw.errors import InputError
+from qif2hw.ir import Sparse
 from qif2hw.kernels import dense_chain, sorting
 from qif2hw.neuron import QIF
-from qif2hw.nn import QIFNetwork, Regime
-from qif2hw.nn.functional import dense, scan, sparse
-from qif2hw.nn.functional.dense import LayerOutput, Run
-from qif2hw.nn.functional.sparse import Pattern, SparseQIFLayer
+from qif2hw.nn import ForwardPass, LayerOutput, QIFLayer, QIFNetwork, Regime, derivative, jets
+from qif2hw.nn.functional import compiled, dense, scan, sparse
 
 Layers = list[tuple[Tensor, Tensor]]
 
@@ -115,7 +114,7 @@ def test_bits_do_not_depend_on_threads(sizes: tuple[int, ...], batch: int, monke
     inputs = network(4, sizes, batch=batch)
     used = tuple(range(len(sizes) - 1))
     serial = bits(together, used, inputs, trial=6.5)
-    monkeypatch.setattr(dense, "WORTH_THREADS", 0)
+    monkeypatch.setattr(compiled, "WORTH_THREADS", 0)
     threads = numba.get_num_threads()
     try:
         for n in {1, threads}:
@@ -145,7 +144,7 @@ def test_readout(trial: float) -> None:
     times, psi, layers = network(5, (3, 20, 6))
     scale, offset = torch.tensor([2.0, -0.5, 1.5]).double(), torch.tensor([0.1, 0.2, 0.3]).double()
 
-    def read(out: Run) -> tuple[Tensor, Tensor]:
+    def read(out: ForwardPass) -> tuple[Tensor, Tensor]:
         first = out.layers[-1].first()
         return offset + scale * (first[:, 1::2] - first[:, 0::2]), first
 
@@ -169,7 +168,7 @@ def test_encoded_inputs(dtype: torch.dtype) -> None:
     def gradients(encode: bool) -> list[Tensor]:
         own = x.clone().requires_grad_()
         layers = [(layer.weight, layer.phi0) for layer in net.layers]
-        times, encoder = (own, (net.latest, net.span)) if encode else (net.encode(own), None)
+        times, encoder = (own, (net.earliest, net.latest)) if encode else (net.encode(own), None)
         run, _ = dense.chain(times, None, layers, neuron=QIF(), trial=6.5, capacities=[2, 2], encoder=encoder)
         return [*run.layers[-1], *torch.autograd.grad(loss(run.layers[-1], seed=0), [own, *net.parameters()])]
 
@@ -278,8 +277,8 @@ def test_other_layers_are_not_chained(kind: str, monkeypatch: pytest.MonkeyPatch
     calls: list[str] = []
     dense = net.layers[1].weight.detach().numpy()
     if kind == "sparse":
-        pattern = Pattern.of(dense * (np.abs(dense) > 0.1))
-        net.layers[1] = SparseQIFLayer(pattern, dense[pattern.rows, pattern.indices], trial=6.5)
+        listed, data = Sparse.of(dense * (np.abs(dense) > 0.1))
+        net.layers[1] = QIFLayer(synapses=listed, weight=data, trial=6.5)
         one = sparse.layer
         monkeypatch.setattr(sparse, "layer", lambda *a, **k: calls.append("sparse") or one(*a, **k))
     elif kind == "another neuron":
@@ -289,3 +288,7 @@ def test_other_layers_are_not_chained(kind: str, monkeypatch: pytest.MonkeyPatch
     x = torch.rand((5, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     assert torch.allclose(net(x), step_by_step(net, x), rtol=0, atol=1e-12)
     assert calls == (["sparse"] * 2 if kind == "sparse" else [])
+    if kind != "sparse":
+        for call in (net.to_network, lambda: jets(net, x), lambda: derivative(net, x)):
+            with pytest.raises(InputError, match="must be equal"):
+                call()

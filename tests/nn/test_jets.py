@@ -9,9 +9,7 @@ from torch import Tensor
 
 from qif2hw.bench.structure import bench_jets
 from qif2hw.errors import InputError
-from qif2hw.nn import QIFNetwork, Regime
-from qif2hw.nn.functional.jets import derivative, jets
-from qif2hw.nn.functional.recurrent import RecurrentQIFLayer
+from qif2hw.nn import QIFNetwork, Regime, derivative, jets
 
 F64 = torch.float64
 ALL = [(), (0,), (1,), (0, 0), (0, 1), (1, 1)]
@@ -141,7 +139,7 @@ def test_bits_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         return torch.autograd.grad(loss(compiled(network, x)), list(network.parameters()))
 
     serial = gradients()
-    monkeypatch.setattr("qif2hw.nn.functional.jets.WORTH_THREADS", 0)
+    monkeypatch.setattr("qif2hw.nn.functional.compiled.WORTH_THREADS", 0)
     threads = numba.get_num_threads()
     try:
         for n in {1, threads}:
@@ -166,15 +164,12 @@ def test_second_derivatives_cost_at_most_eight_plain_steps() -> None:
 
 def test_wrong_inputs() -> None:
     network, x = QIFNetwork((2, 3, 2)), inputs(2)
-    recurrent = QIFNetwork((2, 3, 2))
-    recurrent.layers[0] = RecurrentQIFLayer(2, 3, trial=6.5)
     for call in (
         lambda: jets(network, x[:, :1]),
         lambda: jets(network, x, directions=torch.eye(3)),
         lambda: jets(network, x, second="every"),
         lambda: jets(network, x, second=[(0, 2)]),
         lambda: jets(network, x, order=3),
-        lambda: jets(recurrent, x),
         lambda: derivative(network, x, (2,)),
     ):
         with pytest.raises(InputError):

@@ -14,7 +14,7 @@ from oracles.trajectory import stored_gradients
 from torch import Tensor
 
 from qif2hw.nn.functional import dense, scan
-from qif2hw.nn.functional.dense import LayerOutput
+from qif2hw.nn.functional.output import LayerOutput
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

@@ -12,7 +12,7 @@ from oracles.membrane import membrane_neuron
 from qif2hw.errors import InputError
 from qif2hw.ir.weight_grid import nearest_unit, round_to_grid
 from qif2hw.nn import QIFLayer, QIFNetwork
-from qif2hw.nn.functional import dense
+from qif2hw.nn.functional import compiled, dense
 
 
 @pytest.mark.parametrize("network", [ordinary((2, 5, 4), 1), published((2, 4, 2), 2)])
@@ -111,7 +111,7 @@ def test_spikes_after_the_trial_do_nothing() -> None:
 def test_bits_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     layer = case(9, batch=50, pre=20, post=30, depth=2, window=(0.1, 6.4))
     serial = gradients(layer)
-    monkeypatch.setattr(dense, "WORTH_THREADS", 0)
+    monkeypatch.setattr(compiled, "WORTH_THREADS", 0)
     threads = numba.get_num_threads()
     try:
         for n in {1, threads}:

@@ -7,14 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nn.cases import directional, finite, loss
 from oracles.membrane import membrane_neuron
+from oracles.population import run_population
 from torch import Tensor
 
 from qif2hw.errors import InputError
+from qif2hw.ir import Sparse
 from qif2hw.neuron import QIF
+from qif2hw.nn import QIFLayer, QIFNetwork
 from qif2hw.nn.functional import dense, recurrent
-from qif2hw.nn.functional.dense import LayerOutput
-from qif2hw.nn.functional.recurrent import RecurrentQIFLayer
-from qif2hw.reference.recurrent import trace_recurrent
+from qif2hw.nn.functional.output import LayerOutput
 
 F64 = torch.float64
 NEURON = QIF()
@@ -89,17 +90,17 @@ def test_against_the_differential_equation(delay: float) -> None:
 def compare(arguments: list[Tensor], delay: float, trial: float = 10.0) -> None:
     times, psi, weight, feedback, phi0 = arguments
     ours = run([times, torch.zeros_like(psi), weight, feedback, phi0], delay, trial)
-    other = trace_recurrent(times, weight, feedback, phi0, neuron=NEURON, trial=trial, delay=delay)
+    spikes, theta = run_population(times, weight, feedback, phi0, neuron=NEURON, trial=trial, delay=delay)
     sample, who, _ = np.nonzero(np.isfinite(ours.times.numpy()))
-    assert np.array_equal(sample, other.spikes.sample)
-    assert np.array_equal(who, other.spikes.neuron)
-    assert np.allclose(ours.times[torch.isfinite(ours.times)].numpy(), other.spikes.time, rtol=0, atol=1e-9)
-    assert np.allclose(ours.psi.numpy() * np.pi, other.theta, rtol=0, atol=1e-9)
+    assert np.array_equal(sample, spikes.sample)
+    assert np.array_equal(who, spikes.neuron)
+    assert np.allclose(ours.times[torch.isfinite(ours.times)].numpy(), spikes.time, rtol=0, atol=1e-9)
+    assert np.allclose(ours.psi.numpy() * np.pi, theta, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("delay", DELAYS)
 @pytest.mark.parametrize("seed", range(3))
-def test_against_the_reference(seed: int, delay: float) -> None:
+def test_against_phases(seed: int, delay: float) -> None:
     compare(tensors(seed), delay)
 
 
@@ -167,13 +168,15 @@ def test_strong_weights_long_trials_and_room() -> None:
     """Vectors beyond the range of float64, and more spikes and events than room was made for."""
     arguments = tensors(4, gain=1e25, back=1e25)
     few, many = run(arguments, 0.37, 60.0, capacity=1), run(arguments, 0.37, 60.0, capacity=200)
-    assert torch.equal(finite(few.times), finite(many.times)[:, :, : few.times.shape[2]])
-    assert int(few.number.max()) > 8
+    most = int(many.number.max())
+    assert torch.equal(few.number, many.number)
+    assert torch.equal(finite(few.times)[:, :, :most], finite(many.times)[:, :, :most])
+    assert most > 8
     assert all(torch.isfinite(g).all() for g in gradients(arguments, 0.0, 9.0))
 
 
 def test_layer_trains() -> None:
-    made = RecurrentQIFLayer(3, 6, trial=10.0, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
+    made = QIFLayer(3, 6, trial=10.0, recurrent=True, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
     times = tensors(0)[0].float()
     optimizer = torch.optim.Adam(made.parameters(), lr=1e-2)
     target = torch.linspace(6.0, 9.0, 6)
@@ -187,6 +190,49 @@ def test_layer_trains() -> None:
     assert errors[-1] < 0.3 * errors[0]
 
 
+@pytest.mark.parametrize("delay", DELAYS)
+def test_weights_on_the_grid(delay: float) -> None:
+    """Both arrays, each with its own unit, and gradients passed straight through."""
+    made = QIFLayer(3, 5, trial=10.0, recurrent=True, delay=delay, generator=torch.Generator().manual_seed(1))
+    times, *_ = tensors(0)
+    made.weight_bits = 3
+    rounded = made.on_grid(made.weight), made.on_grid(made.feedback)
+    assert all(len(w.unique()) <= 7 for w in rounded)
+    out = made(times)
+    leaves = [w.detach().requires_grad_() for w in rounded]
+    twin = recurrent.layer(times, None, *leaves, made.phi0, neuron=NEURON, trial=10.0, delay=delay)
+    assert torch.equal(finite(out.times), finite(twin.times))
+    loss(out).backward()
+    loss(twin).backward()
+    assert torch.equal(made.weight.grad, leaves[0].grad)
+    assert torch.equal(made.feedback.grad, leaves[1].grad)
+
+
+def test_listed_synapses_with_feedback() -> None:
+    times, _, weight, feedback, phi0 = tensors(2)
+    listed, data = Sparse.of(torch.where(weight > 0, weight, 0.0).numpy())
+    made = QIFLayer(synapses=listed, weight=data, trial=10.0, recurrent=True)
+    with torch.no_grad():
+        made.feedback.copy_(feedback)
+        made.phi0.copy_(phi0)
+    plain = recurrent.layer(times, None, made.dense_weight(), feedback, phi0, neuron=NEURON, trial=10.0)
+    assert torch.equal(finite(made(times).times), finite(plain.times))
+
+
+def test_a_network_refuses_it_when_it_is_built() -> None:
+    network = QIFNetwork((3, 5, 2))
+    made = QIFLayer(3, 5, trial=6.5, recurrent=True)
+    for build in (
+        lambda: network.layers.__setitem__(0, made),
+        lambda: network.layers.append(made),
+        lambda: network.layers.insert(0, made),
+        lambda: network.layers.append(torch.nn.Linear(2, 2)),
+    ):
+        with pytest.raises(InputError, match="no cycles"):
+            build()
+    assert len(network.layers) == 2
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -194,10 +240,11 @@ def test_layer_trains() -> None:
         lambda: run(tensors(0), -1.0),
         lambda: run(tensors(0), 0.0, trial=0.0),
         lambda: run([-tensors(0)[0], *tensors(0)[1:]], 0.0),
-        lambda: RecurrentQIFLayer(3, 0, trial=1.0),
-        lambda: trace_recurrent(-np.ones((1, 1, 1)), [[1.0]], [[0.0]], [0.0], neuron=NEURON, trial=1.0),
-        lambda: trace_recurrent(np.ones((1, 2, 1)), [[1.0]], [[0.0]], [0.0], neuron=NEURON, trial=1.0),
-        lambda: trace_recurrent(np.ones((1, 1, 1)), [[1.0]], [[0.0]], [0.0], neuron=NEURON, trial=1.0, delay=-1.0),
+        lambda: run([*tensors(0)[:2], tensors(0)[2].float(), *tensors(0)[3:]], 0.0),
+        lambda: run([*tensors(0)[:3], tensors(0)[3].float(), tensors(0)[4]], 0.0),
+        lambda: QIFLayer(3, 0, trial=1.0, recurrent=True),
+        lambda: QIFLayer(3, 2, trial=1.0, delay=1.0),
+        lambda: QIFLayer(3, 5, trial=10.0, recurrent=True)(tensors(0)[0], path="eager"),
     ],
 )
 def test_wrong_inputs(call: Callable[[], object]) -> None:

@@ -81,7 +81,7 @@ def test_networks_take_a_path(device: str) -> None:
     network = QIFNetwork((2, 9, 8, 4), seed=2)
     x = torch.rand((5, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     results = []
-    for path, where in (("kernel", "cpu"), ("eager", "cpu"), ("accelerator", device)):
+    for path, where in (("kernel", "cpu"), ("eager", "cpu"), ("scan", device)):
         network.to(where).zero_grad()
         y = network.run(x.to(where), path=path).y
         y.sin().sum().backward()

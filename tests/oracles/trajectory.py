@@ -8,7 +8,7 @@ from nn.cases import Case, loss
 from numpy.typing import NDArray
 
 from qif2hw.neuron import kick
-from qif2hw.nn.functional.dense import LayerOutput
+from qif2hw.nn.functional.output import LayerOutput
 
 Array = NDArray[np.float64]
 

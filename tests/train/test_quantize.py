@@ -12,7 +12,7 @@ from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.experiments import tasks
 from qif2hw.ir.weight_grid import closest_unit, largest_weight, nearest_unit, round_to_grid
 from qif2hw.train import Settings, loop, plan, train
-from qif2hw.train.quantize import Freezing
+from qif2hw.train.quantize import IncrementalQuantizer
 
 SMALL = replace(
     tasks.get("parabola"), sizes=(1, 8, 2), settings=Settings(steps=60, freeze_steps=90, settle_steps=20, batch=32)
@@ -27,24 +27,24 @@ def weights(*shapes: tuple[int, int], seed: int = 0) -> list[torch.nn.Parameter]
 @pytest.mark.parametrize("bits", [2, 3, 4, 5])
 def test_shares_are_kept_and_stay_on_the_grid(bits: int) -> None:
     arrays = weights((6, 3), (5, 6))
-    freezing = Freezing(arrays, bits)
-    freezing.choose_units()
+    quantizer = IncrementalQuantizer(arrays, bits)
+    quantizer.choose_units()
     before: list[torch.Tensor] = [torch.zeros(0)] * 2
-    for stage in (1, 3, 3, 12, 99):
-        freezing.freeze(stage)
-        done = [~level.isnan() for level in freezing.level]
-        wanted = [math.ceil((1 - left**stage) * d.numel()) for left, d in zip((0.7, 0.82), done, strict=True)]
+    for groups in (1, 3, 3, 12, 99):
+        quantizer.freeze(groups)
+        done = [~level.isnan() for level in quantizer.level]
+        wanted = [math.ceil((1 - left**groups) * d.numel()) for left, d in zip((0.7, 0.82), done, strict=True)]
         assert [int(d.sum()) for d in done] == wanted
         held = [w.detach()[d].clone() for w, d in zip(arrays, done, strict=True)]
         with torch.no_grad():
             for w in arrays:
                 w.add_(0.1 * torch.randn_like(w))
-        freezing.keep()
-        for w, d, value, step in zip(arrays, done, held, freezing.step, strict=True):
+        quantizer.keep()
+        for w, d, value, step in zip(arrays, done, held, quantizer.step, strict=True):
             assert torch.equal(w.detach()[d], value)
             level = w.detach()[d] / step
             assert torch.allclose(level, level.round(), atol=1e-12)
-            assert w.abs().max() <= step * freezing.most * (1 + 1e-12)
+            assert w.abs().max() <= step * quantizer.most * (1 + 1e-12)
         before = held
     assert sum(len(b) for b in before) == 48
     for w in arrays:
@@ -55,17 +55,17 @@ def test_shares_are_kept_and_stay_on_the_grid(bits: int) -> None:
 
 def test_what_matters_most_goes_first() -> None:
     (array,) = arrays = weights((10, 10))
-    freezing = Freezing(arrays, 4)
-    freezing.choose_units()
+    quantizer = IncrementalQuantizer(arrays, 4)
+    quantizer.choose_units()
     important = torch.arange(100).view(10, 10) % 10 == 3
     array.grad = torch.where(important, 5.0, 0.001).double()
-    freezing.note_gradients()
+    quantizer.note_gradients()
     # The distance from the grid counts as much, so that of the important ones those go first that are near.
-    freezing.freeze(1)
-    first = ~freezing.level[0].isnan()
+    quantizer.freeze(1)
+    first = ~quantizer.level[0].isnan()
     assert first[important].sum() > 2 * first[~important].sum() * 10 / 90
-    freezing.freeze(4)
-    assert not freezing.level[0].isnan()[important].any()
+    quantizer.freeze(4)
+    assert not quantizer.level[0].isnan()[important].any()
 
 
 def test_the_unit_is_the_closest() -> None:
@@ -80,12 +80,12 @@ def test_the_unit_is_the_closest() -> None:
         assert np.abs(round_to_grid(heavy_tailed, unit, bits)).max() == largest_weight(bits)
 
 
-def test_phases_of_a_run_with_few_bits() -> None:
+def test_stages_of_a_run_with_few_bits() -> None:
     free, freezes, settles = plan(SMALL.settings, weight_bits=4)
-    stages = [freezes.stage_at(step) for step in range(freezes.start, freezes.stop)]
-    assert stages == sorted(stages)
-    assert (stages[0], stages[-1]) == (0, 30)
-    assert free.stage_at(0) == settles.stage_at(settles.start) == 0
+    groups = [freezes.groups_at(step) for step in range(freezes.start, freezes.stop)]
+    assert groups == sorted(groups)
+    assert (groups[0], groups[-1]) == (0, 30)
+    assert free.groups_at(0) == settles.groups_at(settles.start) == 0
     assert freezes.rate_at(freezes.start) == SMALL.settings.freeze_learning_rate
     assert freezes.rate_at(freezes.stop) == pytest.approx(settles.rate_at(settles.start))
     assert len(plan(SMALL.settings, weight_bits=8)) == 3

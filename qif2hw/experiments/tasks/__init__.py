@@ -9,7 +9,7 @@ from qif2hw.experiments.tasks.parabola import PARABOLA
 from qif2hw.experiments.tasks.poisson_operator import POISSON_OPERATOR
 from qif2hw.experiments.tasks.ricker import RICKER
 from qif2hw.experiments.tasks.ripple import RIPPLE
-from qif2hw.nn.network import PUBLISHED
+from qif2hw.nn.regime import PUBLISHED
 from qif2hw.train.task import Errors, Samples, Settings, Task
 
 TASKS: dict[str, Task] = {

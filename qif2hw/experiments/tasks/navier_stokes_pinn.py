@@ -13,7 +13,8 @@ from torch import Tensor
 
 from qif2hw.experiments.tasks.physics import Physics, collocation, distillation
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.nn.network import PUBLISHED, QIFNetwork, Regime
+from qif2hw.nn.network import QIFNetwork
+from qif2hw.nn.regime import PUBLISHED, Regime
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
 
 SIDE = 40

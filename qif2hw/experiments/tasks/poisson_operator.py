@@ -10,7 +10,7 @@ from torch import Tensor
 
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn.deeponet import DeepONet
-from qif2hw.nn.network import Regime
+from qif2hw.nn.regime import Regime
 from qif2hw.train.loop import batch_of
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
 

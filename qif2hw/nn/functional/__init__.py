@@ -1,1 +1,1 @@
-"""Layers of QIF neurons as torch functions; `dense` is the compiled one, `eager` the plain twin of all."""
+"""Layers of QIF neurons as torch functions, one file for each kernel; `eager` is the plain twin of all of them."""

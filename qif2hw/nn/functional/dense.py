@@ -1,192 +1,101 @@
-"""The compiled chain of layers as a torch function."""
+"""Layers of QIF neurons one behind the other as a torch function: one compiled pass through all of them."""
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numba
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from qif2hw.errors import InputError
 from qif2hw.kernels import dense_chain as kernels
-from qif2hw.kernels.buffers import Chain, Gradients
-from qif2hw.kernels.layout import PARAMETERS, SIZE, Layout, layout
+from qif2hw.kernels.buffers import PARAMETERS, SIZE, Chain, Gradients, Layout, layout
 from qif2hw.kernels.simd import aligned
 from qif2hw.neuron import QIF
+from qif2hw.nn.functional import compiled
+from qif2hw.nn.functional.arguments import check
+from qif2hw.nn.functional.output import ForwardPass, LayerOutput
 
 RENORMALISE_AFTER = {torch.float64: 100.0, torch.float32: 16.0}
 """Growth of a vector, in bits, after which its length is renormalised."""
 
-WORTH_THREADS = 1_000_000
-"""Updates (input spikes times neurons times samples) of a pass from which on threads pay, even if others work too."""
-
-
-class LayerOutput(NamedTuple):
-    """What a layer sends on.
-
-    Parameters
-    ----------
-    times
-        Ordinary spike times (batch, neurons, K), in order, padded with infinity.
-    psi
-        Pseudo-phases at the trial's end (batch, neurons), in [0, 1].
-    next
-        Time of the first spike after the trial (a pseudospike), (batch, neurons).
-    """
-
-    times: Tensor
-    psi: Tensor
-    next: Tensor
-
-    @property
-    def number(self) -> Tensor:
-        """Number of ordinary spikes (batch, neurons)."""
-        return torch.isfinite(self.times).sum(dim=2)
-
-    def first(self) -> Tensor:
-        """First spike times (batch, neurons), ordinary or pseudo."""
-        if self.times.shape[2] == 0:
-            return self.next
-        first = self.times[:, :, 0]
-        return torch.where(torch.isinf(first), self.next, first)
-
-    def spike(self, k: int, period: float) -> Tensor:
-        """Times of the ``k``-th spikes (batch, neurons), ``k = 1, 2 ...``, ordinary or pseudo."""
-        pseudo = self.next + (k - 1 - self.number) * period
-        if k > self.times.shape[2]:
-            return pseudo
-        ordinary = self.times[:, :, k - 1]
-        return torch.where(torch.isinf(ordinary), pseudo, ordinary)
-
-
 _NONE = (None, None)
 
 
-@dataclass(frozen=True, eq=False)
-class Run:
-    """A forward pass through layers one behind the other.
+class _Chain(compiled.Kernel):
+    zeros_for_none = False
 
-    Parameters
-    ----------
-    y
-        Results (batch, outputs) of the readout, ``offset[m] + scale[m] * (t[2m + 1] - t[2m])``; empty without one.
-    first
-        First spike times ``t`` of the last layer (batch, 2 outputs).
-    told
-        Tells what each layer sends on; see `layers`.
-    """
-
-    y: Tensor
-    first: Tensor
-    told: Callable[[], list[LayerOutput]]
-
-    @cached_property
-    def layers(self) -> list[LayerOutput]:
-        """What each layer sends on; put together when first asked for."""
-        return self.told()
-
-
-def _chunks(batch: int, cells: int) -> int:
-    # Depends on sizes alone: every bit of a gradient is the same on any number of threads.
-    return max(1, min(batch // 8, 64, 2**23 // max(cells, 1)))
-
-
-class _Chain(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, neuron: QIF, trial: float, limit: float, capacities: tuple[int, ...],
-        encoder: tuple[Tensor, Tensor] | None, readout: tuple[Tensor, Tensor] | None, times: Tensor,
-        psi: Tensor | None, *parameters: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, Layout]:  # fmt: skip
-        ctx.set_materialize_grads(False)
+    def __init__(
+        self, neuron: QIF, trial: float, limit: float, encoder: tuple[Tensor, Tensor] | None,
+        readout: tuple[Tensor, Tensor] | None, times: Tensor, psi: Tensor | None, *parameters: Tensor,
+    ) -> None:  # fmt: skip
+        self.constants = neuron.r, neuron.omega, trial, limit
+        self.encoder, self.shape = encoder, times.shape
         batch, pre, depth = times.shape if encoder is None else (*times.shape, 1)
-        sizes = (pre, *(phi0.shape[0] for phi0 in parameters[1::2]))
-        depths = (depth, *capacities)
+        self.depth, self.sizes = depth, (pre, *(phi0.shape[0] for phi0 in parameters[1::2]))
         given = times.contiguous()
         spikes = given.numpy().reshape(batch, pre * depth)
-        dtype = spikes.dtype
-        if encoder is not None:
-            spikes = np.empty_like(spikes)
-        phases = np.zeros((batch, pre), dtype) if psi is None else psi.contiguous().numpy()
-        # The kernels know the addresses alone of what is listed here.
-        live = [None if t is None else t.contiguous() for t in (*(readout or _NONE), *parameters, *(encoder or _NONE))]
-        addresses = np.array([0 if t is None else t.data_ptr() for t in live]).reshape(-1, 2)
-        outputs = 0 if readout is None else len(readout[0])
-        largest = np.empty(len(sizes), np.int64)
-        while True:
-            plan = layout(batch, sizes, depths, trial * neuron.omega, dtype)
-            parallel = plan.work > WORTH_THREADS
-            _, _, _, _, spots, ends, steps, a, growth, start, _ = plan.totals
-            chain = Chain(
-                spikes, phases, 0 if encoder is None else given.data_ptr(), plan.table, spots, ends, steps, addresses,
-                np.empty((batch, outputs), dtype), np.empty((batch, 2 * outputs), dtype),
-                aligned(a, spikes), np.empty(growth), np.empty(start, dtype),
-                np.empty(spots + 2 * ends - spikes.size - 2 * phases.size, dtype), np.empty(4 * spots + ends, np.int32),
-                np.empty(spots + ends, dtype), np.empty(2 * steps, dtype), np.empty(2 * steps, np.int32),
-                np.empty((2, len(sizes), batch), np.int32),
-                neuron.r, neuron.omega, trial, limit,
-            )  # fmt: skip
-            (kernels.forward_parallel if parallel else kernels.forward)(chain, _chunks(batch, plan.cells), largest)
-            most = largest.tolist()
-            if min(most) < 0:
-                raise InputError("an input spike time is negative or not a number: it must lie in [0, T] or be inf")
-            fitting = tuple(2 * room if n > room else room for n, room in zip(most, depths, strict=True))
-            if fitting == depths:
-                break
-            depths = fitting
-        ctx.saved = chain, plan, parallel, live
-        ctx.shape, ctx.encoder = times.shape, encoder
-        return torch.from_numpy(chain.y), torch.from_numpy(chain.first), torch.from_numpy(chain.out), plan
+        self.spikes = spikes if encoder is None else np.empty_like(spikes)
+        self.psi = np.zeros((batch, pre), spikes.dtype) if psi is None else psi.contiguous().numpy()
+        # The kernels know the addresses alone of these: they must live as long as this object.
+        self.live = [
+            None if t is None else t.contiguous() for t in (*(readout or _NONE), *parameters, *(encoder or _NONE))
+        ]
+        self.addresses = np.array([0 if t is None else t.data_ptr() for t in self.live]).reshape(-1, 2)
+        self.given, self.values = given, 0 if encoder is None else given.data_ptr()
+        self.outputs = 0 if readout is None else len(readout[0])
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        chain, plan, parallel, _ = ctx.saved
+    def forward(self, rooms: tuple[int, ...]) -> list[int]:
+        spikes, (r, omega, trial, limit) = self.spikes, self.constants
+        batch, dtype, levels = len(spikes), spikes.dtype, len(self.sizes)
+        self.plan = plan = layout(batch, self.sizes, (self.depth, *rooms), trial * omega, dtype)
+        self.divide(batch, plan.cells, plan.work)
+        _, _, _, _, spots, ends, steps, a, growth, start, _ = plan.totals
+        self.chain = chain = Chain(
+            spikes, self.psi, self.values, plan.table, spots, ends, steps, self.addresses,
+            np.empty((batch, self.outputs), dtype), np.empty((batch, 2 * self.outputs), dtype),
+            aligned(a, spikes), np.empty(growth), np.empty(start, dtype),
+            np.empty(spots + 2 * ends - spikes.size - 2 * self.psi.size, dtype), np.empty(4 * spots + ends, np.int32),
+            np.empty(spots + ends, dtype), np.empty(2 * steps, dtype), np.empty(2 * steps, np.int32),
+            np.empty((2, levels, batch), np.int32),
+            r, omega, trial, limit,
+        )  # fmt: skip
+        largest = np.empty(levels, np.int64)
+        (kernels.forward_parallel if self.parallel else kernels.forward)(chain, self.chunks, largest)
+        return largest.tolist()[1:]
+
+    def results(self) -> tuple[Any, ...]:
+        chain = self.chain
+        return torch.from_numpy(chain.y), torch.from_numpy(chain.first), torch.from_numpy(chain.out), self.plan
+
+    def backward(self, needed: Sequence[bool], *grads: Any) -> tuple[Tensor | None, ...]:
+        chain, plan = self.chain, self.plan
         live = [None if g is None else g.contiguous() for g in grads[:3]]
         to = Gradients(
             np.empty_like(chain.times), np.empty_like(chain.psi),
             np.array([0 if g is None else g.data_ptr() for g in live]), np.empty(plan.totals[-1], chain.out.dtype),
         )  # fmt: skip
-        chunks, run = _chunks(len(chain.psi), plan.cells), kernels.backward_parallel if parallel else kernels.backward
-        run(chain, chunks, numba.get_num_threads() if parallel else 1, to)
-        found: list[Tensor | None] = [None] * 8
-        if ctx.needs_input_grad[6]:
-            by_time = torch.from_numpy(to.times.reshape(ctx.shape))
-            found[6] = by_time if ctx.encoder is None else -by_time * ctx.encoder[1]
-        if ctx.needs_input_grad[7]:
-            found[7] = torch.from_numpy(to.psi)
-        pre = chain.psi.shape[1]
+        run, threads = (kernels.backward_parallel, numba.get_num_threads()) if self.parallel else (kernels.backward, 1)
+        run(chain, self.chunks, threads, to)
+        gradients: list[Tensor | None] = [None, None]
+        if needed[0]:
+            by_time = torch.from_numpy(to.times.reshape(self.shape))
+            if self.encoder is not None:
+                earliest, latest = self.encoder
+                by_time = -by_time * (latest - earliest)
+            gradients[0] = by_time
+        if needed[1]:
+            gradients[1] = torch.from_numpy(to.psi)
+        pre = self.sizes[0]
         for row in plan.rows[1:]:
             post, weights = row[SIZE], row[PARAMETERS]
             phases = weights + post * pre
-            found.append(torch.from_numpy(to.parameters[weights:phases].reshape(post, pre)))
-            found.append(torch.from_numpy(to.parameters[phases : phases + post]))
+            gradients.append(torch.from_numpy(to.parameters[weights:phases].reshape(post, pre)))
+            gradients.append(torch.from_numpy(to.parameters[phases : phases + post]))
             pre = post
-        return tuple(found)
-
-
-def check(times: Tensor, psi: Tensor | None, weight: Tensor, phi0: Tensor, trial: float, encoded: bool = False) -> None:
-    """Refuse arguments of a layer that do not fit each other; ``encoded`` are times told by one number each."""
-    shape, dtype = (*times.shape, 1) if encoded else times.shape, times.dtype
-    fitting = len(shape) == 3 and weight.ndim == 2 and weight.shape[1] == shape[1]
-    if not fitting or not (psi is None or psi.shape == shape[:2]):
-        given = "" if psi is None else f"psi {tuple(psi.shape)}, "
-        raise InputError(
-            f"layer inputs: times {tuple(shape)}, {given}weight {tuple(weight.shape)} "
-            "do not fit; (batch, pre, K), (batch, pre) and (post, pre) are needed"
-        )
-    if phi0.shape != weight.shape[:1]:
-        raise InputError(f"layer inputs: phi0 has shape {tuple(phi0.shape)}, ({weight.shape[0]},) is needed")
-    one_type = dtype == weight.dtype == phi0.dtype and (psi is None or psi.dtype == dtype)
-    if not one_type or dtype not in RENORMALISE_AFTER:
-        raise InputError("layer inputs: times, psi, weight and phi0 need one type, float64 or float32")
-    if not (math.isfinite(trial) and trial > 0):
-        raise InputError(f"trial T = {trial:g}: a positive length is needed")
+        return tuple(gradients)
 
 
 def _check_links(layers: Sequence[tuple[Tensor, Tensor]]) -> None:
@@ -218,13 +127,13 @@ def chain(
     times: Tensor, psi: Tensor | None, layers: Sequence[tuple[Tensor, Tensor]], *, neuron: QIF, trial: float,
     capacities: Sequence[int], encoder: tuple[Tensor, Tensor] | None = None,
     readout: tuple[Tensor, Tensor] | None = None, renormalise_after: float | None = None,
-) -> tuple[Run, tuple[int, ...]]:  # fmt: skip
+) -> tuple[ForwardPass, tuple[int, ...]]:  # fmt: skip
     """Layers of QIF neurons one behind the other, with the closed-form gradient, on the CPU.
 
     Parameters
     ----------
     times
-        Input spike times (batch, pre, K), padded with infinity; those after ``trial`` are ignored.
+        Input spike times (batch, pre, K), in units of time, padded with infinity; those after ``trial`` are ignored.
     psi
         Pseudo-phases of the presynaptic neurons (batch, pre); None for input channels, which have none.
     layers
@@ -235,19 +144,25 @@ def chain(
     capacities
         Spikes per neuron to make room for in each layer; doubled until every spike fits.
     encoder
-        ``latest`` and ``span`` (pre,): ``times`` are then numbers x (batch, pre), which spike at ``latest - x * span``.
-        They get no gradients, x does.
+        ``earliest`` and ``latest`` (pre,): ``times`` are then inputs x (batch, pre), which `qif2hw.neuron.latency`
+        encodes.  They get no gradients, x does.
     readout
-        Scale and offset (outputs,) of differences of first spikes, see `Run`; they get no gradients.
+        Scale and offset (outputs,) of `qif2hw.neuron.difference` of first spikes, see `ForwardPass`; they get no
+        gradients.
     renormalise_after
         Growth in bits after which lengths are renormalised; the default suits the element type.
 
     Returns
     -------
-    Run, tuple of int
+    ForwardPass, tuple of int
         The pass, and the spikes per neuron that there was room for in each layer.
+
+    Raises
+    ------
+    InputError
+        On arguments that do not fit each other, and on input times that are negative or not numbers.
     """
-    check(times, psi, *layers[0], trial, encoder is not None)
+    check(times, psi, *layers[0], trial, encoded=encoder is not None)
     _check_links(layers)
     _check_pair("encoder", encoder, times.shape[1], times.dtype)
     _check_pair("readout", readout, layers[-1][1].shape[0] // 2, times.dtype)
@@ -255,10 +170,9 @@ def chain(
         renormalise_after = RENORMALISE_AFTER[times.dtype]
     rooms = tuple(max(1, capacity) for capacity in capacities)
     parameters = [tensor for pair in layers for tensor in pair]
-    y, first, out, plan = _Chain.apply(
-        neuron, float(trial), renormalise_after, rooms, encoder, readout, times, psi, *parameters
-    )  # fmt: skip
-    return Run(y, first, partial(_levels, out, plan, len(times))), plan.depths[1:]
+    make = partial(_Chain, neuron, float(trial), renormalise_after, encoder, readout)
+    y, first, out, plan = compiled.run(make, rooms, times, psi, *parameters)
+    return ForwardPass(y, first, partial(_levels, out, plan, len(times))), plan.depths[1:]
 
 
 def _levels(out: Tensor, plan: Layout, batch: int) -> list[LayerOutput]:
@@ -277,7 +191,7 @@ def layer(
     times: Tensor, psi: Tensor | None, weight: Tensor, phi0: Tensor, *, neuron: QIF, trial: float, capacity: int = 2,
     renormalise_after: float | None = None,
 ) -> LayerOutput:  # fmt: skip
-    """One layer of QIF neurons: a `chain` of one."""
+    """One layer of QIF neurons: a `chain` of one; arguments and errors are its own."""
     run, _ = chain(
         times, psi, [(weight, phi0)], neuron=neuron, trial=trial, capacities=[capacity],
         renormalise_after=renormalise_after,

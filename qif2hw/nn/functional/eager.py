@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from qif2hw.neuron import QIF
-from qif2hw.nn.functional.dense import LayerOutput
+from qif2hw.nn.functional.output import LayerOutput
 
 
 def kick(theta: Tensor, a: Tensor) -> Tensor:

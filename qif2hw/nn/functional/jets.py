@@ -1,33 +1,31 @@
 r"""Derivatives of a network's outputs with respect to its inputs, with exact parameter gradients.
 
-`jets` gives value, first and chosen second derivatives in one compiled pass; what it returns are ordinary torch
+`jets` gives value, first and chosen second derivatives in one compiled pass; they are ordinary torch
 tensors, so that a loss on a differential equation's residual is trained with one ``backward()``.  `derivative` gives
 derivatives of any order, slowly, by nested autograd of the eager twin.
 
 An output is smooth in the inputs except where two spikes swap their order: there its first derivatives jump, which no
-pointwise second derivative sees.  A residual that has to see it needs a weak form or differences over a finite step.
+pointwise second derivative shows.  A residual that depends on it needs a weak form or differences over a finite step.
 """
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
-from qif2hw.kernels import dense, jets_adjoint
+from qif2hw.kernels import dense, jets_adjoint, jets_flush
 from qif2hw.kernels import jets as kernels
 from qif2hw.kernels.simd import padded
 from qif2hw.kernels.steps import most_steps
-from qif2hw.neuron import QIF
-from qif2hw.nn.functional import eager
-from qif2hw.nn.functional.dense import WORTH_THREADS
-from qif2hw.nn.functional.jets_flush import Flush
-from qif2hw.nn.layer import QIFLayer
+from qif2hw.neuron import QIF, difference
+from qif2hw.nn.functional import compiled, eager
+from qif2hw.nn.functional.compiled import array
 from qif2hw.nn.network import QIFNetwork
 
 Pairs: TypeAlias = Sequence[tuple[int, int]]
@@ -36,7 +34,7 @@ Pairs: TypeAlias = Sequence[tuple[int, int]]
 class Jets(NamedTuple):
     """Outputs of a network and their derivatives.
 
-    Parameters
+    Attributes
     ----------
     value
         As the network's own result, (batch, outputs).
@@ -54,55 +52,73 @@ class Jets(NamedTuple):
     first: Tensor
 
 
-def _array(tensor: Tensor) -> FloatArray:
-    return tensor.detach().contiguous().numpy()
+class _Layer(compiled.Kernel):
+    """Jets of spike times, and of the angles at the trial's end before the extra shear."""
 
-
-class _Layer(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, times: Tensor, weight: Tensor, phi0: Tensor, neuron: QIF, trial: float, pairs: Pairs, capacity: int
-    ) -> tuple[Tensor, Tensor]:
-        size, batch, pre, depth = times.shape
-        post = weight.shape[0]
-        pad = padded(post, np.float64)
-        a, start, growth = np.empty((pre + 1, pad)), np.empty((2, pad)), np.empty(pre + 1)
-        dense.prepare(_array(weight), _array(phi0), neuron.r, neuron.omega, a, growth, start)
-        left, right = _sides(pairs)
-        layer = kernels.JetLayer(
-            _array(times).reshape(size, batch, pre * depth), a.ravel(), growth, start, left, right,
-            size - 1 - len(pairs), depth, neuron.r, neuron.omega, trial, most_steps(pre * depth, trial * neuron.omega),
+    def __init__(
+        self, neuron: QIF, trial: float, left: IntArray, right: IntArray, times: Tensor, weight: Tensor, phi0: Tensor
+    ) -> None:
+        size, batch, self.pre, depth = times.shape
+        self.post = weight.shape[0]
+        pad = padded(self.post, np.float64)
+        a, start, growth = np.empty((self.pre + 1, pad)), np.empty((2, pad)), np.empty(self.pre + 1)
+        dense.prepare(array(weight), array(phi0), neuron.r, neuron.omega, a, growth, start)
+        self.layer = kernels.JetLayer(
+            array(times).reshape(size, batch, self.pre * depth), a.ravel(), growth, start, left, right,
+            size - 1 - len(left), depth, neuron.r, neuron.omega, trial,
+            most_steps(self.pre * depth, trial * neuron.omega),
         )  # fmt: skip
-        chunks = max(1, min(batch // 8, 64, 2**23 // a.size))
-        parallel = batch * a.size * depth * size > WORTH_THREADS
-        while True:
-            out = np.empty((size, batch, post, capacity)), np.empty((size, batch, post))
-            room = post * capacity
-            record = kernels.JetRecord(
-                np.empty((batch, pre * depth), np.int32), np.empty(batch, np.int32), np.empty(batch, np.int32),
-                np.empty((batch, room), np.int32), np.empty((batch, room), np.int32),
-                np.empty((batch, room, 2 + size)), np.empty((batch, post, 2 + size)),
-            )  # fmt: skip
-            largest = (kernels.forward_parallel if parallel else kernels.forward)(layer, chunks, *out, record)
-            if largest < 0:
-                raise InputError("an input spike time is negative or not a number: it must lie in [0, T] or be inf")
-            if largest <= capacity:
-                break
-            capacity *= 2
-        ctx.saved = layer, chunks, record, parallel
-        return torch.from_numpy(out[0]), torch.from_numpy(out[1])
+        self.divide(batch, a.size, batch * a.size * depth * size)
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        layer, chunks, record, parallel = ctx.saved
-        size, batch, _ = layer.times.shape
-        post, pre = grads[1].shape[2], layer.growth.size - 1
-        to = np.empty_like(layer.times), np.empty((pre, post)), np.empty(post)
-        run = jets_adjoint.backward_parallel if parallel else jets_adjoint.backward
-        run(layer, chunks, record, *(_array(g) for g in grads), *to)
-        times, weight, phi0 = (torch.from_numpy(array) for array in to)
-        return times.reshape(size, batch, pre, layer.depth), weight.T, phi0, None, None, None, None
+    def forward(self, rooms: tuple[int, ...]) -> tuple[int]:
+        (capacity,) = rooms
+        size, batch, spikes = self.layer.times.shape
+        post, room = self.post, self.post * capacity
+        self.times, self.theta = np.empty((size, batch, post, capacity)), np.empty((size, batch, post))
+        self.record = kernels.JetRecord(
+            np.empty((batch, spikes), np.int32), np.empty(batch, np.int32), np.empty(batch, np.int32),
+            np.empty((batch, room), np.int32), np.empty((batch, room), np.int32),
+            np.empty((batch, room, 2 + size)), np.empty((batch, post, 2 + size)),
+        )  # fmt: skip
+        run = kernels.forward_parallel if self.parallel else kernels.forward
+        return (run(self.layer, self.chunks, self.times, self.theta, self.record),)
+
+    def results(self) -> tuple[Any, ...]:
+        return torch.from_numpy(self.times), torch.from_numpy(self.theta)
+
+    def backward(self, needed: Sequence[bool], *grads: Any) -> tuple[Tensor | None, ...]:
+        layer = self.layer
+        to = np.empty_like(layer.times), np.empty((self.pre, self.post)), np.empty(self.post)
+        run = jets_adjoint.backward_parallel if self.parallel else jets_adjoint.backward
+        run(layer, self.chunks, self.record, *(array(g) for g in grads), *to)
+        times, weight, phi0 = (torch.from_numpy(v) for v in to)
+        return times.reshape(*times.shape[:2], self.pre, layer.depth), weight.T, phi0
+
+
+class _LastShear(compiled.Kernel):
+    """Jets (components, batch, neurons) of the angle after the extra shear at the trial's end."""
+
+    def __init__(self, left: IntArray, right: IntArray, theta: Tensor, shear: Tensor) -> None:
+        self.pairs = left, right
+        self.shape = theta.shape
+        self.theta, self.shear = _flat(theta), _flat(shear)
+
+    def forward(self, rooms: tuple[int, ...]) -> tuple[()]:
+        self.out = np.empty_like(self.theta)
+        jets_flush.forward(self.theta, self.shear, *self.pairs, self.out)
+        return ()
+
+    def results(self) -> tuple[Any, ...]:
+        return (torch.from_numpy(self.out).reshape(self.shape),)
+
+    def backward(self, needed: Sequence[bool], *grads: Any) -> tuple[Tensor | None, ...]:
+        to = np.empty_like(self.theta), np.empty_like(self.theta)
+        jets_flush.backward(self.theta, self.shear, *self.pairs, _flat(grads[0]), *to)
+        return tuple(torch.from_numpy(v).reshape(self.shape) for v in to)
+
+
+def _flat(jet: Tensor) -> FloatArray:
+    return array(jet).reshape(len(jet), -1)
 
 
 def jets(
@@ -132,44 +148,47 @@ def jets(
         mixed one; or ``"pure"`` for all pure ones, ``"all"`` for all.
     order
         1 leaves second derivatives out.
+
+    Raises
+    ------
+    InputError
+        On inputs, directions, pairs or an order that do not fit.
     """
     if x.ndim != 2 or x.shape[1] != network.sizes[0]:
         raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {network.sizes[0]}) is needed")
+    network.check_equal()
     x = x.double()
     directions = torch.eye(x.shape[1], dtype=torch.float64) if directions is None else directions.double()
     if directions.ndim != 2 or directions.shape[1] != x.shape[1]:
         raise InputError(f"directions have shape {tuple(directions.shape)}: (directions, {x.shape[1]}) is needed")
-    if not all(isinstance(layer, QIFLayer) for layer in network.layers):
-        raise InputError("jets run through feed-forward layers only: this network has a layer of another kind")
     pairs = _pairs(second, len(directions), order)
+    left, right = (np.array([pair[k] for pair in pairs], dtype=np.int64) for k in (0, 1))
     n, size = len(directions), 1 + len(directions) + len(pairs)
     times = x.new_zeros((size, *x.shape, 1))
     times[0] = network.encode(x)
-    times[1 : 1 + n, :, :, 0] = (-network.span.double() * directions)[:, None]
+    times[1 : 1 + n, :, :, 0] = ((network.earliest - network.latest).double() * directions)[:, None]
     ends: list[Tensor] = []
-    weights = [layer.effective_weight().double() for layer in network.layers]
+    weights = [layer.dense_weight().double() for layer in network.layers]
     trial, neuron = network.regime.trial, network.neuron
+    make = partial(_Layer, neuron, trial, left, right)
     for layer, weight in zip(network.layers, weights, strict=True):
-        times, theta = _Layer.apply(times, weight, layer.phi0.double(), neuron, trial, pairs, layer.capacity)
+        times, theta = compiled.run(make, (layer.capacity,), times, weight, layer.phi0.double())
         ends.append(theta)
     first = times[:, :, :, 0]
     silent = torch.isinf(first[0])
     if bool(silent.any()):
         theta = ends[0]
-        left, right = _sides(pairs)
+        shear = partial(_LastShear, left, right)
         for after, weight in zip(ends[1:], weights[1:], strict=True):
-            theta = Flush.apply(after, theta @ weight.T / (math.pi * neuron.r), left, right)
+            (theta,) = compiled.run(shear, (), after, theta @ weight.T / (math.pi * neuron.r))
         late = -theta / neuron.omega
         late = torch.cat([late[:1] + (trial + neuron.period), late[1:]])
         first = torch.where(silent, late, first)
-    y = network.scale.double() * (first[:, :, 1::2] - first[:, :, 0::2])
-    gradient, seconds = y[1 : 1 + n].permute(1, 2, 0), y[1 + n :].permute(1, 2, 0)
-    return Jets(network.offset.double() + y[0], gradient, seconds, first[0])
-
-
-def _sides(pairs: Pairs) -> tuple[IntArray, IntArray]:
-    left, right = (np.array([pair[k] for pair in pairs], dtype=np.int64) for k in (0, 1))
-    return left, right
+    start, stop, scale = first[:, :, 0::2], first[:, :, 1::2], network.scale.double()
+    y = difference(start[0], stop[0], scale, network.offset.double())
+    # The derivatives of a difference have no offset.
+    derivatives = (scale * (stop[1:] - start[1:])).permute(1, 2, 0)
+    return Jets(y, derivatives[:, :, :n], derivatives[:, :, n:], first[0])
 
 
 def _pairs(second: Pairs | str, n: int, order: int) -> list[tuple[int, int]]:
@@ -205,17 +224,23 @@ def derivative(network: QIFNetwork, x: Tensor, along: Sequence[int] = ()) -> Ten
     -------
     Tensor
         (batch, outputs), with a graph for ``backward()``.
+
+    Raises
+    ------
+    InputError
+        If the network has no such input.
     """
     if any(not 0 <= k < network.sizes[0] for k in along):
         raise InputError(f"along = {tuple(along)}: inputs are numbered 0 to {network.sizes[0] - 1}")
+    network.check_equal()
     x = x if x.requires_grad else x.detach().requires_grad_()
     times, psi = network.encode(x), x.new_zeros(x.shape)
     for layer in network.layers:
-        weight, phi0 = layer.effective_weight(), layer.phi0
+        weight, phi0 = layer.dense_weight(), layer.phi0
         out = eager.layer(times, psi, weight, phi0, neuron=network.neuron, trial=network.regime.trial)
         times, psi = out.times, out.psi
     first = out.first()
-    columns = list((network.offset + network.scale * (first[:, 1::2] - first[:, 0::2])).T)
+    columns = list(difference(first[:, 0::2], first[:, 1::2], network.scale, network.offset).T)
     for k in along:
         # Samples do not influence each other, so the gradient of a sum over them holds each one's derivative.
         columns = [torch.autograd.grad(u.sum(), x, create_graph=True)[0][:, k] for u in columns]

@@ -7,7 +7,7 @@ per neuron is carried on.  Three scans make the layer:
 1. directions ``u_i`` after every event, from the prefix products (any scale will do);
 2. one Newton step against what rounding left in them: with ``d_j`` the angle by which ``u_j`` misses the image of
    ``u_(j-1)``, the equation is solved by turning ``u_i`` by :math:`\sum_{j \le i} d_j R_j^2 / R_i^2`;
-3. lengths, :math:`\log R_i^2`, the running sum of what each shear adds.
+3. lengths, :math:`\log R_i^2`, the running sum of the growth by each shear.
 
 A neuron fires ``round((theta_i + alpha - theta'_(i+1)) / pi)`` times in a gap, the number of half turns that take it
 from its angle after one event to that before the next.  Gradients are those of `qif2hw.kernels.dense`:
@@ -26,7 +26,9 @@ from torch.autograd.function import once_differentiable
 from qif2hw import neuron as formulas
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
-from qif2hw.nn.functional.dense import LayerOutput, check
+from qif2hw.nn.functional.arguments import check
+from qif2hw.nn.functional.compiled import BAD_TIME
+from qif2hw.nn.functional.output import LayerOutput
 
 # The formulas are written for numbers and arrays; they use operators only and serve tensors as well.
 _rotate: Any = formulas.rotate
@@ -35,7 +37,7 @@ _length_change: Any = formulas.length_change
 _weight_slope: Any = formulas.spike_weight_slope
 
 CELLS = {"cpu": 2**18}
-"""Samples times events times neurons that are worked on at a time, by device: on a CPU what its cache holds."""
+"""Samples times events times neurons that are worked on at a time, by device: on a CPU as many as its cache holds."""
 
 MOST_CELLS = 2**24
 """The same on other devices: some thirty arrays of this size exist at once, 4 GB in float64."""
@@ -246,5 +248,5 @@ def layer(times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, *, neuron: Q
     """One layer of QIF neurons on any device; arguments and results as those of `qif2hw.nn.functional.dense.layer`."""
     check(times, psi, weight, phi0, trial)
     if not bool((times >= 0).all()):
-        raise InputError("an input spike time is negative or not a number: it must lie in [0, T] or be inf")
+        raise InputError(BAD_TIME)
     return LayerOutput(*_Layer.apply(times, psi, weight, phi0, neuron, float(trial)))

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def clip_factor(gradients: Sequence[Tensor], clip: float) -> float:
-    """What all gradients are multiplied by so that their common norm is at most ``clip``."""
+    """Factor of all gradients that makes their common norm at most ``clip``."""
     norms = torch.stack([torch.linalg.vector_norm(g) for g in gradients])
     return clip / max(float(torch.linalg.vector_norm(norms)), clip)
 
@@ -42,7 +42,7 @@ class FlatAdam:
         self._parts = [sum(p.numel() for p in group) for group in groups]
 
     def state(self) -> dict[str, Tensor]:
-        """Everything a run needs to go on: parameters and moments, to be written and restored in place."""
+        """State from which a run goes on, to be written and restored in place: parameters and moments."""
         return {"values": self.values, "mean": self.mean, "square": self.square}
 
     def zero_grad(self) -> None:

@@ -44,7 +44,7 @@ class Soap:
         self.bases = [[torch.eye(len(side), dtype=side.dtype) for side in sides] for sides in self.sides]
 
     def state(self) -> dict[str, Tensor]:
-        """Everything a run needs to go on: parameters and averages, to be written and restored in place."""
+        """State from which a run goes on, to be written and restored in place: parameters and averages."""
         state: dict[str, Tensor] = {}
         for k, p in enumerate(self.parameters):
             state |= {f"value{k}": p.data, f"mean{k}": self.mean[k], f"square{k}": self.square[k]}

@@ -12,10 +12,11 @@ from torch import Tensor
 from qif2hw.experiments import tasks
 from qif2hw.experiments.tasks import burgers_pinn, navier_stokes_pinn, poisson_operator, poisson_pinn
 from qif2hw.experiments.tasks.physics import Physics, collocation
-from qif2hw.nn.functional.dense import Run
 from qif2hw.nn.functional.jets import derivative, jets
+from qif2hw.nn.functional.output import ForwardPass
 from qif2hw.nn.layer import Route
-from qif2hw.nn.network import QIFNetwork, Regime
+from qif2hw.nn.network import QIFNetwork
+from qif2hw.nn.regime import Regime
 
 TASKS = {"poisson_pinn": poisson_pinn, "burgers_pinn": burgers_pinn, "navier_stokes_pinn": navier_stokes_pinn}
 
@@ -150,7 +151,7 @@ def test_the_weak_form_sees_what_a_derivative_does_not() -> None:
     class Known(QIFNetwork):
         kink = 0.0
 
-        def run(self, x: Tensor, *, path: Route | None = None) -> Run:
+        def run(self, x: Tensor, *, path: Route | None = None) -> ForwardPass:
             y = 2 * torch.sin(math.pi * x) / (4 * x * (1 - x)) + self.kink * torch.minimum(x, 1 - x) / (x * (1 - x))
             return replace(super().run(x, path=path), y=y, first=torch.zeros_like(x))
 

@@ -3,13 +3,7 @@
 Components of a jet are the value, ``n`` first derivatives and one second derivative per pair of directions.
 """
 
-from typing import Any
-
-import numpy as np
-import torch
 from numba import njit
-from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from qif2hw import neuron
 from qif2hw.ir.arrays import FloatArray, IntArray
@@ -68,30 +62,3 @@ def backward(
             to_shear[1 + n + p, k] = g * by_a
         to_theta[0, k] = t
         to_shear[0, k] = a
-
-
-class Flush(torch.autograd.Function):
-    """Jets (components, batch, neurons) of the angle after a shear at the trial's end."""
-
-    @staticmethod
-    def forward(ctx: Any, theta: Tensor, shear: Tensor, left: IntArray, right: IntArray) -> Tensor:
-        """Both jets as arrays of float64; ``left`` and ``right`` number the directions of each pair."""
-        ctx.save_for_backward(theta, shear)
-        ctx.pairs = left, right
-        out = np.empty(theta.shape)
-        forward(_flat(theta), _flat(shear), left, right, out.reshape(len(out), -1))
-        return torch.from_numpy(out)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients by both jets."""
-        theta, shear = ctx.saved_tensors
-        to = np.empty(theta.shape), np.empty(theta.shape)
-        flat = [array.reshape(len(array), -1) for array in to]
-        backward(_flat(theta), _flat(shear), *ctx.pairs, _flat(grads[0]), *flat)
-        return torch.from_numpy(to[0]), torch.from_numpy(to[1]), None, None
-
-
-def _flat(jet: Tensor) -> FloatArray:
-    return jet.detach().reshape(len(jet), -1).contiguous().numpy()

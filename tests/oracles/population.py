@@ -1,39 +1,21 @@
 """Event-driven float64 run of a population with feedback: phases and the phase transition curve, no plane vectors."""
 
 import math
-from dataclasses import dataclass
 
 import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qif2hw import neuron as formulas
-from qif2hw.errors import InputError
-from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.spikes import Spikes
-from qif2hw.machinecode import compiled
+from qif2hw.ir import Spikes
 from qif2hw.neuron import QIF
+
+FloatArray = NDArray[np.float64]
 
 _kick = numba.njit(inline="always")(formulas.kick)
 
 
-@dataclass(frozen=True)
-class RecurrentTrace:
-    """A trial of a population.
-
-    Parameters
-    ----------
-    spikes
-        Ordinary spikes, ``t <= T``.
-    theta
-        Angles (samples, neurons) right after the trial, the extra shear at ``T`` included.
-    """
-
-    spikes: Spikes
-    theta: FloatArray
-
-
-def trace_recurrent(
+def run_population(
     times: ArrayLike,
     weight: ArrayLike,
     feedback: ArrayLike,
@@ -42,35 +24,12 @@ def trace_recurrent(
     neuron: QIF,
     trial: float,
     delay: float = 0.0,
-) -> RecurrentTrace:
-    r"""Run a population whose spikes come back to it.
+) -> tuple[Spikes, FloatArray]:
+    """Ordinary spikes, and angles (samples, neurons) after the trial, the extra shear included.
 
-    A spike of ``j`` at ``t`` adds ``feedback[i, j]`` to the potential of every ``i`` at ``t + delay``.  With
-    ``delay = 0`` it acts at once, in the strict order of events, and not on the neuron that fired, which stands at
-    ``V = -inf``; at the trial's end the population's pseudo-phases ``theta_j / pi`` then act on itself, all at once
-    and not on their own neuron.  With a delay, spikes on their way at the end are lost.
-
-    Parameters
-    ----------
-    times
-        Input spike times (samples, inputs, K), in [0, T] or infinite where there is none.
-    weight, feedback
-        (neurons, inputs) and (neurons, neurons), from columns to rows.
-    phi0
-        Initial phases (neurons,).
-
-    Raises
-    ------
-    InputError
-        On arrays that do not fit, a negative or undefined input time, or a negative delay.
+    Arguments as those of `qif2hw.nn.functional.recurrent.layer`, without pseudo-phases of the inputs.
     """
     t, w, v, start = (np.ascontiguousarray(a, dtype=np.float64) for a in (times, weight, feedback, phi0))
-    if t.ndim != 3 or start.ndim != 1 or w.shape != (start.size, t.shape[1]) or v.shape != (start.size, start.size):
-        raise InputError(f"recurrent population: times {t.shape}, weight {w.shape}, feedback {v.shape} do not fit")
-    if not (t >= 0).all():
-        raise InputError("an input spike time is negative or not a number: it must lie in [0, T] or be inf")
-    if not (math.isfinite(delay) and delay >= 0):
-        raise InputError(f"delay = {delay:g}: zero or a positive time is needed")
     a, back = w / neuron.r, v / neuron.r
     if delay == 0:
         np.fill_diagonal(back, 0.0)
@@ -96,12 +55,11 @@ def trace_recurrent(
         parts.append(Spikes(np.full(count, b, np.int32), who[by_neuron], when[by_neuron]))
     if delay == 0:
         theta = formulas.kick(theta, formulas.pseudo_phase(theta) @ back.T)
-    return RecurrentTrace(
-        Spikes(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("sample", "neuron", "time"))), theta
-    )
+    spikes = (np.concatenate([getattr(p, name) for p in parts]) for name in ("sample", "neuron", "time"))
+    return Spikes(*spikes), theta
 
 
-@compiled
+@numba.njit
 def _trial(
     event_time: FloatArray,
     event_channel: NDArray[np.int64],
@@ -115,11 +73,11 @@ def _trial(
     spike_neuron: NDArray[np.int32],
 ) -> int:
     """One sample: ``theta`` goes from the start to the trial's end; returns the number of spikes, or above the room."""
-    now, arrived, heard, spikes = 0.0, 0, 0, 0
+    now, arrived, returned, spikes = 0.0, 0, 0, 0
     while True:
         outside = event_time[arrived] if arrived < event_time.size else np.inf
-        echo = spike_time[heard] + delay if delay > 0.0 and heard < spikes else np.inf
-        until = min(outside, echo, trial)
+        feedback_time = spike_time[returned] + delay if delay > 0.0 and returned < spikes else np.inf
+        until = min(outside, feedback_time, trial)
         first = int(np.argmax(theta))
         fires = now + max(math.pi - theta[first], 0.0) / omega
         if fires <= until:
@@ -135,17 +93,17 @@ def _trial(
             continue
         theta += omega * (until - now)
         now = until
-        if outside <= min(echo, trial):
+        if outside <= min(feedback_time, trial):
             _receive(theta, a[:, event_channel[arrived]])
             arrived += 1
-        elif echo <= trial:
-            _receive(theta, back[:, spike_neuron[heard]])
-            heard += 1
+        elif feedback_time <= trial:
+            _receive(theta, back[:, spike_neuron[returned]])
+            returned += 1
         else:
             return spikes
 
 
-@compiled
+@numba.njit
 def _receive(theta: FloatArray, shears: FloatArray) -> None:
     for n in range(theta.size):
         # Rounding can leave an angle a little past the threshold, where the atan2 would turn negative.

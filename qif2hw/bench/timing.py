@@ -1,0 +1,57 @@
+"""Repeated timings of calls: medians, and ratios of calls in turns."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+
+class Timing(NamedTuple):
+    """Milliseconds of a call: the median of its repetitions, and the least."""
+
+    median: float
+    least: float
+
+
+def measure(call: Callable[[], Any], seconds: float) -> Timing:
+    """Time a call, repeated for about ``seconds``, after one call that may compile."""
+    call()
+    times: list[float] = []
+    begin = time.perf_counter()
+    while len(times) < 3 or (time.perf_counter() - begin < seconds and len(times) < 5000):
+        now = time.perf_counter()
+        call()
+        times.append(1e3 * (time.perf_counter() - now))
+    return Timing(statistics.median(times), min(times))
+
+
+def ratio(peer: Callable[[], Any], ours: Callable[[], Any], seconds: float) -> float:
+    """Median time of ``peer`` over that of ``ours``, in turns of equal length: what slows this machine slows both."""
+    peer()
+    ours()
+    theirs: list[float] = []
+    mine: list[float] = []
+    begin = time.perf_counter()
+    while len(theirs) < 5 or (time.perf_counter() - begin < seconds and len(theirs) < 1000):
+        now = time.perf_counter()
+        peer()
+        theirs.append(time.perf_counter() - now)
+        turn = time.perf_counter()
+        while time.perf_counter() - turn < theirs[-1]:
+            now = time.perf_counter()
+            ours()
+            mine.append(time.perf_counter() - now)
+    return statistics.median(theirs) / statistics.median(mine)
+
+
+def medians(calls: Mapping[str, Callable[[], None]], repeats: int) -> dict[str, float]:
+    """Median milliseconds of each call; all are run in turn, so that other load on the machine affects all of them."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for _ in range(repeats):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append((time.perf_counter() - start) * 1e3)
+    return {name: statistics.median(values) for name, values in times.items()}

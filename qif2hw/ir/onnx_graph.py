@@ -1,0 +1,313 @@
+"""ONNX graphs in the operator domain ``qif2hw``: what is common to writing and reading all kinds of networks."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from numpy.typing import NDArray
+from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from qif2hw.errors import InputError
+from qif2hw.ir.network import Projection
+from qif2hw.ir.synapses import Conv2d, Dense, Sparse, Synapses
+
+DOMAIN = "qif2hw"
+VERSION = 1
+MAX_BYTES = 256 * 2**20
+"""Larger files are refused before they are read."""
+
+# Fixed, so that the bytes do not depend on the installed onnx.
+_IR_VERSION = 8
+_ONNX_OPSET = 17
+
+SOURCES = ("Encode", "QIF", "Frames", "SteppedQIF", "SteppedLIF")
+"""Operators that send something."""
+
+SYNAPSES: dict[str, type[Dense] | type[Sparse] | type[Conv2d]] = {
+    "Synapses": Dense,
+    "SparseSynapses": Sparse,
+    "ConvSynapses": Conv2d,
+}
+"""The operators of projections: their inputs are spikes, weights, and the arrays of the synapses."""
+
+OPERATORS: dict[type[Synapses], str] = {kind: op for op, kind in SYNAPSES.items()}
+"""The operator of each kind of synapses."""
+
+ATTRIBUTES: dict[str, tuple[str, ...]] = {
+    **{op: ("index", *kind.NUMBERS) for op, kind in SYNAPSES.items()},
+    "Encode": ("earliest", "latest"),
+    "QIF": ("tau", "i0", "trial", "index"),
+    "FirstSpikeDifference": ("start", "stop", "scale", "offset"),
+    "Product": ("scale", "offset"),
+    "Frames": (),
+    "SteppedQIF": (
+        "a", "u1", "u2", "threshold", "reset", "gain", "kind", "shape", "time_steps", "index",
+    ),
+    "SteppedLIF": ("leak", "rest", "threshold", "reset", "gain", "shape", "time_steps", "index"),
+    "Accumulator": ("shape", "time_steps", "index"),
+    "Accumulated": ("scale",),
+}  # fmt: skip
+"""The operators, and exactly the attributes that each has."""
+
+_WHOLE = {"index", "time_steps", "out_channels", "groups", "pre"}
+"""Attributes that are integers."""
+
+
+class GraphWriter:
+    """Nodes and arrays of a graph, in order."""
+
+    def __init__(self) -> None:
+        self.nodes: list[NodeProto] = []
+        self.tensors: list[TensorProto] = []
+
+    def add(self, op: str, inputs: list[str], output: str, name: str, **attributes: Any) -> None:
+        """Add a node of the domain."""
+        assert tuple(attributes) == ATTRIBUTES[op]
+        node = helper.make_node(op, inputs, [output], name=name, domain=DOMAIN)
+        node.attribute.extend(_attribute(key, value) for key, value in attributes.items())
+        self.nodes.append(node)
+
+    def store(self, name: str, array: NDArray[Any]) -> str:
+        """Add an array; returns its name."""
+        self.tensors.append(numpy_helper.from_array(array, name))
+        return name
+
+    def projection(self, index: int, p: Projection, spikes: str) -> str:
+        """Add the synapses of a projection; returns the name of what reaches the population."""
+        link, synapses = f"{index}:{p.pre}->{p.post}", p.synapses
+        arrays = {"weight": p.weight} | {key: getattr(synapses, key).astype(np.int64) for key in synapses.ARRAYS}
+        inputs = [spikes, *(self.store(f"{key}:{link}", array) for key, array in arrays.items())]
+        numbers = {key: getattr(synapses, key) for key in synapses.NUMBERS}
+        self.add(OPERATORS[type(synapses)], inputs, f"kicks:{link}", f"{p.pre}->{p.post}", index=index, **numbers)
+        return f"kicks:{link}"
+
+    def model(self, inputs: list[tuple[str, list[str | int]]], outputs: int, about: str) -> bytes:
+        """The bytes of a file with these inputs (name, shape) and the output ``y`` (samples, outputs)."""
+        graph = helper.make_graph(
+            self.nodes,
+            "qif2hw",
+            [helper.make_tensor_value_info(name, TensorProto.DOUBLE, shape) for name, shape in inputs],
+            [helper.make_tensor_value_info("y", TensorProto.DOUBLE, ["samples", outputs])],
+            initializer=self.tensors,
+            doc_string=about,
+        )
+        model = ModelProto(ir_version=_IR_VERSION, producer_name="qif2hw", graph=graph)
+        model.opset_import.extend([helper.make_opsetid("", _ONNX_OPSET), helper.make_opsetid(DOMAIN, VERSION)])
+        data: bytes = model.SerializeToString(deterministic=True)
+        return data
+
+
+def _attribute(name: str, value: Any) -> AttributeProto:
+    if isinstance(value, str):
+        return AttributeProto(name=name, type=AttributeProto.STRING, s=value.encode())
+    if isinstance(value, tuple) or (isinstance(value, np.ndarray) and value.dtype == np.int64):
+        return AttributeProto(name=name, type=AttributeProto.INTS, ints=list(value))
+    if name in _WHOLE:
+        return AttributeProto(name=name, type=AttributeProto.INT, i=int(value))
+    if isinstance(value, complex):
+        value = [value.real, value.imag]
+    return AttributeProto(
+        name=name, type=AttributeProto.TENSOR, t=numpy_helper.from_array(np.asarray(value, np.float64))
+    )
+
+
+def parse(data: bytes) -> ModelProto:
+    """The model in the bytes of a file; `InputError` unless it is a valid one of this domain and version."""
+    if len(data) > MAX_BYTES:
+        raise InputError(f"larger than the limit of {MAX_BYTES} bytes")
+    try:
+        model = ModelProto.FromString(data)
+    except (DecodeError, RecursionError, UnicodeDecodeError):
+        raise InputError("not an ONNX file") from None
+    if not model.ir_version or not model.HasField("graph"):
+        raise InputError("not an ONNX file")
+    versions = {o.domain: o.version for o in model.opset_import}
+    if DOMAIN not in versions:
+        found = list(dict.fromkeys(node.op_type for node in model.graph.node))[:4]
+        raise InputError(
+            f"an ONNX file, but of no QIF network (its operators: {', '.join(found) or 'none'}); "
+            f"bare weights become a model with 'qif2hw import'"
+        )
+    if versions[DOMAIN] != VERSION:
+        raise InputError(f"written for version {versions[DOMAIN]} of the domain '{DOMAIN}', this is version {VERSION}")
+    # Before the checker, which would look for the files that such tensors name.
+    for tensor in _all_tensors(model.graph):
+        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+            raise InputError(f"tensor '{tensor.name}' is stored in another file: only self-contained models are read")
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise InputError(f"not a valid ONNX model ({reason})") from None
+    return model
+
+
+def _all_tensors(graph: GraphProto) -> Iterator[TensorProto]:
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+
+
+class GraphReader:
+    """Nodes and arrays of a checked model, by what they make; the classes of `qif2hw.ir` judge the values."""
+
+    def __init__(self, model: ModelProto) -> None:
+        self.graph = model.graph
+        self.tensors = {t.name: t for t in self.graph.initializer}
+        self.maker: dict[str, NodeProto] = {}
+        for node in self.graph.node:
+            concat = node.domain in ("", "ai.onnx") and node.op_type == "Concat"
+            if not concat and (node.domain != DOMAIN or node.op_type not in ATTRIBUTES):
+                raise InputError(f"{where(node)}: not an operator of a QIF network")
+            if len(node.output) != 1:
+                raise InputError(f"{where(node)}: it has {len(node.output)} outputs, one is needed")
+            self.maker[node.output[0]] = node
+
+    def projections_onto(self, node: NodeProto, found: dict[int, Projection]) -> None:
+        """Add the projections onto a population, whose node has their kicks behind its first input."""
+        for kick in node.input[1:]:
+            synapses = self.made_by(node, kick, tuple(SYNAPSES))
+            insert(found, synapses, values_of(synapses)["index"], self.projection(synapses, node.name))
+
+    def check_projections(self, found: dict[int, Projection]) -> None:
+        """`InputError` if a node of synapses reaches no population."""
+        for op, kind in SYNAPSES.items():
+            if len(self.nodes(op)) != sum(kind is type(p.synapses) for p in found.values()):
+                raise InputError(f"a {op} node reaches no population")
+
+    def output_nodes(self, ops: tuple[str, ...]) -> Iterator[NodeProto]:
+        """The nodes, of these operators, that make the columns of the one output."""
+        if len(self.graph.output) != 1:
+            raise InputError(f"it has {len(self.graph.output)} outputs, one is needed")
+        last = self.maker.get(self.graph.output[0].name)
+        if last is None:
+            raise InputError(f"no node makes the output '{self.graph.output[0].name}'")
+        names = list(last.input) if last.op_type == "Concat" else [self.graph.output[0].name]
+        for name in names:
+            yield self.made_by(last, name, ops)
+
+    def projection(self, node: NodeProto, post: str) -> Projection:
+        """The projection that a node of synapses is."""
+        kind = SYNAPSES[node.op_type]
+        if len(node.input) != 2 + len(kind.ARRAYS):
+            raise InputError(f"{where(node)}: it has {len(node.input)} inputs, {2 + len(kind.ARRAYS)} are needed")
+        pre = self.made_by(node, node.input[0], SOURCES)
+        weight = self.tensor(node, node.input[1])
+        parts: dict[str, Any] = {
+            key: self.integers(node, name) for key, name in zip(kind.ARRAYS, node.input[2:], strict=True)
+        }
+        for key in kind.NUMBERS:
+            parts[key] = whole_of(node, key)
+        return Projection(pre.name, post, weight, kind(**parts)) if parts else Projection(pre.name, post, weight)
+
+    def nodes(self, op: str) -> list[NodeProto]:
+        """Nodes of an operator."""
+        return [node for node in self.graph.node if node.op_type == op]
+
+    def made_by(self, node: NodeProto, name: str, op: str | tuple[str, ...], inputs: int | None = None) -> NodeProto:
+        """The node of one of these operators that makes an input of ``node``."""
+        ops = (op,) if isinstance(op, str) else op
+        maker = self.maker.get(name)
+        if maker is None or maker.op_type not in ops:
+            raise InputError(f"{where(node)}: its input '{name}' must come from {' or '.join(ops)}")
+        if inputs is not None and len(maker.input) != inputs:
+            raise InputError(f"{where(maker)}: it has {len(maker.input)} inputs, {inputs} are needed")
+        return maker
+
+    def tensor(self, node: NodeProto, name: str) -> NDArray[np.float64]:
+        """A stored float64 array that is an input of ``node``."""
+        return float64(self.stored(node, name), f"array '{name}'")
+
+    def integers(self, node: NodeProto, name: str) -> NDArray[np.int64]:
+        """A stored int64 array that is an input of ``node``."""
+        return _read(self.stored(node, name), TensorProto.INT64, f"array '{name}'")
+
+    def stored(self, node: NodeProto, name: str) -> TensorProto:
+        """A stored array that is an input of ``node``."""
+        if name not in self.tensors:
+            raise InputError(f"{where(node)}: its input '{name}' must be a stored array (initializer)")
+        return self.tensors[name]
+
+
+def where(node: NodeProto) -> str:
+    """A node, for messages."""
+    return f"{node.op_type} '{node.name}'"
+
+
+def values_of(node: NodeProto) -> dict[str, AttributeProto]:
+    """Attributes by name: exactly those that the operator has."""
+    found = {attribute.name: attribute for attribute in node.attribute}
+    for name in ATTRIBUTES[node.op_type]:
+        if name not in found:
+            raise InputError(f"{where(node)}: the attribute '{name}' is missing")
+    for name in found:
+        if name not in ATTRIBUTES[node.op_type]:
+            raise InputError(f"{where(node)}: unknown attribute '{name}'")
+    return found
+
+
+def insert(place: dict[int, Any], node: NodeProto, index: AttributeProto, value: object) -> None:
+    """Put a value at the place that the attribute ``index`` of its node says."""
+    if index.type != AttributeProto.INT or index.i in place:
+        raise InputError(f"{where(node)}: the attribute 'index' must be an integer of its own")
+    place[index.i] = value
+
+
+def array_of(node: NodeProto, name: str, attribute: AttributeProto) -> NDArray[Any]:
+    """An attribute that is an array: integers (``start``, ``stop``) or float64."""
+    if name in ("start", "stop"):
+        if attribute.type != AttributeProto.INTS:
+            raise InputError(f"{where(node)}: the attribute '{name}' must be a list of integers")
+        return np.array(attribute.ints, np.int64)
+    if attribute.type != AttributeProto.TENSOR:
+        raise InputError(f"{where(node)}: the attribute '{name}' must be a float64 tensor")
+    return float64(attribute.t, f"{where(node)}: the attribute '{name}'")
+
+
+def whole_of(node: NodeProto, name: str) -> Any:
+    """An attribute that is an integer, or a tuple of integers."""
+    attribute = values_of(node)[name]
+    if name in _WHOLE and attribute.type == AttributeProto.INT:
+        return attribute.i
+    if name not in _WHOLE and attribute.type == AttributeProto.INTS:
+        return tuple(attribute.ints)
+    raise InputError(f"{where(node)}: the attribute '{name}' must be {'an integer' if name in _WHOLE else 'integers'}")
+
+
+def real_of(node: NodeProto, attribute: AttributeProto) -> float:
+    """An attribute that is one real number."""
+    array = array_of(node, attribute.name, attribute)
+    if array.shape != ():
+        raise InputError(
+            f"{where(node)}: the attribute '{attribute.name}' has shape {array.shape}, one number is needed"
+        )
+    return float(array)
+
+
+def float64(tensor: TensorProto, what: str) -> NDArray[np.float64]:
+    """A float64 tensor as an array; ``what`` names it in errors."""
+    return _read(tensor, TensorProto.DOUBLE, what)
+
+
+_STORED: dict[int, tuple[str, str]] = {
+    TensorProto.DOUBLE: ("float64 (DOUBLE)", "double_data"),
+    TensorProto.INT64: ("int64 (INT64)", "int64_data"),
+}
+
+
+def _read(tensor: TensorProto, kind: int, what: str) -> NDArray[Any]:
+    name, entries = _STORED[kind]
+    if tensor.data_type != kind:
+        raise InputError(f"{what} must be {name}")
+    size = len(tensor.raw_data) // 8 if tensor.HasField("raw_data") else len(getattr(tensor, entries))
+    if any(d < 0 for d in tensor.dims) or int(np.prod([int(d) for d in tensor.dims], dtype=object)) != size:
+        raise InputError(f"{what} holds {size} values, its shape {list(tensor.dims)} needs another number")
+    try:
+        return np.asarray(numpy_helper.to_array(tensor))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{what} cannot be read ({error})") from None

@@ -1,0 +1,231 @@
+r"""The float network with a stepped clock: neurons in discrete time, images in, accumulated outputs.
+
+In every step ``t = 1 .. n`` the populations, in the order of their depth, compute
+
+.. math::
+    I_t = b + \sum_p W_p\, s^{(p)}_t, \qquad v_t = f(u_{t-1}) + g I_t, \qquad
+    s_t = [v_t \ge \theta], \qquad u_t = s_t\, u_\mathrm{reset} + (1 - s_t)\, v_t
+
+with ``f`` the map of the population's neuron (`qif2hw.discrete`) and ``s^{(p)}_t`` what the source of projection ``p``
+sends in the same step: binary spikes, or the values of an input group.  An `Accumulator` adds its input up and sends
+nothing; results are read from it after the last step.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from qif2hw.discrete import SteppedLIF, SteppedQIF
+from qif2hw.errors import InputError
+from qif2hw.ir.arrays import ByValue, FloatArray, finite
+from qif2hw.ir.graph import Graph
+from qif2hw.ir.network import Network, Projection
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A clock of ``count`` time steps per sample."""
+
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count < 1 << 20:
+            raise InputError(f"time steps = {self.count}: at least one is needed, and fewer than 2^20")
+
+
+@dataclass(frozen=True)
+class Frames:
+    """An input group that sends real values: the same in every step (direct encoding), or a frame per step.
+
+    Parameters
+    ----------
+    name
+        Name of the group; projections refer to it.
+    shape
+        Channels, height and width; or (channels,).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", checked_shape(self.shape, f"input group '{self.name}'"))
+
+    @property
+    def size(self) -> int:
+        """Number of values per step."""
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True)
+class Accumulator:
+    """A neuron that adds up its input and never spikes: ``u_t = u_{t-1} + I_t``."""
+
+
+SteppedNeuron = SteppedQIF | SteppedLIF | Accumulator
+
+
+@dataclass(frozen=True, eq=False)
+class SteppedPopulation(ByValue):
+    """Neurons in discrete time with the same parameters.
+
+    Parameters
+    ----------
+    name
+        Name of the population.
+    neuron
+        Its equation.
+    shape
+        Channels, height and width; or (neurons,).
+    bias
+        Input of every step: one value per channel, or of the population's shape.
+    """
+
+    name: str
+    neuron: SteppedNeuron
+    shape: tuple[int, ...]
+    bias: FloatArray
+
+    def __post_init__(self) -> None:
+        where = f"population '{self.name}'"
+        object.__setattr__(self, "shape", checked_shape(self.shape, where))
+        bias = finite(self.bias, f"bias of {where}")
+        if bias.shape not in ((self.shape[0],), self.shape):
+            raise InputError(f"bias of {where} has shape {bias.shape}: ({self.shape[0]},) or {self.shape} is needed")
+        object.__setattr__(self, "bias", bias)
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+        return int(np.prod(self.shape))
+
+    @property
+    def current(self) -> FloatArray:
+        """The bias of every neuron, (neurons,)."""
+        bias = self.bias.reshape(self.bias.shape + (1,) * (len(self.shape) - self.bias.ndim))
+        return np.broadcast_to(bias, self.shape).reshape(-1)
+
+
+@dataclass(frozen=True)
+class Accumulated:
+    """What an accumulator population holds after the last step, times ``scale``; one output per neuron."""
+
+    population: str
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class SteppedNetwork(Graph[Frames, SteppedPopulation, Projection]):
+    """A feed-forward network with a stepped clock.
+
+    Parameters
+    ----------
+    clock
+        Number of time steps.
+    encoders
+        Input groups.
+    populations, projections
+        As of a `qif2hw.ir.Network`.
+    outputs
+        What is read out; concatenated, they are the columns of the result.
+
+    Raises
+    ------
+    InputError
+        As of `Graph.check_graph`, and if an output is no accumulator or an accumulator feeds a population.
+    """
+
+    clock: Steps
+    encoders: tuple[Frames, ...]
+    populations: tuple[SteppedPopulation, ...]
+    projections: tuple[Projection, ...]
+    outputs: tuple[Accumulated, ...]
+
+    def __post_init__(self) -> None:
+        self.check_graph()
+        silent = {p.name for p in self.populations if isinstance(p.neuron, Accumulator)}
+        for output in self.outputs:
+            if output.population not in silent:
+                raise InputError(f"output of '{output.population}': it is no population of accumulators")
+        for projection in self.projections:
+            if projection.pre in silent:
+                raise InputError(f"projection {projection.pre} -> {projection.post}: accumulators send nothing")
+
+    def __repr__(self) -> str:
+        return f"SteppedNetwork({self.summary()}; {self.clock.count} time steps)"
+
+    @property
+    def results(self) -> int:
+        """Columns of the result."""
+        return sum(self.population(output.population).size for output in self.outputs)
+
+    def check_inputs(self, x: ArrayLike) -> FloatArray:
+        """Inputs as float64 (samples, 1 or time steps, inputs); see `check_frames`."""
+        return check_frames(x, [e.shape for e in self.encoders], self.clock.count)
+
+
+AnyNetwork = Network | SteppedNetwork
+"""A network of either clock."""
+
+
+@dataclass(frozen=True, eq=False)
+class SteppedRun:
+    """Result of executing a stepped network on one backend.
+
+    Parameters
+    ----------
+    backend
+        Name of the backend.
+    y
+        Accumulated outputs, scores of the classes, (samples, classes).
+    spikes
+        Whether a neuron spiked, (samples, time steps, neurons) by population.
+    seconds
+        Wall-clock time of the execution.
+    """
+
+    backend: str
+    y: FloatArray
+    spikes: dict[str, NDArray[np.bool_]]
+    seconds: float = 0.0
+
+    @property
+    def label(self) -> NDArray[np.int64]:
+        """Class with the largest score, the first of equals, (samples,)."""
+        return self.y.argmax(axis=1)
+
+
+def check_frames(x: ArrayLike, groups: list[tuple[int, ...]], steps: int) -> FloatArray:
+    """Inputs as float64 (samples, 1 or time steps, inputs); ``groups`` are the shapes of the input groups.
+
+    ``x`` has shape (samples, ...) or (samples, time steps, ...), where ``...`` is the shape of the one input group, or
+    (inputs,) for all groups flattened one after the other.
+
+    Raises
+    ------
+    InputError
+        On another shape, no sample, or a value that is not finite.
+    """
+    try:
+        array = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"inputs are not an array of numbers: {error}") from None
+    width = sum(int(np.prod(shape)) for shape in groups)
+    shapes: list[tuple[int, ...]] = list(dict.fromkeys([*(groups if len(groups) == 1 else []), (width,)]))
+    for shape in shapes:
+        for lead in ((), (1,), (steps,)):
+            if array.ndim and array.shape[1:] == (*lead, *shape):
+                if not len(array):
+                    raise InputError("inputs hold no sample: at least one is needed")
+                return finite(array.reshape(len(array), *(lead or (1,)), width), "inputs")
+    wanted = " or ".join(f"(samples, {', '.join(map(str, shape))})" for shape in shapes)
+    raise InputError(f"inputs have shape {array.shape}: {wanted} is needed, or {steps} time steps after the samples")
+
+
+def checked_shape(shape: tuple[int, ...], where: str) -> tuple[int, ...]:
+    """The shape as plain integers; `InputError`, naming ``where``, unless it is (n,) or (channels, height, width)."""
+    sizes = tuple(int(n) for n in shape)
+    if len(sizes) not in (1, 3) or min(sizes) < 1:
+        raise InputError(f"{where} has shape {sizes}: (neurons,) or (channels, height, width) is needed")
+    return sizes

@@ -1,0 +1,106 @@
+"""Compiled kernels as one torch function: allocate, run, make more room for spikes, refuse bad times, choose threads.
+
+A `Kernel` defines how its buffers are made and how it runs forward and backward; what all kernels share stands here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from operator import ge
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from qif2hw.errors import InputError
+from qif2hw.ir.arrays import FloatArray
+
+WORTH_THREADS = 1_000_000
+"""Updates (input spikes times neurons times samples) of a pass above which all threads pay, even if others work too."""
+
+BAD_TIME = "an input spike time is negative or not a number: it must lie in [0, T] or be inf"
+
+
+class Kernel(ABC):
+    """One pass through compiled code: its buffers, its forward and its backward run.
+
+    Made for every pass from the tensors that take gradients; a constructor calls `divide`.
+    """
+
+    zeros_for_none: ClassVar[bool] = True
+    """Whether `backward` gets zeros, or None, for results that the loss does not depend on."""
+
+    chunks: int = 1
+    """Parts of the batch: kernels run them in parallel and add up their gradients in a fixed order."""
+
+    parallel: bool = False
+    """Whether to run on all threads; no bit of a result depends on it."""
+
+    def divide(self, batch: int, cells: int, work: int) -> None:
+        """Choose `chunks` and `parallel` from the samples, the weights that a chunk sums, and the updates of a pass."""
+        # Depends on sizes alone: every bit of a gradient is the same on any number of threads.
+        self.chunks = max(1, min(batch // 8, 64, 2**23 // max(cells, 1)))
+        self.parallel = work > WORTH_THREADS
+
+    @abstractmethod
+    def forward(self, rooms: tuple[int, ...]) -> Sequence[int]:
+        """Allocate buffers for these numbers of spikes (of a neuron, in each layer) and run.
+
+        Returns
+        -------
+        sequence of int
+            The numbers that were needed; above its room where results are incomplete, -1 for a bad input time.
+        """
+
+    @abstractmethod
+    def results(self) -> tuple[Any, ...]:
+        """Tensors for autograd to follow, and any other values."""
+
+    @abstractmethod
+    def backward(self, needed: Sequence[bool], *grads: Any) -> tuple[Tensor | None, ...]:
+        """Gradients to the tensors of the constructor, from those to the results.
+
+        ``needed`` says for which tensors; the others may be None.
+        """
+
+
+class _Pass(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, make: Callable[..., Kernel], rooms: tuple[int, ...], *tensors: Tensor | None
+    ) -> tuple[Any, ...]:
+        kernel = make(*tensors)
+        ctx.set_materialize_grads(kernel.zeros_for_none)
+        while True:
+            needed = kernel.forward(rooms)
+            if min(needed, default=0) < 0:
+                raise InputError(BAD_TIME)
+            if all(map(ge, rooms, needed)):
+                break
+            rooms = tuple(_doubled(room, n) for room, n in zip(rooms, needed, strict=True))
+        ctx.kernel = kernel
+        return kernel.results()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        return None, None, *ctx.kernel.backward(ctx.needs_input_grad[2:], *grads)
+
+
+def _doubled(room: int, needed: int) -> int:
+    while room < needed:
+        room *= 2
+    return room
+
+
+run: Callable[..., tuple[Any, ...]] = _Pass.apply
+"""``run(make, rooms, *tensors)``: the results of ``make(*tensors)``, a `Kernel`, with gradients to the tensors.
+
+``rooms`` are the numbers of spikes to begin with; they are doubled until all spikes fit.  Raises `InputError` on a bad
+input time.
+"""
+
+
+def array(tensor: Tensor) -> FloatArray:
+    """Values of a tensor on the CPU as a contiguous array, without a copy where there is one already."""
+    return tensor.detach().contiguous().numpy()

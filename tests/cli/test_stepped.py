@@ -1,0 +1,62 @@
+"""Networks with a stepped clock on the command line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import stepped_images
+
+from qif2hw import bundle as bundles
+from qif2hw.ir import onnx_io
+from qif2hw.reference import stepped as reference
+
+X = np.random.default_rng(1).normal(0.3, 1, (30, 2, 8, 8))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("stepped")
+    np.save(home / "x.npy", X)
+    return onnx_io.save(stepped_images(), home / "m.onnx")
+
+
+def test_compile_and_run(call: Any, model: Path, tmp_path: Path) -> None:
+    x, bundle, out = model.parent / "x.npy", tmp_path / "m.qif", tmp_path / "o.npz"
+    made = call("compile", model, "-o", bundle, "--calibration", x, "--weight-bits", 6, "--json")
+    assert made.exit_code == 0
+    facts = json.loads(made.stdout)
+    assert facts["options"]["weight_bits"] == 6
+    assert set(facts["report"]["ranges"]) == {"first", "second", "scores"}
+    assert isinstance(bundles.load_any(bundle), bundles.SteppedBundle)
+    for backend, least in (("engine", 0.8), ("reference", 1.0)):
+        ran = call("run", bundle, "--inputs", x, "-o", out, "--backend", backend, "--json")
+        assert ran.exit_code == 0
+        assert json.loads(ran.stdout)["samples"] == 30
+        with np.load(out) as found:
+            exact = reference.run(stepped_images(), X)
+            assert found["y"].shape == (30, 5)
+            assert (found["label"] == exact.label).mean() >= least
+
+
+def test_what_is_for_the_other_clock_is_refused(call: Any, kit: Any, model: Path, tmp_path: Path) -> None:
+    x, out = model.parent / "x.npy", tmp_path / "m.qif"
+    assert "--steps: it is an option for an event-driven network" in call.refused(
+        "compile", model, "-o", out, "--calibration", x, "--steps", 256
+    )
+    assert "--passes: it is" in call.refused("compile", model, "--passes")
+    assert "--thresholds: it is an option for a network with a stepped clock" in call.refused(
+        "compile", kit.model, "-o", out, "--thresholds", "layer"
+    )
+    assert "needs typical inputs" in call.refused("compile", model, "-o", out)
+    assert "weight bits = 8/6" in call.refused("compile", model, "-o", out, "--calibration", x, "--weight-bits", "8/6")
+    assert "inputs have shape (20, 3)" in call.refused("compile", model, "-o", out, "--calibration", kit.inputs)
+    assert not out.exists()
+    assert call("compile", model, "-o", out, "--calibration", x).exit_code == 0
+    assert "backend 'loihi2'" in call.refused(
+        "run", out, "--inputs", x, "-o", tmp_path / "o.npz", "--backend", "loihi2"
+    )
+    assert "a bundle with a stepped clock" in call.refused("parity", out, "--inputs", x)
+    assert "a bundle with a stepped clock" in call.refused("inspect", out)
+    assert not (tmp_path / "o.npz").exists()

@@ -1,0 +1,69 @@
+"""Bundles of networks with a stepped clock."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import ordinary, stepped_images
+
+import qif2hw
+from qif2hw import api, backends
+from qif2hw import bundle as bundles
+from qif2hw.errors import InputError
+from qif2hw.ir import onnx_io
+
+X = np.random.default_rng(1).normal(0.3, 1, (40, 2, 8, 8))
+
+
+@pytest.fixture(scope="module")
+def bundle() -> bundles.SteppedBundle:
+    return api.compile_stepped(stepped_images(), X)
+
+
+def test_saved_and_loaded(bundle: bundles.SteppedBundle, tmp_path: Path) -> None:
+    path = bundle.save(tmp_path / "m.qif")
+    again = bundles.load_any(path)
+    assert again == bundle
+    assert again.parts() == bundle.parts()
+    assert api.compile_stepped(bundle.network, X).parts() == bundle.parts()
+    folder = bundle.save(f"{tmp_path / 'folder'}/")
+    assert bundles.load_any(folder) == bundle
+    model = onnx_io.save(bundle.network, tmp_path / "m.onnx")
+    assert api.compile_stepped(model, X) == bundle
+    for read in (bundles.load, bundles.load_program):
+        with pytest.raises(InputError, match=r"m\.qif: a bundle with a stepped clock"):
+            read(path)
+    with pytest.raises(InputError, match="an event-driven network, where one with a stepped clock"):
+        api.compile_stepped(onnx_io.save(ordinary((1, 4, 2)), tmp_path / "t.onnx"), X)
+    assert len(repr(bundle).splitlines()) < 12
+
+
+def test_runs_on_the_backends_that_can(bundle: bundles.SteppedBundle) -> None:
+    assert bundle.golden.matches(bundle.run(bundle.golden.x))
+    exact = bundle.run(X, "reference")
+    run = bundle.run(X)
+    assert (run.label == exact.label).mean() > 0.9
+    assert run.backend == "engine"
+    for name in backends.names():
+        if name not in ("engine", "reference", "lava"):
+            with pytest.raises(InputError, match=f"backend '{name}'"):
+                bundle.run(X, name)
+    with pytest.raises(InputError, match="inputs have shape"):
+        bundle.run(X[:, :1])
+
+
+@pytest.mark.parametrize("part", ["golden.safetensors", "program.safetensors", "model.onnx"])
+def test_a_damaged_part_is_named(bundle: bundles.SteppedBundle, tmp_path: Path, part: str) -> None:
+    folder = Path(bundle.save(f"{tmp_path / 'm'}/"))
+    data = bytearray((folder / part).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / part).write_bytes(data)
+    with pytest.raises(InputError, match=part):
+        bundles.load_any(folder)
+
+
+def test_options_of_the_other_clock_are_refused() -> None:
+    with pytest.raises(InputError, match="unknown option 'steps': known are weight_bits, input_bits, thresholds"):
+        api.compile_stepped(stepped_images(), X, steps=512)
+    with pytest.raises(InputError, match="unknown option 'thresholds'"):
+        qif2hw.compile(ordinary((1, 4, 2)), thresholds="layer")
