@@ -27,7 +27,7 @@ class Examined(ABC):
 
     @abstractmethod
     def keep(self, name: str, bits: int) -> Any:
-        """Note that a register or product of this name and width holds these values; return them."""
+        """Note that a register or product of this name, ``bits`` wide, holds these values; return them."""
 
     @abstractmethod
     def within(self, low: int, high: int) -> Any:
@@ -43,7 +43,7 @@ class Examined(ABC):
 
 
 def keep(name: str, value: Int, bits: int = PRODUCT_BITS) -> Int:
-    """``value``, which a register or product of this name holds; ``bits`` is its width, sign included."""
+    """``value``, which a register or product of this name holds; it is ``bits`` wide, sign included."""
     return cast(Int, value.keep(name, bits)) if isinstance(value, Examined) else value
 
 

@@ -65,7 +65,7 @@ def _backward(v, start, g, gu, x, window, rates, jump, parameters, gx, sums):  #
     gx
         Gradients of the inputs; with one row, the sum over steps.
     sums
-        Gradients of the parameters (blocks, parameters) in float64; empty if nobody wants them.
+        Gradients of the parameters (blocks, parameters) in float64; empty if they are not needed.
     """
     centre, c0, c1, c2, d0, d1, gain, threshold, reset = parameters
     zero = threshold - threshold

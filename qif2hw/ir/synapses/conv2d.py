@@ -33,7 +33,7 @@ class Conv2d(Synapses):
     kernel, stride, padding, dilation
         (vertical, horizontal).
     groups
-        Channels fall into so many groups, which do not see each other.
+        Number of groups of channels; an output channel reads the input channels of its own group.
 
     Raises
     ------
