@@ -135,19 +135,15 @@ def load_of(projections: Sequence[ProgramProjection]) -> Load:
 class ProveRanges:
     """Bound what a neuron can receive in one step, and choose how many phase bits the flush may carry.
 
-        Each source sends at most one message per step, so a sum lies between that of the negative weights and that of the
-        positive ones, times the largest payload.  The flush payload is the phase with its low bits dropped, as few as the
-        accumulators and the target's spikes allow.
+    Each source sends at most one message per step, so a sum lies between that of the negative weights and that of the
+    positive ones, times the largest payload.  The flush payload is the phase with its low bits dropped, as few as the
+    accumulators and the target's spikes allow.
 
-        Parameters
-        ----------
-        fewest_payload_bits
-            Where a sum is too large with the time grid's payload bits, the most that fit are taken instead, if they are at
-    <<<<<<< HEAD
-            least this number.
-    =======
-            least this many.
-    >>>>>>> main
+    Parameters
+    ----------
+    fewest_payload_bits
+        Where a sum is too large with the time grid's payload bits, the most that fit are taken instead, if they are at
+        least this many.
     """
 
     name: ClassVar[str] = "ranges"

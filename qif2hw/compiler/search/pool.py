@@ -76,11 +76,7 @@ class Cluster:
 
 @contextmanager
 def workers(backend: str = "local", jobs: int = 1, scheduler: str = "") -> Iterator[Workers]:
-<<<<<<< HEAD
-    """Workers of a backend: ``local`` with ``jobs`` processes, or ``dask`` at the address of a scheduler.
-=======
     """Workers of a backend: ``local`` with a number of processes, or ``dask`` at the address of a scheduler.
->>>>>>> main
 
     Raises
     ------
