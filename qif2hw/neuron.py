@@ -193,7 +193,7 @@ def late_kick(v: Real, a0: Real, a1: Real) -> Real:
 
     ``v -> v + a0 + a1 (2 v + a0)`` with ``a0 = sum_i w_i / r`` and ``a1 = omega sum_i w_i delta_i / r``: what they do
     at the step's end, to first order in a common lateness.  It follows from ``dv/dt = omega (1 + v^2)``.  Spikes of
-    unequal lateness do not commute: what is missing is at most ``omega sum_{i<j} |a_i a_j (delta_i - delta_j)|``.
+    unequal lateness do not commute: what this leaves out is at most ``omega sum_{i<j} |a_i a_j (delta_i - delta_j)|``.
     """
     return v + a0 + a1 * (2.0 * v + a0)
 

@@ -26,17 +26,17 @@ def error_of(**options: int | float | str) -> float:
 def test_the_cheapest_setting_that_meets_the_target(target: float, moments: int | str) -> None:
     options = {**NEAREST, "lateness_moments": moments}
     compiled = compile_network(NETWORK, CompileOptions(max_error=target, **options))  # type: ignore[arg-type]
-    goal, grid = compiled.report["max-error"], compiled.program.grid
+    report, grid = compiled.report["max-error"], compiled.program.grid
     assert next(iter(compiled.report)) == "max-error"
     assert compiled.report["budget"]["total"] <= target
-    chosen = next(t for t in reversed(goal["tried"]) if t.get("error", np.inf) <= target)
+    chosen = next(t for t in reversed(report["tried"]) if t.get("error", np.inf) <= target)
     assert compiled.program.steps <= chosen["steps"] < 512
     assert grid.lateness_bits == chosen["payload_bits"] < 8
     assert compiled.report["budget"]["total"] == pytest.approx(chosen["error"], rel=1e-9)
     setting = {"steps": chosen["steps"], "payload_bits": chosen["payload_bits"], "lateness_moments": moments}
     assert error_of(**setting) <= target
     # Cheaper ones were tried, and were not enough.
-    fewer = {(t["steps"], t["payload_bits"]): t["error"] for t in goal["tried"]}
+    fewer = {(t["steps"], t["payload_bits"]): t["error"] for t in report["tried"]}
     assert fewer[chosen["steps"], chosen["payload_bits"] - 1] > target
     assert all(error > target for (steps, bits), error in fewer.items() if steps < chosen["steps"] and bits == 8)
 

@@ -52,12 +52,12 @@ def test_a_front_is_one(points: list[tuple[int, int, int]]) -> None:
 def test_search_writes_a_front_that_compiles(tmp_path: Path) -> None:
     front, every = run(tmp_path)
     assert 1 <= len(front) <= len(every) <= 8
-    told = json.loads((tmp_path / "front.json").read_text())
-    assert told["tried"] == 8
-    assert [f["error"] for f in told["front"]] == [f.outcome.error for f in front]
+    written = json.loads((tmp_path / "front.json").read_text())
+    assert written["tried"] == 8
+    assert [f["error"] for f in written["front"]] == [f.outcome.error for f in front]
     assert front[0].outcome.error == min(f.outcome.error for f in every)
     assert front[0].unseen == pytest.approx(front[0].outcome.error, rel=1)
-    best = told["front"][0]
+    best = written["front"][0]
     compiled = compile_network(NETWORK, CompileOptions(rounding="nearest", **best["options"]))
     assert compiled.program.steps == best["steps"]
     picture = xml.etree.ElementTree.fromstring((tmp_path / "front.svg").read_text())

@@ -195,9 +195,9 @@ def _descend(
     integers = np.concatenate(
         [p.weight[u] // step for p, u, step in zip(weights.projections, used, steps, strict=True)]
     ).astype(np.int64)
-    goal = np.concatenate([(p.weight / s)[u] for p, u, s in zip(network.projections, used, size, strict=True)])
+    unrounded = np.concatenate([(p.weight / s)[u] for p, u, s in zip(network.projections, used, size, strict=True)])
     seen = np.ascontiguousarray(left(jacobian).T)
-    moved = _flip(seen, left(error), integers.copy(), goal, limit)
+    moved = _flip(seen, left(error), integers.copy(), unrounded, limit)
     error = error + jacobian @ (moved - integers)
     shift = -phase_solution(now) @ error
     projections, at = [], 0
