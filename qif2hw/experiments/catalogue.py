@@ -2,7 +2,7 @@
 
 from qif2hw.errors import InputError
 
-TASKS = (
+TASKS: tuple[str, ...] = (
     "parabola",
     "ricker",
     "ripple",

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from qif2hw.errors import InputError
 from qif2hw.experiments import catalogue
 from qif2hw.experiments.tasks import burgers_pinn, navier_stokes_pinn, poisson_pinn
 from qif2hw.experiments.tasks.encodings import receptive_fields, with_receptive_fields
@@ -47,6 +48,8 @@ REGIMES = {"ordinary": TASKS, "published": PUBLISHED_TASKS}
 def get(name: str, regime: str = "ordinary") -> Task:
     """Task by name; `InputError` names those there are."""
     catalogue.check(name, regime)
+    if name not in REGIMES[regime]:
+        raise InputError(f"the task '{name}' has no {regime} regime")
     return REGIMES[regime][name]
 
 
