@@ -4,6 +4,7 @@
 """
 
 import importlib
+import io
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +79,10 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal or file that cannot show a character gets a question mark, not a traceback.
+            stream.reconfigure(errors="replace")
     try:
         sys.exit(cli.main(standalone_mode=False))
     except click.ClickException as error:

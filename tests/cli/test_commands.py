@@ -1,6 +1,9 @@
 """The commands: what they write, print and return."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -278,3 +281,13 @@ def test_demo_without_lava(call: Any, tmp_path: Path, monkeypatch: pytest.Monkey
         assert {"compile", "parity"} <= set(found["seconds"])
         assert qif2hw.load(home / f"{name}.qif").network == onnx_io.load(home / f"{name}.onnx")
     assert (home / "report.html").read_text().lower().startswith("<!doctype html")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_cannot_show_a_character(kit: Any, encoding: str) -> None:
+    command = [sys.executable, "-c", "from qif2hw_cli.main import main; main()", "inspect", str(kit.bundle)]
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"golden" in done.stdout
