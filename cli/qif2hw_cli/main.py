@@ -56,13 +56,13 @@ class Commands(click.Group):
         command: click.Command = importlib.import_module(f"qif2hw_cli.{_HOME[cmd_name]}").command
         return command
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(self, *args: Any, **extra: Any) -> Any:
         """Run the command and exit: an error is one line on stderr."""
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+        if not extra.get("standalone_mode", True):
+            return super().main(*args, **extra)
         try:
             # It returns what a command hands to `click.Context.exit`.
-            code = super().main(*args, standalone_mode=False, **extra) or 0
+            code = super().main(*args, **extra | {"standalone_mode": False}) or 0
         except NoArguments as error:
             error.show()
             code = 2
