@@ -159,8 +159,8 @@ def discrete_steps(
     if not x.is_cpu and (learned or not x.is_cuda or not discrete_cuda.available()):
         return eager_steps(x, state, parameters, steps=steps, window=window, detach_reset=detach_reset)
     keep = torch.is_grad_enabled() and (x.requires_grad or state.requires_grad or parameters.requires_grad)
-    function = _Steps if x.is_cpu else discrete_cuda.CudaSteps
-    result: tuple[Tensor, Tensor] = function.apply(x, state, parameters, steps, window, detach_reset, keep)
+    function = _Steps.apply if x.is_cpu else discrete_cuda.steps_on_cuda
+    result: tuple[Tensor, Tensor] = function(x, state, parameters, steps, window, detach_reset, keep)
     return result
 
 

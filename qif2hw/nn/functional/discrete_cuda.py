@@ -41,9 +41,7 @@ def launch(kernel: Any, neurons: int, *tensors: Tensor) -> None:
         kernel[kernels.blocks(neurons), kernels.THREADS, stream](*arrays)
 
 
-class CudaSteps(torch.autograd.Function):
-    """Spikes and last states, as of `qif2hw.nn.functional.discrete.discrete_steps`."""
-
+class _CudaSteps(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, state: Tensor, parameters: Tensor, steps: int, window: Sequence[float],
@@ -79,3 +77,8 @@ class CudaSteps(torch.autograd.Function):
         g = grads[0].contiguous().view(v.shape)
         launch(kernels.backward, start.numel(), v, start, g, gu, half, rates, jump, numbers, gx)
         return gx.view(ctx.shape), gu.view(ctx.shape[1:]), *[None] * 5
+
+
+def steps_on_cuda(*arguments: Any) -> Any:
+    """Spikes and last states, as of `qif2hw.nn.functional.discrete.discrete_steps`."""
+    return _CudaSteps.apply(*arguments)

@@ -34,7 +34,8 @@ def export(module: nn.Module, input_shape: tuple[int, ...], time_steps: int) -> 
     module
         An ``nn.Sequential`` or any module that `torch.fx` can trace, of ``Conv2d``, ``Linear``, ``BatchNorm1d/2d``,
         average and maximum pooling, ``Flatten``, additions, and `qif2hw.nn.DiscreteQIF` or ``LIF``; `qif2hw.nn.Frames`
-        and `Standardize` first and `qif2hw.nn.Accumulate` last; in evaluation mode.  ``Dropout`` and ``Identity`` are left out.
+        and `Standardize` first and `qif2hw.nn.Accumulate` last; in evaluation mode.  ``Dropout`` and ``Identity`` are
+        left out.
     input_shape
         Shape of one sample at one time step: (channels, height, width) or (inputs,).
     time_steps

@@ -1,8 +1,42 @@
 """How a classifier in time steps is trained."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 from qif2hw.train.classify.augment import Augmentation
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long to train at which rates: up to the largest rate, then down to zero, as cosines.
+
+    Parameters
+    ----------
+    epochs
+        Passes over the training set.
+    rate
+        The largest rate.
+    warm_up
+        Share of the updates in which the rate rises, from a tenth of the largest.
+    steps
+        Updates, in place of epochs.
+    """
+
+    epochs: int
+    rate: float
+    warm_up: float = 0.2
+    steps: int | None = None
+
+    def updates(self, per_epoch: int) -> int:
+        """Number of updates."""
+        return self.epochs * per_epoch if self.steps is None else self.steps
+
+    def rate_at(self, done: int, total: int) -> float:
+        """Rate of the next update after ``done`` of ``total``."""
+        progress = done / total
+        if progress < self.warm_up:
+            return self.rate * (0.55 - 0.45 * math.cos(math.pi * progress / self.warm_up))
+        return self.rate * (0.5 + 0.5 * math.cos(math.pi * (progress - self.warm_up) / (1 - self.warm_up)))
 
 
 @dataclass(frozen=True)
@@ -11,14 +45,10 @@ class ClassifierSettings:
 
     Parameters
     ----------
-    epochs
-        Passes over the training set.
     batch
-        Samples of a step.
-    learning_rate, weight_decay
-        Of AdamW; the rate rises for ``warm_up`` of the steps and decays to zero as a cosine.
-    warm_up
-        Share of all steps.
+        Samples of an update.
+    weight_decay
+        Of AdamW.
     every_step
         The loss is the mean of the cross-entropies of every time step's scores (temporal efficient training), not the
         cross-entropy of their mean.
@@ -28,8 +58,10 @@ class ClassifierSettings:
         Random changes of the images.
     average
         Decay of the average of the parameters that is the result, per step; 0 for the last parameters themselves.
-    quantized_epochs, quantized_rate
-        If weight bits are asked for: further epochs with weights on the grid, and their largest rate.
+    free
+        Schedule of the training with free weights.
+    on_grid
+        Of what follows, with weights on the hardware's grid, if weight bits are asked for.
 
     References
     ----------
@@ -37,14 +69,11 @@ class ClassifierSettings:
     Re-weighting*, ICLR, 2022.
     """
 
-    epochs: int = 10
     batch: int = 128
-    learning_rate: float = 4e-3
     weight_decay: float = 1e-3
-    warm_up: float = 0.2
     every_step: bool = False
     smoothing: float = 0.05
-    augmentation: Augmentation = Augmentation()
+    augmentation: Augmentation = field(default_factory=Augmentation)
     average: float = 0.0
-    quantized_epochs: int = 2
-    quantized_rate: float = 5e-4
+    free: Schedule = field(default_factory=lambda: Schedule(10, 4e-3))
+    on_grid: Schedule = field(default_factory=lambda: Schedule(3, 5e-4, warm_up=0.0))
