@@ -1,9 +1,11 @@
-"""The compiler: `Network` -> `Program`, pass by pass."""
+"""The compiler: float network -> integer program, pass by pass, for either clock."""
 
+from qif2hw.compiler.clocks import clock_of
 from qif2hw.compiler.driver import run_passes
+from qif2hw.compiler.options import CompileOptions, SteppedOptions
 from qif2hw.compiler.pass_spec import parse_passes, print_passes
-from qif2hw.compiler.pipeline import Compiled, CompileOptions, compile_network, estimate, passes_for, rounded_network
-from qif2hw.compiler.state import Pass, State
+from qif2hw.compiler.pipeline import Compiled, compile_network, estimate, passes_for, rounded_network
+from qif2hw.compiler.state import Pass, State, SteppedState
 from qif2hw.compiler.targets import Target, known_targets, load_target
 
 __all__ = [
@@ -11,7 +13,10 @@ __all__ = [
     "Compiled",
     "Pass",
     "State",
+    "SteppedOptions",
+    "SteppedState",
     "Target",
+    "clock_of",
     "compile_network",
     "estimate",
     "known_targets",
