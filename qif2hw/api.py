@@ -54,18 +54,26 @@ def compile(network: AnyNetwork | AnyPath, *, calibration: ArrayLike | None = No
     return compile_timed(network, calibration=calibration, **options)[0]
 
 
+@overload
+def compile_timed(
+    network: Network, *, calibration: ArrayLike | None = None, **options: Any
+) -> tuple[Bundle, dict[str, float]]: ...
+@overload
+def compile_timed(
+    network: AnyNetwork | AnyPath, *, calibration: ArrayLike | None = None, **options: Any
+) -> tuple[AnyBundle, dict[str, float]]: ...
 def compile_timed(
     network: AnyNetwork | AnyPath, *, calibration: ArrayLike | None = None, **options: Any
 ) -> tuple[AnyBundle, dict[str, float]]:
     """`compile`, and the seconds of each pass by name, which a bundle does not hold."""
     from qif2hw.compiler import clock_of, compile_network
 
-    source = network if isinstance(network, AnyNetwork) else load_any_model(network)
+    source = network if isinstance(network, AnyNetwork) else load_model(network)
     clock = clock_of(source)
     known = [f.name for f in fields(clock.options)]
     for name in options:
         if name not in known:
-            raise InputError(f"unknown option '{name}' for {clock.title}: known are {', '.join(known)}")
+            raise InputError(f"unknown option '{name}': known are {', '.join(known)} for {clock.title}")
     chosen = clock.options(**options)
     used = None if calibration is None else source.check_inputs(calibration)
     compiled = compile_network(source, chosen, used)
@@ -80,19 +88,12 @@ def compile_timed(
     return bundle, dict(compiled.seconds)
 
 
-def load_any_model(path: AnyPath) -> AnyNetwork:
-    """As `load_model`, a network of either clock."""
-    from qif2hw.ir import onnx_io
-
-    return onnx_io.load_any(path)
-
-
 def _digest(inputs: FloatArray) -> str:
     return hashlib.sha256(inputs.astype("<f8").tobytes()).hexdigest()
 
 
-def load_model(path: AnyPath) -> Network:
-    """Read a network from an ONNX file of the domain ``qif2hw``.
+def load_model(path: AnyPath) -> AnyNetwork:
+    """Read a network of either clock from an ONNX file of the domain ``qif2hw``.
 
     Raises
     ------
@@ -101,7 +102,7 @@ def load_model(path: AnyPath) -> Network:
     """
     from qif2hw.ir import onnx_io
 
-    return onnx_io.load(path)
+    return onnx_io.load_any(path)
 
 
 def save_model(network: AnyNetwork, path: AnyPath) -> Path:

@@ -32,7 +32,7 @@ class Clock:
 
 
 TRIAL = Clock("an event-driven network", Network, Program, CompileOptions, PASSES)
-STEPPED = Clock("a network in time steps", SteppedNetwork, SteppedProgram, SteppedOptions, STEPPED_PASSES)
+STEPPED = Clock("a network with a stepped clock", SteppedNetwork, SteppedProgram, SteppedOptions, STEPPED_PASSES)
 
 
 def clock_of(one: object) -> Clock:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from networks import stepped_images
 
+import qif2hw
 import qif2hw_lava
-from qif2hw import api
 from qif2hw.bundle import SteppedBundle
 from qif2hw.discrete import SteppedLIF, SteppedQIF
 from qif2hw.errors import InputError
@@ -34,18 +34,18 @@ def same(bundle: SteppedBundle, x: np.ndarray) -> None:
 @pytest.mark.parametrize("name", NEURONS)
 def test_equals_the_engine(name: str, lava: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
     """In batches of seven, so that a batch that kept something of the one before would show."""
-    bundle = api.compile_stepped(stepped_images(NEURONS[name]), X)
+    bundle = qif2hw.compile(stepped_images(NEURONS[name]), calibration=X)
     monkeypatch.setattr(stepped, "WIDEST", 7 * sum(p.size for p in bundle.program.populations))
     same(bundle, X)
 
 
 def test_frames(lava: Interpreter) -> None:
     frames = np.random.default_rng(2).normal(0.3, 1, (9, 4, 2, 8, 8))
-    same(api.compile_stepped(stepped_images(), frames), frames)
+    same(qif2hw.compile(stepped_images(), calibration=frames), frames)
 
 
 def test_wrong_calls_are_refused_before_anything_starts(lava: Interpreter) -> None:
-    bundle = api.compile_stepped(stepped_images(), X)
+    bundle = qif2hw.compile(stepped_images(), calibration=X)
     with pytest.raises(InputError, match="run fused on Lava"):
         bundle.run(X, "lava", mode="modular")
     with pytest.raises(InputError, match="timeout = 0"):
