@@ -111,10 +111,10 @@ def command(
     not fit the target is refused with the reason and the nearest option that fits.
     """
     from qif2hw import api
+    from qif2hw import bundle as bundles
     from qif2hw.compiler import clock_of, estimate, passes_for, print_passes
     from qif2hw.compiler.passes.fit import refusal
     from qif2hw.errors import InputError
-    from qif2hw.files import check_writable
     from qif2hw_cli.inputs import read_inputs
 
     out = Output(as_json)
@@ -135,7 +135,7 @@ def command(
         return
     if output is None:
         raise InputError("no place for the bundle: give one with -o M.qif")
-    check_writable(output)
+    bundles.check_writable(output)
     with out.stage("compile") as stage:
         bundle, took = api.compile_timed(
             network, calibration=typical, **{f.name: getattr(options, f.name) for f in fields(options)}

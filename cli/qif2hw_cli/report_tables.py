@@ -1,6 +1,6 @@
 """A bundle in tables: what the compiler found. A list of passes of one's own may leave any of it out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from qif2hw_cli import stepped_tables
@@ -11,12 +11,28 @@ if TYPE_CHECKING:
 
 
 def show_report(out: Output, report: Mapping[str, Any], clock: "Clock") -> None:
-    """What the passes found, as far as they ran."""
+    """What the passes found, as far as they ran; those that are not known here as names and values."""
     from qif2hw.compiler.clocks import STEPPED
 
-    for name, show in (STEPPED_TABLES if clock is STEPPED else TABLES).items():
+    shown = STEPPED_TABLES if clock is STEPPED else TABLES
+    for name, show in shown.items():
         if name in report:
             show(out, report[name])
+    for name, section in report.items():
+        if name not in shown and name != "fit":
+            out.table(name, ["what was found", ""], [[*row] for row in _flat(section)])
+    if "fit" in report:
+        show_fit(out, report["fit"])
+
+
+def _flat(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Names and values of a section, nested ones under joined names."""
+    for name, value in section.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name} ")
+        else:
+            values = value if isinstance(value, list) else [value]
+            yield f"{above}{name}", ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in values)
 
 
 def _time(out: Output, grid: Mapping[str, Any]) -> None:
@@ -110,6 +126,11 @@ def _ranges(out: Output, ranges: Mapping[str, Any]) -> None:
     )
 
 
+def _lower(out: Output, program: Mapping[str, Any]) -> None:
+    deepest = max((p["depth"] for p in program["populations"].values()), default=0)
+    out.say(f"program   {program['synapses']} synapses, {deepest} populations deep")
+
+
 def _registers(out: Output, proven: Mapping[str, Any]) -> None:
     widest: dict[int, tuple[int, str]] = {}
     for name, registers in proven["populations"].items():
@@ -126,6 +147,16 @@ def _budget(out: Output, budget: Mapping[str, Any]) -> None:
         ["cause", "error"],
         [*rows, ["all together", percent(budget["total"])]],
     )
+
+
+def _compensated(out: Output, found: Mapping[str, Any]) -> None:
+    if "error" in found:
+        out.say(
+            f"phases    shifted: an error of {percent(found['error'])} in place of {percent(found['error_before'])} "
+            f"({found['samples']} inputs)"
+        )
+    else:
+        out.say(f"phases    not shifted: {found['skipped']}")
 
 
 def show_fit(out: Output, fit: Mapping[str, Any]) -> None:
@@ -203,16 +234,17 @@ TABLES = {
     "adapt-rounding": _adapted,
     "tables": _tables,
     "ranges": _ranges,
+    "lower": _lower,
     "registers": _registers,
     "budget": _budget,
-    "fit": show_fit,
+    "compensate": _compensated,
 }
 """What shows the section of a report of an event-driven network, by pass and in order."""
 STEPPED_TABLES = {
     "inputs": stepped_tables.show_inputs,
     "weights": _weights,
     "arithmetic": stepped_tables.show_arithmetic,
+    "lower": _lower,
     "ranges": stepped_tables.show_ranges,
-    "fit": show_fit,
 }
 """The same for a network with a stepped clock."""

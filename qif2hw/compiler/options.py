@@ -43,7 +43,19 @@ class Options(Protocol):
         """The passes, in order, that the other options ask for."""
 
     def as_json(self) -> dict[str, Any]:
-        """As a bundle stores them: plain values."""
+        """As a bundle stores those that were used: plain values."""
+
+
+def check_alone(options: "CompileOptions | SteppedOptions") -> None:
+    """`InputError` if a list of passes stands beside options whose place it takes."""
+    for f in fields(options) if options.passes else ():
+        if f.name not in ("target", "passes") and getattr(options, f.name) != f.default:
+            raise InputError(f"{f.name.replace('_', ' ')}: a list of passes takes its place: give one of them")
+
+
+def used(options: "CompileOptions | SteppedOptions") -> dict[str, Any]:
+    """The options that were used, as plain values."""
+    return {"target": options.target, "passes": options.passes} if options.passes else asdict(options)
 
 
 @dataclass(frozen=True)
@@ -75,7 +87,7 @@ class CompileOptions:
         With it, ``steps`` and ``payload_bits`` are the most there may be: the fewest steps are chosen, then the fewest
         payload bits, that keep the result's relative error on the calibration inputs below it.
     passes
-        The passes themselves, as text (see `qif2hw.compiler.pass_spec`), in place of the options above.
+        The passes themselves, as text (see `qif2hw.compiler.pass_spec`), in place of all options but ``target``.
     """
 
     target: str = "loihi2"
@@ -102,14 +114,11 @@ class CompileOptions:
             raise InputError(f"steps = {self.steps}: 8 to {1 << 16} are possible")
         if self.max_error is not None and not 0 < self.max_error < math.inf:
             raise InputError(f"max error = {self.max_error}: a positive number is needed")
-        if self.max_error is not None and self.passes:
-            raise InputError(
-                "max error: it chooses the time grid, which a list of passes names itself: give one of them"
-            )
+        check_alone(self)
 
     def as_json(self) -> dict[str, Any]:
-        """As a bundle stores them: plain values, 0 for a largest error that is not given."""
-        return asdict(self) | {"max_error": self.max_error or 0.0}
+        """As a bundle stores those that were used: plain values, 0 for a largest error that is not given."""
+        return used(self) | ({} if self.passes else {"max_error": self.max_error or 0.0})
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "CompileOptions":
@@ -156,7 +165,7 @@ class SteppedOptions:
         ``channel``: every channel of a population has a unit of its own, so that its weights use the whole grid;
         ``layer``: one unit per population.
     passes
-        The passes themselves, as text (see `qif2hw.compiler.pass_spec`), in place of the options above.
+        The passes themselves, as text (see `qif2hw.compiler.pass_spec`), in place of all options but ``target``.
     """
 
     target: str = "loihi2"
@@ -169,10 +178,11 @@ class SteppedOptions:
         if isinstance(self.weight_bits, list):
             object.__setattr__(self, "weight_bits", tuple(self.weight_bits))
         check_thresholds(self.thresholds)
+        check_alone(self)
 
     def as_json(self) -> dict[str, Any]:
-        """As a bundle stores them: plain values."""
-        return asdict(self)
+        """As a bundle stores those that were used: plain values."""
+        return used(self)
 
     def default_passes(self) -> tuple[Pass, ...]:
         """The passes, in order, that the other options ask for."""

@@ -107,9 +107,9 @@ class CompilerState(Generic[N]):
 
 
 State: TypeAlias = CompilerState[Network]
-"""Of an event-driven network."""
+"""Of an event-driven network, `CompilerState` of a `qif2hw.ir.Network`."""
 SteppedState: TypeAlias = CompilerState[SteppedNetwork]
-"""Of a network with a stepped clock."""
+"""Of a network with a stepped clock, `CompilerState` of a `qif2hw.ir.stepped.SteppedNetwork`."""
 
 
 def plain(fact: Any) -> Section:
