@@ -21,6 +21,7 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, finite
 from qif2hw.ir.graph import Graph
 from qif2hw.ir.network import Network, Projection
+from qif2hw.ir.spikes import Run
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,10 @@ class SteppedRun:
     def label(self) -> NDArray[np.int64]:
         """Class with the largest score, the first of equals, (samples,)."""
         return self.y.argmax(axis=1)
+
+
+AnyRun = Run | SteppedRun
+"""Result of a network of either clock."""
 
 
 def check_frames(x: ArrayLike, groups: list[tuple[int, ...]], steps: int) -> FloatArray:
