@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from qif2hw.errors import InputError
 from qif2hw.experiments import catalogue
 from qif2hw_cli.console import Output, Stage, example, json_option, percent, seconds
-from qif2hw_cli.stepped import refuse_given
 from qif2hw_cli.train_images import train_images
 
 if TYPE_CHECKING:
@@ -90,14 +90,14 @@ def command(
         if path is not None:
             check_writable(path)
     if stepped:
-        refuse_given("an event-driven network", *EVENT_DRIVEN)
+        _refuse(EVENT_DRIVEN, "a task in continuous time")
         with _torch():
             train_images(
                 out, task, output, neuron=neuron, network=network, time_steps=time_steps, data=data, device=device,
                 seed=seed, steps=steps, weight_bits=weight_bits, checkpoint=checkpoint,
             )  # fmt: skip
         return
-    refuse_given("a network with a stepped clock", *STEPPED)
+    _refuse(STEPPED, "a task in time steps")
     from qif2hw import api
 
     with out.stage(f"train {task}") as stage:
@@ -137,6 +137,14 @@ def command(
             "seconds": stage.seconds,
         }
     )
+
+
+def _refuse(names: tuple[str, ...], kind: str) -> None:
+    """`InputError` if one of these options was given: it is for another kind of task alone."""
+    context = click.get_current_context()
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise InputError(f"--{name.replace('_', '-')}: it is an option for {kind}, which this one is not")
 
 
 @contextmanager

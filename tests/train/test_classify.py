@@ -113,7 +113,7 @@ class TestWeightsOnTheGrid:
                     tensor.uniform_(0.5, 2, generator=generator)
         put_on_grid(module, bits)
         x = FEW.test.x[:20] / 16.0
-        bundle = api.compile_stepped(export(module.eval(), (1, 8, 8), 4), x, weight_bits=bits)
+        bundle = api.compile(export(module.eval(), (1, 8, 8), 4), calibration=x, weight_bits=bits)
         layers = [layer for layer in module if isinstance(layer, nn.Conv2d | nn.Linear)]
         for k, (projection, layer) in enumerate(zip(bundle.program.projections, layers, strict=True)):
             trained = layer.weight.detach().numpy()

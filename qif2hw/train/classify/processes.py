@@ -6,6 +6,7 @@ The processes are started by ``torchrun``.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -97,7 +98,7 @@ class _Shared2d(_Shared, nn.BatchNorm2d):
 @contextmanager
 def shared_statistics(module: nn.Module) -> Iterator[None]:
     """Let all batch normalisations of a module use the statistics of all processes, if there are several."""
-    kinds = {nn.BatchNorm1d: _Shared1d, nn.BatchNorm2d: _Shared2d}
+    kinds: dict[Any, Any] = {nn.BatchNorm1d: _Shared1d, nn.BatchNorm2d: _Shared2d}
     changed = [layer for layer in module.modules() if type(layer) in kinds] if count() > 1 else []
     for layer in changed:
         # Parameters, statistics and hooks stay as they are: only the forward pass is another one.

@@ -30,7 +30,7 @@ DIGITS = Classification(
     settings=ClassifierSettings(
         batch=64,
         augmentation=Augmentation(shift=1),
-        free=Schedule(40, 5e-3),
+        free=Schedule(25, 5e-3),
         on_grid=Schedule(10, 5e-4, warm_up=0.0),
     ),
 )
