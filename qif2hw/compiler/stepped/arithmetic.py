@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from qif2hw.discrete import SteppedLIF, SteppedQIF
+from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF
+from qif2hw.discrete.cuba import STATE_SHIFT
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.stepped import Accumulator, SteppedNeuron
@@ -15,6 +16,7 @@ from qif2hw.ir.stepped_program import (
     SCALE_BITS,
     AddUp,
     Arithmetic,
+    CubaStep,
     EulerStep,
     LeakStep,
     PlaneStep,
@@ -35,7 +37,7 @@ def rest(neuron: SteppedQIF | SteppedLIF) -> float:
 
 def height(neuron: SteppedNeuron) -> float:
     """Threshold above rest, divided by the gain of the input: the scale of its weights."""
-    if isinstance(neuron, Accumulator):
+    if isinstance(neuron, Accumulator | SteppedCUBA):
         return 1.0
     return (neuron.threshold - rest(neuron)) / neuron.gain
 
@@ -55,6 +57,8 @@ def lower(neuron: SteppedNeuron, unit: FloatArray) -> Arithmetic:
     """
     if isinstance(neuron, Accumulator):
         return AddUp()
+    if isinstance(neuron, SteppedCUBA):
+        return _cuba(neuron, len(unit))
     base, own = rest(neuron), unit * neuron.gain
     threshold = np.rint((neuron.threshold - base) / own).astype(np.int32)
     reset = np.rint((neuron.reset - base) / own).astype(np.int32)
@@ -77,3 +81,13 @@ def lower(neuron: SteppedNeuron, unit: FloatArray) -> Arithmetic:
         threshold,
         reset,
     )
+
+
+def _cuba(neuron: SteppedCUBA, channels: int) -> CubaStep:
+    current, voltage, threshold = (
+        np.resize(np.array(values, np.int32), channels) if values else None
+        for values in (neuron.current_decay, neuron.voltage_decay, neuron.threshold)
+    )
+    assert current is not None
+    assert voltage is not None
+    return CubaStep(current, voltage, None if threshold is None else threshold << STATE_SHIFT)

@@ -91,9 +91,12 @@ def compile_stepped(
 
 
 def _frames(network: SteppedNetwork, calibration: FloatArray, bits: int) -> tuple[ProgramFrames, ...]:
-    """Integer inputs whose range is that of the calibration inputs."""
+    """Integer inputs: those of a group with a unit, or with the range of the calibration inputs."""
     made = []
     for e in network.encoders:
+        if e.unit is not None:
+            made.append(ProgramFrames(e.name, e.shape, e.unit, e.bits))
+            continue
         largest = float(np.abs(calibration[:, :, network.columns[e.name]]).max()) or 1.0
         made.append(ProgramFrames(e.name, e.shape, largest / ((1 << (bits - 1)) - 1), bits))
     return tuple(made)

@@ -16,11 +16,10 @@ from qif2hw.ir import ProgramProjection, Projection
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.stepped import Accumulator, SteppedNetwork, SteppedPopulation
 from qif2hw.ir.weight_grid import largest_weight, round_to_grid
+from qif2hw.ir.whole import EXPONENTS, counts_of, on_grid
 
 THRESHOLD_BITS = 12
 """The smallest threshold of a population lies between ``2^THRESHOLD_BITS`` and twice that, if exponents allow it."""
-EXPONENTS = (-8, 7)
-"""Least and largest exponent of a projection."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,8 @@ def scale(
     InputError
         If the weights are so large, against the threshold, that no exponent fits.
     """
+    if population.unit is not None:
+        return _kept(network, population, population.unit, bits, input_unit)
     incoming = network.incoming(population.name)
     weights = [p.weight * input_unit.get(p.pre, 1.0) for p in incoming]
     channels = [_channels(population, p) for p in incoming]
@@ -69,8 +70,25 @@ def scale(
         ratio = float((own / step).max()) / largest_weight(bits)
         exponent = max(EXPONENTS[0], first + (math.ceil(math.log2(ratio) - 1e-9) if ratio > 0 else 0))
         whole = round_to_grid(weight / (unit[channel] * 2.0**exponent), 1.0, bits)
-        made.append(ProgramProjection(p.pre, p.post, whole.astype(np.int16), exponent, p.synapses))
+        made.append(ProgramProjection(p.pre, p.post, whole.astype(np.int16), exponent, p.synapses, p.delay))
     return Scaled(unit, tuple(made))
+
+
+def _kept(
+    network: SteppedNetwork, population: SteppedPopulation, unit: float, bits: int, input_unit: dict[str, float]
+) -> Scaled:
+    """Weights that are integers already, unchanged."""
+    if bits != 8:
+        raise InputError(
+            f"weight bits = {bits}: the weights onto population '{population.name}' are integers already and are kept "
+            "as they are; leave the option out"
+        )
+    made = []
+    for p in network.incoming(population.name):
+        counts = counts_of(p, unit, input_unit.get(p.pre, 1.0))
+        weight, exponent = on_grid(counts, -round(math.log2(unit)), f"weights of projection {p.pre} -> {p.post}")
+        made.append(ProgramProjection(p.pre, p.post, weight.astype(np.int16), exponent, p.synapses, p.delay))
+    return Scaled(np.full(population.shape[0], unit), tuple(made))
 
 
 def _channels(population: SteppedPopulation, projection: Projection) -> IntArray:
