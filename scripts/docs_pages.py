@@ -141,7 +141,8 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the table of rooms where a page asks for it."""
+    """Put the table of rooms where a page asks for it; the site has CONTRIBUTING.md under another name."""
+    markdown = markdown.replace("](../CONTRIBUTING.md", "](extending.md")
     return markdown.replace("<!-- table of rooms -->", rooms()) if "<!-- table of rooms -->" in markdown else markdown
 
 

@@ -2,7 +2,7 @@
 # Make the development environment in .venv, under constraints.txt. Does nothing when nothing has changed.
 #
 # Lava (lava-nc) exists for Python 3.10 only, so a Python 3.10 is looked for first:
-#   found                     .venv has everything: library, training, Lava, report, checks
+#   found                     .venv has everything: library, training, Lava, lava-dl, report, checks
 #   none                      .venv on the newest Python of 3.11 to 3.13, without Lava; says what that costs
 #   QIF2HW_PYTHON=python3.X   .venv on that Python; if it is not 3.10 and a 3.10 exists, a second environment
 #                             .venv-lava is made for it: qif2hw starts its Lava worker there
@@ -46,7 +46,8 @@ find_newer() {
     return 1
 }
 
-# Make the environment $1 on the interpreter $2 and install the package with the extras $3 in it.
+# Make the environment $1 on the interpreter $2 and install the package with the extras $3 in it, and the packages $4
+# without what they depend on.
 install() {
     if [ "$(identity "$1/bin/python" || true)" != "$(identity "$2")" ]; then
         say "make-env: a new environment in $1 on $2"
@@ -60,19 +61,21 @@ install() {
         [ -z "${PIP_EXTRA_INDEX_URL-}" ] || export UV_INDEX="${UV_INDEX-$PIP_EXTRA_INDEX_URL}"
         [ -z "${PIP_FIND_LINKS-}" ] || export UV_FIND_LINKS="${UV_FIND_LINKS-$(printf %s "$PIP_FIND_LINKS" | tr ' ' ',')}"
         [ -z "${PIP_CERT-}" ] || export SSL_CERT_FILE="${SSL_CERT_FILE-$PIP_CERT}"
-        "$1/bin/uv" pip install --python "$1/bin/python" -e ".[$3]" -c constraints.txt
+        "$1/bin/uv" pip install --python "$1/bin/python" -e ".[$3]" -c constraints.txt &&
+            { [ -z "${4-}" ] || "$1/bin/uv" pip install --python "$1/bin/python" --no-deps "$4"; }
     ); then
         return 0
     fi
     say "make-env: uv cannot be had or cannot install here; going on with pip"
     $pip install -e ".[$3]" -c constraints.txt
+    [ -z "${4-}" ] || $pip install --no-deps "$4"
 }
 
 lava_left_out() {
     say ""
     say "  LAVA WAS LEFT OUT: no Python 3.10 was found, and lava-nc exists for no other."
     say "  What does not run:  qif2hw run --backend lava, the Lava column of qif2hw parity and of the demo,"
-    say "                      and the tests marked 'lava' (they are skipped)."
+    say "                      qif2hw_slayer (lava-dl), and the tests marked 'lava' (they are skipped)."
     say "  What runs:          everything else; training, compiling, the integer engine, the reference, reports."
     say "  How to get it:      install Python 3.10 (for example: pyenv install 3.10, or your system's packages),"
     say "                      then: make clean-env env"
@@ -106,10 +109,11 @@ fi
 
 rm -f "$STAMP"
 case $mode in
-    lava) install .venv "$python" train,lava,baselines,report,search,dask,docs,dev ;;
-    nolava) install .venv "$python" train,baselines,report,search,dask,docs,dev ;;
+    # lava-dl pins pytest and pillow to versions that it does not need; what it needs is the extra slayer.
+    lava) install .venv "$python" train,lava,baselines,slayer,report,search,dask,docs,dev lava-dl==0.6.0 ;;
+    nolava) install .venv "$python" train,baselines,slayer,report,search,dask,docs,dev ;;
     child)
-        install .venv "$python" train,baselines,report,search,dask,docs,dev
+        install .venv "$python" train,baselines,slayer,report,search,dask,docs,dev
         install .venv-lava "$lava_python" lava
         ;;
 esac

@@ -75,19 +75,20 @@ def scaling(folder: str | None, most: float, quick: bool, as_json: bool) -> None
 
     Layers of 64 neurons with more and more samples, and a hundred samples of wider and wider layers.
     """
+    from qif2hw.files import check_writable, make_folder, write_text
+
     measured = _module("scaling")
     out = Output(as_json)
     home = None if folder is None else Path(folder)
     if home is not None:
-        from qif2hw.files import check_writable
-
-        home.mkdir(parents=True, exist_ok=True)
-        check_writable(home / "scaling.svg")
+        make_folder(home)
+        for name in ("scaling.svg", "scaling.md"):
+            check_writable(home / name)
     with out.stage("bench") as stage:
         result = measured.scaling(most=most, seconds=0.1 if quick else 1.0, progress=stage.update)
     if home is not None:
-        (home / "scaling.svg").write_text(measured.figure(result))
-        (home / "scaling.md").write_text(measured.table(result))
+        write_text(home / "scaling.svg", measured.figure(result))
+        write_text(home / "scaling.md", measured.table(result))
     out.say(measured.table(result))
     _finish(out, {"scaling": (measured.figures(result), result)})
 

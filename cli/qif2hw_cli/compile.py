@@ -111,13 +111,13 @@ def command(
     for it. A network that does not fit the target is refused with the reason and the nearest option that fits.
     """
     from qif2hw import api
+    from qif2hw import bundle as bundles
     from qif2hw.compiler import CompileOptions, estimate, passes_for, print_passes
     from qif2hw.compiler.passes.fit import refusal
     from qif2hw.compiler.passes.tables import parse_moments
     from qif2hw.compiler.passes.time_grid import parse_payload_bits
     from qif2hw.compiler.passes.weights import parse_bits
     from qif2hw.errors import InputError
-    from qif2hw.files import check_writable
     from qif2hw.ir.stepped import SteppedNetwork
     from qif2hw_cli.inputs import read_inputs
     from qif2hw_cli.stepped import compile_stepped, refuse_given
@@ -154,7 +154,7 @@ def command(
         return
     if output is None:
         raise InputError("no place for the bundle: give one with -o M.qif")
-    check_writable(output)
+    bundles.check_writable(output)
     with out.stage("compile") as stage:
         bundle, took = api.compile_timed(
             network, calibration=typical, **{f.name: getattr(options, f.name) for f in fields(options)}

@@ -1,6 +1,6 @@
 """A bundle in tables: what the compiler found. A list of passes of one's own may leave any of it out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from qif2hw_cli.console import Output, percent, size
@@ -15,20 +15,37 @@ def show_facts(out: Output, bundle: "Bundle") -> None:
 
 
 def show_report(out: Output, report: Mapping[str, Any]) -> None:
-    """What the passes found, as far as they ran."""
-    for name, show in {
+    """What the passes found, as far as they ran; those that are not known here as names and values."""
+    shown = {
         "time-grid": _time,
         "max-error": _max_error,
         "weights": _weights,
         "adapt-rounding": _adapted,
         "tables": _tables,
         "ranges": _ranges,
+        "lower": _lower,
         "registers": _registers,
         "budget": _budget,
-        "fit": _fit,
-    }.items():
+        "compensate": _compensated,
+    }
+    for name, show in shown.items():
         if name in report:
             show(out, report)
+    for name, section in report.items():
+        if name not in shown and name != "fit":
+            out.table(name, ["what was found", ""], [[*row] for row in _flat(section)])
+    if "fit" in report:
+        show_fit(out, report["fit"])
+
+
+def _flat(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Names and values of a section, nested ones under joined names."""
+    for name, value in section.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name} ")
+        else:
+            values = value if isinstance(value, list) else [value]
+            yield f"{above}{name}", ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in values)
 
 
 def _time(out: Output, report: Mapping[str, Any]) -> None:
@@ -127,6 +144,11 @@ def _ranges(out: Output, report: Mapping[str, Any]) -> None:
     )
 
 
+def _lower(out: Output, report: Mapping[str, Any]) -> None:
+    deepest = max((p["depth"] for p in report["lower"]["populations"].values()), default=0)
+    out.say(f"program   {report['lower']['synapses']} synapses, {deepest} populations deep")
+
+
 def _registers(out: Output, report: Mapping[str, Any]) -> None:
     widest: dict[int, tuple[int, str]] = {}
     for name, registers in report["registers"]["populations"].items():
@@ -146,8 +168,15 @@ def _budget(out: Output, report: Mapping[str, Any]) -> None:
     )
 
 
-def _fit(out: Output, report: Mapping[str, Any]) -> None:
-    show_fit(out, report["fit"])
+def _compensated(out: Output, report: Mapping[str, Any]) -> None:
+    found = report["compensate"]
+    if "error" in found:
+        out.say(
+            f"phases    shifted: an error of {percent(found['error'])} in place of {percent(found['error_before'])} "
+            f"({found['samples']} inputs)"
+        )
+    else:
+        out.say(f"phases    not shifted: {found['skipped']}")
 
 
 def show_fit(out: Output, fit: Mapping[str, Any]) -> None:

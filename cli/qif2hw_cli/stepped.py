@@ -36,7 +36,7 @@ def compile_stepped(
 ) -> None:
     """``qif2hw compile`` of a network with a stepped clock."""
     from qif2hw import api
-    from qif2hw.files import check_writable
+    from qif2hw import bundle as bundles
     from qif2hw_cli.inputs import read_inputs
 
     refuse_given("an event-driven network", *(p for p in click.get_current_context().params if p not in TAKEN))
@@ -44,7 +44,7 @@ def compile_stepped(
         raise InputError("no place for the bundle: give one with -o M.qif")
     if calibration is None:
         raise InputError("a network in time steps needs typical inputs, for their range: --calibration X.npy")
-    check_writable(output)
+    bundles.check_writable(output)
     x = read_inputs(calibration, network.check_inputs)
     try:
         bits = int(weight_bits)

@@ -6,7 +6,7 @@ program (`load_program`) needs numpy and safetensors; the source model also need
 """
 
 from qif2hw.bundle.artefact import AnyBundle, Bundle, SteppedBundle, load, load_any, load_program, versions
-from qif2hw.bundle.container import FORMAT, MAX_BYTES, SCHEMA
+from qif2hw.bundle.container import FORMAT, MAX_BYTES, SCHEMA, check_writable
 from qif2hw.bundle.golden import Golden, SteppedGolden
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Golden",
     "SteppedBundle",
     "SteppedGolden",
+    "check_writable",
     "load",
     "load_any",
     "load_program",

@@ -62,7 +62,7 @@ class CompileOptions:
         With it, ``steps`` and ``payload_bits`` are the most there may be: the fewest steps are chosen, then the fewest
         payload bits, that keep the result's relative error on the calibration inputs below it.
     passes
-        The passes themselves, as text (see `qif2hw.compiler.pass_spec`), in place of the options above.
+        The passes themselves, as text (see `qif2hw.compiler.pass_spec`), in place of all options but ``target``.
     """
 
     target: str = "loihi2"
@@ -89,13 +89,15 @@ class CompileOptions:
             raise InputError(f"steps = {self.steps}: 8 to {1 << 16} are possible")
         if self.max_error is not None and not 0 < self.max_error < math.inf:
             raise InputError(f"max error = {self.max_error}: a positive number is needed")
-        if self.max_error is not None and self.passes:
-            raise InputError(
-                "max error: it chooses the time grid, which a list of passes names itself: give one of them"
-            )
+        if self.passes:
+            for f in fields(self):
+                if f.name not in ("target", "passes") and getattr(self, f.name) != f.default:
+                    raise InputError(f"{f.name.replace('_', ' ')}: a list of passes takes its place: give one of them")
 
     def as_json(self) -> dict[str, Any]:
-        """As a bundle stores them: plain values, 0 for a largest error that is not given."""
+        """As a bundle stores those that were used: plain values, 0 for a largest error that is not given."""
+        if self.passes:
+            return {"target": self.target, "passes": self.passes}
         return asdict(self) | {"max_error": self.max_error or 0.0}
 
     @classmethod

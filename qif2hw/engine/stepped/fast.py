@@ -129,6 +129,25 @@ def _rounded_shift(value, bits):  # type: ignore[no-untyped-def]
     return (value + ((1 << bits) >> 1)) >> bits
 
 
+@compiled(inline="always")
+def plane_step(p, q, x, decay, shift, coupling):  # type: ignore[no-untyped-def]
+    """Registers of a plane vector before the spike test."""
+    q -= _rounded_shift(p * coupling, shift)
+    p = _rounded_shift(p * decay, DECAY_BITS)
+    bits = math.frexp(float(q))[1]
+    if bits > SCALE_BITS + 1:
+        p, q = p >> (bits - SCALE_BITS - 1), q >> (bits - SCALE_BITS - 1)
+    elif bits < SCALE_BITS:
+        p, q = p << (SCALE_BITS - bits), q << (SCALE_BITS - bits)
+    return p + _rounded_shift(x * q, SCALE_BITS), q
+
+
+@compiled(inline="always")
+def plane_fires(p, q, threshold):  # type: ignore[no-untyped-def]
+    """Whether a plane vector has reached the threshold."""
+    return p >= _rounded_shift(threshold * q, SCALE_BITS)
+
+
 @compiled(parallel=True)
 def _run_plane(current, fired, decay, shift, coupling, threshold, reset):  # type: ignore[no-untyped-def]
     samples, steps, neurons = current.shape
@@ -136,15 +155,8 @@ def _run_plane(current, fired, decay, shift, coupling, threshold, reset):  # typ
         for i in range(neurons):
             p, q = np.int64(reset[i]), np.int64(1 << SCALE_BITS)
             for n in range(steps):
-                q -= _rounded_shift(p * coupling[i], shift)
-                p = _rounded_shift(p * decay, DECAY_BITS)
-                bits = math.frexp(float(q))[1]
-                if bits > SCALE_BITS + 1:
-                    p, q = p >> (bits - SCALE_BITS - 1), q >> (bits - SCALE_BITS - 1)
-                elif bits < SCALE_BITS:
-                    p, q = p << (SCALE_BITS - bits), q << (SCALE_BITS - bits)
-                p += _rounded_shift(current[b, n, i] * q, SCALE_BITS)
-                spike = p >= _rounded_shift(threshold[i] * q, SCALE_BITS)
+                p, q = plane_step(p, q, current[b, n, i], decay, shift, coupling[i])
+                spike = plane_fires(p, q, threshold[i])
                 if spike:
                     p, q = np.int64(reset[i]), np.int64(1 << SCALE_BITS)
                 fired[b, n, i] = spike
@@ -155,17 +167,22 @@ def _clip(value, most):  # type: ignore[no-untyped-def]
     return min(max(value, -most), most)
 
 
+@compiled(inline="always")
+def euler_step(w, x, curvature, distance):  # type: ignore[no-untyped-def]
+    """Register of Euler's neuron before the spike test."""
+    most = (1 << (FACTOR_BITS - 1)) - 1
+    square = _rounded_shift(_clip(w, most) * _clip(w - distance, most), FACTOR_BITS)
+    return _clip(w + _rounded_shift(square * curvature, CURVATURE_BITS - FACTOR_BITS) + x, STATE_MAX)
+
+
 @compiled(parallel=True)
 def _run_euler(current, fired, curvature, distance, threshold, reset):  # type: ignore[no-untyped-def]
     samples, steps, neurons = current.shape
-    most = (1 << (FACTOR_BITS - 1)) - 1
     for b in numba.prange(samples):
         for i in range(neurons):
             w = np.int64(reset[i])
             for n in range(steps):
-                square = _rounded_shift(_clip(w, most) * _clip(w - distance[i], most), FACTOR_BITS)
-                w += _rounded_shift(square * curvature[i], CURVATURE_BITS - FACTOR_BITS) + current[b, n, i]
-                w = _clip(w, STATE_MAX)
+                w = euler_step(w, current[b, n, i], curvature[i], distance[i])
                 spike = w >= threshold[i]
                 if spike:
                     w = np.int64(reset[i])
