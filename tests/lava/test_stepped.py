@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from networks import stepped_images
+from networks import stepped_images, whole_images, whole_inputs
 
 import qif2hw_lava
 from qif2hw import api
@@ -42,6 +42,15 @@ def test_equals_the_engine(name: str, lava: Interpreter, monkeypatch: pytest.Mon
 def test_frames(lava: Interpreter) -> None:
     frames = np.random.default_rng(2).normal(0.3, 1, (9, 4, 2, 8, 8))
     same(api.compile_stepped(stepped_images(), frames), frames)
+
+
+@pytest.mark.parametrize("steps", [None, 12], ids=["constant", "frames"])
+def test_whole_numbers_and_delays(steps: int | None, lava: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUBA neurons, whose delays reach into a sample's own past and no further."""
+    x = whole_inputs(30, steps)
+    bundle = api.compile_stepped(whole_images(), x)
+    monkeypatch.setattr(stepped, "WIDEST", 7 * sum(p.size for p in bundle.program.populations))
+    same(bundle, x)
 
 
 def test_wrong_calls_are_refused_before_anything_starts(lava: Interpreter) -> None:
