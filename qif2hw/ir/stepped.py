@@ -22,6 +22,7 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, finite
 from qif2hw.ir.graph import Graph
 from qif2hw.ir.network import Network, Projection
+from qif2hw.ir.spikes import Run
 from qif2hw.ir.whole import checked_units, whole
 
 
@@ -251,6 +252,10 @@ class SteppedRun:
     def label(self) -> NDArray[np.int64]:
         """Class with the largest score, the first of equals, (samples,)."""
         return self.y.argmax(axis=1)
+
+
+AnyRun = Run | SteppedRun
+"""Result of a network of either clock."""
 
 
 def check_frames(x: ArrayLike, groups: list[tuple[int, ...]], steps: int) -> FloatArray:

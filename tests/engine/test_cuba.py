@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import whole_images, whole_inputs
 
-from qif2hw.compiler.stepped import SteppedOptions, compile_stepped
+from qif2hw.compiler import SteppedOptions, compile_network
 from qif2hw.discrete import SteppedCUBA, cuba
 from qif2hw.engine import stepped as engine
 from qif2hw.engine.stepped import fast, spec
@@ -63,7 +63,7 @@ def test_the_compiled_loop_is_the_specification(seed: int, size: int, silent: bo
 def test_engine_specification_and_reference_agree_in_every_spike(steps: int | None) -> None:
     """The float network of whole numbers is computed exactly, so there is no tolerance."""
     network, x = whole_images(), whole_inputs(40, steps)
-    program, _ = compile_stepped(network, x)
+    program = compile_network(network, None, x).program
     runs = [engine.run(program, x, machine=m) for m in ("fast", "spec", "checked")]  # type: ignore[arg-type]
     for run in (*runs[1:], reference.run(network, x)):
         assert np.array_equal(run.y, runs[0].y)
@@ -76,7 +76,7 @@ def test_engine_specification_and_reference_agree_in_every_spike(steps: int | No
 def test_the_network_written_out() -> None:
     """One sample after the other, neuron by neuron, from the equations: spikes, counts with delays, voltages."""
     network, x = whole_images(), whole_inputs(3, 12)
-    run = engine.run(compile_stepped(network, x)[0], x)
+    run = engine.run(compile_network(network, None, x).program, x)
     x = network.check_inputs(x)
     parameters = {p.name: p for p in network.populations}
     for sample in range(3):
@@ -116,16 +116,17 @@ def test_the_network_written_out() -> None:
 
 def test_weights_are_kept() -> None:
     network, x = whole_images(), whole_inputs(4)
-    program, ranges = compile_stepped(network, x)
+    compiled = compile_network(network, None, x)
+    program = compiled.program
     for p, q in zip(network.projections, program.projections, strict=True):
         unit = {e.name: e.unit for e in network.encoders}.get(p.pre, 1.0) or 1.0
         made = q.weight * 2.0**q.exponent * program.population(p.post).unit[0]
         assert np.array_equal(made, p.weight * unit)
         assert (q.delay is None) == (p.delay is None)
     assert np.array_equal(program.projections[2].weight, network.projections[2].weight)
-    assert all(r.register <= TOP for r in ranges.values())
+    assert all(r["register"] <= TOP for r in compiled.report["ranges"]["populations"].values())
     with pytest.raises(InputError, match="are integers already and are kept"):
-        compile_stepped(network, x, SteppedOptions(weight_bits=4))
+        compile_network(network, SteppedOptions(weight_bits=4), x)
 
 
 def test_wrong_parameters_are_refused() -> None:

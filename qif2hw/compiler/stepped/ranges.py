@@ -1,10 +1,12 @@
-"""Bounds of the sums and registers of a stepped program: a proof that 24 bits hold them."""
+"""Pass: prove that 24 bits hold the sums and registers of a stepped program."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qif2hw.compiler.state import Section, SteppedState
 from qif2hw.discrete.cuba import DECAY_UNITY
 from qif2hw.engine.stepped.spec import shifted
 from qif2hw.errors import InputError
@@ -28,6 +30,30 @@ class Range:
     low: int
     high: int
     register: int
+
+
+@dataclass(frozen=True)
+class SteppedRanges:
+    """Ranges by population."""
+
+    populations: dict[str, Range]
+
+
+@dataclass(frozen=True)
+class ProveSums:
+    """Bound every input sum and register, for any spikes and any inputs; what is kept must fit 24 bits."""
+
+    name: ClassVar[str] = "ranges"
+    reads: ClassVar[tuple[type, ...]] = (SteppedProgram,)
+    writes: ClassVar[tuple[type, ...]] = (SteppedRanges,)
+
+    def run(self, state: SteppedState) -> SteppedState:
+        """See `ranges_of`."""
+        return state.having(SteppedRanges(ranges_of(state[SteppedProgram])))
+
+    def report(self, state: SteppedState) -> Section:
+        """Least and largest input sum, and the largest magnitude of a register, by population."""
+        return {"populations": {name: asdict(found) for name, found in state[SteppedRanges].populations.items()}}
 
 
 def ranges_of(program: SteppedProgram) -> dict[str, Range]:
