@@ -47,6 +47,4 @@ def arithmetic(values: dict[str, Any]) -> PlaneStep | EulerStep:
 
     if values["kind"] in (b"euler", "euler"):
         return EulerStep(one("curvature"), one("distance"), one("vTh"), one("vReset"))
-    return PlaneStep(
-        int(values["decay"]), one("coupling"), int(values["couplingShift"]), one("vTh"), one("vReset")
-    )
+    return PlaneStep(int(values["decay"]), one("coupling"), int(values["couplingShift"]), one("vTh"), one("vReset"))
