@@ -31,8 +31,6 @@ def execute(folder: Path) -> AbstractProcess:
     )
     if isinstance(network.in_layer, Input):
         raise InputError("netx does not connect an input layer that has neurons")
-    if network.inp.shape != x.shape[:1:-1]:
-        raise InputError(f"inputs of shape {x.shape}: the network takes {network.inp.shape[::-1]} per step")
     total = samples * steps + len(network)
     # Width, height, channels, time.
     data = np.zeros((*network.inp.shape, total), np.int32)

@@ -8,6 +8,7 @@ import tempfile
 from os import PathLike
 from pathlib import Path
 
+import h5py
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -26,6 +27,13 @@ def lava_dl_is_there() -> bool:
         return importlib.util.find_spec("lava.lib.dl.netx") is not None
     except ModuleNotFoundError:
         return False
+
+
+def input_shape(path: str | PathLike[str]) -> tuple[int, ...] | None:
+    """Shape of the input layer of a file; None if it has none."""
+    with h5py.File(path) as file:
+        shape = file.get("layer/0/shape") if file.get("layer/0/type", [b""])[0] == b"input" else None
+        return None if shape is None else tuple(int(n) for n in shape)
 
 
 def run(path: str | PathLike[str], x: ArrayLike, *, timeout: float | None = None) -> tuple[NDArray[np.bool_], ...]:
@@ -64,6 +72,9 @@ def run(path: str | PathLike[str], x: ArrayLike, *, timeout: float | None = None
             f"inputs of shape {spikes.shape}: spikes 0 and 1, (samples, time steps, channels, height, width) or "
             "(samples, time steps, channels), are needed"
         )
+    wanted = input_shape(path)
+    if wanted is not None and wanted != spikes.shape[2:]:
+        raise InputError(f"inputs of shape {spikes.shape}: the network takes {wanted} per step")
     python = ask(sys.executable)
     if isinstance(python, str):
         raise InputError(f"netx cannot run here: {python}")

@@ -42,7 +42,7 @@ def test_every_key(kind: str, tmp_path: Path) -> None:
         assert layers["0/shape"][()].tolist() == [2, 7, 5]
         assert layers["1/shape"][()].tolist() == [4, 4, 3]
         assert file["simulation/tSample"][()] == 3
-        assert layers["3/delay"].shape == (1,)
+        assert layers["3/delay"].shape == (5,)
         for k in "13":
             weight = layers[k]["weight"][()]
             assert (weight % 2 == 0).all()
