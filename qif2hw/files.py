@@ -6,7 +6,7 @@ import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from qif2hw.errors import InputError
@@ -41,34 +41,57 @@ def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
-    """Whether ``path`` can be written later: for commands that work long before they write.
+    """Whether a file can be written later under ``path``: for commands that work long before they write.
 
     Raises
     ------
     InputError
-        If its folder does not exist or does not accept new files.
+        If its folder does not exist or does not accept new files, or something is there that is no regular file.
+    """
+    _file(Path(path))
+    return Path(path)
+
+
+def check_replaceable(path: str | os.PathLike[str], parts: Collection[str]) -> Path:
+    """Whether `write_folder` can write a folder of files named ``parts`` later.
+
+    Raises
+    ------
+    InputError
+        As of `check_writable`; a folder that is there may hold nothing but such files.
+    """
+    _folder(Path(path), parts)
+    return Path(path)
+
+
+def make_folder(path: str | os.PathLike[str]) -> Path:
+    """Make a folder for results, and those above it, where they are missing.
+
+    Raises
+    ------
+    InputError
+        If it cannot be made, or does not accept new files.
     """
     path = Path(path)
-    folder = path.parent
-    if not folder.is_dir():
-        raise InputError(f"{path}: cannot be written (there is no folder '{folder}')")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"{path}: cannot be written (the folder '{folder}' does not accept new files)")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be made ({_reason(error)})") from None
+    _target(path / "file")
     return path
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
-    """Write a file: complete under a temporary name in the same folder, then renamed."""
-    path = check_writable(path)
-    if path.is_dir():
-        raise InputError(f"{path}: cannot be written (a folder of that name exists)")
-    temporary = _temporary(path)
+    """Write a file: complete under a temporary name in the same folder, then renamed; a link is followed."""
+    path = Path(path)
+    target = _file(path)
+    temporary = _temporary(target)
     try:
         with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        temporary.replace(target)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({_reason(error)})") from None
     finally:
@@ -86,23 +109,20 @@ def write_folder(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Pa
 
     A folder of that name is replaced if it holds nothing but files named in ``parts``, else refused.
     """
-    path = check_writable(path)
-    if path.exists():
-        strange = sorted({p.name for p in path.iterdir()} - set(parts)) if path.is_dir() else [path.name]
-        if strange:
-            raise InputError(f"{path}: cannot be replaced, it holds something else ('{strange[0]}')")
-    temporary, old = _temporary(path), _temporary(path)
+    path = Path(path)
+    target = _folder(path, parts)
+    temporary, old = _temporary(target), _temporary(target)
     try:
         temporary.mkdir()
         for name, data in parts.items():
             (temporary / name).write_bytes(data)
-        if path.exists():
-            path.rename(old)
+        if target.exists():
+            target.rename(old)
         try:
-            temporary.rename(path)
+            temporary.rename(target)
         except OSError:
             if old.exists():
-                old.rename(path)
+                old.rename(target)
             raise
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({_reason(error)})") from None
@@ -110,6 +130,40 @@ def write_folder(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Pa
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
     return path
+
+
+def _target(path: Path) -> Path:
+    """What ``path`` names behind links; `InputError` if nothing can be written beside it."""
+    target = Path(os.path.realpath(path))
+    temporary = _temporary(target)
+    try:
+        if not target.parent.is_dir():
+            raise InputError(f"{path}: cannot be written (there is no folder '{target.parent}')")
+        # Tried, not asked: permissions, read-only file systems and names that are too long all show.
+        temporary.open("xb").close()
+        temporary.unlink()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({_reason(error)})") from None
+    return target
+
+
+def _file(path: Path) -> Path:
+    target = _target(path)
+    if target.is_dir():
+        raise InputError(f"{path}: cannot be written (a folder of that name exists)")
+    # Still a link: one that leads to itself.
+    if target.is_symlink() or (target.exists() and not target.is_file()):
+        raise InputError(f"{path}: cannot be written (it is no regular file)")
+    return target
+
+
+def _folder(path: Path, parts: Collection[str]) -> Path:
+    target = _target(path)
+    if target.exists():
+        strange = sorted({p.name for p in target.iterdir()} - set(parts)) if target.is_dir() else [path.name]
+        if strange:
+            raise InputError(f"{path}: cannot be replaced, it holds something else ('{strange[0]}')")
+    return target
 
 
 def _temporary(path: Path) -> Path:

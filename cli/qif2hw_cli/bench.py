@@ -75,19 +75,20 @@ def scaling(folder: str | None, most: float, quick: bool, as_json: bool) -> None
 
     Layers of 64 neurons with more and more samples, and a hundred samples of wider and wider layers.
     """
+    from qif2hw.files import check_writable, make_folder, write_text
+
     measured = _module("scaling")
     out = Output(as_json)
     home = None if folder is None else Path(folder)
     if home is not None:
-        from qif2hw.files import check_writable
-
-        home.mkdir(parents=True, exist_ok=True)
-        check_writable(home / "scaling.svg")
+        make_folder(home)
+        for name in ("scaling.svg", "scaling.md"):
+            check_writable(home / name)
     with out.stage("bench") as stage:
         result = measured.scaling(most=most, seconds=0.1 if quick else 1.0, progress=stage.update)
     if home is not None:
-        (home / "scaling.svg").write_text(measured.figure(result))
-        (home / "scaling.md").write_text(measured.table(result))
+        write_text(home / "scaling.svg", measured.figure(result))
+        write_text(home / "scaling.md", measured.table(result))
     out.say(measured.table(result))
     _finish(out, {"scaling": (measured.figures(result), result)})
 
@@ -185,8 +186,8 @@ def steps(models: tuple[str, ...], steps: str, samples: int, as_json: bool) -> N
 
     Errors of the engine against the float network, relative root mean square, as compiled for 8 bits.
     """
-    from qif2hw import api
     from qif2hw.bench.time_grid import PAYLOADS, time_grid_errors
+    from qif2hw.ir import onnx_io
     from qif2hw_cli.console import percent
 
     try:
@@ -196,7 +197,7 @@ def steps(models: tuple[str, ...], steps: str, samples: int, as_json: bool) -> N
     out = Output(as_json)
     found = []
     for model in models:
-        network = api.load_model(model)
+        network = onnx_io.load(model)
         with out.stage(f"bench {Path(model).stem}") as stage:
             rows = time_grid_errors(network, numbers, samples, progress=stage.update)
         cells = [[str(row["steps"]), *(percent(row["error"][name]) for name in PAYLOADS)] for row in rows]

@@ -34,15 +34,13 @@ def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps
     afterwards, by the compiler or each to its nearest, to show what training for the hardware is worth. Writes models,
     bundles and report.html (of the first) into the folder. Exit code 1 if parity is broken.
     """
-    from qif2hw.errors import InputError
+    from qif2hw import bundle as bundles
+    from qif2hw.files import check_writable, make_folder
     from qif2hw.parity import report as page
 
     out = Output(as_json)
-    home = Path(folder)
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({(error.strerror or '').lower()})") from None
+    home = make_folder(folder)
+    report = check_writable(home / "report.html")
     names = choose(out)
     grid = {"weight_bits": weight_bits, "steps": steps}
     variants = [
@@ -50,6 +48,9 @@ def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps
         _Variant("rounded by the compiler", "adapted", None, grid),
         _Variant("rounded to the nearest", "nearest", None, grid | {"rounding": "nearest"}),
     ]
+    for variant in variants:
+        check_writable(home / f"{variant.name}.onnx")
+        bundles.check_writable(home / f"{variant.name}.qif")
     for variant in variants:
         variant.make(out, home, seed, training_steps, names, variants[1].training)
     best = variants[0]
@@ -59,7 +60,6 @@ def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps
         ["", *(v.title for v in variants)],
         _rows(variants),
     )
-    report = home / "report.html"
     about = {"task": TASK, "seed": str(seed)} | facts(best.bundle)
     page.write(report, page.render(best.parity, title=f"qif2hw demo: {TASK}", stages=best.times, facts=about))
     ok = all(v.parity.ok for v in variants)
@@ -116,7 +116,7 @@ class _Variant:
             out.note(f"trained, {bits}: {percent(self.training.error)} on the test set, {seconds(stage.seconds)}")
         onnx_io.save(self.training.network, model)
         with out.stage("compile") as stage:
-            self.bundle = api.compile(model, **self.options)
+            self.bundle = api.compile(self.training.network, **self.options)
             self.bundle.save(path)
         self.times["compile"] = stage.seconds
         with out.stage(f"parity of {', '.join(names)}") as stage:

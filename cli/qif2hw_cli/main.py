@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from qif2hw_cli import search as search
     from qif2hw_cli import train as train
 
+# A group without a command, which prints its help; before click 8.2 that is no error.
+NoArguments: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
 _HOME = {
     "demo": "demo",
     "train": "train",
@@ -53,19 +56,36 @@ class Commands(click.Group):
         command: click.Command = importlib.import_module(f"qif2hw_cli.{_HOME[cmd_name]}").command
         return command
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; bad input ends it with one line on stderr and exit code 2, a failed backend with 1."""
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command and exit: an error is one line on stderr."""
+        if not extra.get("standalone_mode", True):
+            return super().main(*args, **extra)
         try:
-            return super().invoke(ctx)
+            # It returns what a command hands to `click.Context.exit`.
+            code = super().main(*args, **extra | {"standalone_mode": False}) or 0
+        except NoArguments as error:
+            error.show()
+            code = 2
+        except click.ClickException as error:
+            code = _refuse(error.format_message(), 2, getattr(error, "ctx", None))
         except InputError as error:
-            click.echo(f"error: {' '.join(str(error).split())}", err=True)
-            ctx.exit(2)
+            code = _refuse(str(error), 2)
         except BackendError as error:
-            click.echo(f"error: {error}", err=True)
-            ctx.exit(1)
+            code = _refuse(str(error), 1)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("interrupted", err=True)
+            code = 130
+        sys.exit(code)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def _refuse(message: str, code: int, context: click.Context | None = None) -> int:
+    """Print an error in one line, with the command whose help says more; returns the code."""
+    line = " ".join(message.split())
+    click.echo(f"error: {line} ({context.command_path} --help)" if context else f"error: {line}", err=True)
+    return code
+
+
+@click.group("qif2hw", cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="qif2hw")
 def cli() -> None:
     """Put networks of QIF neurons on neuromorphic hardware without losing their spike times.
@@ -83,11 +103,4 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal or file that cannot show a character gets a question mark, not a traceback.
             stream.reconfigure(errors="replace")
-    try:
-        sys.exit(cli.main(standalone_mode=False))
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        sys.exit(130)
+    cli.main(prog_name="qif2hw")

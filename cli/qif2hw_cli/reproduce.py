@@ -33,6 +33,7 @@ def command(
     settings and the version of the results are the same: an interrupted call goes on where it was.
     """
     from qif2hw.errors import InputError
+    from qif2hw.files import check_writable, make_folder
 
     for name in names:
         catalogue.check(name)
@@ -49,18 +50,18 @@ def command(
         raise InputError(f"no run by {', '.join(methods)}: known are qif, null and the baselines' names")
     figures.check_installed()
     home = Path(folder)
-    for made in (home / "results", *([Path(zoo)] if zoo is not None else [])):
-        try:
-            made.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{made}: cannot be made ({(error.strerror or '').lower()})") from None
+    kept = make_folder(home / "results")
+    for name in ("results.json", "results.md"):
+        check_writable(home / name)
+    if zoo is not None:
+        make_folder(zoo)
     if only_kept:
-        finished = reproduce.kept(wanted, home / "results", quick)
+        finished = reproduce.kept(wanted, kept, quick)
     else:
-        finished = reproduce.results(wanted, home / "results", quick, out.note, workers)
+        finished = reproduce.results(wanted, kept, quick, out.note, workers)
     page = reproduce.assemble(finished, len(wanted), home, quick)
     if zoo is not None:
-        reproduce.make_zoo(home / "results", Path(zoo), out.note)
+        reproduce.make_zoo(kept, Path(zoo), out.note)
     rows = [row for one in finished for row in one.rows]
     out.table(
         "error on the test set",

@@ -56,7 +56,9 @@ def command(
 
     out = Output(as_json)
     catalogue.check(task, regime)
-    check_writable(output)
+    for path in (output, checkpoint):
+        if path is not None:
+            check_writable(path)
     from qif2hw import api
 
     with out.stage(f"train {task}") as stage:

@@ -5,8 +5,8 @@ sha256 have been compared with the manifest.  The same model and options give th
 program (`load_program`) needs numpy and safetensors; the source model also needs onnx.
 """
 
-from qif2hw.bundle.artefact import AnyBundle, Bundle, SteppedBundle, load, load_any, load_program, versions
-from qif2hw.bundle.container import FORMAT, MAX_BYTES, SCHEMA
+from qif2hw.bundle.artefact import AnyBundle, Bundle, SteppedBundle, load, load_any, load_program, make, versions
+from qif2hw.bundle.container import FORMAT, MAX_BYTES, SCHEMA, check_writable
 from qif2hw.bundle.golden import Golden, SteppedGolden
 
 __all__ = [
@@ -18,8 +18,10 @@ __all__ = [
     "Golden",
     "SteppedBundle",
     "SteppedGolden",
+    "check_writable",
     "load",
     "load_any",
     "load_program",
+    "make",
     "versions",
 ]

@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from qif2hw import files
 from qif2hw.errors import InputError
-from qif2hw.files import BROKEN_ZIP, read_bytes, write_bytes, write_folder
+from qif2hw.files import BROKEN_ZIP, check_replaceable, read_bytes, write_bytes, write_folder
 
 FORMAT = "qif2hw bundle"
 SCHEMA = 1
@@ -70,11 +71,23 @@ def with_manifest(parts: Mapping[str, bytes], about: Json) -> dict[str, bytes]:
     return {MANIFEST: to_json(manifest | {"sha256": _sha256(to_json(manifest))}), **parts}
 
 
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise `InputError` if no bundle can be written later under ``path``."""
+    if _is_folder(path):
+        check_replaceable(path, (MANIFEST, *PARTS))
+    else:
+        files.check_writable(path)
+
+
 def write(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Path:
     """Write parts: to a folder if ``path`` ends in ``/`` or is a folder already, else to a zip."""
-    if os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir():
+    if _is_folder(path):
         return write_folder(path, parts)
     return write_bytes(path, _zip(parts))
+
+
+def _is_folder(path: str | os.PathLike[str]) -> bool:
+    return os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir()
 
 
 def read(path: str | os.PathLike[str]) -> tuple[Json, dict[str, bytes]]:

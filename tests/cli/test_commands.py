@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +119,23 @@ def test_compile_with_passes_of_ones_own(call: Any, kit: Any, tmp_path: Path) ->
     assert result.exit_code == 0
     told = json.loads(result.stdout)
     assert told["fits"] is None
-    assert told["options"]["passes"] == passes
+    assert told["options"] == {"target": "loihi2", "passes": passes, "calibration": None}
+    shown = call("inspect", out).stdout
+    assert f"options   target loihi2, passes {passes}\n" in shown
+    assert "a list of passes takes its place" in call.refused(
+        "compile", kit.model, "-o", out, "--passes", passes, "--steps", 100
+    )
     assert "no pass 'zoo'" in call.refused("compile", kit.model, "-o", out, "--passes", "zoo")
+
+
+def test_inspect_shows_passes_that_it_does_not_know(call: Any, kit: Any, tmp_path: Path) -> None:
+    bundle = qif2hw.load(kit.bundle)
+    section = {"share": {"input->hidden1": 0.12345678, "hidden1->output": 0}, "words": ["a", "b"]}
+    path = replace(bundle, report={**bundle.report, "zeros": section}).save(tmp_path / "m.qif")
+    lines = [line.split() for line in call("inspect", path).stdout.splitlines()]
+    for words in ("zeros", "share input->hidden1 0.1235", "share hidden1->output 0", "words a, b"):
+        assert words.split() in lines
+    assert ["phases", "shifted:"] in [line[:2] for line in lines]
 
 
 @pytest.mark.parametrize("backend", ["engine", "reference"])

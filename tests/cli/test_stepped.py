@@ -28,7 +28,7 @@ def test_compile_and_run(call: Any, model: Path, tmp_path: Path) -> None:
     assert made.exit_code == 0
     facts = json.loads(made.stdout)
     assert facts["options"]["weight_bits"] == 6
-    assert set(facts["report"]["ranges"]) == {"first", "second", "scores"}
+    assert set(facts["report"]["ranges"]["populations"]) == {"first", "second", "scores"}
     assert isinstance(bundles.load_any(bundle), bundles.SteppedBundle)
     for backend, least in (("engine", 0.8), ("reference", 1.0)):
         ran = call("run", bundle, "--inputs", x, "-o", out, "--backend", backend, "--json")
@@ -45,12 +45,12 @@ def test_what_is_for_the_other_clock_is_refused(call: Any, kit: Any, model: Path
     assert "--steps: it is an option for an event-driven network" in call.refused(
         "compile", model, "-o", out, "--calibration", x, "--steps", 256
     )
-    assert "--passes: it is" in call.refused("compile", model, "--passes")
     assert "--thresholds: it is an option for a network with a stepped clock" in call.refused(
         "compile", kit.model, "-o", out, "--thresholds", "layer"
     )
-    assert "needs typical inputs" in call.refused("compile", model, "-o", out)
-    assert "weight bits = 8/6" in call.refused("compile", model, "-o", out, "--calibration", x, "--weight-bits", "8/6")
+    assert "needs calibration inputs" in call.refused("compile", model, "-o", out)
+    wrong = "weight bits = 8/6: 2 numbers for 4 projections"
+    assert wrong in call.refused("compile", model, "-o", out, "--calibration", x, "--weight-bits", "8/6")
     assert "inputs have shape (20, 3)" in call.refused("compile", model, "-o", out, "--calibration", kit.inputs)
     assert not out.exists()
     assert call("compile", model, "-o", out, "--calibration", x).exit_code == 0

@@ -140,16 +140,74 @@ def test_a_flipped_byte(call: Any, kit: Any, tmp_path: Path, name: str, command:
     assert not out.exists()
 
 
-def test_outputs_that_cannot_be_written(call: Any, kit: Any, tmp_path: Path) -> None:
-    lost = tmp_path / "no" / "folder"
-    assert "no folder" in call.refused("compile", kit.model, "-o", lost)
-    assert "no folder" in call.refused("run", kit.bundle, "--inputs", kit.inputs, "-o", lost)
-    assert "no folder" in call.refused("parity", kit.bundle, "--report", lost)
-    assert "no folder" in call.refused("parity", kit.bundle, "--json", lost)
-    assert "no folder" in call.refused("train", "parabola", "-o", lost)
-    assert "a folder of that name" in call.refused("run", kit.bundle, "--inputs", kit.inputs, "-o", tmp_path)
-    (tmp_path / "file").write_text("")
-    assert "cannot be made" in call.refused("demo", "--out", tmp_path / "file")
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let everything that takes time fail."""
+
+    def work(*_: Any, **__: Any) -> None:
+        raise AssertionError("the work has begun")
+
+    for name in (
+        "qif2hw.api.compile_timed",
+        "qif2hw.backends.Backend.run",
+        "qif2hw.bench.scaling.scaling",
+        "qif2hw.compiler.search.study._sampler",
+        "qif2hw.experiments.reproduce.results",
+        "qif2hw.ir.onnx_io.save",
+        "qif2hw.parity.check",
+        "qif2hw.reference.run",
+        "qif2hw_cli.demo.run_training",
+        "qif2hw_cli.train.run_training",
+    ):
+        monkeypatch.setattr(name, work)
+
+
+OUTPUTS: dict[str, tuple[list[str], list[str]]] = {
+    "compile": (["compile", "MODEL", "-o", "OUT"], []),
+    "import": (["import", "WEIGHTS", "-o", "OUT", "--trial", "6.5", "--encode", "0.05", "1.95"], []),
+    "run": (["run", "BUNDLE", "--inputs", "INPUTS", "-o", "OUT"], []),
+    "parity page": (["parity", "BUNDLE", "--report", "OUT"], []),
+    "parity numbers": (["parity", "BUNDLE", "--json", "OUT"], []),
+    "train": (["train", "parabola", "-o", "OUT"], []),
+    "checkpoint": (["train", "parabola", "-o", "m.onnx", "--checkpoint", "OUT"], []),
+    "search": (["search", "MODEL", "-o", "OUT"], ["front.json", "front.svg"]),
+    "demo": (["demo", "--out", "OUT"], ["report.html", "nearest.onnx", "nearest.qif"]),
+    "bench": (["bench", "scaling", "--out", "OUT"], ["scaling.svg", "scaling.md"]),
+    "reproduce": (["reproduce", "parabola", "--out", "OUT"], ["results.json", "results.md"]),
+}
+"""By name: a command, and the files that it writes if OUT is a folder."""
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("case", OUTPUTS)
+def test_outputs_are_refused_before_the_work(
+    call: Any, kit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words, files = OUTPUTS[case]
+    if case == "search":
+        pytest.importorskip("optuna")
+    if case == "reproduce":
+        pytest.importorskip("matplotlib")
+    given = {"MODEL": kit.model, "BUNDLE": kit.bundle, "INPUTS": kit.inputs, "WEIGHTS": kit.weights}
+
+    def refused(out: Path) -> str:
+        line: str = call.refused(*(given.get(word, out if word == "OUT" else word) for word in words))
+        return line
+
+    (tmp_path / "file").touch()
+    if files:
+        assert "cannot be made" in refused(tmp_path / "file")
+        for name in files:
+            out = tmp_path / name / "out"
+            (out / name / "full").mkdir(parents=True)
+            assert f"{name}: cannot be" in refused(out)
+    else:
+        assert "there is no folder" in refused(tmp_path / "no" / "out")
+        assert "there is no folder" in refused(tmp_path / "file" / "out")
+        (tmp_path / "folder" / "full").mkdir(parents=True)
+        assert "folder: cannot be" in refused(tmp_path / "folder")
+        assert {p.name for p in tmp_path.iterdir()} == {"file", "folder"}
 
 
 def test_backends(call: Any, kit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,11 +240,23 @@ def test_train(call: Any, tmp_path: Path) -> None:
     assert not out.exists()
 
 
-def test_usage(call: Any) -> None:
-    for arguments in (["run"], ["zoo"], ["compile", "m.onnx"], ["run", "m.qif", "--backend", "abacus"]):
-        result = call(*arguments)
-        assert result.exit_code == 2
-        assert result.stdout == ""
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("run", "Missing argument 'BUNDLE'. (qif2hw run --help)"),
+        ("run m.qif --inputs x.npy", "Missing option '-o' / '--output'. (qif2hw run --help)"),
+        ("zoo", "No such command 'zoo'. (qif2hw --help)"),
+        ("bench zoo", "No such command 'zoo'. (qif2hw bench --help)"),
+        ("--zoo", "No such option"),
+        ("compile m.onnx --zoo 1", "No such option"),
+        ("compile m.onnx --steps many", "'many' is not a valid integer. (qif2hw compile --help)"),
+        ("compile m.onnx --form zoo", "'zoo' is not one of 'auto', 'cotangent', 'plane', 'grid'."),
+        ("import w.npz -o m.onnx --trial 1 --encode 1", "requires 2 arguments"),
+        ("run m.qif --inputs x.npy -o y.npz --timeout 0", "Invalid value for '--timeout'"),
+    ],
+)
+def test_usage(call: Any, words: str, message: str) -> None:
+    assert message in call.refused(*words.split())
 
 
 def test_real_processes(kit: Any, tmp_path: Path) -> None:
@@ -200,7 +270,7 @@ def test_real_processes(kit: Any, tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
     done = qif2hw("run")
     assert done.returncode == 2
-    assert "Missing argument" in done.stderr
+    assert done.stderr == "error: Missing argument 'BUNDLE'. (qif2hw run --help)\n"
     done = qif2hw("run", kit.bundle, "--inputs", kit.inputs, "-o", "out.npz", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("{")

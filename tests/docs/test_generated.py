@@ -1,5 +1,6 @@
 """Pages that the site's hook makes, and that they follow the code."""
 
+import ast
 import importlib.util
 import re
 import sys
@@ -12,11 +13,15 @@ from xml.etree import ElementTree
 import pytest
 
 from qif2hw.compiler import CompileOptions, passes_for
-from qif2hw.compiler.pass_spec import PASSES
+from qif2hw.compiler.clocks import STEPPED, TRIAL
+
+sys.path.insert(0, str(Path(__file__).parent))
+from pages import blocks
 
 ROOT = Path(__file__).parents[2]
 yaml = pytest.importorskip("yaml", reason="the extra docs is not installed")
 pytest.importorskip("mkdocs", reason="the extra docs is not installed")
+griffe = pytest.importorskip("griffe", reason="the extra docs is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +44,15 @@ def nav_of(config: dict[str, Any]) -> list[str]:
 
 
 def test_the_page_of_passes_has_each_pass_with_its_options(hook: ModuleType) -> None:
-    sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", hook.passes(), re.MULTILINE | re.DOTALL))
-    assert list(sections) == list(PASSES)
-    for name, kind in PASSES.items():
-        shown = dict(re.findall(r"^\| `(\w+)` \| .*? \| `?(.*?)`? (?:\||$)", sections[name], re.MULTILINE))
+    sections = re.findall(r"^### (\S+)\n(.*?)(?=^###? |\Z)", hook.passes(), re.MULTILINE | re.DOTALL)
+    assert [name for name, _ in sections] == [*TRIAL.passes, *STEPPED.passes]
+    kinds = [*TRIAL.passes.values(), *STEPPED.passes.values()]
+    for (name, section), kind in zip(sections, kinds, strict=True):
+        shown = dict(re.findall(r"^\| `(\w+)` \| .*? \| `?(.*?)`? (?:\||$)", section, re.MULTILINE))
         wanted = {f.name: repr(f.default) for f in fields(kind) if f.name != "name"}
         assert shown == wanted
         assert kind.__doc__
-        assert kind.__doc__.splitlines()[0].split("``")[0] in sections[name]
+        assert kind.__doc__.splitlines()[0].split("``")[0] in section
         assert set(hook._described(kind)) == set(wanted), f"{name}: options without an explanation"
 
 
@@ -105,6 +111,39 @@ def test_the_navigation_has_every_page() -> None:
     for page in nav_of(config):
         if page.startswith("api/"):
             assert importlib.util.find_spec(page.removeprefix("api/").removesuffix(".md"))
+
+
+def test_what_the_worked_examples_import_is_on_the_pages_of_the_api(hook: ModuleType) -> None:
+    nav = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
+    modules = hook._api_modules(nav)
+    shown = {id(thing) for name in modules for thing in hook._public(importlib.import_module(name)).values()}
+    imported = 0
+    for block in blocks(ROOT / "CONTRIBUTING.md"):
+        if block.language != "python":
+            continue
+        for node in ast.walk(ast.parse(block.text)):
+            if not isinstance(node, ast.ImportFrom) or not str(node.module).startswith("qif2hw"):
+                continue
+            if importlib.util.find_spec(str(node.module)) is None:
+                continue  # a module of the example itself
+            for name in node.names:
+                thing = getattr(importlib.import_module(str(node.module)), name.name)
+                found = thing.__name__ in modules if isinstance(thing, ModuleType) else id(thing) in shown
+                assert found, f"{block}: {node.module}.{name.name}"
+                imported += 1
+    assert imported > 10
+
+
+def test_parameters_described_together_keep_types_of_their_own() -> None:
+    extensions = griffe.load_extensions("dataclasses", str(ROOT / "scripts" / "docs_types.py"))
+    module: Any = griffe.load(
+        "qif2hw.compiler.state", extensions=extensions, docstring_parser="numpy", docstring_options={"warnings": False}
+    )
+    section = module["CompilerState"].docstring.parsed[1]
+    types = {p.name: (str(p.annotation), str(p.value)) for p in section.value}
+    assert types["network"] == ("N", "None")
+    assert types["target"] == ("Target", "None")
+    assert types["passes"] == ("tuple[Pass, ...]", "()")
 
 
 def test_a_page_that_loads_from_elsewhere_is_refused(hook: ModuleType) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from pages import PAGES, ROOT
+from pages import PAGES, ROOT, without_blocks
 
 NAME = re.compile(r"`(qif2hw(?:_\w+)?(?:\.\w+)+)")
 FILE = re.compile(r"`((?:cli|deploy|docs|hw_models|qif2hw|scripts|tests)/[\w./-]*)`")
@@ -37,6 +37,19 @@ def test_names_exist(page: Path) -> None:
     # Files of the worked examples are written by the reader.
     examples = set(re.findall(r'title="(?:addition to )?(.*?)"', text))
     assert not {name for name in FILE.findall(text) if not (ROOT / name).exists()} - examples
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere_in_the_repository(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", without_blocks(page)):
+        path, _, anchor = link.partition("#")
+        if path.startswith("http") or path == "passes.md":  # that page is made for the site
+            continue
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", without_blocks(target), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings}, link
 
 
 def test_a_name_that_is_gone_is_seen() -> None:

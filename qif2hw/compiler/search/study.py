@@ -17,11 +17,11 @@ from qif2hw.compiler.search.pool import Workers, run_bulk
 from qif2hw.compiler.search.setting import OBJECTIVES, Outcome, SearchProblem, Setting, compile_setting, evaluate
 from qif2hw.compiler.targets import load_target
 from qif2hw.errors import InputError
-from qif2hw.files import write_bytes
+from qif2hw.files import check_writable, make_folder, write_text
 from qif2hw.ir import Network, onnx_io
 from qif2hw.ir.arrays import FloatArray
 
-JOURNAL = "journal.log"
+JOURNAL, FRONT, PICTURE = "journal.log", "front.json", "front.svg"
 STEPS = (32, 48, 64, 96, 128, 192, 256, 384, 512)
 FORMS = ("cotangent", "plane")
 
@@ -94,9 +94,9 @@ def search(
     InputError
         If the folder holds a search and ``resume`` is not set, or one of another network or with other options.
     """
+    study = _study(network, folder, options, resume)
     x = spread(options.samples, network.inputs)
     problem = SearchProblem(network, options.target, options.rounding, x, reference.run(network, x).y)
-    study = _study(network, folder, options, resume)
     done = _done(study)
     while len(done) < options.trials:
         # Seeded by what is done: a search that was interrupted goes on as if it had not been.
@@ -123,9 +123,9 @@ def search(
         "refused": len([f for f in done if f.outcome.refused]),
         "front": [_plain(found) for found in front],
     }
-    write_bytes(folder / "front.json", (json.dumps(facts, indent=2) + "\n").encode())
-    picture_of = picture([f.outcome.values for f in every], [f.outcome.values for f in front], OBJECTIVES)
-    write_bytes(folder / "front.svg", picture_of.encode())
+    write_text(folder / FRONT, json.dumps(facts, indent=2) + "\n")
+    drawn = picture([f.outcome.values for f in every], [f.outcome.values for f in front], OBJECTIVES)
+    write_text(folder / PICTURE, drawn)
     return front, every
 
 
@@ -159,10 +159,9 @@ def _study(network: Network, folder: Path, options: SearchOptions, resume: bool)
     journal = folder / JOURNAL
     if journal.exists() and not resume:
         raise InputError(f"{folder}: holds a search already: resume it, or take another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made ({error.strerror})") from None
+    make_folder(folder)
+    for name in (FRONT, PICTURE):
+        check_writable(folder / name)
     asked = asdict(options) | {"network": hashlib.sha256(onnx_io.to_bytes(network)).hexdigest()}
     # More trials, or others to check by, may be asked for when it goes on.
     asked = {k: v for k, v in asked.items() if k not in ("trials", "check")}
