@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from qif2hw import nn
-from qif2hw.compiler.stepped.arithmetic import lower
+from qif2hw.compiler.stepped.arithmetic import arithmetic_of
 from qif2hw.discrete import Kind, SteppedQIF
 from qif2hw.engine.stepped.potentials import potentials
 from qif2hw.errors import InputError
@@ -116,7 +116,9 @@ class DiscreteQIF(Neuron):
         neuron = SteppedQIF(a, u1, u2, self.threshold, reset, kind=kind)
         self.parameters_ = neuron
         self.equation = nn.DiscreteQIF(neuron, window=window, detach_reset=detach_reset)
-        self.arithmetic: PlaneStep | EulerStep = lower(neuron, np.array([1 / self.s_scale]))  # type: ignore[assignment]
+        arithmetic = arithmetic_of(neuron, np.array([1 / self.s_scale]))
+        assert isinstance(arithmetic, PlaneStep | EulerStep)
+        self.arithmetic = arithmetic
         self.graded_spike = False
         self.voltage: Tensor | None = None
 
