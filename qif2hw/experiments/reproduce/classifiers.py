@@ -18,8 +18,9 @@ from qif2hw.experiments.reproduce.rows import Finished, Score
 from qif2hw.experiments.schema import RESULTS_SCHEMA
 from qif2hw.experiments.tasks import images
 from qif2hw.host import machine
-from qif2hw.ir import onnx_io
+from qif2hw.ir import onnx_io, time_steps
 from qif2hw.ir.stepped import SteppedNetwork
+from qif2hw.reference import stepped as reference
 from qif2hw.train.classify import Classification, train_classifier
 
 GRIDS = {"dqif-exact": (8, 4)}
@@ -28,6 +29,8 @@ CALIBRATION = 500
 BLOCK = 500
 """Images that run together."""
 LAVA_SAMPLES = 64
+FINER, FINER_SAMPLES = (2, 4), 1000
+"""Parts of a time step in which the network runs without being trained anew, and images for that."""
 REPORT_EVERY = 10.0
 """Seconds between two lines about a training."""
 QUICK_UPDATES, QUICK_SAMPLES = 50, 500
@@ -88,6 +91,12 @@ def run(experiment: Experiment, out: Path, quick: bool, report: Callable[[str], 
 
     none: dict[str, Any] = {"weight_bits": None, "trained_bits": None, "spikes": None, "synaptic_operations": None}
     scores = [score("float", exact, **none, seconds=record["seconds"])]
+    few = _first(test, FINER_SAMPLES)
+    for parts in FINER:
+        finer = reference.run(time_steps.finer(networks["float"], parts), few.x.astype(float))
+        common["time_steps"] = parts * task.time_steps
+        scores.append(score(f"float-finer-{parts}", finer.label, **none, seconds=round(finer.seconds, 1)))
+    common["time_steps"] = task.time_steps
     bundle = None
     for name, network in networks.items():
         bits = 8 if name == "float" else int(name)

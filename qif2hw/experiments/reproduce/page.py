@@ -67,7 +67,8 @@ def _accuracies(scores: list[Score]) -> list[str]:
         groups[score.method, score.weight_bits, score.trained_bits].append(score)
     lines = [
         f"{scores[0].time_steps} time steps, populations {scores[0].network}. *Same class*: as by the float network. "
-        "*Retrained*: trained on with weights on the grid; else rounded after the training.",
+        "*Retrained*: trained on with weights on the grid; else rounded after the training. *finer-2*: every time step "
+        "cut in two, and nothing trained anew.",
         "",
         "| method | weight bits | accuracy, % | same class, % | spikes per image | synaptic operations | images "
         "| seeds |",
