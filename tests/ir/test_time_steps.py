@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from networks import stepped_images
+from networks import stepped_images, whole_images
 from scipy.integrate import solve_ivp
 
-from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF
+from qif2hw.discrete import SteppedLIF, SteppedQIF
 from qif2hw.errors import InputError
 from qif2hw.ir import Dense, Projection
 from qif2hw.ir.stepped import Accumulated, Accumulator, Frames, SteppedNetwork, SteppedPopulation, Steps
@@ -61,10 +61,11 @@ def test_spike_times_become_those_of_the_equation(neuron: SteppedQIF | SteppedLI
             found = (np.flatnonzero(run.spikes["n"][k, :, 0]) + 1) / parts
             # A spike is found at the end of its step, where the next interval starts.
             intervals = np.diff([0.0, *found])
-            assert len(intervals) or not len(wanted)
-            assert (np.abs(intervals - wanted[: len(intervals)]) < 4 * (1 + wanted[: len(intervals)]) / parts).all()
+            assert abs(len(intervals) - len(wanted)) <= 1 + 8 * len(wanted) / parts
+            both = min(len(intervals), len(wanted))
+            assert (np.abs(intervals[:both] - wanted[:both]) < 4 * (1 + wanted[:both]) / parts).all()
             assert run.y[k, 0] == pytest.approx(2 * STEPS + len(found))
-        assert run.spikes["n"].sum() > 50
+        assert run.spikes["n"].sum() > 20
 
 
 def test_one_part_changes_nothing() -> None:
@@ -77,9 +78,8 @@ def test_what_has_no_finer_clock_is_refused() -> None:
     network = one_neuron(SteppedQIF())
     with pytest.raises(InputError, match="parts = 0"):
         finer(network, 0)
-    cuba = replace(network.populations[0], neuron=SteppedCUBA((1024,), (128,), (64,)), unit=SteppedCUBA.UNIT)
-    with pytest.raises(InputError, match="population 'n': the time step of SteppedCUBA is fixed"):
-        finer(replace(network, populations=(cuba, network.populations[1])), 2)
+    with pytest.raises(InputError, match="the time step of SteppedCUBA is fixed"):
+        finer(whole_images(), 2)
     late = replace(network.projections[1], delay=np.array([1]))
     with pytest.raises(InputError, match="projection n -> sum: its delays"):
         finer(replace(network, projections=(network.projections[0], late)), 2)
