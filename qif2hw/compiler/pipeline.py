@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -99,13 +98,6 @@ class CompileOptions:
         if self.passes:
             return {"target": self.target, "passes": self.passes}
         return asdict(self) | {"max_error": self.max_error or 0.0}
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> "CompileOptions":
-        """The options that a bundle stores, of this or an older version."""
-        known = {f.name for f in fields(cls)}
-        values = {name: value for name, value in stored.items() if name in known}
-        return cls(**values | {"max_error": values.get("max_error") or None})
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,6 @@ class QIFLayer(nn.Module):
         alone: a `QIFNetwork` refuses it, because a network for compiling has no cycles.
     delay
         Time that a spike takes back to the population.
-    feedback_spread
-        Feedback weights start uniform in ``+-feedback_spread / sqrt(post)``.
     neuron
         Parameters of the neurons.
     weight_bits
@@ -88,7 +86,6 @@ class QIFLayer(nn.Module):
         weight: ArrayLike | None = None,
         recurrent: bool = False,
         delay: float = 0.0,
-        feedback_spread: float = 0.5,
         neuron: QIF | None = None,
         weight_bits: int | None = None,
         spread: float = 0.9,
@@ -121,7 +118,7 @@ class QIFLayer(nn.Module):
             values = spread / pre**0.5 * (2 * uniform(post, pre) - 1)
         self.weight = nn.Parameter(values.to(dtype))
         if recurrent:
-            self.feedback = nn.Parameter((feedback_spread / post**0.5 * (2 * uniform(post, post) - 1)).to(dtype))
+            self.feedback = nn.Parameter((0.5 / post**0.5 * (2 * uniform(post, post) - 1)).to(dtype))
         self.phi0 = nn.Parameter((phases[0] + (phases[1] - phases[0]) * uniform(post)).to(dtype))
         self.keep_inside()
 
