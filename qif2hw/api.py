@@ -47,7 +47,7 @@ def compile(network: Network | AnyPath, *, calibration: ArrayLike | None = None,
 def compile_timed(
     network: Network | AnyPath, *, calibration: ArrayLike | None = None, **options: Any
 ) -> tuple[Bundle, dict[str, float]]:
-    """`compile`, and the seconds of each pass by name, which a bundle does not hold."""
+    """`compile`, with its arguments and errors, and the seconds of each pass by name, which a bundle does not hold."""
     from qif2hw.compiler import CompileOptions, compile_network
 
     chosen = _options(CompileOptions, options)
@@ -73,8 +73,8 @@ def compile_stepped(network: SteppedNetwork | AnyPath, calibration: ArrayLike, *
     network
         A stepped network, or the path of an ONNX file that holds one.
     calibration
-        Inputs that are typical for its use, as `SteppedNetwork.check_inputs` takes them; the first of them become the
-        bundle's golden inputs.
+        Inputs (samples, ...) that are typical for its use, as `SteppedNetwork.check_inputs` takes them; the first of
+        them become the bundle's golden inputs.
     **options
         Fields of `qif2hw.compiler.stepped.SteppedOptions`: weight_bits, input_bits, thresholds.
 

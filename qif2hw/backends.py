@@ -194,7 +194,7 @@ def run(
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> "Run":
-    """`Backend.run` of the backend ``name``, and the errors of `get`."""
+    """`Backend.run` of the backend ``name`` on inputs ``x`` (samples, inputs); its errors, and those of `get`."""
     return get(name).run(executable, x, progress=progress, **options)
 
 
@@ -206,7 +206,7 @@ def run_stepped(
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> "SteppedRun":
-    """`Backend.run_stepped` of the backend ``name``, and the errors of `get`."""
+    """`Backend.run_stepped` of the backend ``name`` on inputs ``x`` (samples, ...); its errors, and those of `get`."""
     return get(name).run_stepped(executable, x, progress=progress, **options)
 
 

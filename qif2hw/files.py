@@ -82,7 +82,13 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
-    """Write a file: complete under a temporary name in the same folder, then renamed; a link is followed."""
+    """Write a file: complete under a temporary name in the same folder, then renamed; a link is followed.
+
+    Raises
+    ------
+    InputError
+        As of `check_writable`, or if the system refuses.
+    """
     path = Path(path)
     target = _file(path)
     temporary = _temporary(target)
@@ -107,7 +113,12 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
 def write_folder(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Path:
     """Write a folder of files: complete under a temporary name beside it, then renamed.
 
-    A folder of that name is replaced if it holds nothing but files named in ``parts``, else refused.
+    A folder of that name is replaced if it holds nothing but files named in ``parts``.
+
+    Raises
+    ------
+    InputError
+        As of `check_replaceable`, or if the system refuses.
     """
     path = Path(path)
     target = _folder(path, parts)

@@ -17,7 +17,7 @@ F = TypeVar("F")
 
 @dataclass(frozen=True, eq=False)
 class Phases(ByValue):
-    """Initial phases in time units, by population."""
+    """Initial phases ``phi0`` (neurons,), in time units, by population."""
 
     phi0: dict[str, FloatArray]
 

@@ -251,7 +251,7 @@ def _synapses(pre: int | None, post: int | None, synapses: AnySynapses | None) -
 
 
 def route(times: Tensor, path: Route | None) -> Route:
-    """The way to compute what follows these spikes: ``path``, or by default the one for the device they are on."""
+    """The way to compute what follows ``times``: ``path``, by default the one for their device; or `InputError`."""
     if path is None:
         return "kernel" if times.device.type == "cpu" else "scan"
     if path not in ROUTES:
@@ -274,7 +274,7 @@ def run_chain(
     layers: Sequence[QIFLayer], times: Tensor, psi: Tensor | None, *,
     encoder: tuple[Tensor, Tensor] | None = None, readout: tuple[Tensor, Tensor] | None = None,
 ) -> ForwardPass:  # fmt: skip
-    """Layers of equal neurons and trials one behind the other, by one compiled kernel, `dense.chain`."""
+    """Layers of equal neurons and trials one behind the other, in one compiled pass; arguments as of `dense.chain`."""
     run, rooms = dense.chain(
         times,
         psi,
