@@ -4,18 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
-from lava.proc.dense.process import Dense
-from lava.proc.sparse.process import Sparse
-from lava.utils.weightutils import SignMode
-from scipy.sparse import block_diag, csr_matrix
 
-from qif2hw.ir import synapses as synapse_kinds
-from qif2hw.ir.program import ProgramProjection
 from qif2hw.ir.ptc import second_moment
+from qif2hw_lava.connection import connect
 from qif2hw_lava.job import Job, read_job
 from qif2hw_lava.processes.fused import FusedNetwork
 from qif2hw_lava.processes.modular import FirstSpikeReadout, PhaseNeurons, SpikeInput
@@ -75,9 +69,7 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
             if second_moment(population.ptc) is not None:
                 ways.append((source.square, neurons.a2, 24))
             for out, into, message_bits in ways:
-                synapses = connection(projection, job.copies, message_bits)
-                out.connect(synapses.s_in)
-                synapses.a_out.connect(into)
+                connect(out, projection, message_bits=message_bits, copies=job.copies).connect(into)
         sources[population.name] = _Source(neurons.flag, neurons.payload, neurons.message, neurons.square)
         if population.name in program.output_populations:
             file = f"first{program.output_populations.index(population.name)}"
@@ -86,25 +78,3 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
             neurons.flag.connect(readout.flag)
             neurons.payload.connect(readout.payload)
     return neurons
-
-
-def connection(projection: ProgramProjection, copies: int, message_bits: int) -> AbstractProcess:
-    """Synapses of ``copies`` networks side by side, as Lava's Process for their kind.
-
-    With 0 message bits they see whether anything came, otherwise its value.  The sign mode is given: Lava's guess from
-    weights of which none is positive would turn -256 into -255.
-    """
-    weight, synapses = projection.weight.astype(np.int64), projection.synapses
-    if isinstance(synapses, synapse_kinds.Sparse):
-        # Lava works with int32 here; explicit zeros are synapses too.
-        own = csr_matrix((weight.astype(np.int32), synapses.indices, synapses.indptr), synapses.shape)
-        process, weights = Sparse, block_diag([own] * copies, "csr")
-    else:
-        process, weights = Dense, np.kron(np.eye(copies, dtype=np.int64), weight)
-    return process(
-        weights=weights,
-        num_message_bits=message_bits,
-        num_weight_bits=8,
-        weight_exp=projection.exponent,
-        sign_mode=SignMode.MIXED,
-    )

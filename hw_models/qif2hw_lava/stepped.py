@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import safetensors.numpy
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from qif2hw.engine.stepped import encode
 from qif2hw.errors import InputError
@@ -29,30 +30,41 @@ WIDEST = 1 << 20
 
 @dataclass(frozen=True)
 class SteppedJob:
-    """A program, its integer inputs (samples, 1 or time steps, inputs), and the samples of a batch."""
+    """A program, its integer inputs (samples, 1 or time steps, inputs), and the samples of a round."""
 
+    mode: Mode
     program: SteppedProgram
-    x: Int
+    x: NDArray[np.int32]
     copies: int
 
     @property
+    def rounds(self) -> int:
+        """Rounds for all samples."""
+        return -(-len(self.x) // self.copies)
+
+    @property
+    def round_steps(self) -> int:
+        """Steps of Lava in a round; in a modular network a layer runs a step behind the one before."""
+        return self.program.clock.count + (max(self.program.depth.values()) if self.mode == "modular" else 0)
+
+    @property
     def steps(self) -> int:
-        """Steps of Lava for all batches."""
-        return -(-len(self.x) // self.copies) * self.program.clock.count
+        """Steps of Lava for all rounds."""
+        return self.rounds * self.round_steps
 
 
 def write_job(folder: Path, job: SteppedJob) -> None:
     """Write a job into an empty folder."""
     write_program(folder, job.program)
     (folder / "inputs.safetensors").write_bytes(safetensors.numpy.save({"x": np.ascontiguousarray(job.x)}))
-    (folder / "job.json").write_text(json.dumps({"copies": job.copies}), encoding="utf-8")
+    (folder / "job.json").write_text(json.dumps({"mode": job.mode, "copies": job.copies}), encoding="utf-8")
 
 
 def read_job(folder: Path) -> SteppedJob:
     """Read what `write_job` wrote."""
     inputs = safetensors.numpy.load((folder / "inputs.safetensors").read_bytes())
     how = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    return SteppedJob(read_program(folder, SteppedProgram), inputs["x"], how["copies"])
+    return SteppedJob(how["mode"], read_program(folder, SteppedProgram), inputs["x"], how["copies"])
 
 
 def run(
@@ -70,7 +82,8 @@ def run(
     program, x
         What to run, on what.
     mode
-        ``fused``: one Process for all; there is no other for a stepped clock yet.
+        ``fused``: one Process for all, fast.  ``modular``: neurons, and Lava's own Conv, Dense or Sparse between them,
+        as on a chip; one sample at a time.  Both give the same spikes.
     timeout
         Hard limit in seconds; by default one that grows with samples and synapses.
     progress
@@ -79,29 +92,54 @@ def run(
     Raises
     ------
     InputError
-        On wrong inputs, another mode, or when there is no lava-nc.
+        On wrong inputs, an unknown mode, or when there is no lava-nc.
     LavaTimeout, LavaError
         When Lava did not finish within the limit, or failed.  No process is left in any case.
     """
     started = time.perf_counter()
-    if mode != "fused":
-        raise InputError(f"mode '{mode}': networks with a stepped clock run fused on Lava")
+    if mode not in get_args(Mode):
+        raise InputError(f"unknown mode '{mode}': known are {', '.join(get_args(Mode))}")
     if timeout is not None and not (timeout > 0 and math.isfinite(timeout)):
         raise InputError(f"timeout = {timeout}: a positive number of seconds is needed")
-    counts = encode(program, x)
+    counts = encode(program, x).astype(np.int32)
     neurons = sum(p.size for p in program.populations)
-    job = SteppedJob(program, counts, max(1, min(len(counts), WIDEST // neurons)))
+    copies = 1 if mode == "modular" else max(1, min(len(counts), WIDEST // neurons))
+    job = SteppedJob(mode, program, counts, copies)
     python = find_interpreter()
     report = None if progress is None else lambda done: progress(done, job.steps)
-    limit = 60 + 1e-7 * len(counts) * program.clock.count * (program.synapse_count + 100 * neurons)
     with tempfile.TemporaryDirectory(prefix="qif2hw-lava-") as name:
         folder = Path(name)
         write_job(folder, job)
-        run_worker(python, folder, limit if timeout is None else timeout, report, MODULE)
-        found = read_arrays(folder, "results")
+        run_worker(python, folder, default_timeout(job) if timeout is None else timeout, report, MODULE)
+        y, spikes = collect(folder, job)
+    return SteppedRun("lava", program.decode(y), spikes, time.perf_counter() - started)
+
+
+def default_timeout(job: SteppedJob) -> float:
+    """Seconds: a minute to start, then many times what a slow machine took, measured in both modes."""
+    program = job.program
+    if job.mode == "fused":
+        neurons = sum(p.size for p in program.populations)
+        return 60 + 1e-7 * len(job.x) * program.clock.count * (program.synapse_count + 100 * neurons)
+    # Lava's Conv takes as many planes as there are pairs of channels, one after the other.
+    planes = sum(p.weight.size // math.prod(p.weight.shape[2:]) for p in program.projections if p.weight.ndim == 4)
+    parts = len(program.encoders) + len(program.populations) + 3 * len(program.projections)
+    return 60 + 2 * parts + job.steps * (0.02 * parts + 2e-3 * planes + 4e-8 * program.synapse_count)
+
+
+def collect(folder: Path, job: SteppedJob) -> tuple[Int, dict[str, NDArray[np.bool_]]]:
+    """What the Processes left: sums of the outputs, and spikes by population."""
+    program, samples = job.program, len(job.x)
     spikes = {
-        p.name: np.unpackbits(found[f"spikes{k}"], axis=2, count=p.size).astype(bool)
-        for k, p in enumerate(program.populations)
-        if p.spiking
+        p.name: np.empty((samples, program.clock.count, p.size), np.bool_) for p in program.populations if p.spiking
     }
-    return SteppedRun("lava", program.decode(found["y"]), spikes, time.perf_counter() - started)
+    sums = {p.name: np.empty((samples, p.size), np.int64) for p in program.populations if not p.spiking}
+    for current in range(job.rounds):
+        part = slice(current * job.copies, (current + 1) * job.copies)
+        for k, p in enumerate(program.populations):
+            kept = read_arrays(folder, f"population{k}-{current}")["kept"]
+            if p.spiking:
+                spikes[p.name][part] = np.unpackbits(kept, axis=2, count=p.size)
+            else:
+                sums[p.name][part] = kept
+    return np.concatenate([sums[output.population] for output in program.outputs], axis=1), spikes

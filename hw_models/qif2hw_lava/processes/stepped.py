@@ -13,15 +13,14 @@ from numpy.typing import NDArray
 
 from qif2hw.engine.stepped import spec
 from qif2hw.ir.stepped_program import SteppedProgram
-from qif2hw_lava.arithmetic import Int
 from qif2hw_lava.processes.guarded import GuardedModel
 
 
 class SteppedNetwork(AbstractProcess):
     """All populations of a `SteppedProgram`; one step of Lava is `qif2hw.engine.stepped.spec.advance`.
 
-    Leaves ``results``: the accumulators of the outputs, ``y``, and ``spikesK``, whether the neurons of population K
-    spiked, packed (samples, time steps, bytes).
+    After each round it leaves ``populationK-ROUND`` for population K: spikes, packed (samples, time steps, bytes), or
+    the sums of accumulators, (samples, neurons).
 
     Parameters
     ----------
@@ -30,7 +29,7 @@ class SteppedNetwork(AbstractProcess):
     x
         Values of the input groups, (samples, 1 or time steps, inputs).
     copies
-        Samples of a batch; each batch starts from the reset state.
+        Samples of a round; each round starts from the reset state.
     job
         Folder for the results.
 
@@ -40,7 +39,7 @@ class SteppedNetwork(AbstractProcess):
         Spikes so far.
     """
 
-    def __init__(self, *, program: SteppedProgram, x: Int, copies: int, job: str) -> None:
+    def __init__(self, *, program: SteppedProgram, x: NDArray[np.int32], copies: int, job: str) -> None:
         super().__init__(
             name="network", program=program, x=x, copies=copies, job=job, steps=program.clock.count,
             rounds=-(-len(x) // copies),
@@ -59,35 +58,25 @@ class PySteppedNetwork(GuardedModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.program: SteppedProgram = proc_params["program"]
-        self.x: Int = proc_params["x"]
+        self.x: NDArray[np.int32] = proc_params["x"]
         self.copies: int = proc_params["copies"]
-        self.spikes: dict[str, list[list[NDArray[np.uint8]]]] = {
-            f"spikes{k}": [] for k, p in enumerate(self.program.populations) if p.spiking
-        }
-        self.y: list[Int] = []
 
     def reset(self, current: int) -> None:
         """The reset state, for the next samples."""
         self.batch = self.x[current * self.copies : (current + 1) * self.copies]
         self.state = spec.start_of(self.program, len(self.batch))
-        for found in self.spikes.values():
-            found.append([])
+        self.spikes: dict[str, list[NDArray[np.uint8]]] = {p.name: [] for p in self.program.populations if p.spiking}
 
     def step(self, current: int, n: int) -> None:
         """One time step of every population."""
-        frame = self.batch[:, min(n, self.batch.shape[1]) - 1]
+        frame = self.batch[:, min(n, self.batch.shape[1]) - 1].astype(np.int64)
         self.state, sent, _ = spec.advance(self.program, self.state, frame)
-        for k, population in enumerate(self.program.populations):
-            if population.spiking:
-                fired = sent[population.name] > 0
-                self.spikes[f"spikes{k}"][-1].append(np.packbits(fired, axis=1))
-                self.spike_count[0] += np.count_nonzero(fired)
+        for name, found in self.spikes.items():
+            fired = sent[name] > 0
+            found.append(np.packbits(fired, axis=1))
+            self.spike_count[0] += np.count_nonzero(fired)
         if n == self.steps:
-            self.y.append(spec.sums(self.program, self.state))
-
-    def deliver(self) -> None:
-        """Sums of the outputs, and all spikes."""
-        spikes = {
-            name: np.concatenate([np.stack(batch, axis=1) for batch in found]) for name, found in self.spikes.items()
-        }
-        self.save("results", {"y": np.concatenate(self.y), **spikes})
+            for k, population in enumerate(self.program.populations):
+                name = population.name
+                kept = np.stack(self.spikes[name], axis=1) if population.spiking else self.state[name][0]
+                self.save(f"population{k}-{current}", {"kept": kept})
