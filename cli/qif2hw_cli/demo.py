@@ -116,7 +116,7 @@ class _Variant:
             out.note(f"trained, {bits}: {percent(self.training.error)} on the test set, {seconds(stage.seconds)}")
         onnx_io.save(self.training.network, model)
         with out.stage("compile") as stage:
-            self.bundle = api.compile(model, **self.options)
+            self.bundle = api.compile(self.training.network, **self.options)
             self.bundle.save(path)
         self.times["compile"] = stage.seconds
         with out.stage(f"parity of {', '.join(names)}") as stage:

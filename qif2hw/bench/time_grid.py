@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from qif2hw import engine, reference
+from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.compiler.error_measures import error_by_size
-from qif2hw.compiler.pipeline import CompileOptions, compile_network
 from qif2hw.errors import InputError
 from qif2hw.ir import Network
 
