@@ -1,5 +1,5 @@
 """A compiled network in another language: C99."""
 
-from qif2hw.emit.c99 import c99
+from qif2hw.emit.c99 import to_c99
 
-__all__ = ["c99"]
+__all__ = ["to_c99"]

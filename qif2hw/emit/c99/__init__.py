@@ -14,7 +14,7 @@ from qif2hw.emit.c99 import stepped, trial
 _CODE = Path(__file__).parent
 
 
-def c99(bundle: AnyBundle, x: ArrayLike | None = None) -> dict[str, bytes]:
+def to_c99(bundle: AnyBundle, x: ArrayLike | None = None) -> dict[str, bytes]:
     """The files of a C99 program that runs a compiled network; the same bundle gives the same bytes.
 
     Parameters
@@ -46,4 +46,4 @@ def c99(bundle: AnyBundle, x: ArrayLike | None = None) -> dict[str, bytes]:
     return fixed | {name: text.encode() for name, text in made.items()}
 
 
-__all__ = ["c99"]
+__all__ = ["to_c99"]

@@ -18,6 +18,7 @@ from qif2hw.emit.c99.text import (
     places,
     record,
     records,
+    row,
 )
 from qif2hw.engine.stepped import encode, spec
 from qif2hw.ir import Conv2d, ProgramProjection, Sparse
@@ -97,7 +98,9 @@ def _data(program: SteppedProgram) -> str:
     names = [part.name for part in program.parts]
     incoming = [program.incoming(p.name) for p in program.populations]
     text, populations = ["/* Constants of this network. */\n", '#include "qif2hw.h"\n'], []
-    sites = zip(program.populations, places(_registers(program)), places([len(q) for q in incoming]), incoming, strict=False)
+    sites = zip(
+        program.populations, places(_registers(program)), places([len(q) for q in incoming]), incoming, strict=False
+    )
     for k, (p, registers, first, own) in enumerate(sites):
         kind = _KINDS[type(p.arithmetic)]
         text += [comment(p.name), array("int32_t", f"bias_{k}", p.bias), *_arithmetic(k, p)]
@@ -120,7 +123,9 @@ def _data(program: SteppedProgram) -> str:
     largest = {e.name: e.largest for e in program.encoders}
     groups = [
         record({"size": size, "largest": largest.get(name, 1), "slots": slots, "sent": sent})
-        for (name, size), slots, sent in zip(program.sizes.items(), _slots(program), places(_sent(program)), strict=False)
+        for (name, size), slots, sent in zip(
+            program.sizes.items(), _slots(program), places(_sent(program)), strict=False
+        )
     ]
     order = [p.name for p in program.populations]
     text += [
@@ -162,7 +167,7 @@ def _synapses(k: int, projection: ProgramProjection, steps: int) -> Iterator[str
         about: dict[str, Any] = {f"in_{side}": n for side, n in zip(sides, synapses.in_shape, strict=True)}
         about |= {f"out_{side}": n for side, n in zip(sides, synapses.out_shape, strict=True)}
         for name in ("kernel", "stride", "padding", "dilation"):
-            about[name] = "{%d, %d}" % getattr(synapses, name)
+            about[name] = row(getattr(synapses, name))
         yield constant("qif_conv2d", f"conv_{k}", about | {"groups": synapses.groups})
 
 

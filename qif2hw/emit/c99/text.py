@@ -1,6 +1,7 @@
 """Pieces of C text: arrays, initialisers, macros; and lines of integers."""
 
 import re
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -8,18 +9,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 _PER_LINE = 20
+_WIDTH = 110
 
 
 def array(kind: str, name: str, values: ArrayLike, *, public: bool = False) -> str:
     """A constant array of integers, flattened; C has no empty ones, so that of no values holds a zero."""
     flat = [str(value) for value in np.asarray(values).ravel().tolist()] or ["0"]
     lines = [", ".join(flat[low : low + _PER_LINE]) for low in range(0, len(flat), _PER_LINE)]
-    return f"{'' if public else 'static '}const {kind} {name}[{len(flat)}] = {{\n    " + ",\n    ".join(lines) + "\n};\n"
+    return (
+        f"{'' if public else 'static '}const {kind} {name}[{len(flat)}] = {{\n    " + ",\n    ".join(lines) + "\n};\n"
+    )
 
 
 def record(values: Mapping[str, Any]) -> str:
     """An initialiser that names every field."""
     return "{" + ", ".join(f".{name} = {value}" for name, value in values.items()) + "}"
+
+
+def row(values: Iterable[int]) -> str:
+    """An initialiser of integers in order."""
+    return "{" + ", ".join(map(str, values)) + "}"
 
 
 def constant(kind: str, name: str, values: Mapping[str, Any]) -> str:
@@ -28,8 +37,15 @@ def constant(kind: str, name: str, values: Mapping[str, Any]) -> str:
 
 
 def records(kind: str, name: str, rows: Iterable[str]) -> str:
-    """A constant public array of structures, whose initialisers are given."""
-    return f"const {kind} {name} = {{\n    " + ",\n    ".join(rows) + "\n};\n"
+    """A constant public array of structures, whose initialisers are given; long ones go over several lines."""
+    lines = (_wrapped(row) if len(row) > _WIDTH else row for row in rows)
+    return f"const {kind} {name} = {{\n    " + ",\n    ".join(lines) + "\n};\n"
+
+
+def _wrapped(row: str) -> str:
+    """The initialiser in lines that end between fields."""
+    whole = row.replace(" = ", "\0=\0")
+    return textwrap.fill(whole, _WIDTH, subsequent_indent=" " * 5, break_on_hyphens=False).replace("\0", " ")
 
 
 def comment(text: str) -> str:

@@ -17,14 +17,22 @@ from qif2hw.emit.c99.text import (
     places,
     record,
     records,
+    row,
 )
 from qif2hw.engine import encode, spec
-from qif2hw.ir import CotangentTables, PhaseWeightTable, PlaneVector, Program, ProgramPopulation, ProgramProjection, Table
+from qif2hw.ir import (
+    CotangentTables,
+    PhaseWeightTable,
+    PlaneVector,
+    Program,
+    ProgramPopulation,
+    ProgramProjection,
+    Table,
+)
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.ptc import ANGLE_BITS, CURVATURE_MAX, LATE_FRACTION, TRIG_BITS, VECTOR_BITS, second_moment
 
 _FORMS = {CotangentTables: "cotangent", PhaseWeightTable: "grid", PlaneVector: "plane"}
-_FILES = {"cotangent": {"cotangent.c"}, "grid": {"grid.c"}, "plane": {"plane.c"}}
 
 
 def parts(program: Program, golden: Golden, x: FloatArray | None) -> dict[str, str]:
@@ -37,7 +45,7 @@ def parts(program: Program, golden: Golden, x: FloatArray | None) -> dict[str, s
 
 def unused(program: Program) -> set[str]:
     """Files of code that no population of the program needs."""
-    return set().union(*(files for form, files in _FILES.items() if form not in _forms(program)))
+    return {f"{form}.c" for form in set(_FORMS.values()) - _forms(program)}
 
 
 def _forms(program: Program) -> set[str]:
@@ -89,7 +97,9 @@ def _data(program: Program) -> str:
         )
     )
     text, populations = ["/* Constants of this network. */\n", '#include "qif2hw.h"\n'], []
-    sites = zip(program.populations, places(_registers(program)), places([len(q) for q in incoming]), incoming, strict=False)
+    sites = zip(
+        program.populations, places(_registers(program)), places([len(q) for q in incoming]), incoming, strict=False
+    )
     for k, (p, registers, first, own) in enumerate(sites):
         text += [comment(p.name), *_curve(k, p)]
         start = spec.start(p, program.grid)
@@ -205,11 +215,7 @@ def _golden(program: Program, golden: Golden) -> str:
             f"const int32_t qif_golden_samples = {len(step)}, qif_golden_spike_count = {len(rows)};\n",
             array("int32_t", "qif_golden_step", step, public=True),
             array("int32_t", "qif_golden_lateness", late, public=True),
-            records("qif_output", "qif_golden_output[]", _rows(output.reshape(-1, 3).tolist())),
-            records("qif_spike", "qif_golden_spikes[]", _rows(rows.tolist() or [[0] * 5])),
+            records("qif_output", "qif_golden_output[]", map(row, output.reshape(-1, 3).tolist())),
+            records("qif_spike", "qif_golden_spikes[]", map(row, rows.tolist() or [[0] * 5])),
         ]
     )
-
-
-def _rows(rows: list[list[int]]) -> list[str]:
-    return ["{" + ", ".join(map(str, row)) + "}" for row in rows]
