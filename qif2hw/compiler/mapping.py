@@ -84,9 +84,8 @@ class Source(ByValue):
 
     def sources(self, neurons: int, channels: int) -> int:
         """Most sources of consecutive neurons that lie in a number of channels."""
-        if self.window is not None:
-            return min(self.size, self.window.sources(neurons, channels))
-        return self.size if self.fan_in is None else min(self.size, int(self.fan_in.max(initial=0)) * neurons)
+        most = self.size if self.fan_in is None else min(self.size, int(self.fan_in.max(initial=0)) * neurons)
+        return most if self.window is None else min(most, self.window.sources(neurons, channels))
 
 
 @dataclass(frozen=True, eq=False)
