@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import ordinary, stepped_images
+from networks import ordinary, stepped_images, whole_images, whole_inputs
 
 import qif2hw
 from qif2hw import backends
@@ -16,6 +16,15 @@ from qif2hw.ir import onnx_io
 from qif2hw.reference import stepped as reference
 
 X = np.random.default_rng(1).normal(0.3, 1, (40, 2, 8, 8))
+
+
+def test_whole_numbers_and_delays_are_kept(tmp_path: Path) -> None:
+    x = whole_inputs(9, 12)
+    made = qif2hw.compile(whole_images(), calibration=x)
+    again = bundles.load_any(made.save(tmp_path / "m.qif"))
+    assert again == made
+    assert again.golden.matches(again.run(x))  # type: ignore[arg-type]
+    assert again.golden.matches(again.run(x, "reference"))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,8 @@ def _unpack(hint: Any, packed: Any, arrays: Mapping[str, NDArray[Any]], path: st
         for choice in get_args(hint):
             if choice is type(None) and packed is None:
                 return None
+            if _origin(choice) is np.ndarray and isinstance(packed, dict) and "array" in packed:
+                return _unpack(choice, packed, arrays, path, used)
             if is_dataclass(choice) and isinstance(packed, dict) and packed.get("kind") == _name(choice):
                 return _unpack(choice, packed, arrays, path, used)
         raise InputError(f"{where} is none of {', '.join(_name(choice) for choice in get_args(hint))}")

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, finite
 from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.graph import Graph
 from qif2hw.ir.readout import Product, ReadFromFirstSpikes, Readout, decode
-from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_synapses
+from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_delay, checked_synapses
 from qif2hw.neuron import QIF
 
 
@@ -67,17 +67,21 @@ class Projection(ByValue):
         neuron ``i`` at a spike of ``j``, (post, pre).
     synapses
         Which neurons they connect; all to all where not given.
+    delay
+        Time steps by which what a source sends is late, (pre,); none where not given.  For a stepped clock alone.
     """
 
     pre: str
     post: str
     weight: FloatArray
     synapses: AnySynapses = field(default=NOT_GIVEN, metadata=LEFT_OUT)
+    delay: NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
         where = f"projection {self.pre} -> {self.post}"
         object.__setattr__(self, "weight", finite(self.weight, f"weight of {where}"))
         object.__setattr__(self, "synapses", checked_synapses(self.synapses, self.weight, where))
+        object.__setattr__(self, "delay", checked_delay(self.delay, self.synapses, where))
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +127,9 @@ class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes):
                     f"this must lie inside the trial (0, {self.trial:g})"
                 )
         self.check_graph()
+        for p in self.projections:
+            if p.delay is not None:
+                raise InputError(f"projection {p.pre} -> {p.post} has delays: they need a stepped clock")
         self._check_outputs()
 
     def _check_outputs(self) -> None:

@@ -11,7 +11,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 
 from qif2hw.errors import InputError
 from qif2hw.ir.network import Projection
-from qif2hw.ir.synapses import Conv2d, Dense, Sparse, Synapses
+from qif2hw.ir.synapses import NOT_GIVEN, Conv2d, Dense, Sparse, Synapses
 
 DOMAIN = "qif2hw"
 VERSION = 1
@@ -22,7 +22,7 @@ MAX_BYTES = 256 * 2**20
 _IR_VERSION = 8
 _ONNX_OPSET = 17
 
-SOURCES = ("Encode", "QIF", "Frames", "SteppedQIF", "SteppedLIF")
+SOURCES = ("Encode", "QIF", "Frames", "SteppedQIF", "SteppedLIF", "SteppedCUBA")
 """Operators that send something."""
 
 SYNAPSES: dict[str, type[Dense] | type[Sparse] | type[Conv2d]] = {
@@ -46,12 +46,20 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
         "a", "u1", "u2", "threshold", "reset", "gain", "kind", "shape", "time_steps", "index",
     ),
     "SteppedLIF": ("leak", "rest", "threshold", "reset", "gain", "shape", "time_steps", "index"),
+    "SteppedCUBA": ("current_decay", "voltage_decay", "threshold", "shape", "time_steps", "index"),
+    "Delay": (),
     "Accumulator": ("shape", "time_steps", "index"),
     "Accumulated": ("scale",),
 }  # fmt: skip
-"""The operators, and exactly the attributes that each has."""
+"""The operators, and exactly the attributes that each has, apart from `OPTIONAL` ones."""
 
-_WHOLE = {"index", "time_steps", "out_channels", "groups", "pre"}
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    "Frames": ("unit", "bits"),
+    **dict.fromkeys(("SteppedQIF", "SteppedLIF", "SteppedCUBA", "Accumulator"), ("unit",)),
+}
+"""Attributes that may be left out."""
+
+_WHOLE = {"index", "time_steps", "out_channels", "groups", "pre", "bits"}
 """Attributes that are integers."""
 
 
@@ -64,7 +72,9 @@ class GraphWriter:
 
     def add(self, op: str, inputs: list[str], output: str, name: str, **attributes: Any) -> None:
         """Add a node of the domain."""
-        assert tuple(attributes) == ATTRIBUTES[op]
+        needed = ATTRIBUTES[op]
+        assert tuple(attributes)[: len(needed)] == needed
+        assert {*attributes} <= {*needed, *OPTIONAL.get(op, ())}
         node = helper.make_node(op, inputs, [output], name=name, domain=DOMAIN)
         node.attribute.extend(_attribute(key, value) for key, value in attributes.items())
         self.nodes.append(node)
@@ -78,6 +88,12 @@ class GraphWriter:
         """Add the synapses of a projection; returns the name of what reaches the population."""
         link, synapses = f"{index}:{p.pre}->{p.post}", p.synapses
         arrays = {"weight": p.weight} | {key: getattr(synapses, key).astype(np.int64) for key in synapses.ARRAYS}
+        if p.delay is not None:
+            late = f"late:{link}"
+            self.add(
+                "Delay", [spikes, self.store(f"delay:{link}", p.delay.astype(np.int64))], late, f"{p.pre}->{p.post}"
+            )
+            spikes = late
         inputs = [spikes, *(self.store(f"{key}:{link}", array) for key, array in arrays.items())]
         numbers = {key: getattr(synapses, key) for key in synapses.NUMBERS}
         self.add(OPERATORS[type(synapses)], inputs, f"kicks:{link}", f"{p.pre}->{p.post}", index=index, **numbers)
@@ -196,14 +212,21 @@ class GraphReader:
         kind = SYNAPSES[node.op_type]
         if len(node.input) != 2 + len(kind.ARRAYS):
             raise InputError(f"{where(node)}: it has {len(node.input)} inputs, {2 + len(kind.ARRAYS)} are needed")
-        pre = self.made_by(node, node.input[0], SOURCES)
+        delay: Any = None
+        pre = self.made_by(node, node.input[0], (*SOURCES, "Delay"))
+        if pre.op_type == "Delay":
+            if len(pre.input) != 2:
+                raise InputError(f"{where(pre)}: it has {len(pre.input)} inputs, 2 are needed")
+            delay = self.integers(pre, pre.input[1])
+            pre = self.made_by(pre, pre.input[0], SOURCES)
         weight = self.tensor(node, node.input[1])
         parts: dict[str, Any] = {
             key: self.integers(node, name) for key, name in zip(kind.ARRAYS, node.input[2:], strict=True)
         }
         for key in kind.NUMBERS:
             parts[key] = whole_of(node, key)
-        return Projection(pre.name, post, weight, kind(**parts)) if parts else Projection(pre.name, post, weight)
+        synapses = kind(**parts) if parts else NOT_GIVEN
+        return Projection(pre.name, post, weight, synapses, delay)
 
     def nodes(self, op: str) -> list[NodeProto]:
         """Nodes of an operator."""
@@ -240,13 +263,13 @@ def where(node: NodeProto) -> str:
 
 
 def values_of(node: NodeProto) -> dict[str, AttributeProto]:
-    """Attributes by name: exactly those that the operator has."""
+    """Attributes by name: those that the operator has, optional ones where they are given."""
     found = {attribute.name: attribute for attribute in node.attribute}
     for name in ATTRIBUTES[node.op_type]:
         if name not in found:
             raise InputError(f"{where(node)}: the attribute '{name}' is missing")
     for name in found:
-        if name not in ATTRIBUTES[node.op_type]:
+        if name not in (*ATTRIBUTES[node.op_type], *OPTIONAL.get(node.op_type, ())):
             raise InputError(f"{where(node)}: unknown attribute '{name}'")
     return found
 

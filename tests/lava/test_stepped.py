@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks import stepped_images
+from networks import stepped_images, whole_images, whole_inputs
 from torch import nn
 
 import qif2hw
@@ -62,9 +62,24 @@ def test_frames(lava: Interpreter) -> None:
     same(qif2hw.compile(stepped_images(), calibration=frames), frames)
 
 
+@pytest.mark.parametrize("steps", [None, 12], ids=["constant", "frames"])
+def test_whole_numbers_and_delays(steps: int | None, lava: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUBA neurons, whose delays reach into a sample's own past and no further."""
+    x = whole_inputs(30, steps)
+    bundle = qif2hw.compile(whole_images(), calibration=x)
+    monkeypatch.setattr(stepped, "WIDEST", 7 * sum(p.size for p in bundle.program.populations))
+    same(bundle, x)
+
+
 @pytest.mark.parametrize("name", NEURONS)
 def test_modular_equals_the_engine(name: str, lava: Interpreter) -> None:
     same(qif2hw.compile(stepped_images(NEURONS[name]), calibration=X), X[:4], mode="modular")
+
+
+@pytest.mark.parametrize("steps", [None, 12], ids=["constant", "frames"])
+def test_modular_whole_numbers_and_delays(steps: int | None, lava: Interpreter) -> None:
+    x = whole_inputs(4, steps)
+    same(qif2hw.compile(whole_images(), calibration=x), x, mode="modular")
 
 
 def test_modular_frames(lava: Interpreter) -> None:

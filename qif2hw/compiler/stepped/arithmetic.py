@@ -9,7 +9,8 @@ import numpy as np
 from qif2hw.compiler.state import Section, SteppedState
 from qif2hw.compiler.stepped.scales import Scales
 from qif2hw.compiler.stepped.thresholds import rest
-from qif2hw.discrete import SteppedLIF
+from qif2hw.discrete import SteppedCUBA, SteppedLIF
+from qif2hw.discrete.cuba import STATE_SHIFT
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray
 from qif2hw.ir.stepped import Accumulator, SteppedNeuron
@@ -20,6 +21,7 @@ from qif2hw.ir.stepped_program import (
     SCALE_BITS,
     AddUp,
     Arithmetic,
+    CubaStep,
     EulerStep,
     LeakStep,
     PlaneStep,
@@ -78,6 +80,8 @@ def arithmetic_of(neuron: SteppedNeuron, unit: FloatArray) -> Arithmetic:
     """
     if isinstance(neuron, Accumulator):
         return AddUp()
+    if isinstance(neuron, SteppedCUBA):
+        return _cuba(neuron, len(unit))
     base, own = rest(neuron), unit * neuron.gain
     threshold = np.rint((neuron.threshold - base) / own).astype(np.int32)
     reset = np.rint((neuron.reset - base) / own).astype(np.int32)
@@ -100,3 +104,13 @@ def arithmetic_of(neuron: SteppedNeuron, unit: FloatArray) -> Arithmetic:
         threshold,
         reset,
     )
+
+
+def _cuba(neuron: SteppedCUBA, channels: int) -> CubaStep:
+    current, voltage, threshold = (
+        np.resize(np.array(values, np.int32), channels) if values else None
+        for values in (neuron.current_decay, neuron.voltage_decay, neuron.threshold)
+    )
+    assert current is not None
+    assert voltage is not None
+    return CubaStep(current, voltage, None if threshold is None else threshold << STATE_SHIFT)

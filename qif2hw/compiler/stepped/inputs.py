@@ -25,6 +25,8 @@ class InputUnits:
 class ChooseInputUnits:
     """Give each input group a unit that puts its largest calibration input on the largest integer.
 
+    A group of integers keeps its own.
+
     Parameters
     ----------
     bits
@@ -41,6 +43,9 @@ class ChooseInputUnits:
         """Choose them; `InputError` if there are no integers of so many bits."""
         made = []
         for e in state.network.encoders:
+            if e.unit is not None:
+                made.append(ProgramFrames(e.name, e.shape, e.unit, e.bits))
+                continue
             largest = float(np.abs(state.calibration[:, :, state.network.columns[e.name]]).max()) or 1.0
             made.append(ProgramFrames(e.name, e.shape, largest / ((1 << (self.bits - 1)) - 1), self.bits))
         return state.having(InputUnits(tuple(made)))

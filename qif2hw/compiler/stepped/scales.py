@@ -20,11 +20,10 @@ from qif2hw.ir import ProgramProjection, Projection
 from qif2hw.ir.arrays import ByValue, FloatArray, IntArray
 from qif2hw.ir.stepped import Accumulator, SteppedNetwork, SteppedPopulation
 from qif2hw.ir.weight_grid import largest_weight, round_to_grid
+from qif2hw.ir.whole import EXPONENTS, counts_of, on_grid
 
 THRESHOLD_BITS = 12
 """The smallest threshold of a population lies between ``2^THRESHOLD_BITS`` and twice that, if exponents allow it."""
-EXPONENTS = (-8, 7)
-"""Least and largest exponent of a projection."""
 THRESHOLDS = ("channel", "layer")
 """What may have a unit of its own."""
 
@@ -49,7 +48,8 @@ class Scales(ByValue):
 
     def check(self, state: SteppedState) -> None:
         """Shapes and finiteness, which a network checks when it is made."""
-        as_network(state.network, self, {}, state[Currents])
+        given = {e.name: e.unit for e in state.network.encoders if e.unit is not None}
+        as_network(state.network, self, given, state[Currents])
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,7 @@ def as_network(
                 p.post,
                 p.weight * real_units(posts[p.post], p, scales.units[p.post]) / input_units.get(p.pre, 1.0),
                 p.synapses,
+                p.delay,
             )
             for p in scales.projections
         ),
@@ -181,6 +182,8 @@ def scale(
     InputError
         If the weights are so large, against the threshold, that no exponent fits.
     """
+    if population.unit is not None:
+        return _kept(population, incoming, population.unit, bits, input_unit)
     weights = [p.weight * input_unit.get(p.pre, 1.0) for p in incoming]
     channels = [channels_of(population, p) for p in incoming]
     # What one count of each channel would be if its largest weight were at the end of the grid.
@@ -199,8 +202,29 @@ def scale(
         ratio = float((own / step).max())
         exponent = max(EXPONENTS[0], first + (math.ceil(math.log2(ratio) - 1e-9) if ratio > 0 else 0))
         whole = round_to_grid(weight / (unit[channel] * 2.0**exponent), 1.0, b)
-        made.append(ProgramProjection(p.pre, p.post, whole.astype(np.int16), exponent, p.synapses))
+        made.append(ProgramProjection(p.pre, p.post, whole.astype(np.int16), exponent, p.synapses, p.delay))
     return unit, made
+
+
+def _kept(
+    population: SteppedPopulation,
+    incoming: list[Projection],
+    unit: float,
+    bits: list[int],
+    input_unit: dict[str, float],
+) -> tuple[FloatArray, list[ProgramProjection]]:
+    """Weights that are integers already, unchanged."""
+    if min(bits) < 8:
+        raise InputError(
+            f"weight bits = {min(bits)}: the weights onto population '{population.name}' are integers already and are "
+            "kept; leave the option out"
+        )
+    made = []
+    for p in incoming:
+        counts = counts_of(p, unit, input_unit.get(p.pre, 1.0))
+        weight, exponent = on_grid(counts, -round(math.log2(unit)), f"weights of projection {p.pre} -> {p.post}")
+        made.append(ProgramProjection(p.pre, p.post, weight.astype(np.int16), exponent, p.synapses, p.delay))
+    return np.full(population.shape[0], unit), made
 
 
 def channels_of(population: SteppedPopulation, projection: Projection | ProgramProjection) -> IntArray:

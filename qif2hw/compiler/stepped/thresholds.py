@@ -1,6 +1,6 @@
 """How far a neuron's threshold lies above its rest: the scale of the weights onto it."""
 
-from qif2hw.discrete import SteppedLIF, SteppedQIF
+from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF
 from qif2hw.errors import InputError
 from qif2hw.ir.stepped import Accumulator, SteppedNeuron
 
@@ -16,7 +16,7 @@ def rest(neuron: SteppedQIF | SteppedLIF) -> float:
 
 def height(neuron: SteppedNeuron) -> float:
     """Threshold above rest, divided by the gain of the input: the scale of its weights."""
-    if isinstance(neuron, Accumulator):
+    if isinstance(neuron, Accumulator | SteppedCUBA):
         return 1.0
     return (neuron.threshold - rest(neuron)) / neuron.gain
 

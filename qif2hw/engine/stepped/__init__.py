@@ -16,7 +16,7 @@ __all__ = ["encode", "run"]
 MOST_SAMPLES = 128
 """Most samples of a block."""
 BLOCK = 1 << 24
-"""Input sums of a population that are held at a time."""
+"""Neuron-steps of a population that are worked on at a time: what bounds the memory."""
 
 
 def encode(program: SteppedProgram, x: ArrayLike) -> IntArray:
@@ -63,8 +63,7 @@ def _blocks(
 ) -> Iterator[SteppedRun]:
     """Runs of blocks of samples."""
     steps = program.clock.count
-    largest = max(p.size for p in program.populations)
-    block = max(1, min(MOST_SAMPLES, BLOCK // (largest * steps)))
+    block = max(1, min(MOST_SAMPLES, BLOCK // (max(program.sizes.values()) * steps)))
     for low in range(0, len(x), block):
         counts = encode(program, x[low : low + block])
         begin = time.perf_counter()

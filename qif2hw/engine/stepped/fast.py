@@ -12,6 +12,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from qif2hw.discrete.cuba import DECAY_UNITY, LARGEST
 from qif2hw.engine.stepped.spec import shifted
 from qif2hw.ir.ptc import STATE_MAX
 from qif2hw.ir.stepped_program import (
@@ -20,6 +21,7 @@ from qif2hw.ir.stepped_program import (
     FACTOR_BITS,
     SCALE_BITS,
     AddUp,
+    CubaStep,
     EulerStep,
     LeakStep,
     PlaneStep,
@@ -45,7 +47,7 @@ def run(program: SteppedProgram, x: NDArray[np.int64]) -> tuple[NDArray[np.int64
         current = np.empty((samples, steps, population.size), np.int32)
         current[:] = population.of_neurons(population.bias)
         for q in program.incoming(population.name):
-            given = sent[q.pre]
+            given = _late(sent[q.pre], q.delay, steps)
             # Largest magnitude that a sum of these weights and values can reach.
             most = int(q.synapses.sums(np.abs(q.weight.astype(np.int64))).max()) * max(1, int(np.abs(given).max()))
             kind = np.float32 if most < EXACT else np.float64
@@ -57,9 +59,24 @@ def run(program: SteppedProgram, x: NDArray[np.int64]) -> tuple[NDArray[np.int64
             totals[name] = current.sum(axis=1, dtype=np.int64)
             continue
         fired = np.empty(current.shape, np.bool_)
-        _LOOPS[type(arithmetic)](population, arithmetic, current, fired)
-        sent[name] = spikes[name] = fired
+        last = _LOOPS[type(arithmetic)](population, arithmetic, current, fired)
+        if population.spiking:
+            sent[name] = spikes[name] = fired
+        else:
+            assert last is not None
+            totals[name] = last
     return np.concatenate([totals[output.population] for output in program.outputs], axis=1), spikes
+
+
+def _late(sent: NDArray[Any], delay: Int32 | None, steps: int) -> NDArray[Any]:
+    """What sources sent, (samples, 1 or time steps, pre), as it arrives after their delays."""
+    if delay is None:
+        return sent
+    late = np.zeros((len(sent), steps, sent.shape[2]), sent.dtype)
+    for d in np.unique(delay[delay < steps]):
+        sources = delay == d
+        late[:, d:, sources] = sent[:, : steps - d, sources]
+    return late
 
 
 def _plane(population: SteppedProgramPopulation, own: PlaneStep, current: Int32, fired: Bool) -> None:
@@ -76,10 +93,21 @@ def _leak(population: SteppedProgramPopulation, own: LeakStep, current: Int32, f
     _run_leak(current, fired, own.leak, population.of_neurons(own.threshold), population.of_neurons(own.reset))
 
 
-_LOOPS: dict[type, Callable[[SteppedProgramPopulation, Any, Int32, Bool], None]] = {
+def _cuba(population: SteppedProgramPopulation, own: CubaStep, current: Int32, fired: Bool) -> NDArray[np.int64]:
+    names = (population.bias, own.current_decay, own.voltage_decay)
+    numbers = [population.of_neurons(values) for values in names]
+    never = np.full(population.channels, LARGEST, np.int32)
+    threshold = population.of_neurons(never if own.threshold is None else own.threshold)
+    voltage = np.empty((len(current), population.size), np.int64)
+    _run_cuba(current, fired, voltage, *numbers, threshold)
+    return voltage
+
+
+_LOOPS: dict[type, Callable[[SteppedProgramPopulation, Any, Int32, Bool], NDArray[np.int64] | None]] = {
     PlaneStep: _plane,
     EulerStep: _euler,
     LeakStep: _leak,
+    CubaStep: _cuba,
 }
 
 
@@ -160,3 +188,27 @@ def _run_leak(current, fired, leak, threshold, reset):  # type: ignore[no-untype
                 if spike:
                     w = np.int64(reset[i])
                 fired[b, n, i] = spike
+
+
+@compiled(inline="always")
+def _decayed(value, left):  # type: ignore[no-untyped-def]
+    product = value * left
+    return product >> 12 if product >= 0 else -(-product >> 12)
+
+
+@compiled(parallel=True)
+def _run_cuba(current, fired, voltage, bias, current_decay, voltage_decay, threshold):  # type: ignore[no-untyped-def]
+    samples, steps, neurons = current.shape
+    for b in numba.prange(samples):
+        for i in range(neurons):
+            u, v = np.int64(0), np.int64(0)
+            for n in range(steps):
+                u = _decayed(u, DECAY_UNITY - current_decay[i]) + current[b, n, i] - bias[i]
+                # Modulo 2^24, into (-2^23, 2^23].
+                u = ((u + LARGEST) & (2 * LARGEST + 1)) - LARGEST
+                v = _clip(_decayed(v, DECAY_UNITY - voltage_decay[i]) + u + bias[i], LARGEST)
+                spike = v > threshold[i]
+                if spike:
+                    v = np.int64(0)
+                fired[b, n, i] = spike
+            voltage[b, i] = v
