@@ -174,9 +174,12 @@ def _flush_bits(program: Program) -> int:
     )
 
 
-def too_wide(needs: tuple[Need, ...], target: Target) -> Iterator[str]:
-    """What is too wide for the target, or beyond its neurons, whatever the clock."""
-    if target.limit("programmable_neurons") == 0:
+def too_wide(needs: tuple[Need, ...], target: Target, programmed: bool = True) -> Iterator[str]:
+    """What is too wide for the target, or beyond its neurons, whatever the clock.
+
+    ``programmed``: neurons are others than the CUBA neuron, which every target has.
+    """
+    if programmed and target.limit("programmable_neurons") == 0:
         yield "its neuron model is fixed, a QIF neuron needs a programmable one"
     state = target.limit("state_bits")
     if state is not None and state < STATE_BITS:

@@ -1,14 +1,24 @@
 """What the populations of a stepped program ask of a chip."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw.compiler.mapping import BYTES_PER_WORD, Need, Source, Window
 from qif2hw.ir import Conv2d, Dense, ProgramProjection
-from qif2hw.ir.stepped_program import AddUp, PlaneStep, SteppedProgram, SteppedProgramPopulation
+from qif2hw.ir.stepped_program import (
+    AddUp,
+    CubaStep,
+    EulerStep,
+    LeakStep,
+    PlaneStep,
+    SteppedProgram,
+    SteppedProgramPopulation,
+)
 from qif2hw.ir.weight_grid import weight_bits
 
-PARAMETERS = ("threshold", "reset", "coupling", "curvature", "distance")
+PARAMETERS = ("threshold", "reset", "coupling", "curvature", "distance", "current_decay", "voltage_decay")
 """Numbers of an arithmetic that each channel may have for itself."""
 
 
@@ -22,7 +32,7 @@ def _need(program: SteppedProgram, population: SteppedProgramPopulation) -> Need
         population.name,
         population.size,
         tuple(_source(p) for p in program.incoming(population.name)),
-        state_bytes(population),
+        state_bytes(population) + BYTES_PER_WORD * longest_delay(program.incoming(population.name)),
         0,
         population.size // population.channels,
         channel_bytes(population),
@@ -56,13 +66,19 @@ def _distinct(weight: NDArray[np.int16]) -> int:
     return len(np.unique(columns.view(np.dtype((np.void, columns.itemsize * columns.shape[1])))))
 
 
+REGISTERS = {AddUp: 0, LeakStep: 1, EulerStep: 1, PlaneStep: 2, CubaStep: 2}
+"""Of a neuron's state; an accumulator's is where its input is added up."""
+
+
 def state_bytes(population: SteppedProgramPopulation) -> int:
-    """Memory of one neuron: its registers, an accumulator for its input, and a current of its own if it has one."""
-    arithmetic = population.arithmetic
-    # An accumulator adds its input up where it arrives; a plane vector is two registers.
-    words = 1 if isinstance(arithmetic, AddUp) else 3 if isinstance(arithmetic, PlaneStep) else 2
+    """Memory of one neuron: registers, an accumulator for its input, and a current of its own if it has one."""
     own = population.bias.ndim > 1 and bool(population.bias.any())
-    return BYTES_PER_WORD * (words + own)
+    return BYTES_PER_WORD * (REGISTERS[type(population.arithmetic)] + 1 + own)
+
+
+def longest_delay(projections: Iterable[ProgramProjection]) -> int:
+    """Most steps that a spike waits: a neuron has an accumulator for each of them, and for the present one."""
+    return max((int(p.delay.max()) for p in projections if p.delay is not None), default=0)
 
 
 def channel_bytes(population: SteppedProgramPopulation) -> int:

@@ -26,7 +26,7 @@ class Operations:
 
     spikes: dict[str, float]
     synapses: dict[str, float]
-    inputs: float
+    inputs: int
     updates: int
 
 
@@ -34,7 +34,7 @@ def operations(program: SteppedProgram, run: SteppedRun) -> Operations:
     """Count them from the spikes of a run."""
     samples, steps = len(run.y), program.clock.count
     synapses = dict.fromkeys(run.counts, 0.0)
-    inputs = 0.0
+    inputs = 0
     for p in program.projections:
         if p.pre in synapses:
             synapses[p.pre] += float(np.dot(p.synapses.fan_out, run.counts[p.pre])) / samples
