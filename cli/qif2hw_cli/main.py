@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qif2hw_cli import bench as bench
     from qif2hw_cli import compile as compile
     from qif2hw_cli import demo as demo
-    from qif2hw_cli import import_npz as import_npz
+    from qif2hw_cli import import_model as import_model
     from qif2hw_cli import inspect as inspect
     from qif2hw_cli import parity as parity
     from qif2hw_cli import reproduce as reproduce
@@ -31,7 +31,7 @@ NoArguments: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 _HOME = {
     "demo": "demo",
     "train": "train",
-    "import": "import_npz",
+    "import": "import_model",
     "compile": "compile",
     "run": "run",
     "parity": "parity",
