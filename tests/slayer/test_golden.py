@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lava_dl import wheel_file
 from numpy.typing import NDArray
+from slayer_files import wheel_file
 
 import qif2hw
 from qif2hw.bundle import SteppedBundle

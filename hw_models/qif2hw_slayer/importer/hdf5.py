@@ -125,7 +125,7 @@ def read(path: str | os.PathLike[str]) -> File:
             return _file(file)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
         raise InputError(f"{name}: a damaged or cut HDF5 file ({' '.join(str(error).split())})") from None
 
 
@@ -177,7 +177,8 @@ def _shape(item: Any, where: str) -> tuple[int, ...] | None:
     if item is None or (isinstance(item, h5py.Dataset) and not item.shape):
         return None
     sizes = _numbers(item, f"{where}: 'shape'")
-    if sizes.ndim != 1 or not 1 <= sizes.size <= 3 or (sizes != np.rint(sizes)).any() or sizes.min() < 1:
+    possible = sizes.ndim == 1 and 1 <= sizes.size <= 3 and sizes.min() >= 1 and sizes.prod() < 1 << 31
+    if not possible or (sizes != np.rint(sizes)).any():
         raise InputError(f"{where}: its shape is {sizes.tolist()}")
     return tuple(int(n) for n in sizes)
 

@@ -103,6 +103,7 @@ class _Builder:
         steps = self.file.time_steps if time_steps is None else time_steps
         if steps is None:
             raise InputError("the file does not say how many time steps a sample has: give their number")
+        clock = Steps(steps)
         first = layers.pop(0) if layers[0].kind == "input" else None
         value = self._input(first, layers, input_shape)
         if not layers and not self.populations:
@@ -122,7 +123,7 @@ class _Builder:
         assert self.frames is not None
         if output is None:
             output = self._count(value, np.arange(value.size), 1 / steps)
-        return SteppedNetwork(Steps(steps), (self.frames,), tuple(self.populations), tuple(self.projections), (output,))
+        return SteppedNetwork(clock, (self.frames,), tuple(self.populations), tuple(self.projections), (output,))
 
     def _input(self, layer: Layer | None, behind: list[Layer], given: tuple[int, ...] | None) -> _Value:
         """The input group, and its neurons where the file has them."""
@@ -230,7 +231,7 @@ def _delay(layer: Layer, shape: tuple[int, ...]) -> NDArray[np.int32] | None:
         return None
     steps = _per_channel(layer, "delay", shape)
     steps = np.broadcast_to(steps.reshape(steps.shape + (1,) * (len(shape) - steps.ndim)), shape)
-    return steps.ravel().astype(np.int32)
+    return np.clip(steps.ravel(), -1, 1 << 30).astype(np.int32)
 
 
 def _inputs_of_dense(layers: list[Layer]) -> tuple[int, ...] | None:
@@ -249,4 +250,6 @@ def _event_bits(layers: list[Layer]) -> int:
         return 2
     weight = np.abs(first.array("weight"))
     largest = weight.reshape(len(weight) if weight.ndim > 1 else 1, -1).sum(axis=1).max() * WEIGHT_SCALE
-    return next((bits for bits in range(9, 2, -1) if largest * (1 << (bits - 1)) < 1 << 23), 2)
+    # A plane vector takes twice its potential, and has a threshold beside its input.
+    most = 1 << (21 if first.neuron.get("type") == "QIF" else 23)
+    return next((bits for bits in range(9, 2, -1) if largest * (1 << (bits - 1)) < most), 2)

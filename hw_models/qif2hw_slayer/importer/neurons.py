@@ -140,4 +140,4 @@ def _single(layer: Layer, key: str) -> float:
 
 
 def _text(value: FloatArray | str) -> str:
-    return value if isinstance(value, str) else str(value.tolist())
+    return value if isinstance(value, str) else ", ".join(f"{v:g}" for v in value.ravel()[:4])
