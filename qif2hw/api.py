@@ -65,7 +65,7 @@ def compile_timed(
 def compile_timed(
     network: AnyNetwork | AnyPath, *, calibration: ArrayLike | None = None, **options: Any
 ) -> tuple[AnyBundle, dict[str, float]]:
-    """`compile`, and the seconds of each pass by name, which a bundle does not hold."""
+    """`compile`, with its arguments and errors, and the seconds of each pass by name, which a bundle does not hold."""
     from qif2hw.compiler import clock_of, compile_network
 
     source = network if isinstance(network, AnyNetwork) else load_model(network)

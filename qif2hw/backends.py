@@ -172,7 +172,7 @@ def run(
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> "AnyRun":
-    """`Backend.run` of the backend ``name``, and the errors of `get`."""
+    """`Backend.run` of the backend ``name`` on inputs ``x`` (samples, ...); its errors, and those of `get`."""
     return get(name).run(executable, x, progress=progress, **options)
 
 

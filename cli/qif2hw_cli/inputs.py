@@ -10,7 +10,7 @@ import numpy as np
 
 from qif2hw.data.images import SHIPPED, Images
 from qif2hw.errors import InputError
-from qif2hw.files import write_bytes
+from qif2hw.files import reason, write_bytes
 from qif2hw.ir import Run
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.stepped import SteppedRun
@@ -59,10 +59,10 @@ def _read_array(path: str | os.PathLike[str]) -> Any:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})") from None
+        raise InputError(f"{path}: cannot be read ({reason(error)})") from None
     except (ValueError, EOFError, MemoryError) as error:
-        reason = str(error).partition("\n")[0].rstrip(".")
-        raise InputError(f"{path}: not an npy file of numbers ({reason})") from None
+        line = str(error).partition("\n")[0].rstrip(".")
+        raise InputError(f"{path}: not an npy file of numbers ({line})") from None
     except Exception as error:  # a damaged zip or header: numpy raises whatever its parser does
         raise InputError(f"{path}: not an npy file of numbers ({type(error).__name__})") from None
     if array.dtype.kind not in "fiu":

@@ -43,6 +43,11 @@ def time_grid_errors(
     -------
     list of dict
         ``steps`` and ``error``: by the keys of `PAYLOADS`, the relative root-mean-square error of the results.
+
+    Raises
+    ------
+    InputError
+        If there is no sample, or a number of steps is not possible.
     """
     if samples < 1:
         raise InputError(f"samples = {samples}: at least one is needed")

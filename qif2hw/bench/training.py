@@ -119,7 +119,7 @@ def name_of(workload: Workload) -> str:
 
 
 def start(workload: Workload) -> tuple[QIFNetwork, Tensor]:
-    """The network of a workload in the ordinary regime, and its inputs."""
+    """The network of a workload in the ordinary regime, and its inputs (batch, inputs); `InputError` without any."""
     kind = getattr(torch, workload.dtype)
     if workload.batch < 1:
         raise InputError(f"batch = {workload.batch}: at least one sample is needed")
@@ -178,7 +178,7 @@ def _row(workload: Workload, ceiling: float, peers: bool, seconds: float) -> dic
 
 @torch.no_grad()
 def count_updates(network: QIFNetwork, x: Tensor) -> int:
-    """Input spikes times the neurons that they reach, over all layers and samples."""
+    """Input spikes times the neurons that they reach, over all layers and samples ``x`` (batch, inputs)."""
     spikes = [torch.ones_like(x, dtype=torch.int64), *(out.number for out in network.run(x).layers[:-1])]
     return sum(updates_of(layer, n) for layer, n in zip(network.layers, spikes, strict=True))
 

@@ -137,7 +137,7 @@ class SteppedBundle(_Bundle[SteppedProgram, SteppedNetwork, SteppedGolden]):
     """A compiled network with a stepped clock."""
 
     def run(self, x: ArrayLike, backend: str = "engine", **options: Any) -> SteppedRun:
-        """Run inputs, as `SteppedNetwork.check_inputs` takes them, on a backend; see `qif2hw.run`."""
+        """Run inputs ``x`` (samples, ...), as `SteppedNetwork.check_inputs` takes them; see `qif2hw.run`."""
         return cast(SteppedRun, backends.run(backend, self, x, **options))
 
 
@@ -191,7 +191,7 @@ def load(path: str | os.PathLike[str]) -> Bundle:
 
 
 def load_any(path: str | os.PathLike[str]) -> AnyBundle:
-    """Read a bundle of either clock; errors as of `load`."""
+    """Read a bundle of either clock; `InputError` as of `load`."""
     from qif2hw.ir import onnx_io
 
     manifest, parts = read(path)

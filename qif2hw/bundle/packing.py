@@ -18,6 +18,7 @@ def pack(value: object, arrays: dict[str, NDArray[Any]], path: str = "") -> Any:
 
     A dataclass becomes an object with its class name under ``kind``, a tuple a list, numbers and texts stay.  A field
     that is None by default is left out while it is, or while it is of the type that its metadata call ``implied``.
+    Values of other types are a `TypeError`: their class cannot be written to a file.
     """
     if isinstance(value, np.ndarray):
         arrays[path] = value
@@ -45,7 +46,7 @@ def pack(value: object, arrays: dict[str, NDArray[Any]], path: str = "") -> Any:
 
 
 def unpack(cls: type[T], packed: Any, arrays: Mapping[str, NDArray[Any]]) -> T:
-    """Inverse of `pack`.
+    """Inverse of `pack`; ``arrays`` by dotted paths.
 
     Raises
     ------

@@ -1,7 +1,6 @@
 """What a user may choose: the options of each clock, and the passes that they stand for."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
@@ -119,13 +118,6 @@ class CompileOptions:
     def as_json(self) -> dict[str, Any]:
         """As a bundle stores those that were used: plain values, 0 for a largest error that is not given."""
         return used(self) | ({} if self.passes else {"max_error": self.max_error or 0.0})
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> "CompileOptions":
-        """The options that a bundle stores, of this or an older version."""
-        known = {f.name for f in fields(cls)}
-        values = {name: value for name, value in stored.items() if name in known}
-        return cls(**values | {"max_error": values.get("max_error") or None})
 
     def default_passes(self) -> tuple[Pass, ...]:
         """The passes, in order, that the other options ask for."""

@@ -99,6 +99,8 @@ def estimate(
 ) -> tuple[dict[str, Section], dict[str, float]]:
     """Run the passes up to and including the one named ``until``: what they report, and how long each took.
 
+    Arguments are those of `compile_network`; times are in seconds.
+
     Raises
     ------
     InputError
@@ -116,9 +118,9 @@ def estimate(
 def rounded_network(
     network: Network, options: CompileOptions | None = None, calibration: ArrayLike | None = None
 ) -> Network:
-    """The float network with its weights on the hardware's grid and its phases moved to suit; as `compile_network`.
+    """The float network with its weights on the hardware's grid and its phases moved to suit.
 
-    Compiled with the same options it keeps these weights.
+    Arguments and errors are those of `compile_network`.  Compiled with the same options it keeps these weights.
     """
     options = options or CompileOptions()
     passes = passes_for(options)

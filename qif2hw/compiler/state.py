@@ -27,7 +27,7 @@ class Checked(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Phases(ByValue):
-    """Initial phases in time units, by population."""
+    """Initial phases ``phi0`` (neurons,), in time units, by population."""
 
     phi0: dict[str, FloatArray]
 

@@ -30,7 +30,7 @@ class Population(ByValue):
     neuron
         ``tau`` and ``I0``.
     phi0
-        Initial phases in ``[0, Theta)``, one per neuron, in time units.
+        Initial phases (neurons,) in ``[0, Theta)``, in time units.
     """
 
     name: str
@@ -144,7 +144,7 @@ class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes):
                 )
 
     def check_inputs(self, x: ArrayLike) -> FloatArray:
-        """Inputs as float64 (samples, inputs); `InputError` on a wrong width or values outside [0, 1]."""
+        """Inputs ``x`` as float64 (samples, inputs); `InputError` on a wrong width or values outside [0, 1]."""
         return check_inputs(x, self.inputs)
 
     def decode(self, times: dict[str, FloatArray]) -> FloatArray:
@@ -153,7 +153,7 @@ class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes):
 
 
 def check_inputs(x: ArrayLike, width: int) -> FloatArray:
-    """Inputs as float64 (samples, width); `InputError` on a wrong shape or values outside [0, 1]."""
+    """Inputs ``x`` as float64 (samples, width); `InputError` on a wrong shape or values outside [0, 1]."""
     try:
         array = np.asarray(x, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -189,15 +189,20 @@ def layered(
     weights
         One array per layer, (post, pre), or of the shape that its synapses say.
     phi0
-        Initial phases, one array per layer.
+        Initial phases (neurons,), in time units, one array per layer.
     trial, encode
-        Trial length and the input's earliest and latest spike time.
+        Trial length and the input's earliest and latest spike time, in time units.
     synapses
         One entry per layer; None, or no entries at all, for all to all.
     neuron
         Parameters of all neurons; the default is ``tau = 6 / pi``, ``I0 = 5/4`` (``Theta = 6``).
     scale, offset
         Output ``m`` is ``offset + scale (t[2m+1] - t[2m])``; the last layer has two neurons per output.
+
+    Raises
+    ------
+    InputError
+        If the numbers of arrays differ, shapes do not chain, or a value is not possible.
     """
     neuron = neuron or QIF()
     if not weights or len(weights) != len(phi0):

@@ -170,7 +170,10 @@ def _all_tensors(graph: GraphProto) -> Iterator[TensorProto]:
 
 
 class GraphReader:
-    """Nodes and arrays of a checked model, by what they make; the classes of `qif2hw.ir` judge the values."""
+    """Nodes and arrays of a checked model, by what they make; the classes of `qif2hw.ir` judge the values.
+
+    Every method raises an `InputError` that names the node where the graph is not that of a QIF network.
+    """
 
     def __init__(self, model: ModelProto) -> None:
         self.graph = model.graph
@@ -263,7 +266,7 @@ def where(node: NodeProto) -> str:
 
 
 def values_of(node: NodeProto) -> dict[str, AttributeProto]:
-    """Attributes by name: those that the operator has, optional ones where they are given."""
+    """Attributes by name, optional ones where they are given; `InputError` on others than the operator has."""
     found = {attribute.name: attribute for attribute in node.attribute}
     for name in ATTRIBUTES[node.op_type]:
         if name not in found:
@@ -275,14 +278,14 @@ def values_of(node: NodeProto) -> dict[str, AttributeProto]:
 
 
 def insert(place: dict[int, Any], node: NodeProto, index: AttributeProto, value: object) -> None:
-    """Put a value at the place that the attribute ``index`` of its node says."""
+    """Put a value at the place that the attribute ``index`` of its node says; `InputError` if it is taken."""
     if index.type != AttributeProto.INT or index.i in place:
         raise InputError(f"{where(node)}: the attribute 'index' must be an integer of its own")
     place[index.i] = value
 
 
 def array_of(node: NodeProto, name: str, attribute: AttributeProto) -> NDArray[Any]:
-    """An attribute that is an array: integers (``start``, ``stop``) or float64."""
+    """An attribute that is an array (size,): integers (``start``, ``stop``) or float64; `InputError` on another."""
     if name in ("start", "stop"):
         if attribute.type != AttributeProto.INTS:
             raise InputError(f"{where(node)}: the attribute '{name}' must be a list of integers")
@@ -293,7 +296,7 @@ def array_of(node: NodeProto, name: str, attribute: AttributeProto) -> NDArray[A
 
 
 def whole_of(node: NodeProto, name: str) -> Any:
-    """An attribute that is an integer, or a tuple of integers."""
+    """An attribute that is an integer, or a tuple of integers; `InputError` on another."""
     attribute = values_of(node)[name]
     if name in _WHOLE and attribute.type == AttributeProto.INT:
         return attribute.i
@@ -303,7 +306,7 @@ def whole_of(node: NodeProto, name: str) -> Any:
 
 
 def real_of(node: NodeProto, attribute: AttributeProto) -> float:
-    """An attribute that is one real number."""
+    """An attribute that is one real number; `InputError` on another."""
     array = array_of(node, attribute.name, attribute)
     if array.shape != ():
         raise InputError(
@@ -313,7 +316,7 @@ def real_of(node: NodeProto, attribute: AttributeProto) -> float:
 
 
 def float64(tensor: TensorProto, what: str) -> NDArray[np.float64]:
-    """A float64 tensor as an array; ``what`` names it in errors."""
+    """A float64 tensor as an array of its shape; ``what`` names it in the `InputError` on another type."""
     return _read(tensor, TensorProto.DOUBLE, what)
 
 

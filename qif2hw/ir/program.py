@@ -105,17 +105,17 @@ class TimeGrid:
         return (self.trial_steps << self.phase_bits) - self._trial_counts - (depth - 1) * self.half_tick
 
     def phase0(self, phi0: FloatArray, depth: int) -> NDArray[np.int32]:
-        """Initial phase counts that cancel the delay of ``depth`` synapses and the mean lateness cut off."""
+        """Counts of ``phi0`` (neurons,) that cancel the delay of ``depth`` synapses and mean lateness lost."""
         counts = np.rint(phi0 / self.period * self.threshold).astype(np.int64)
         return (counts - (depth << self.phase_bits) - (depth - 1) * self.half_tick).astype(np.int32)
 
     def phi0(self, phase0: NDArray[np.int32], depth: int) -> FloatArray:
-        """Initial phases in time units; inverse of `phase0`."""
+        """Initial phases (neurons,) in time units; inverse of `phase0`."""
         counts = phase0.astype(np.int64) + (depth << self.phase_bits) + (depth - 1) * self.half_tick
         return np.clip(counts, 0, self.threshold - 1) / self.threshold * self.period
 
     def times(self, step: NDArray[Any], lateness: NDArray[Any], depth: int) -> FloatArray:
-        """Spike times, in time units, of spikes a population of this depth sent in machine step ``step``."""
+        """Times, in time units, of spikes of a population of this depth; arrays of one shape, lateness in ticks."""
         return (step - depth) * self.delta - (lateness + 0.5 * depth) * self.tick
 
 
@@ -130,7 +130,7 @@ class ProgramPopulation(ByValue):
     neuron
         ``tau`` and ``I0``; they served to make the tables, and turn the program back into a network.
     phase0
-        Initial phase counts at machine step 0; negative where the clock's lag exceeds the initial phase.
+        Initial phase counts (neurons,) at machine step 0; negative where the clock's lag exceeds the initial phase.
     unit
         Weight of one grid count, real.
     ptc

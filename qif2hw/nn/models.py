@@ -108,7 +108,7 @@ def _head(channels: int, post: int, make: MakeNeurons, frames: bool) -> list[nn.
 def vggsnn(
     make: MakeNeurons, *, classes: int = 10, channels: int = 2, size: int = 48, frames: bool = True
 ) -> nn.Sequential:
-    """64C3-128C3-P2-256C3-256C3-P2-512C3-512C3-P2-512C3-512C3-P2-classes."""
+    """64C3-128C3-P2-256C3-256C3-P2-512C3-512C3-P2-512C3-512C3-P2-classes; `InputError` on images below 16 x 16."""
     if size < 16:
         raise InputError(f"images of {size} x {size}: the four poolings need at least 16 x 16")
     layers = _head(channels, 64, make, frames) + _conv(64, 128, make)

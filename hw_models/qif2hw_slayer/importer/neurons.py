@@ -22,7 +22,7 @@ _FIXED = {"refDelay": 1, "gradedSpike": 0, "wgtExp": 0, "weight_exp": 0, "messag
 """Keys with the one value that is supported."""
 _CUBA = ("iDecay", "vDecay", "vThMant")
 _QIF = ("kind", "a", "u1", "u2", "threshold", "reset", "scale", "stateExp")
-_STEPS = {
+STEPS = {
     "euler": {"curvature": "curvature", "distance": "distance", "vTh": "threshold", "vReset": "reset"},
     "exact": {
         "decay": "decay", "coupling": "coupling", "couplingShift": "coupling_shift", "vTh": "threshold",
@@ -69,9 +69,9 @@ def neuron_of(layer: Layer) -> Neuron:
         return _cuba(layer)
     if kind == "QIF":
         step = given.get("kind")
-        if step not in _STEPS:
+        if step not in STEPS:
             raise InputError(f"{layer}: the kind of its QIF neuron is {step!r}: exact and euler are known")
-        _check_keys(layer, (*_QIF, "vThMant", *_STEPS[str(step)]))
+        _check_keys(layer, (*_QIF, "vThMant", *STEPS[str(step)]))
         return _qif(layer, str(step))
     name = f"'{kind}'" if isinstance(kind, str) else "missing"
     raise InputError(f"{layer}: the type of its neuron is {name}: CUBA, LOIHI and QIF are supported")
@@ -117,7 +117,7 @@ def _qif(layer: Layer, step: str) -> Neuron:
     except InputError as error:
         raise InputError(f"{layer}: {error}") from None
     names = {f.name for f in fields(made)}
-    for key, field in _STEPS[step].items():
+    for key, field in STEPS[step].items():
         assert field in names
         ours = int(np.asarray(getattr(made, field)).item())
         if _single(layer, key) != ours:

@@ -45,7 +45,7 @@ def print_bits(bits: Bits) -> str:
 
 
 def parse_bits(text: str) -> Bits:
-    """From text; inverse of `print_bits`."""
+    """From text; inverse of `print_bits`.  `InputError` on what is no whole number."""
     try:
         every = tuple(int(part) for part in text.split("/"))
     except ValueError:

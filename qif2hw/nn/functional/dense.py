@@ -191,7 +191,7 @@ def layer(
     times: Tensor, psi: Tensor | None, weight: Tensor, phi0: Tensor, *, neuron: QIF, trial: float, capacity: int = 2,
     renormalise_after: float | None = None,
 ) -> LayerOutput:  # fmt: skip
-    """One layer of QIF neurons: a `chain` of one; arguments and errors are its own."""
+    """One layer of QIF neurons: a `chain` of one, with ``weight`` (post, pre) and ``phi0`` (post,); see there."""
     run, _ = chain(
         times, psi, [(weight, phi0)], neuron=neuron, trial=trial, capacities=[capacity],
         renormalise_after=renormalise_after,
