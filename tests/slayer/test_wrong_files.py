@@ -1,5 +1,7 @@
 """Files that are not read: each is one line that names the layer and what is wrong.  Needs h5py alone."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,6 +180,19 @@ def test_what_others_write(tmp_path: Path) -> None:
     last = import_network(write(tmp_path / "c.net", no_neuron)).populations[-1]
     assert isinstance(last.neuron, Accumulator)
     assert (last.name, last.bias.tolist()) == ("layer4", [2.0, -2.0, 0.0])
+
+
+def test_neither_torch_nor_lava_is_needed(tmp_path: Path) -> None:
+    """Nor anything else beside numpy, onnx, numba and h5py."""
+    script = (
+        "import sys; sys.modules.update(dict.fromkeys(['torch', 'lava', 'scipy', 'sklearn', 'matplotlib']))\n"
+        "import qif2hw\nfrom qif2hw_slayer.importer import import_network\n"
+        "print(qif2hw.compile(import_network(sys.argv[1])).golden)"
+    )
+    command = [sys.executable, "-c", script, str(write(tmp_path / "a.net"))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "SteppedGolden(17 samples" in done.stdout
 
 
 def test_inputs_of_a_bundle_are_checked(tmp_path: Path) -> None:
