@@ -35,23 +35,10 @@ Bool = NDArray[np.bool_]
 
 EXACT = 1 << 24
 """Whole numbers below this are exact in float32, and so are their sums."""
-CHUNK = 128
-"""Samples run at once, if they are not too large."""
-ENTRIES = 1 << 25
-"""Neuron-steps of a population that are worked on at a time: what bounds the memory."""
 
 
 def run(program: SteppedProgram, x: NDArray[np.int64]) -> tuple[NDArray[np.int64], dict[str, Bool]]:
     """Run the machine on integer inputs; arguments and results as those of `qif2hw.engine.stepped.spec.run`."""
-    chunk = max(1, min(CHUNK, ENTRIES // (program.clock.count * max(program.sizes.values()))))
-    parts = [_run(program, x[low : low + chunk]) for low in range(0, len(x), chunk)]
-    return (
-        np.concatenate([y for y, _ in parts]),
-        {name: np.concatenate([spikes[name] for _, spikes in parts]) for name in parts[0][1]},
-    )
-
-
-def _run(program: SteppedProgram, x: NDArray[np.int64]) -> tuple[NDArray[np.int64], dict[str, Bool]]:
     samples, steps = len(x), program.clock.count
     sent: dict[str, NDArray[Any]] = {name: x[:, :, columns] for name, columns in program.columns.items()}
     spikes: dict[str, Bool] = {}
