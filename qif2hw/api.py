@@ -2,39 +2,49 @@
 
 import hashlib
 import os
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from qif2hw import backends
 from qif2hw import bundle as bundles
-from qif2hw.bundle import Bundle, Golden, SteppedBundle, SteppedGolden
+from qif2hw.bundle import AnyBundle, Bundle, Golden, SteppedBundle, SteppedGolden
 from qif2hw.errors import InputError
-from qif2hw.ir import Network, Program, Run
+from qif2hw.ir import Network, Program
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.stepped import AnyNetwork, SteppedNetwork
+from qif2hw.ir.stepped import AnyNetwork, AnyRun, SteppedNetwork
+from qif2hw.ir.stepped_program import SteppedProgram
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 
 _GOLDEN_SAMPLES = 17
+_GOLDEN_UPDATES = 20_000_000_000
+"""Most synapses that the golden inputs of a network in time steps reach."""
 
-T = TypeVar("T")
 
-
-def compile(network: Network | AnyPath, *, calibration: ArrayLike | None = None, **options: Any) -> Bundle:
+@overload
+def compile(network: Network, *, calibration: ArrayLike | None = None, **options: Any) -> Bundle: ...
+@overload
+def compile(network: SteppedNetwork, *, calibration: ArrayLike | None = None, **options: Any) -> SteppedBundle: ...
+@overload
+def compile(network: AnyPath, *, calibration: ArrayLike | None = None, **options: Any) -> AnyBundle: ...
+def compile(network: AnyNetwork | AnyPath, *, calibration: ArrayLike | None = None, **options: Any) -> AnyBundle:
     """Compile a network into a bundle.
 
     Parameters
     ----------
     network
-        A network, or the path of an ONNX file that holds one.
+        A network of either clock, or the path of an ONNX file that holds one.
     calibration
-        Inputs (samples, inputs) in [0, 1] that are typical for its use; evenly spread ones where there are none.
+        Inputs that are typical for its use, as `check_inputs` of the network takes them.  An event-driven network has
+        evenly spread ones where there are none; one with a stepped clock needs them, and keeps the first as golden
+        inputs.
     **options
-        Fields of `qif2hw.compiler.CompileOptions`: target, weight_bits, steps, payload_bits, table_bits, rounding.
+        Fields of `qif2hw.compiler.CompileOptions` (target, weight_bits, steps, payload_bits, table_bits, rounding ..),
+        or with a stepped clock of `qif2hw.compiler.SteppedOptions` (target, weight_bits, input_bits, thresholds ..).
 
     Raises
     ------
@@ -44,92 +54,46 @@ def compile(network: Network | AnyPath, *, calibration: ArrayLike | None = None,
     return compile_timed(network, calibration=calibration, **options)[0]
 
 
+@overload
 def compile_timed(
-    network: Network | AnyPath, *, calibration: ArrayLike | None = None, **options: Any
-) -> tuple[Bundle, dict[str, float]]:
-    """`compile`, and the seconds of each pass by name, which a bundle does not hold."""
-    from qif2hw.compiler import CompileOptions, compile_network
+    network: Network, *, calibration: ArrayLike | None = None, **options: Any
+) -> tuple[Bundle, dict[str, float]]: ...
+@overload
+def compile_timed(
+    network: AnyNetwork | AnyPath, *, calibration: ArrayLike | None = None, **options: Any
+) -> tuple[AnyBundle, dict[str, float]]: ...
+def compile_timed(
+    network: AnyNetwork | AnyPath, *, calibration: ArrayLike | None = None, **options: Any
+) -> tuple[AnyBundle, dict[str, float]]:
+    """`compile`, with its arguments and errors, and the seconds of each pass by name, which a bundle does not hold."""
+    from qif2hw.compiler import clock_of, compile_network
 
-    chosen = _options(CompileOptions, options)
-    source = network if isinstance(network, Network) else load_model(network)
+    source = network if isinstance(network, AnyNetwork) else load_model(network)
+    clock = clock_of(source)
+    known = [f.name for f in fields(clock.options)]
+    for name in options:
+        if name not in known:
+            raise InputError(f"unknown option '{name}': known are {', '.join(known)} for {clock.title}")
+    chosen = clock.options(**options)
     used = None if calibration is None else source.check_inputs(calibration)
     compiled = compile_network(source, chosen, used)
-    bundle = Bundle(
+    bundle = bundles.make(
         program=compiled.program,
         network=source,
         options=chosen.as_json() | {"calibration": None if used is None else _digest(used)},
         report=compiled.report,
-        golden=make_golden(compiled.program),
+        golden=make_golden(compiled.program, used),
         versions=bundles.versions(),
     )
     return bundle, dict(compiled.seconds)
-
-
-def compile_stepped(network: SteppedNetwork | AnyPath, calibration: ArrayLike, **options: Any) -> SteppedBundle:
-    """Compile a network with a stepped clock into a bundle.
-
-    Parameters
-    ----------
-    network
-        A stepped network, or the path of an ONNX file that holds one.
-    calibration
-        Inputs that are typical for its use, as `SteppedNetwork.check_inputs` takes them; the first of them become the
-        bundle's golden inputs.
-    **options
-        Fields of `qif2hw.compiler.stepped.SteppedOptions`: weight_bits, input_bits, thresholds.
-
-    Raises
-    ------
-    InputError
-        If the file, the network or an option is wrong, or the network cannot be put on the machine.
-    """
-    from qif2hw.compiler import stepped
-    from qif2hw.engine import stepped as engine
-
-    chosen = _options(stepped.SteppedOptions, options)
-    source = network if isinstance(network, SteppedNetwork) else _stepped_model(network)
-    used = source.check_inputs(calibration)
-    program, ranges = stepped.compile_stepped(source, used, chosen)
-    golden = used[:_GOLDEN_SAMPLES]
-    return SteppedBundle(
-        program=program,
-        network=source,
-        options=asdict(chosen) | {"calibration": _digest(used)},
-        report={"ranges": {name: asdict(found) for name, found in ranges.items()}},
-        golden=SteppedGolden.of(golden, engine.run(program, golden)),
-        versions=bundles.versions(),
-    )
-
-
-def load_any_model(path: AnyPath) -> AnyNetwork:
-    """As `load_model`, a network of either clock."""
-    from qif2hw.ir import onnx_io
-
-    return onnx_io.load_any(path)
-
-
-def _stepped_model(path: AnyPath) -> SteppedNetwork:
-    network = load_any_model(path)
-    if not isinstance(network, SteppedNetwork):
-        raise InputError(f"{path}: an event-driven network, where one with a stepped clock is needed")
-    return network
-
-
-def _options(kind: type[T], options: dict[str, Any]) -> T:
-    """The compiler's options; `InputError` names one that there is not."""
-    known = [f.name for f in fields(kind)]  # type: ignore[arg-type]
-    for name in options:
-        if name not in known:
-            raise InputError(f"unknown option '{name}': known are {', '.join(known)}")
-    return kind(**options)
 
 
 def _digest(inputs: FloatArray) -> str:
     return hashlib.sha256(inputs.astype("<f8").tobytes()).hexdigest()
 
 
-def load_model(path: AnyPath) -> Network:
-    """Read a network from an ONNX file of the domain ``qif2hw``.
+def load_model(path: AnyPath) -> AnyNetwork:
+    """Read a network of either clock from an ONNX file of the domain ``qif2hw``.
 
     Raises
     ------
@@ -138,7 +102,7 @@ def load_model(path: AnyPath) -> Network:
     """
     from qif2hw.ir import onnx_io
 
-    return onnx_io.load(path)
+    return onnx_io.load_any(path)
 
 
 def save_model(network: AnyNetwork, path: AnyPath) -> Path:
@@ -154,9 +118,9 @@ def save_model(network: AnyNetwork, path: AnyPath) -> Path:
     return onnx_io.save(network, path)
 
 
-def load(path: AnyPath) -> Bundle:
-    """Read a bundle; parameters and errors as those of `qif2hw.bundle.load`."""
-    return bundles.load(path)
+def load(path: AnyPath) -> AnyBundle:
+    """Read a bundle of either clock; parameters and errors as those of `qif2hw.bundle.load_any`."""
+    return bundles.load_any(path)
 
 
 def golden_inputs(width: int) -> FloatArray:
@@ -167,15 +131,21 @@ def golden_inputs(width: int) -> FloatArray:
     return (sample * step % _GOLDEN_SAMPLES) / (_GOLDEN_SAMPLES - 1.0)
 
 
-def make_golden(program: Program) -> Golden:
-    """Golden inputs, and the engine's spikes for them."""
+def make_golden(program: Program | SteppedProgram, calibration: FloatArray | None = None) -> Golden | SteppedGolden:
+    """Golden inputs, and the engine's spikes for them; with a stepped clock they are the first of the calibration."""
     from qif2hw import engine
+    from qif2hw.engine import stepped
 
-    x = golden_inputs(program.inputs)
-    return Golden.of(x, engine.run(program, x))
+    if isinstance(program, Program):
+        x = golden_inputs(program.inputs)
+        return Golden.of(x, engine.run(program, x))
+    assert calibration is not None
+    updates = program.synapse_count * program.clock.count
+    x = calibration[: max(1, min(_GOLDEN_SAMPLES, _GOLDEN_UPDATES // updates))]
+    return SteppedGolden.of(x, stepped.run(program, x))
 
 
-def run(bundle: Bundle | AnyPath, x: ArrayLike, backend: str = "engine", **options: Any) -> Run:
+def run(bundle: AnyBundle | AnyPath, x: ArrayLike, backend: str = "engine", **options: Any) -> AnyRun:
     """Run a compiled network.
 
     Parameters
@@ -183,7 +153,7 @@ def run(bundle: Bundle | AnyPath, x: ArrayLike, backend: str = "engine", **optio
     bundle
         A bundle or its path.
     x
-        Inputs (samples, inputs), scaled to [0, 1].
+        Inputs (samples, inputs), scaled to [0, 1]; with a stepped clock as `SteppedNetwork.check_inputs` takes them.
     backend
         A name from `qif2hw.backends.names`; of this distribution:
 
@@ -208,5 +178,5 @@ def run(bundle: Bundle | AnyPath, x: ArrayLike, backend: str = "engine", **optio
     BackendError
         If the run failed.
     """
-    loaded = bundle if isinstance(bundle, Bundle) else load(bundle)
+    loaded = bundle if isinstance(bundle, AnyBundle) else load(bundle)
     return backends.run(backend, loaded, x, **options)

@@ -20,8 +20,8 @@ from qif2hw.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from qif2hw.ir import Network, Program, Run
-    from qif2hw.ir.stepped import SteppedNetwork, SteppedRun
+    from qif2hw.ir import Program, Run
+    from qif2hw.ir.stepped import AnyNetwork, AnyRun, SteppedRun
     from qif2hw.ir.stepped_program import SteppedProgram
 
 GROUP = "qif2hw.backends"
@@ -31,26 +31,14 @@ _OWN = "qif2hw"
 
 
 class Executable(Protocol):
-    """A program and the network it was compiled from: a `qif2hw.bundle.Bundle`, for one."""
+    """A program and the network it was compiled from, of either clock: a `qif2hw.bundle.Bundle`, for one."""
 
     @property
-    def program(self) -> "Program":
+    def program(self) -> "Program | SteppedProgram":
         """What integer backends run."""
 
     @property
-    def network(self) -> "Network":
-        """The float network, its weights not rounded."""
-
-
-class SteppedExecutable(Protocol):
-    """The same with a stepped clock: a `qif2hw.bundle.SteppedBundle`, for one."""
-
-    @property
-    def program(self) -> "SteppedProgram":
-        """What integer backends run."""
-
-    @property
-    def network(self) -> "SteppedNetwork":
+    def network(self) -> "AnyNetwork":
         """The float network, its weights not rounded."""
 
 
@@ -110,43 +98,33 @@ class Backend:
         *,
         progress: Callable[[int, int], None] | None = None,
         **options: Any,
-    ) -> "Run":
-        """Run inputs ``x`` (samples, inputs) in [0, 1].
+    ) -> "AnyRun":
+        """Run inputs ``x``, as `check_inputs` of the network takes them.
 
         Raises
         ------
         InputError
-            If an option is unknown, the backend cannot run here, or ``x`` has a wrong shape or values outside [0, 1];
-            all of these before anything runs.
+            If an option is unknown, the backend cannot run here or not with this clock, or ``x`` has a wrong shape or
+            values; all of these before anything runs.
         BackendError
             If the run failed.
         """
-        from qif2hw.ir.network import check_inputs
-
         self.check(options)
-        inputs = check_inputs(x, executable.program.inputs)
-        if progress is not None and "progress" in self.options:
-            options["progress"] = progress
-        return self.execute(executable.program if self.runs == "program" else executable.network, inputs, **options)
-
-    def run_stepped(
-        self,
-        executable: SteppedExecutable,
-        x: "ArrayLike",
-        *,
-        progress: Callable[[int, int], None] | None = None,
-        **options: Any,
-    ) -> "SteppedRun":
-        """`run` of a network with a stepped clock; `InputError` too if the backend runs none."""
-        self.check(options)
-        if self.execute_stepped is None:
-            raise InputError(f"backend '{self.name}' does not run networks with a stepped clock")
+        execute = self.executes(executable.program)
         inputs = executable.network.check_inputs(x)
         if progress is not None and "progress" in self.options:
             options["progress"] = progress
-        return self.execute_stepped(
-            executable.program if self.runs == "program" else executable.network, inputs, **options
-        )
+        return execute(executable.program if self.runs == "program" else executable.network, inputs, **options)
+
+    def executes(self, program: "Program | SteppedProgram") -> "Callable[..., AnyRun]":
+        """What runs a program of this clock; `InputError` if nothing does."""
+        from qif2hw.ir.stepped_program import SteppedProgram
+
+        if not isinstance(program, SteppedProgram):
+            return self.execute
+        if self.execute_stepped is None:
+            raise InputError(f"backend '{self.name}' does not run networks with a stepped clock")
+        return self.execute_stepped
 
 
 def names() -> tuple[str, ...]:
@@ -193,21 +171,9 @@ def run(
     *,
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
-) -> "Run":
-    """`Backend.run` of the backend ``name``, and the errors of `get`."""
+) -> "AnyRun":
+    """`Backend.run` of the backend ``name`` on inputs ``x`` (samples, ...); its errors, and those of `get`."""
     return get(name).run(executable, x, progress=progress, **options)
-
-
-def run_stepped(
-    name: str,
-    executable: SteppedExecutable,
-    x: "ArrayLike",
-    *,
-    progress: Callable[[int, int], None] | None = None,
-    **options: Any,
-) -> "SteppedRun":
-    """`Backend.run_stepped` of the backend ``name``, and the errors of `get`."""
-    return get(name).run_stepped(executable, x, progress=progress, **options)
 
 
 def options_for(backend: Backend, options: Mapping[str, Any]) -> dict[str, Any]:

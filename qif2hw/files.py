@@ -34,7 +34,7 @@ def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({_reason(error)})") from None
+        raise InputError(f"{path}: cannot be read ({reason(error)})") from None
     if len(data) > limit:
         raise InputError(f"{path}: larger than the limit of {limit} bytes")
     return data
@@ -76,13 +76,19 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{path}: cannot be made ({_reason(error)})") from None
+        raise InputError(f"{path}: cannot be made ({reason(error)})") from None
     _target(path / "file")
     return path
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
-    """Write a file: complete under a temporary name in the same folder, then renamed; a link is followed."""
+    """Write a file: complete under a temporary name in the same folder, then renamed; a link is followed.
+
+    Raises
+    ------
+    InputError
+        As of `check_writable`, or if the system refuses.
+    """
     path = Path(path)
     target = _file(path)
     temporary = _temporary(target)
@@ -93,7 +99,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
             os.fsync(file.fileno())
         temporary.replace(target)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({_reason(error)})") from None
+        raise InputError(f"{path}: cannot be written ({reason(error)})") from None
     finally:
         temporary.unlink(missing_ok=True)
     return path
@@ -107,7 +113,12 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
 def write_folder(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Path:
     """Write a folder of files: complete under a temporary name beside it, then renamed.
 
-    A folder of that name is replaced if it holds nothing but files named in ``parts``, else refused.
+    A folder of that name is replaced if it holds nothing but files named in ``parts``.
+
+    Raises
+    ------
+    InputError
+        As of `check_replaceable`, or if the system refuses.
     """
     path = Path(path)
     target = _folder(path, parts)
@@ -125,7 +136,7 @@ def write_folder(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Pa
                 old.rename(target)
             raise
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({_reason(error)})") from None
+        raise InputError(f"{path}: cannot be written ({reason(error)})") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
@@ -143,7 +154,7 @@ def _target(path: Path) -> Path:
         temporary.open("xb").close()
         temporary.unlink()
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({_reason(error)})") from None
+        raise InputError(f"{path}: cannot be written ({reason(error)})") from None
     return target
 
 
@@ -170,5 +181,6 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
 
 
-def _reason(error: OSError) -> str:
+def reason(error: OSError) -> str:
+    """What the system says, in lower case, for the end of a line."""
     return (error.strerror or type(error).__name__).lower()

@@ -37,19 +37,20 @@ def home() -> str:
 
 def passes() -> str:
     """Every pass: its name, its options with types and defaults, and its docstring."""
-    from qif2hw.compiler import CompileOptions, passes_for, print_passes
-    from qif2hw.compiler.pass_spec import PASSES
+    from qif2hw.compiler import passes_for, print_passes
+    from qif2hw.compiler.clocks import STEPPED, TRIAL
 
     parts = [
         "# Passes",
-        "The compiler is a list of passes. Each is a frozen dataclass in `qif2hw/compiler/passes/` whose fields are "
-        "its options. Without options `qif2hw compile` runs this list; `qif2hw compile M.onnx --passes` prints it, "
-        "`--passes TEXT` replaces it:",
-        f"```text\n{print_passes(passes_for(CompileOptions())).replace(',', ',' + chr(10))}\n```",
-        "[How to add a pass](extending.md#a-pass).",
+        "The compiler is a list of passes. Each is a frozen dataclass whose fields are its options. Without options "
+        "`qif2hw compile` runs the lists below; `qif2hw compile M.onnx --passes` prints that of the model's clock, "
+        "`--passes TEXT` replaces it. [How to add a pass](extending.md#a-pass).",
     ]
-    for name, kind in PASSES.items():
-        parts += [f"## {name}", f"`{kind.__module__}.{kind.__qualname__}`", _docstring(kind), _options(kind)]
+    for title, clock in (("Event-driven networks", TRIAL), ("Networks in time steps", STEPPED)):
+        listed = print_passes(passes_for(clock.options())).replace(",", ",\n")
+        parts += [f"## {title}", f"```text\n{listed}\n```"]
+        for name, kind in clock.passes.items():
+            parts += [f"### {name}", f"`{kind.__module__}.{kind.__qualname__}`", _docstring(kind), _options(kind)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

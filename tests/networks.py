@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from qif2hw.discrete import SteppedQIF
+from qif2hw.discrete import SteppedCUBA, SteppedQIF
 from qif2hw.ir import (
     Conv2d,
     Encoder,
@@ -129,3 +129,42 @@ def stepped_images(neuron: Any = REST, steps: int = 4, spread: float = 1.0) -> S
         ),
         (Accumulated("scores", 1 / steps),),
     )
+
+
+def whole_images(steps: int = 12, seed: int = 0) -> SteppedNetwork:
+    """Integers as SLAYER leaves them: CUBA neurons, delays, biases; voltages and counts of spikes are read out."""
+    rng = np.random.default_rng(seed)
+    one, unit = SteppedCUBA.UNIT, 1.0
+    single = Conv2d((2, 6, 6), 2, (1, 1), groups=2)
+    conv = Conv2d((2, 6, 6), 4, (3, 3), (2, 2), (1, 1))
+
+    def even(low: int, high: int, shape: Any) -> Any:
+        return 2.0 * rng.integers(low // 2, high // 2 + 1, shape)
+
+    return SteppedNetwork(
+        Steps(steps),
+        (Frames("image", (2, 6, 6), 1 / 32), Frames("events", (5,), 1.0, 4)),
+        (
+            SteppedPopulation("input", SteppedCUBA((4096,), (1024,), (80,)), (2, 6, 6), np.array([30.0, -8.0]), one),
+            SteppedPopulation("conv", SteppedCUBA((1024, 300, 4096, 0), (128,), (60,)), (4, 3, 3), even(-8, 8, 4), one),
+            SteppedPopulation("dense", SteppedCUBA((800,), (300,), (70,)), (7,), even(-10, 10, 7), one),
+            SteppedPopulation("voltage", SteppedCUBA((512,), (100,)), (3,), np.zeros(3), one),
+            SteppedPopulation("count", Accumulator(), (7,), np.zeros(7), unit),
+        ),
+        (
+            Projection("image", "input", np.full(single.weight_shape, 90.0), single),
+            Projection("input", "conv", even(-40, 60, conv.weight_shape), conv, rng.integers(0, 5, 72)),
+            Projection("conv", "dense", even(-50, 50, (7, 36))),
+            Projection("events", "dense", rng.integers(-30, 30, (7, 5)) * 1.0, delay=np.array([0, 3, 1, 0, 99])),
+            Projection("dense", "voltage", even(-254, 254, (3, 7))),
+            Projection("dense", "count", *Sparse.of(np.eye(7))[::-1], rng.integers(0, 9, 7)),
+        ),
+        (Accumulated("count", 1 / steps), Accumulated("voltage")),
+    )
+
+
+def whole_inputs(samples: int, steps: int | None = None, seed: int = 1) -> Any:
+    """Inputs of `whole_images`: pixels in [-1, 1] and numbers of events, the same in every step or frames."""
+    rng = np.random.default_rng(seed)
+    lead = (samples,) if steps is None else (samples, steps)
+    return np.concatenate([rng.uniform(-1, 1, (*lead, 72)), rng.integers(-2, 8, (*lead, 5))], axis=-1)

@@ -186,8 +186,8 @@ def steps(models: tuple[str, ...], steps: str, samples: int, as_json: bool) -> N
 
     Errors of the engine against the float network, relative root mean square, as compiled for 8 bits.
     """
-    from qif2hw import api
     from qif2hw.bench.time_grid import PAYLOADS, time_grid_errors
+    from qif2hw.ir import onnx_io
     from qif2hw_cli.console import percent
 
     try:
@@ -197,7 +197,7 @@ def steps(models: tuple[str, ...], steps: str, samples: int, as_json: bool) -> N
     out = Output(as_json)
     found = []
     for model in models:
-        network = api.load_model(model)
+        network = onnx_io.load(model)
         with out.stage(f"bench {Path(model).stem}") as stage:
             rows = time_grid_errors(network, numbers, samples, progress=stage.update)
         cells = [[str(row["steps"]), *(percent(row["error"][name]) for name in PAYLOADS)] for row in rows]

@@ -1,11 +1,18 @@
 """``qif2hw compile``: a model becomes a bundle."""
 
+from collections.abc import Callable
 from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from qif2hw_cli.console import Output, example, json_option, seconds, size
-from qif2hw_cli.report_tables import show_facts, show_report
+from qif2hw_cli.report_tables import show_report
+
+if TYPE_CHECKING:
+    from qif2hw.compiler.clocks import Clock
+    from qif2hw.compiler.options import CompileOptions, SteppedOptions
 
 LIST = "?"
 """Stands for ``--passes`` without a text."""
@@ -73,7 +80,10 @@ LIST = "?"
     "--until", default="", metavar="PASS", help="Stop after this pass and print what was found; write nothing."
 )
 @click.option(
-    "--calibration", type=click.Path(), metavar="X.npy", help="Typical inputs; needed for networks in time steps."
+    "--calibration", type=click.Path(), metavar="X.npy", help="Typical inputs; networks in time steps need them."
+)
+@click.option(
+    "--input-bits", type=int, default=9, show_default=True, help="Networks in time steps: signed bits of an input."
 )
 @click.option(
     "--thresholds",
@@ -87,59 +97,30 @@ LIST = "?"
 def command(
     model: str,
     output: str | None,
-    target: str,
-    weight_bits: str,
-    steps: int,
-    payload_bits: str,
-    lateness_moments: str,
-    table_bits: int,
-    max_error: float | None,
-    rounding: str,
-    form: str,
     passes: str,
     until: str,
     calibration: str | None,
-    thresholds: str,
     allow_misfit: bool,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Compile a model for the integer machine.
 
-    A network in time steps takes --weight-bits, --thresholds and --calibration alone. For the others:
-
-    Prints the error of the tables over their whole domain, the proven range of every register, and what the chip needs
-    for it. A network that does not fit the target is refused with the reason and the nearest option that fits.
+    Prints what the passes found: for event-driven networks the error of the tables over their whole domain; for both
+    kinds the proven range of every register, where the error comes from, and what the chip needs. A network that does
+    not fit the target is refused with the reason and the nearest option that fits.
     """
     from qif2hw import api
     from qif2hw import bundle as bundles
-    from qif2hw.compiler import CompileOptions, estimate, passes_for, print_passes
+    from qif2hw.compiler import clock_of, estimate, passes_for, print_passes
     from qif2hw.compiler.passes.fit import refusal
-    from qif2hw.compiler.passes.tables import parse_moments
-    from qif2hw.compiler.passes.time_grid import parse_payload_bits
-    from qif2hw.compiler.passes.weights import parse_bits
     from qif2hw.errors import InputError
-    from qif2hw.ir.stepped import SteppedNetwork
     from qif2hw_cli.inputs import read_inputs
-    from qif2hw_cli.stepped import compile_stepped, refuse_given
 
     out = Output(as_json)
-    options = CompileOptions(
-        target=target,
-        weight_bits=parse_bits(weight_bits),
-        steps=steps,
-        payload_bits=parse_payload_bits(payload_bits),
-        lateness_moments=parse_moments(lateness_moments),
-        table_bits=table_bits,
-        rounding=rounding,
-        form=form,
-        max_error=max_error,
-        passes="" if passes == LIST else passes,
-    )
-    network = api.load_any_model(model)
-    if isinstance(network, SteppedNetwork):
-        compile_stepped(out, network, output, calibration, weight_bits, thresholds)
-        return
-    refuse_given("a network with a stepped clock", "thresholds")
+    network = api.load_model(model)
+    clock = clock_of(network)
+    options = chosen_options(clock, given | {"passes": "" if passes == LIST else passes})
     if passes == LIST:
         text = print_passes(passes_for(options))
         out.say(text)
@@ -149,7 +130,7 @@ def command(
     if until:
         with out.stage(f"compile until {until}"):
             report, took = estimate(network, until, options, typical)
-        show_report(out, report)
+        show_report(out, report, clock)
         out.data({"report": report, "seconds": took})
         return
     if output is None:
@@ -165,7 +146,7 @@ def command(
             raise InputError(f"{refusal(fit)}; --allow-misfit compiles it for the simulators")
         path = bundle.save(output)
     written = sum(part.stat().st_size for part in path.iterdir()) if path.is_dir() else path.stat().st_size
-    show_facts(out, bundle)
+    show_report(out, bundle.report, clock)
     out.say(f"{output}: {size(written)}, compiled in {seconds(stage.seconds)}")
     out.data(
         {
@@ -176,3 +157,27 @@ def command(
             "seconds": {"total": stage.seconds} | took,
         }
     )
+
+
+def chosen_options(clock: "Clock", given: dict[str, Any]) -> "CompileOptions | SteppedOptions":
+    """Options of a clock from those of the command; `InputError` if one was given that it does not have."""
+    from qif2hw.compiler.clocks import STEPPED, TRIAL
+    from qif2hw.compiler.passes.tables import parse_moments
+    from qif2hw.compiler.passes.time_grid import parse_payload_bits
+    from qif2hw.compiler.passes.weights import parse_bits
+    from qif2hw.errors import InputError
+
+    known, context = {f.name for f in fields(clock.options)}, click.get_current_context()
+    for name in given:
+        if name not in known and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            other = STEPPED if clock is TRIAL else TRIAL
+            raise InputError(
+                f"--{name.replace('_', '-')}: it is an option for {other.title}, the model is {clock.title}"
+            )
+    parse: dict[str, Callable[[Any], Any]] = {
+        "weight_bits": parse_bits,
+        "payload_bits": parse_payload_bits,
+        "lateness_moments": parse_moments,
+    }
+    values: dict[str, Any] = {name: value for name, value in given.items() if name in known}
+    return clock.options(**{name: parse[name](value) if name in parse else value for name, value in values.items()})

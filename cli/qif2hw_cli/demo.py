@@ -116,7 +116,7 @@ class _Variant:
             out.note(f"trained, {bits}: {percent(self.training.error)} on the test set, {seconds(stage.seconds)}")
         onnx_io.save(self.training.network, model)
         with out.stage("compile") as stage:
-            self.bundle = api.compile(model, **self.options)
+            self.bundle = api.compile(self.training.network, **self.options)
             self.bundle.save(path)
         self.times["compile"] = stage.seconds
         with out.stage(f"parity of {', '.join(names)}") as stage:
@@ -155,18 +155,13 @@ class _Variant:
 
 
 def _rows(variants: Sequence[_Variant]) -> list[list[str]]:
-    def row(title: str, cells: list[str]) -> list[str]:
-        return [title, *cells]
-
     backends = variants[0].parity.titles
-
-    rows = [row("float, as trained", [percent(v.error("float")) for v in variants])]
-    rows += [row(f"{b} ({backends[b]})", [percent(v.error(b)) for v in variants]) for b in backends]
+    rows = [["float, as trained", *(percent(v.error("float")) for v in variants)]]
+    rows += [[f"{b} ({backends[b]})", *(percent(v.error(b)) for v in variants)] for b in backends]
     for backend in variants[0].spikes():
-        cells = ["{} of {}".format(*v.spikes()[backend]) for v in variants]
-        rows.append(row(f"spikes matched, {backend}", cells))
-    rows.append(row("machine steps", [str(v.bundle.program.steps) for v in variants]))
+        rows.append([f"spikes matched, {backend}", *("{} of {}".format(*v.spikes()[backend]) for v in variants)])
+    rows.append(["machine steps", *(str(v.bundle.program.steps) for v in variants)])
     for stage in variants[0].times:
-        rows.append(row(f"time: {stage}", [seconds(v.times[stage]) if stage in v.times else "" for v in variants]))
-    rows += [row(f"  of it {b}", [seconds(v.parity.runs[b].seconds) for v in variants]) for b in backends]
+        rows.append([f"time: {stage}", *(seconds(v.times[stage]) if stage in v.times else "" for v in variants)])
+    rows += [[f"  of it {b}", *(seconds(v.parity.runs[b].seconds) for v in variants)] for b in backends]
     return rows

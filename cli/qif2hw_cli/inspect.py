@@ -3,7 +3,7 @@
 import click
 
 from qif2hw_cli.console import Output, example, json_option
-from qif2hw_cli.report_tables import show_facts
+from qif2hw_cli.report_tables import show_report
 
 
 @click.command(epilog=example("qif2hw inspect model.qif", "qif2hw inspect model.qif --target chip.toml --json"))
@@ -19,6 +19,7 @@ def command(bundle: str, target: str | None, as_json: bool) -> None:
     from dataclasses import replace
 
     from qif2hw import bundle as bundles
+    from qif2hw.compiler import clock_of
     from qif2hw.compiler.passes.fit import assess
     from qif2hw.compiler.targets import load_target
 
@@ -36,7 +37,7 @@ def command(bundle: str, target: str | None, as_json: bool) -> None:
     out.say(f"network   {', '.join(f'{name} {count}' for name, count in sizes.items())}; {synapses} synapses")
     out.say(f"options   {', '.join(f'{key} {value}' for key, value in found.options.items() if value)}")
     out.say(f"made by   {', '.join(f'{key} {value}' for key, value in found.versions.items())}")
-    show_facts(out, found)
+    show_report(out, found.report, clock_of(found.program))
     samples = len(found.golden.x)
     out.say(f"golden    {samples} inputs: the engine {'gives the same spikes' if golden else 'gives OTHER spikes'}")
     # None: the passes that made it did not estimate resources.

@@ -28,18 +28,7 @@ if TYPE_CHECKING:
 # A group without a command, which prints its help; before click 8.2 that is no error.
 NoArguments: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
-_HOME = {
-    "demo": "demo",
-    "train": "train",
-    "import": "import_npz",
-    "compile": "compile",
-    "run": "run",
-    "parity": "parity",
-    "inspect": "inspect",
-    "search": "search",
-    "bench": "bench",
-    "reproduce": "reproduce",
-}
+_COMMANDS = ("demo", "train", "import", "compile", "run", "parity", "inspect", "search", "bench", "reproduce")
 
 
 class Commands(click.Group):
@@ -47,13 +36,14 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All commands, in the order in which one needs them."""
-        return list(_HOME)
+        return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """One command by name."""
-        if cmd_name not in _HOME:
+        if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"qif2hw_cli.{_HOME[cmd_name]}").command
+        module = "import_npz" if cmd_name == "import" else cmd_name
+        command: click.Command = importlib.import_module(f"qif2hw_cli.{module}").command
         return command
 
     def main(self, *args: Any, **extra: Any) -> Any:

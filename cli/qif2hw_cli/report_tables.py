@@ -3,34 +3,21 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from qif2hw_cli import stepped_tables
 from qif2hw_cli.console import Output, percent, size
 
 if TYPE_CHECKING:
-    from qif2hw.bundle import Bundle
+    from qif2hw.compiler.clocks import Clock
 
 
-def show_facts(out: Output, bundle: "Bundle") -> None:
-    """Time grid, weights, tables, registers, error budget and resources of a bundle."""
-    show_report(out, bundle.report)
-
-
-def show_report(out: Output, report: Mapping[str, Any]) -> None:
+def show_report(out: Output, report: Mapping[str, Any], clock: "Clock") -> None:
     """What the passes found, as far as they ran; those that are not known here as names and values."""
-    shown = {
-        "time-grid": _time,
-        "max-error": _max_error,
-        "weights": _weights,
-        "adapt-rounding": _adapted,
-        "tables": _tables,
-        "ranges": _ranges,
-        "lower": _lower,
-        "registers": _registers,
-        "budget": _budget,
-        "compensate": _compensated,
-    }
+    from qif2hw.compiler.clocks import STEPPED
+
+    shown = STEPPED_TABLES if clock is STEPPED else TABLES
     for name, show in shown.items():
         if name in report:
-            show(out, report)
+            show(out, report[name])
     for name, section in report.items():
         if name not in shown and name != "fit":
             out.table(name, ["what was found", ""], [[*row] for row in _flat(section)])
@@ -48,16 +35,14 @@ def _flat(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, st
             yield f"{above}{name}", ", ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in values)
 
 
-def _time(out: Output, report: Mapping[str, Any]) -> None:
-    grid = report["time-grid"]
+def _time(out: Output, grid: Mapping[str, Any]) -> None:
     out.say(
         f"time      {grid['steps']} steps of Delta = {grid['delta']:.6g}; {grid['steps_per_period']} steps in Theta; "
         f"lateness in {1 << grid['lateness_bits']} ticks per step"
     )
 
 
-def _max_error(out: Output, report: Mapping[str, Any]) -> None:
-    found = report["max-error"]
+def _max_error(out: Output, found: Mapping[str, Any]) -> None:
     out.table(
         f"Settings tried for an error of at most {percent(found['target'])}: fewest steps, then fewest payload bits",
         ["steps", "payload bits", "error"],
@@ -69,8 +54,7 @@ def _max_error(out: Output, report: Mapping[str, Any]) -> None:
     )
 
 
-def _weights(out: Output, report: Mapping[str, Any]) -> None:
-    weights = report["weights"]
+def _weights(out: Output, weights: Mapping[str, Any]) -> None:
     out.table(
         f"Weights: {weights['bits']} bits, even integers times a unit (errors of rounding each to its nearest)",
         ["projection", "synapses", "largest", "unit", "max error", "RMS error"],
@@ -88,8 +72,7 @@ def _weights(out: Output, report: Mapping[str, Any]) -> None:
     )
 
 
-def _adapted(out: Output, report: Mapping[str, Any]) -> None:
-    adapted = report["adapt-rounding"]
+def _adapted(out: Output, adapted: Mapping[str, Any]) -> None:
     if "error" in adapted:
         out.say(
             f"rounding  changes the results by {percent(adapted['error'])} of their spread; to the nearest: "
@@ -99,7 +82,7 @@ def _adapted(out: Output, report: Mapping[str, Any]) -> None:
         out.say(f"rounding  not adapted: {adapted['skipped']}")
 
 
-def _tables(out: Output, report: Mapping[str, Any]) -> None:
+def _tables(out: Output, tables: Mapping[str, Any]) -> None:
     out.table(
         "Tables of the phase transition curve: error over the whole domain, in steps",
         ["population", "form", "bytes", "max", "RMS", "monotone"],
@@ -112,17 +95,16 @@ def _tables(out: Output, report: Mapping[str, Any]) -> None:
                 f"{t['rms_error_steps']:.2g}",
                 "yes" if t["monotone"] else "NO",
             ]
-            for name, t in report["tables"]["populations"].items()
+            for name, t in tables["populations"].items()
         ],
     )
-    if report["tables"].get("lateness_moments") == 2:
+    if tables.get("lateness_moments") == 2:
         out.say("lateness  spikes carry its square too: a third sum in every neuron")
-    for form, why in dict.fromkeys((t["form"], t["why"]) for t in report["tables"]["populations"].values()):
+    for form, why in dict.fromkeys((t["form"], t["why"]) for t in tables["populations"].values()):
         out.say(f"form      {form}: {why}")
 
 
-def _ranges(out: Output, report: Mapping[str, Any]) -> None:
-    ranges = report["ranges"]
+def _ranges(out: Output, ranges: Mapping[str, Any]) -> None:
     if ranges["payload_bits"] < ranges["payload_bits_wanted"]:
         out.say(
             f"payload   {ranges['payload_bits']} bits of lateness: the most that the accumulators are proven to hold "
@@ -144,22 +126,21 @@ def _ranges(out: Output, report: Mapping[str, Any]) -> None:
     )
 
 
-def _lower(out: Output, report: Mapping[str, Any]) -> None:
-    deepest = max((p["depth"] for p in report["lower"]["populations"].values()), default=0)
-    out.say(f"program   {report['lower']['synapses']} synapses, {deepest} populations deep")
+def _lower(out: Output, program: Mapping[str, Any]) -> None:
+    deepest = max((p["depth"] for p in program["populations"].values()), default=0)
+    out.say(f"program   {program['synapses']} synapses, {deepest} populations deep")
 
 
-def _registers(out: Output, report: Mapping[str, Any]) -> None:
+def _registers(out: Output, proven: Mapping[str, Any]) -> None:
     widest: dict[int, tuple[int, str]] = {}
-    for name, registers in report["registers"]["populations"].items():
+    for name, registers in proven["populations"].items():
         for register, found in registers.items():
             widest[found["of"]] = max(widest.get(found["of"], (0, "")), (found["bits"], f"{register} of '{name}'"))
     for width, (bits, where) in sorted(widest.items()):
         out.say(f"proven    what has {width} bits needs at most {bits}: {where}")
 
 
-def _budget(out: Output, report: Mapping[str, Any]) -> None:
-    budget = report["budget"]
+def _budget(out: Output, budget: Mapping[str, Any]) -> None:
     rows = [[name.replace("_", " "), percent(value)] for name, value in budget["terms"].items()]
     out.table(
         f"Where the result's error comes from: relative RMS on {budget['samples']} inputs",
@@ -168,8 +149,7 @@ def _budget(out: Output, report: Mapping[str, Any]) -> None:
     )
 
 
-def _compensated(out: Output, report: Mapping[str, Any]) -> None:
-    found = report["compensate"]
+def _compensated(out: Output, found: Mapping[str, Any]) -> None:
     if "error" in found:
         out.say(
             f"phases    shifted: an error of {percent(found['error'])} in place of {percent(found['error_before'])} "
@@ -245,3 +225,26 @@ def bar(share: float, width: int = 24) -> str:
     eighths = min(round(share * width * 8), width * 8)
     whole, rest = divmod(max(eighths, 1), 8)
     return ("█" * whole + " ▏▎▍▌▋▊▉"[rest] * (rest > 0)).ljust(width, "·")
+
+
+TABLES = {
+    "time-grid": _time,
+    "max-error": _max_error,
+    "weights": _weights,
+    "adapt-rounding": _adapted,
+    "tables": _tables,
+    "ranges": _ranges,
+    "lower": _lower,
+    "registers": _registers,
+    "budget": _budget,
+    "compensate": _compensated,
+}
+"""What shows the section of a report of an event-driven network, by pass and in order."""
+STEPPED_TABLES = {
+    "inputs": stepped_tables.show_inputs,
+    "weights": _weights,
+    "arithmetic": stepped_tables.show_arithmetic,
+    "lower": _lower,
+    "ranges": stepped_tables.show_ranges,
+}
+"""The same for a network with a stepped clock."""

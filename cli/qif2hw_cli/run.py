@@ -1,11 +1,15 @@
 """``qif2hw run``: a bundle on a backend."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from qif2hw import backends
 from qif2hw_cli.console import Output, backend_options, example, json_option, seconds
+
+if TYPE_CHECKING:
+    from qif2hw.ir import Run
+    from qif2hw.ir.stepped import SteppedRun
 
 
 @click.command(
@@ -43,35 +47,37 @@ def command(bundle: str, inputs: str, output: str, backend: str, as_json: bool, 
     """  # noqa: D301  # click wants the character, not the escape
     from qif2hw import bundle as bundles
     from qif2hw.files import check_writable
+    from qif2hw.ir.stepped import SteppedRun
     from qif2hw_cli.inputs import read_inputs, write_run
-    from qif2hw_cli.stepped import run_stepped
 
     out = Output(as_json)
     check_writable(output)
     chosen = backends.get(backend)
     chosen.check(options)
     loaded = bundles.load_any(bundle)
+    chosen.executes(loaded.program)
     x = read_inputs(inputs, loaded.network.check_inputs)
-    if isinstance(loaded, bundles.SteppedBundle):
-        run_stepped(out, loaded, x, chosen, output, options)
-        return
     with out.stage(f"run on {backend}") as stage:
         result = chosen.run(loaded, x, progress=stage.update, **options)
         write_run(output, result)
     samples, outputs = result.y.shape
-    ordinary = float(result.ordinary.mean())
-    out.say(
-        f"{output}: {samples} samples, {outputs} outputs, backend {result.backend}, {seconds(result.seconds)}; "
-        f"{100 * ordinary:.4g} % of the output spikes are ordinary"
-    )
-    out.data(
-        {
-            "output": output,
-            "backend": result.backend,
-            "samples": samples,
-            "outputs": outputs,
-            "ordinary_fraction": ordinary,
-            "spikes": {name: len(spikes) for name, spikes in result.spikes.items()},
-            "seconds": result.seconds,
-        }
-    )
+    words, facts = _stepped(result) if isinstance(result, SteppedRun) else _trial(result)
+    out.say(f"{output}: {samples} samples, {outputs} outputs, backend {backend}, {seconds(result.seconds)}; {words}")
+    about = {"output": output, "backend": backend, "samples": samples, "outputs": outputs}
+    out.data(about | facts | {"seconds": result.seconds})
+
+
+def _trial(run: "Run") -> tuple[str, dict[str, Any]]:
+    """What to say about a run of an event-driven network, in words and for machines."""
+    ordinary = float(run.ordinary.mean())
+    spikes = {name: len(found) for name, found in run.spikes.items()}
+    return f"{100 * ordinary:.4g} % of the output spikes are ordinary", {
+        "ordinary_fraction": ordinary,
+        "spikes": spikes,
+    }
+
+
+def _stepped(run: "SteppedRun") -> tuple[str, dict[str, Any]]:
+    """The same with a stepped clock."""
+    spikes = {name: float(fired.sum()) / len(run.y) for name, fired in run.spikes.items()}
+    return f"{sum(spikes.values()):.4g} spikes per sample", {"spikes_per_sample": spikes}

@@ -51,13 +51,13 @@ def command(
     Tries settings on evenly spread inputs, and measures those on the Pareto front on others. The folder gets
     front.json, front.svg and the journal from which --resume goes on. The result does not depend on --jobs.
     """
-    from qif2hw import api
     from qif2hw.compiler.passes.weights import print_bits
     from qif2hw.compiler.search import SearchOptions, search, workers
+    from qif2hw.ir import onnx_io
 
     out = Output(as_json)
     options = SearchOptions(trials=trials, sampler=sampler, target=target, rounding=rounding, seed=seed)
-    network = api.load_model(model)
+    network = onnx_io.load(model)
     with out.stage("search") as stage, workers(backend, jobs, scheduler) as pool:
         front, every = search(network, Path(output), options, pool, resume=resume, progress=stage.update)
     out.table(

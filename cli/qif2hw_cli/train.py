@@ -1,24 +1,40 @@
 """``qif2hw train``: a model for one of the tasks."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
+from qif2hw.errors import InputError
 from qif2hw.experiments import catalogue
 from qif2hw_cli.console import Output, Stage, example, json_option, percent, seconds
+from qif2hw_cli.train_images import train_images
 
 if TYPE_CHECKING:
     from qif2hw.train import TrainResult
 
 
+EVENT_DRIVEN = ("regime", "receptive_fields")
+"""Options for event-driven networks alone."""
+STEPPED = ("neuron", "network", "time_steps", "data", "device")
+"""Options for networks in time steps alone."""
+
+
 @click.command(
-    help="Train a network for TASK with exact spike-time gradients.\n\n"
-    f"TASK is one of {', '.join(catalogue.TASKS)}. "
-    "Prints the error on the test set, and warnings about the network if there are any.",
+    help="Train a network for TASK.\n\n"
+    f"With exact spike-time gradients: {', '.join(catalogue.TASKS)}. "
+    f"In time steps, with surrogate gradients: {', '.join(catalogue.IMAGE_TASKS)}, or a file or folder of labelled "
+    "images (idx, npz, CIFAR binaries, train/CLASS/*.png). "
+    "Prints the error or the accuracy on the test set, and warnings about the network if there are any.",
     epilog=example(
         "qif2hw train parabola -o model.onnx",
         "qif2hw train parabola -o model.onnx --weight-bits 8 --checkpoint state.safetensors",
         "qif2hw train poisson_pinn -o model.onnx --regime published",
+        "qif2hw train digits -o model.onnx",
+        "qif2hw train images.npz -o model.onnx --network resnet19 --time-steps 4 --device cuda",
     ),
 )
 @click.argument("task")
@@ -36,6 +52,13 @@ if TYPE_CHECKING:
     metavar="N",
     help="Encode each input by N Gaussian fields: feed qif2hw.experiments.tasks.receptive_fields(x, N) to the model.",
 )
+@click.option(
+    "--neuron", default="exact", show_default=True, help="In time steps: exact, euler (discretizations of QIF) or lif."
+)
+@click.option("--network", help="In time steps: small, vggsnn or resnet19, instead of the task's own.")
+@click.option("--time-steps", type=int, help="In time steps: their number, instead of the task's own.")
+@click.option("--data", type=click.Path(), help="In time steps: images in place of the task's own.")
+@click.option("--device", default="cpu", show_default=True, help="In time steps: cpu or cuda.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same weights.")
 @click.option("--steps", type=int, help="Steps with free weights, instead of the task's own number.")
 @click.option("--checkpoint", type=click.Path(), help="Keep the state in this file, and go on from it if it exists.")
@@ -46,6 +69,11 @@ def command(
     weight_bits: int | None,
     regime: str,
     receptive_fields: int | None,
+    neuron: str,
+    network: str | None,
+    time_steps: int | None,
+    data: str | None,
+    device: str,
     seed: int,
     steps: int | None,
     checkpoint: str | None,
@@ -55,10 +83,21 @@ def command(
     from qif2hw.files import check_writable
 
     out = Output(as_json)
-    catalogue.check(task, regime)
+    stepped = task in catalogue.IMAGE_TASKS or (task not in catalogue.TASKS and Path(task).exists())
+    if not stepped:
+        catalogue.check(task, regime)
     for path in (output, checkpoint):
         if path is not None:
             check_writable(path)
+    if stepped:
+        _refuse(EVENT_DRIVEN, "a task in continuous time")
+        with _torch():
+            train_images(
+                out, task, output, neuron=neuron, network=network, time_steps=time_steps, data=data, device=device,
+                seed=seed, steps=steps, weight_bits=weight_bits, checkpoint=checkpoint,
+            )  # fmt: skip
+        return
+    _refuse(STEPPED, "a task in time steps")
     from qif2hw import api
 
     with out.stage(f"train {task}") as stage:
@@ -100,6 +139,25 @@ def command(
     )
 
 
+def _refuse(names: tuple[str, ...], kind: str) -> None:
+    """`InputError` if one of these options was given: it is for another kind of task alone."""
+    context = click.get_current_context()
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise InputError(f"--{name.replace('_', '-')}: it is an option for {kind}, which this one is not")
+
+
+@contextmanager
+def _torch() -> Iterator[None]:
+    """Imports of torch; `InputError` says how to install it where it is not."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise InputError("training needs torch, which is not installed: pip install 'qif2hw[train]'") from None
+
+
 def run_training(
     stage: Stage,
     name: str,
@@ -112,15 +170,9 @@ def run_training(
     checkpoint: str | None = None,
 ) -> "TrainResult":
     """Train for the task ``name``; ``stage`` shows the progress."""
-    from qif2hw.errors import InputError
-
-    try:
+    with _torch():
         from qif2hw.experiments import tasks
         from qif2hw.train import train
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise InputError("training needs torch, which is not installed: pip install 'qif2hw[train]'") from None
 
     task = tasks.get(name, regime)
     if receptive_fields is not None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from lava.magma.core.process.ports.ports import AbstractPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
@@ -41,9 +42,12 @@ def modular(job: SteppedJob, folder: Path) -> AbstractProcess:
         own = depth[population.name]
         neurons = SteppedNeurons(population=population, depth=own, file=f"population{k}", common=common)
         for q in program.incoming(population.name):
-            source, early = sources[q.pre], own - 1 - depth[q.pre]
-            if early:
-                line = Delay(name=f"{q.pre} -> {q.post}", size=program.sizes[q.pre], delay=early, common=common)
+            source = sources[q.pre]
+            delay = np.full(program.sizes[q.pre], own - 1 - depth[q.pre], np.int32)
+            if q.delay is not None:
+                delay = delay + q.delay
+            if delay.any():
+                line = Delay(name=f"{q.pre} -> {q.post}", delay=delay, common=common)
                 source.connect(line.s_in)
                 source = line.s_out
             graded = q.pre in largest

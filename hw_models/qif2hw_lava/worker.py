@@ -54,10 +54,12 @@ def main(folder: str, module: str) -> int:
     """Run the job; 0 when all results are written."""
     job = Path(folder)
     finished = threading.Event()
-    threading.Thread(target=watch, args=(job, finished), daemon=True).start()
     try:
-        # Imported here: a broken lava-nc is then reported like any other failure.
-        process = importlib.import_module(module).execute(job)
+        # Imported here: a broken lava-nc is then reported like any other failure.  And before the watch, which takes
+        # every child that ends for one of Lava's: some packages run programs when they are imported.
+        execute = importlib.import_module(module).execute
+        threading.Thread(target=watch, args=(job, finished), daemon=True).start()
+        process = execute(job)
         finished.set()
         process.stop()
     except BaseException:

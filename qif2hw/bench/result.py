@@ -9,13 +9,14 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from qif2hw.errors import InputError
+from qif2hw.files import read_bytes
 from qif2hw.host import machine
 
 FORMAT = "qif2hw-bench"
+MOST_BYTES = 2**24
 SCHEMA = 1
 """Raised when the meaning of an entry changes."""
 
@@ -85,11 +86,10 @@ def read(path: str | os.PathLike[str]) -> BenchResult:
     InputError
         If the file cannot be read or is not such a result.
     """
+    text = read_bytes(path, MOST_BYTES)
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({(error.strerror or str(error)).lower()})") from None
-    except (UnicodeDecodeError, ValueError, RecursionError):
+        data = json.loads(text)
+    except (ValueError, RecursionError):
         raise InputError(f"{path}: not a benchmark result (not JSON); 'qif2hw bench ... --json' prints one") from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise InputError(f"{path}: not a benchmark result; 'qif2hw bench ... --json' prints one")

@@ -84,4 +84,5 @@ def figures(jets: dict[str, Any], sparse: dict[str, Any]) -> dict[str, Figure]:
     found[f"{layer}, dense"] = Figure(sparse["dense_ms"], "ms")
     for row in sparse["rows"]:
         found[f"{layer}, {row['synapses']} synapses"] = Figure(row["ms"], "ms")
+        found[f"{layer}, {row['synapses']} synapses, share of updates"] = Figure(row["share_of_updates"], "ratio")
     return found

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from qif2hw import engine, reference
+from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.compiler.error_measures import error_by_size
-from qif2hw.compiler.pipeline import CompileOptions, compile_network
 from qif2hw.errors import InputError
 from qif2hw.ir import Network
 
@@ -43,6 +43,11 @@ def time_grid_errors(
     -------
     list of dict
         ``steps`` and ``error``: by the keys of `PAYLOADS`, the relative root-mean-square error of the results.
+
+    Raises
+    ------
+    InputError
+        If there is no sample, or a number of steps is not possible.
     """
     if samples < 1:
         raise InputError(f"samples = {samples}: at least one is needed")

@@ -20,9 +20,9 @@ from qif2hw.bench.result import Figure
 from qif2hw.bench.timing import measure, ratio
 from qif2hw.errors import InputError
 from qif2hw.host import machine
-from qif2hw.kernels.simd import load, splat, store, width
 from qif2hw.nn.layer import QIFLayer
 from qif2hw.nn.network import QIFNetwork
+from qif2hw.simd import load, splat, store, width
 from qif2hw.train.memory import keep_pages
 from qif2hw.train.optim.adam import FlatAdam
 
@@ -119,7 +119,7 @@ def name_of(workload: Workload) -> str:
 
 
 def start(workload: Workload) -> tuple[QIFNetwork, Tensor]:
-    """The network of a workload in the ordinary regime, and its inputs."""
+    """The network of a workload in the ordinary regime, and its inputs (batch, inputs); `InputError` without any."""
     kind = getattr(torch, workload.dtype)
     if workload.batch < 1:
         raise InputError(f"batch = {workload.batch}: at least one sample is needed")
@@ -178,7 +178,7 @@ def _row(workload: Workload, ceiling: float, peers: bool, seconds: float) -> dic
 
 @torch.no_grad()
 def count_updates(network: QIFNetwork, x: Tensor) -> int:
-    """Input spikes times the neurons that they reach, over all layers and samples."""
+    """Input spikes times the neurons that they reach, over all layers and samples ``x`` (batch, inputs)."""
     spikes = [torch.ones_like(x, dtype=torch.int64), *(out.number for out in network.run(x).layers[:-1])]
     return sum(updates_of(layer, n) for layer, n in zip(network.layers, spikes, strict=True))
 

@@ -5,7 +5,7 @@ sha256 have been compared with the manifest.  The same model and options give th
 program (`load_program`) needs numpy and safetensors; the source model also needs onnx.
 """
 
-from qif2hw.bundle.artefact import AnyBundle, Bundle, SteppedBundle, load, load_any, load_program, versions
+from qif2hw.bundle.artefact import AnyBundle, Bundle, SteppedBundle, load, load_any, load_program, make, versions
 from qif2hw.bundle.container import FORMAT, MAX_BYTES, SCHEMA, check_writable
 from qif2hw.bundle.golden import Golden, SteppedGolden
 
@@ -22,5 +22,6 @@ __all__ = [
     "load",
     "load_any",
     "load_program",
+    "make",
     "versions",
 ]

@@ -21,7 +21,7 @@ from qif2hw.ir.arrays import ByValue
 from qif2hw.ir.network import Network
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run
-from qif2hw.ir.stepped import SteppedNetwork, SteppedRun
+from qif2hw.ir.stepped import AnyNetwork, SteppedNetwork, SteppedRun
 from qif2hw.ir.stepped_program import SteppedProgram
 
 P = TypeVar("P", Program, SteppedProgram)
@@ -130,19 +130,39 @@ class Bundle(_Bundle[Program, Network, Golden]):
 
     def run(self, x: ArrayLike, backend: str = "engine", **options: Any) -> Run:
         """Run inputs ``x`` (samples, inputs) in [0, 1] on a backend; see `qif2hw.run`."""
-        return backends.run(backend, self, x, **options)
+        return cast(Run, backends.run(backend, self, x, **options))
 
 
 class SteppedBundle(_Bundle[SteppedProgram, SteppedNetwork, SteppedGolden]):
     """A compiled network with a stepped clock."""
 
     def run(self, x: ArrayLike, backend: str = "engine", **options: Any) -> SteppedRun:
-        """Run inputs, as `SteppedNetwork.check_inputs` takes them, on a backend; see `qif2hw.run`."""
-        return backends.run_stepped(backend, self, x, **options)
+        """Run inputs ``x`` (samples, ...), as `SteppedNetwork.check_inputs` takes them; see `qif2hw.run`."""
+        return cast(SteppedRun, backends.run(backend, self, x, **options))
 
 
 AnyBundle = Bundle | SteppedBundle
 """A compiled network of either clock."""
+
+
+def make(
+    program: Program | SteppedProgram,
+    network: AnyNetwork,
+    options: Json,
+    report: Json,
+    golden: Golden | SteppedGolden,
+    versions: dict[str, str],
+) -> AnyBundle:
+    """A bundle of either clock; `InputError` if its parts are not of the same."""
+    if isinstance(program, Program) and isinstance(network, Network) and isinstance(golden, Golden):
+        return Bundle(program, network, options, report, golden, versions)
+    if (
+        isinstance(program, SteppedProgram)
+        and isinstance(network, SteppedNetwork)
+        and isinstance(golden, SteppedGolden)
+    ):
+        return SteppedBundle(program, network, options, report, golden, versions)
+    raise InputError("the program and the model have different clocks")
 
 
 def versions() -> dict[str, str]:
@@ -171,7 +191,7 @@ def load(path: str | os.PathLike[str]) -> Bundle:
 
 
 def load_any(path: str | os.PathLike[str]) -> AnyBundle:
-    """Read a bundle of either clock; errors as of `load`."""
+    """Read a bundle of either clock; `InputError` as of `load`."""
     from qif2hw.ir import onnx_io
 
     manifest, parts = read(path)
@@ -184,13 +204,8 @@ def load_any(path: str | os.PathLike[str]) -> AnyBundle:
         arrays = _arrays(parts["golden.safetensors"])
         kind = Golden if isinstance(program, Program) else SteppedGolden
         golden: Any = kind.read(arrays, program)  # type: ignore[arg-type]
-    about = manifest["options"], report, golden, manifest["versions"]
     with naming(path, "model.onnx"):
-        if isinstance(program, Program) and isinstance(network, Network):
-            return Bundle(program, network, *about)
-        if isinstance(program, SteppedProgram) and isinstance(network, SteppedNetwork):
-            return SteppedBundle(program, network, *about)
-        raise InputError("the program and the model have different clocks")
+        return make(program, network, manifest["options"], report, golden, manifest["versions"])
 
 
 def load_program(path: str | os.PathLike[str]) -> Program:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from qif2hw import files
 from qif2hw.errors import InputError
-from qif2hw.files import BROKEN_ZIP, check_replaceable, read_bytes, write_bytes, write_folder
+from qif2hw.files import BROKEN_ZIP, check_replaceable, read_bytes, reason, write_bytes, write_folder
 
 FORMAT = "qif2hw bundle"
 SCHEMA = 1
@@ -146,7 +146,7 @@ def _read_folder(path: Path) -> dict[str, bytes]:
     try:
         names = sorted(os.listdir(path))  # noqa: PTH208
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({(error.strerror or '').lower()})") from None
+        raise InputError(f"{path}: cannot be read ({reason(error)})") from None
     for name in names:
         if name != MANIFEST and name not in PARTS:
             parts[name] = b""

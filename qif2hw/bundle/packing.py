@@ -18,6 +18,7 @@ def pack(value: object, arrays: dict[str, NDArray[Any]], path: str = "") -> Any:
 
     A dataclass becomes an object with its class name under ``kind``, a tuple a list, numbers and texts stay.  A field
     that is None by default is left out while it is, or while it is of the type that its metadata call ``implied``.
+    Values of other types are a `TypeError`: their class cannot be written to a file.
     """
     if isinstance(value, np.ndarray):
         arrays[path] = value
@@ -45,7 +46,7 @@ def pack(value: object, arrays: dict[str, NDArray[Any]], path: str = "") -> Any:
 
 
 def unpack(cls: type[T], packed: Any, arrays: Mapping[str, NDArray[Any]]) -> T:
-    """Inverse of `pack`.
+    """Inverse of `pack`; ``arrays`` by dotted paths.
 
     Raises
     ------
@@ -67,6 +68,8 @@ def _unpack(hint: Any, packed: Any, arrays: Mapping[str, NDArray[Any]], path: st
         for choice in get_args(hint):
             if choice is type(None) and packed is None:
                 return None
+            if _origin(choice) is np.ndarray and isinstance(packed, dict) and "array" in packed:
+                return _unpack(choice, packed, arrays, path, used)
             if is_dataclass(choice) and isinstance(packed, dict) and packed.get("kind") == _name(choice):
                 return _unpack(choice, packed, arrays, path, used)
         raise InputError(f"{where} is none of {', '.join(_name(choice) for choice in get_args(hint))}")

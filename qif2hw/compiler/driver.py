@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from qif2hw.compiler.passes.weights import Weights, as_network
-from qif2hw.compiler.state import Pass, Phases, State
+from qif2hw.compiler.state import Checked, CompilerState, N, Pass
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import same
 
@@ -23,16 +22,16 @@ class Kept:
     quickly.
     """
 
-    results: list[tuple[Pass, State, tuple[object, ...]]] = field(default_factory=list)
+    results: list[tuple[Pass, CompilerState[Any], tuple[object, ...]]] = field(default_factory=list)
 
-    def find(self, one: Pass, seen: State) -> tuple[object, ...] | None:
+    def find(self, one: Pass, seen: CompilerState[Any]) -> tuple[object, ...] | None:
         """What a pass found when it last saw an equal state."""
         for other, before, found in list(self.results):
             if other == one and _equal(before, seen):
                 return found
         return None
 
-    def add(self, one: Pass, seen: State, found: tuple[object, ...]) -> None:
+    def add(self, one: Pass, seen: CompilerState[Any], found: tuple[object, ...]) -> None:
         """Keep what a pass found."""
         self.results = [*self.results[1 - MOST_KEPT :], (one, seen, found)]
 
@@ -41,7 +40,7 @@ class Kept:
         return {"results": []}
 
 
-def _equal(one: State, other: State) -> bool:
+def _equal(one: CompilerState[Any], other: CompilerState[Any]) -> bool:
     return (
         same(one.network, other.network)
         and same(one.target, other.target)
@@ -50,8 +49,10 @@ def _equal(one: State, other: State) -> bool:
     )
 
 
-def run_passes(state: State, passes: Iterable[Pass], kept: Kept | None = None) -> tuple[State, dict[str, float]]:
-    """Run passes one after the other; weights and phases are verified after each that changes them.
+def run_passes(
+    state: CompilerState[N], passes: Iterable[Pass], kept: Kept | None = None
+) -> tuple[CompilerState[N], dict[str, float]]:
+    """Run passes one after the other; facts that can be checked are verified after each that changes them.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def run_passes(state: State, passes: Iterable[Pass], kept: Kept | None = None) -
 
     Returns
     -------
-    State, dict of float
+    CompilerState, dict of float
         The result, and seconds by pass.
 
     Raises
@@ -77,7 +78,7 @@ def run_passes(state: State, passes: Iterable[Pass], kept: Kept | None = None) -
         start = time.perf_counter()
         for kind in one.reads:
             if kind not in state.facts:
-                raise InputError(f"passes: '{one.name}' needs '{_maker(kind)}' before it")
+                raise InputError(f"passes: '{one.name}' needs '{_maker(kind, state)}' before it")
         seen = replace(state, facts={kind: state[kind] for kind in one.reads}, passes=())
         found = None if kept is None else kept.find(one, seen)
         if found is None:
@@ -86,15 +87,15 @@ def run_passes(state: State, passes: Iterable[Pass], kept: Kept | None = None) -
             if kept is not None:
                 kept.add(one, seen, found)
         state = replace(state.having(*found), passes=(*state.passes, one))
-        if {Weights, Phases}.intersection(one.writes) and Weights in state.facts:
-            # Making the network checks shapes, finiteness and the range of every phase.
-            as_network(state.network, state[Weights], state[Phases])
+        for fact in found:
+            if isinstance(fact, Checked):
+                fact.check(state)
         seconds[one.name] = seconds.get(one.name, 0.0) + time.perf_counter() - start
     return state, seconds
 
 
-def _maker(kind: type) -> str:
+def _maker(kind: type, state: CompilerState[Any]) -> str:
     """Name of the pass that finds a fact first."""
-    from qif2hw.compiler.pass_spec import PASSES
+    from qif2hw.compiler.clocks import clock_of
 
-    return next((one.name for one in PASSES.values() if kind in one.writes), kind.__name__)
+    return next((one.name for one in clock_of(state.network).passes.values() if kind in one.writes), kind.__name__)

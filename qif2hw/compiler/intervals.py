@@ -52,7 +52,7 @@ class Registers:
     found: dict[str, Register] = field(default_factory=dict)
 
     def interval(self, low: ArrayLike, high: ArrayLike) -> Any:
-        """An `Interval` between two arrays of ends that notes its registers here; declared to stand for an array."""
+        """An `Interval` from ``low`` to ``high``, of one shape, that notes its registers here; typed as an array."""
         return Interval(_exact(low), _exact(high), self)
 
     def note(self, name: str, value: "Interval", width: int) -> None:

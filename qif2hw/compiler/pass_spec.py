@@ -1,7 +1,7 @@
 """A list of passes as text: ``time-grid{steps=512 lateness_bits=8},weights{bits=8},...``."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -17,6 +17,11 @@ from qif2hw.compiler.passes.time_grid import ChooseTimeGrid
 from qif2hw.compiler.passes.tune import TuneTables
 from qif2hw.compiler.passes.weights import RoundWeights
 from qif2hw.compiler.state import Pass
+from qif2hw.compiler.stepped.arithmetic import ChooseArithmetic
+from qif2hw.compiler.stepped.inputs import ChooseInputUnits
+from qif2hw.compiler.stepped.lower import LowerStepped
+from qif2hw.compiler.stepped.ranges import ProveSums
+from qif2hw.compiler.stepped.scales import ScaleWeights
 from qif2hw.errors import InputError
 
 PASSES: dict[str, Any] = {
@@ -35,7 +40,12 @@ PASSES: dict[str, Any] = {
         FitTarget,
     )
 }
-"""Every pass by name."""
+"""Every pass of event-driven networks by name."""
+
+STEPPED_PASSES: dict[str, Any] = {
+    one.name: one for one in (ChooseInputUnits, ScaleWeights, ChooseArithmetic, LowerStepped, ProveSums)
+}
+"""Every pass of networks with a stepped clock by name."""
 
 
 def print_passes(passes: Iterable[Any]) -> str:
@@ -51,8 +61,8 @@ def print_passes(passes: Iterable[Any]) -> str:
     return ",".join(parts)
 
 
-def parse_passes(text: str) -> tuple[Pass, ...]:
-    """Passes from text; options that are not named keep their defaults.
+def parse_passes(text: str, passes: Mapping[str, Any] = PASSES) -> tuple[Pass, ...]:
+    """Passes from text, of those that there are; options that are not named keep their defaults.
 
     Raises
     ------
@@ -65,9 +75,9 @@ def parse_passes(text: str) -> tuple[Pass, ...]:
         if match is None:
             raise InputError(f"passes: cannot read '{part}': name{{option=value ...}} is needed")
         name, options = match[1], match[2] or ""
-        if name not in PASSES:
-            raise InputError(f"passes: no pass '{name}': known are {', '.join(PASSES)}")
-        known = {f.name: f.metadata.get("parse", type(f.default)) for f in fields(PASSES[name])}
+        if name not in passes:
+            raise InputError(f"passes: no pass '{name}': known are {', '.join(passes)}")
+        known = {f.name: f.metadata.get("parse", type(f.default)) for f in fields(passes[name])}
         values: dict[str, Any] = {}
         for item in options.split():
             key, _, value = item.partition("=")
@@ -77,5 +87,5 @@ def parse_passes(text: str) -> tuple[Pass, ...]:
                 values[key] = known[key](value)
             except ValueError:
                 raise InputError(f"passes: {name}: {key}={value} is not a whole number") from None
-        found.append(PASSES[name](**values))
+        found.append(passes[name](**values))
     return tuple(found)

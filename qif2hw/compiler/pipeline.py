@@ -1,150 +1,62 @@
 """Network -> Program, pass by pass."""
 
-import math
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, overload
 
 from numpy.typing import ArrayLike
 
+from qif2hw.compiler.clocks import clock_of
 from qif2hw.compiler.default_inputs import spread
 from qif2hw.compiler.driver import Kept, run_passes
 from qif2hw.compiler.max_error import meet_max_error, with_setting
+from qif2hw.compiler.options import CompileOptions, Options, SteppedOptions
 from qif2hw.compiler.pass_spec import parse_passes
 from qif2hw.compiler.passes.adapt import AdaptRounding
-from qif2hw.compiler.passes.budget import MeasureBudget
-from qif2hw.compiler.passes.compensate import CompensatePhases
-from qif2hw.compiler.passes.fit import FitTarget
-from qif2hw.compiler.passes.lower import Lower
-from qif2hw.compiler.passes.ranges import ProveRanges
-from qif2hw.compiler.passes.registers import ProveRegisters
-from qif2hw.compiler.passes.tables import MakeTables, Moments
-from qif2hw.compiler.passes.time_grid import ChooseTimeGrid, PayloadBits, parse_payload_bits
-from qif2hw.compiler.passes.weights import Bits, RoundWeights, Weights, as_network
-from qif2hw.compiler.state import Pass, Phases, Section, State
+from qif2hw.compiler.passes.weights import RoundWeights, Weights, as_network
+from qif2hw.compiler.state import CompilerState, Pass, Phases, Section, State
 from qif2hw.compiler.targets import load_target
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program
+from qif2hw.ir.stepped import AnyNetwork, SteppedNetwork
+from qif2hw.ir.stepped_program import SteppedProgram
+
+P = TypeVar("P", Program, SteppedProgram)
 
 CALIBRATION = 512
-"""Number of calibration inputs where the user gives none."""
-PAYLOAD_BITS = 8
-"""Bits of a spike's lateness where the user gives none and nothing stands against them."""
+"""Number of calibration inputs of an event-driven network where the user gives none."""
 
 
 @dataclass(frozen=True)
-class CompileOptions:
-    """What a user may choose.
-
-    Parameters
-    ----------
-    target
-        Name of a chip, or path of a TOML file with its limits.
-    weight_bits
-        Bits of a weight, 2 to 8: for all projections, or one number for each in the network's order.
-    steps
-        Most machine steps of one trial, pipeline and flush included.
-    payload_bits
-        Bits of a spike's lateness; 0 turns it off (every spike counts as sent at its step's end).  ``auto``: 8, or the
-        most that the target's spikes carry and the accumulators are proven to hold.
-    table_bits
-        Knots per octave of the phase-transition tables, as a power of two.
-    form
-        Arithmetic of the neurons: ``cotangent`` or ``grid`` tables, ``plane`` vectors, or ``auto``.
-    lateness_moments
-        1: the payload of a spike is its lateness; 2: its square is sent too, which makes coarse time grids several
-        times more accurate and costs a third sum per neuron.  ``auto``: 2 below 256 steps per period where it fits.
-    rounding
-        ``adapt``: weights are rounded, and initial phases shifted, so that the results stay; ``nearest``: each weight
-        to its nearest grid point.
-    max_error
-        With it, ``steps`` and ``payload_bits`` are the most there may be: the fewest steps are chosen, then the fewest
-        payload bits, that keep the result's relative error on the calibration inputs below it.
-    passes
-        The passes themselves, as text (see `qif2hw.compiler.pass_spec`), in place of all options but ``target``.
-    """
-
-    target: str = "loihi2"
-    weight_bits: Bits = 8
-    steps: int = 512
-    payload_bits: PayloadBits = "auto"
-    table_bits: int = 7
-    form: str = "auto"
-    lateness_moments: Moments = "auto"
-    rounding: str = "adapt"
-    max_error: float | None = None
-    passes: str = ""
-
-    def __post_init__(self) -> None:
-        if isinstance(self.weight_bits, list):
-            object.__setattr__(self, "weight_bits", tuple(self.weight_bits))
-        if self.rounding not in ("adapt", "nearest"):
-            raise InputError(f"rounding = {self.rounding}: adapt and nearest are possible")
-        if self.lateness_moments not in ("auto", 1, 2):
-            raise InputError(f"lateness moments = {self.lateness_moments}: 1, 2 and auto are possible")
-        if isinstance(self.payload_bits, str):
-            object.__setattr__(self, "payload_bits", parse_payload_bits(self.payload_bits))
-        if not 8 <= self.steps <= 1 << 16:
-            raise InputError(f"steps = {self.steps}: 8 to {1 << 16} are possible")
-        if self.max_error is not None and not 0 < self.max_error < math.inf:
-            raise InputError(f"max error = {self.max_error}: a positive number is needed")
-        if self.passes:
-            for f in fields(self):
-                if f.name not in ("target", "passes") and getattr(self, f.name) != f.default:
-                    raise InputError(f"{f.name.replace('_', ' ')}: a list of passes takes its place: give one of them")
-
-    def as_json(self) -> dict[str, Any]:
-        """As a bundle stores those that were used: plain values, 0 for a largest error that is not given."""
-        if self.passes:
-            return {"target": self.target, "passes": self.passes}
-        return asdict(self) | {"max_error": self.max_error or 0.0}
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> "CompileOptions":
-        """The options that a bundle stores, of this or an older version."""
-        known = {f.name for f in fields(cls)}
-        values = {name: value for name, value in stored.items() if name in known}
-        return cls(**values | {"max_error": values.get("max_error") or None})
-
-
-@dataclass(frozen=True)
-class Compiled:
+class Compiled(Generic[P]):
     """A program, what each pass reports (the same for the same input), and how long each took (not the same)."""
 
-    program: Program
+    program: P
     report: dict[str, Any]
     seconds: dict[str, float]
 
 
-def passes_for(options: CompileOptions) -> tuple[Pass, ...]:
+def passes_for(options: Options) -> tuple[Pass, ...]:
     """The passes in order: those of ``options.passes`` if it names any, else those that the other options ask for."""
-    if options.passes:
-        return parse_passes(options.passes)
-    adapt = options.rounding == "adapt"
-    if options.payload_bits == "auto":
-        carried = load_target(options.target).limit("payload_bits")
-        payload_bits, fewest = PAYLOAD_BITS if carried is None else min(PAYLOAD_BITS, carried), 1
-    else:
-        payload_bits, fewest = options.payload_bits, options.payload_bits
-    return (
-        ChooseTimeGrid(options.steps, payload_bits),
-        RoundWeights(options.weight_bits),
-        *([AdaptRounding(options.weight_bits)] if adapt else []),
-        ProveRanges(fewest),
-        MakeTables(options.table_bits, options.form, moments=options.lateness_moments),
-        Lower(),
-        ProveRegisters(),
-        MeasureBudget(),
-        *([CompensatePhases()] if adapt else []),
-        FitTarget(),
-    )
+    return parse_passes(options.passes, clock_of(options).passes) if options.passes else options.default_passes()
 
 
+@overload
 def compile_network(
     network: Network, options: CompileOptions | None = None, calibration: ArrayLike | None = None
-) -> Compiled:
-    """Compile a network.
+) -> Compiled[Program]: ...
+@overload
+def compile_network(
+    network: SteppedNetwork, options: SteppedOptions | None = None, calibration: ArrayLike | None = None
+) -> Compiled[SteppedProgram]: ...
+@overload
+def compile_network(
+    network: AnyNetwork, options: Options | None = None, calibration: ArrayLike | None = None
+) -> Compiled[Any]: ...
+def compile_network(
+    network: AnyNetwork, options: Options | None = None, calibration: ArrayLike | None = None
+) -> Compiled[Any]:
+    """Compile a network of either clock.
 
     Parameters
     ----------
@@ -153,41 +65,47 @@ def compile_network(
     options
         How.
     calibration
-        Inputs in [0, 1] that are typical for its use, (samples, inputs); evenly spread ones where there are none.
+        Inputs that are typical for its use, as `check_inputs` of the network takes them.  An event-driven network has
+        evenly spread ones where there are none; one with a stepped clock needs them, for the range of its inputs.
 
     Raises
     ------
     InputError
-        If an option is out of range or the network cannot be put on the machine; the message says why.
+        If an option is out of range, calibration inputs are missing, or the network cannot be put on the machine; the
+        message says why.
     """
-    options = options or CompileOptions()
-    state, passes = _start(network, options, calibration), passes_for(options)
+    clock = clock_of(network)
+    options = options or clock.options()
+    passes = passes_for(options)
+    state = _start(network, options, calibration)
     kept = Kept()
     report: dict[str, Any] = {}
     seconds: dict[str, float] = {}
-    if options.max_error is not None:
+    if isinstance(options, CompileOptions) and options.max_error is not None:
         start = time.perf_counter()
         found = meet_max_error(state, passes, options.max_error, kept)
         passes, report["max-error"] = with_setting(passes, found), found.as_report()
         seconds["max-error"] = time.perf_counter() - start
     state, took = run_passes(state, passes, kept)
-    program = state.get(Program)
+    program = state.get(clock.program)
     if program is None:
         raise InputError("passes: the list makes no program: it needs 'lower'")
     return Compiled(program, report | state.report, seconds | took)
 
 
 def estimate(
-    network: Network, until: str, options: CompileOptions | None = None, calibration: ArrayLike | None = None
+    network: AnyNetwork, until: str, options: Options | None = None, calibration: ArrayLike | None = None
 ) -> tuple[dict[str, Section], dict[str, float]]:
     """Run the passes up to and including the one named ``until``: what they report, and how long each took.
+
+    Arguments are those of `compile_network`; times are in seconds.
 
     Raises
     ------
     InputError
         As `compile_network`, and if there is no such pass.
     """
-    options = options or CompileOptions()
+    options = options or clock_of(network).options()
     passes = passes_for(options)
     names = [one.name for one in passes]
     if until not in names:
@@ -199,9 +117,9 @@ def estimate(
 def rounded_network(
     network: Network, options: CompileOptions | None = None, calibration: ArrayLike | None = None
 ) -> Network:
-    """The float network with its weights on the hardware's grid and its phases moved to suit; as `compile_network`.
+    """The float network with its weights on the hardware's grid and its phases moved to suit.
 
-    Compiled with the same options it keeps these weights.
+    Arguments and errors are those of `compile_network`.  Compiled with the same options it keeps these weights.
     """
     options = options or CompileOptions()
     passes = passes_for(options)
@@ -210,6 +128,18 @@ def rounded_network(
     return as_network(network, state[Weights], state[Phases])
 
 
-def _start(network: Network, options: CompileOptions, calibration: ArrayLike | None) -> State:
-    inputs = spread(CALIBRATION, network.inputs) if calibration is None else network.check_inputs(calibration)
-    return State.start(network, load_target(options.target), inputs)
+@overload
+def _start(network: Network, options: Options, calibration: ArrayLike | None) -> State: ...
+@overload
+def _start(network: AnyNetwork, options: Options, calibration: ArrayLike | None) -> CompilerState[Any]: ...
+def _start(network: AnyNetwork, options: Options, calibration: ArrayLike | None) -> CompilerState[Any]:
+    if calibration is not None:
+        inputs = network.check_inputs(calibration)
+    elif isinstance(network, Network):
+        inputs = spread(CALIBRATION, network.inputs)
+    else:
+        raise InputError(
+            "a network in time steps needs calibration inputs, which choose the range of its integer inputs: give some "
+            "that are typical for its use"
+        )
+    return CompilerState.start(network, load_target(options.target), inputs)

@@ -72,7 +72,7 @@ def _cotangent_pair(r: float, threshold: int, unit: float, table_bits: int) -> t
 
 
 def knot_positions(first_octave: int, mantissa_bits: int, end: int) -> IntArray:
-    """Arguments of a table's knots, from 0 to the first one at or beyond ``end``."""
+    """Arguments of a table's knots, (knots,), from 0 to the first one at or beyond ``end``."""
     per = 1 << mantissa_bits
     parts = [np.arange(per, dtype=np.int64) << (first_octave - mantissa_bits)]
     octave = first_octave
@@ -154,7 +154,7 @@ def plane_vector(
 
 
 def start_vectors(grid: TimeGrid, phase0: NDArray[np.int32], depth: int) -> NDArray[np.int32]:
-    """Plane vectors of a program's initial phase counts when the population's own trial starts, (2, neurons)."""
+    """Plane vectors (2, neurons) of initial phase counts ``phase0`` (neurons,) when the population's trial starts."""
     phase = np.clip(phase0.astype(np.int64) + (depth << grid.phase_bits), 0, grid.threshold - 1)
     return np.stack(_vectors(phase, grid.threshold)).astype(np.int32)
 
@@ -165,7 +165,7 @@ def _vectors(phase: IntArray, threshold: int) -> tuple[IntArray, IntArray]:
 
 
 def respond(ptc: PTC, threshold: int, phase: IntArray, weights: int) -> IntArray:
-    """Phases after spikes of ``weights`` counts in all, on time, by the machine's arithmetic."""
+    """Counts of ``phase``, of any shape, after ``weights`` counts of spikes, on time, by the machine's arithmetic."""
     nothing = np.zeros_like(phase)
     if not isinstance(ptc, PlaneVector):
         return curve.kick(ptc, threshold, phase, np.full_like(phase, weights << ptc.kick_bits), nothing, nothing)

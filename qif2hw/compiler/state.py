@@ -2,28 +2,55 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from qif2hw.compiler.targets import Target
 from qif2hw.errors import InputError
 from qif2hw.ir import Network
 from qif2hw.ir.arrays import ByValue, FloatArray
+from qif2hw.ir.stepped import SteppedNetwork
 
 Section = dict[str, Any]
 """A pass's part of the report, as plain JSON values."""
 
 F = TypeVar("F")
+N = TypeVar("N", Network, SteppedNetwork)
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A fact that is verified whenever a pass has found or replaced it."""
+
+    def check(self, state: Any) -> None:
+        """`InputError` if it does not fit the network of the state."""
 
 
 @dataclass(frozen=True, eq=False)
 class Phases(ByValue):
-    """Initial phases in time units, by population."""
+    """Initial phases ``phi0`` (neurons,), in time units, by population."""
 
     phi0: dict[str, FloatArray]
 
+    def check(self, state: "State") -> None:
+        """Shapes and the range of every phase, which a population checks when it is made."""
+        for population in state.network.populations:
+            replace(population, phi0=self.phi0[population.name])
+
 
 @dataclass(frozen=True, eq=False)
-class State:
+class Currents(ByValue):
+    """Input that the neurons of a stepped network have in every step, by population: its bias."""
+
+    bias: dict[str, FloatArray]
+
+    def check(self, state: "SteppedState") -> None:
+        """Shapes and finiteness, which a population checks when it is made."""
+        for population in state.network.populations:
+            replace(population, bias=self.bias[population.name])
+
+
+@dataclass(frozen=True, eq=False)
+class CompilerState(Generic[N]):
     """A partly compiled network.
 
     A fact is a frozen dataclass, at most one of each type: ``state[TimeGrid]``.  Facts are defined beside the pass that
@@ -34,23 +61,28 @@ class State:
     network, target
         What is compiled, for what.
     calibration
-        Inputs on which errors are measured, (samples, inputs).
+        Inputs on which errors are measured, (samples, inputs); with a stepped clock (samples, 1 or time steps, inputs).
     facts
         By type.
     passes
         What has run, in order: the report is theirs.
     """
 
-    network: Network
+    network: N
     target: Target
     calibration: FloatArray
     facts: Mapping[type, Any] = field(default_factory=dict)
     passes: tuple["Pass", ...] = ()
 
     @classmethod
-    def start(cls, network: Network, target: Target, calibration: FloatArray) -> "State":
-        """Before the first pass: the initial phases are those of the network."""
-        return cls(network, target, calibration).having(Phases({p.name: p.phi0 for p in network.populations}))
+    def start(cls, network: N, target: Target, calibration: FloatArray) -> "CompilerState[N]":
+        """Before the first pass: initial phases, or currents, are those of the network."""
+        given = (
+            Phases({p.name: p.phi0 for p in network.populations})
+            if isinstance(network, Network)
+            else Currents({p.name: p.bias for p in network.populations})
+        )
+        return cls(network, target, calibration).having(given)
 
     def __getitem__(self, kind: type[F]) -> F:
         """The fact of a type; `InputError` if it has not been found, or if the pass that asks does not declare it."""
@@ -64,7 +96,7 @@ class State:
         found: F | None = self.facts.get(kind)
         return found
 
-    def having(self, *facts: object) -> "State":
+    def having(self, *facts: object) -> "CompilerState[N]":
         """A copy with these facts, in place of those of the same types."""
         return replace(self, facts={**self.facts, **{type(fact): fact for fact in facts}})
 
@@ -72,6 +104,12 @@ class State:
     def report(self) -> dict[str, Section]:
         """What was found, as plain JSON values, by name of the pass."""
         return {one.name: one.report(self) for one in self.passes}
+
+
+State: TypeAlias = CompilerState[Network]
+"""Of an event-driven network, `CompilerState` of a `qif2hw.ir.Network`."""
+SteppedState: TypeAlias = CompilerState[SteppedNetwork]
+"""Of a network with a stepped clock, `CompilerState` of a `qif2hw.ir.stepped.SteppedNetwork`."""
 
 
 def plain(fact: Any) -> Section:
@@ -101,8 +139,8 @@ class Pass(Protocol):
     writes: ClassVar[tuple[type, ...]]
     """Facts that it finds or replaces."""
 
-    def run(self, state: State) -> State:
+    def run(self, state: CompilerState[Any]) -> CompilerState[Any]:
         """The state with this pass's facts; `InputError` where the network cannot be compiled."""
 
-    def report(self, state: State) -> Section:
+    def report(self, state: CompilerState[Any]) -> Section:
         """Its section of the report, from the facts."""

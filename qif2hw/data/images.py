@@ -96,6 +96,10 @@ def digits(split: int = 0) -> Split:
     return Split(Images(x[train], label[train], classes), Images(x[test], label[test], classes))
 
 
+SHIPPED: dict[str, Callable[[], Split]] = {"digits": digits, "fashion_mnist": fashion_mnist}
+"""Images of the tasks, by name."""
+
+
 def open_images(source: Path) -> Split:
     """Images that a user brings; the form is recognised by the names of the files, see `UNDERSTOOD`.
 

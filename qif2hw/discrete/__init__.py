@@ -1,5 +1,6 @@
-"""Neurons in discrete time steps: the quadratic (QIF) neuron that rests, and the leaky one (LIF) as the baseline."""
+"""Neurons in discrete time steps: the quadratic one (QIF) that rests, a leaky one (LIF), and that of SLAYER (CUBA)."""
 
+from qif2hw.discrete.cuba import SteppedCUBA
 from qif2hw.discrete.maps import Kind, Relaxation
 from qif2hw.discrete.moments import potential_moments
 from qif2hw.discrete.parameters import MARGIN, Stepped, SteppedLIF, SteppedQIF, apply
@@ -9,6 +10,7 @@ __all__ = [
     "Kind",
     "Relaxation",
     "Stepped",
+    "SteppedCUBA",
     "SteppedLIF",
     "SteppedQIF",
     "apply",

@@ -13,7 +13,7 @@ __all__ = ["encode", "finish", "run"]
 
 
 def run(program: Program, x: ArrayLike, *, machine: Literal["fast", "spec", "checked"] = "fast") -> Run:
-    """Execute a program on inputs in [0, 1], shape (samples, inputs).
+    """Execute a program on inputs ``x`` (samples, inputs) in [0, 1].
 
     ``machine`` names the implementation: ``fast`` (compiled), ``spec`` (plain), or ``checked`` (plain, and raises
     `qif2hw.engine.spec.RegisterOverflow` when a register leaves its width).  All return the same spikes.

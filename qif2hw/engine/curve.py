@@ -1,6 +1,7 @@
 """The phase transition curve in integers: tables, part of the specification.
 
-`kick` is what arriving spikes do to a phase register, for both kinds of table.
+`kick` is what arriving spikes do to a phase register, for both kinds of table.  Arrays of integers are handled element
+by element, in any shape: an element is a neuron of a sample.
 """
 
 import numpy as np
@@ -41,7 +42,7 @@ def look_up(table: Table, x: Int) -> Int:
 
 
 def rises(values: Int, axis: int = 0) -> Int:
-    """What each value of a table is below the next along an axis; 0 for the last."""
+    """What each of the ``values`` of a table is below the next along an axis; 0 for the last."""
     return np.diff(values, axis=axis, append=values.take([-1], axis))
 
 

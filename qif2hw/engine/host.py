@@ -11,7 +11,7 @@ from qif2hw.ir.spikes import MachineOutput, Run, Spikes, StepSpikes
 
 
 def encode(program: Program, x: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Step and lateness (in ticks) of every input spike, (samples, inputs), for inputs in [0, 1].
+    """Step and lateness (in ticks) of every input spike, (samples, inputs), for inputs ``x`` of that shape in [0, 1].
 
     A spike at time ``t`` is rounded to a tick and sent in the step that holds it: ``step = ceil(t / Delta)``, late by
     the rest.
@@ -33,7 +33,7 @@ def encode(program: Program, x: ArrayLike) -> tuple[NDArray[np.int32], NDArray[n
 
 
 def spike_times(program: Program, output: MachineOutput) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """First spike times of the output neurons in time units, pseudospikes included, and which of them are ordinary."""
+    """First spike times (samples, output neurons) in time units, pseudospikes included; which of them are ordinary."""
     grid = program.grid
     ordinary = output.step >= 0
     times = np.empty(output.step.shape)

@@ -74,12 +74,12 @@ def growing(function: Callable[[T, Int], Int]) -> Callable[[T, Int], Int]:
 
 
 def rounded_shift(value: Int, bits: int) -> Int:
-    """``floor(value / 2^bits + 1/2)``."""
+    """``floor(value / 2^bits + 1/2)``, element by element."""
     return (value + ((1 << bits) >> 1)) >> bits
 
 
 def bit_length(value: Int) -> Int:
-    """Position of the highest set bit plus one, 0 for 0; values in [0, 2^53)."""
+    """Position of the highest set bit of each ``value`` in [0, 2^53), plus one; 0 for 0."""
     return _bit_length(None, value)
 
 

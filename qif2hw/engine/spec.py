@@ -2,7 +2,8 @@ r"""The integer machine, written to be read: the specification that every other 
 
 Registers are signed integers; ``>>`` is an arithmetic shift (rounds towards minus infinity).  `rounded_shift` adds
 half a unit first.  Products and sums before a shift fit 64 bits; what is *kept* fits 24 (`qif2hw.ir.ptc.STATE_BITS`).
-`qif2hw.engine.integers.keep` names them, so that the compiler can prove it.
+`qif2hw.engine.integers.keep` names them, so that the compiler can prove it.  Arrays of the functions below are handled
+element by element, in any shape (..., neurons).
 
 One machine step ``n = 1, 2, ...``:
 
@@ -52,7 +53,7 @@ def pack(flag: Int, payload: Int, bits: int) -> Int:
 
 
 def unpack(total: Int, bits: int) -> tuple[Int, Int]:
-    """``A0`` and ``A1`` of an accumulator of packed messages; exact while ``|A1| < 2^(bits - 1)``."""
+    """``A0`` and ``A1`` of a ``total`` of packed messages; exact while ``|A1| < 2^(bits - 1)``."""
     a0 = rounded_shift(total, bits)
     return a0, total - (a0 << bits)
 
@@ -178,6 +179,11 @@ def run(
     -------
     MachineOutput, dict of StepSpikes
         First spikes of the output neurons, and all ordinary spikes by population.
+
+    Raises
+    ------
+    RegisterOverflow
+        In checked mode, naming the register, the population and the step.
     """
     grid, samples = program.grid, step_in.shape[0]
     state = {}

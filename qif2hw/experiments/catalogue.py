@@ -11,6 +11,8 @@ TASKS: tuple[str, ...] = (
     "burgers_pinn",
     "navier_stokes_pinn",
 )
+IMAGE_TASKS: tuple[str, ...] = ("digits", "fashion_mnist")
+"""Tasks of networks in time steps."""
 REGIMES = ("ordinary", "published")
 
 
@@ -19,4 +21,4 @@ def check(task: str, regime: str = "ordinary") -> None:
     if regime not in REGIMES:
         raise InputError(f"there is no regime '{regime}': known are {', '.join(REGIMES)}")
     if task not in TASKS:
-        raise InputError(f"there is no task '{task}': known are {', '.join(TASKS)}")
+        raise InputError(f"there is no task '{task}': known are {', '.join((*TASKS, *IMAGE_TASKS))}")

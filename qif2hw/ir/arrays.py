@@ -13,14 +13,14 @@ IntArray: TypeAlias = NDArray[np.int64]
 
 
 def frozen(values: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
-    """Return a contiguous read-only copy of ``values``."""
+    """A contiguous read-only copy of ``values``, of their shape."""
     array = np.array(values, dtype=dtype, order="C", copy=True)
     array.setflags(write=False)
     return array
 
 
 def finite(values: ArrayLike, what: str) -> FloatArray:
-    """Return a read-only float64 copy; `InputError` names the first value that is not finite."""
+    """A read-only float64 copy of ``values``, of their shape; `InputError` names the first that is not finite."""
     array = frozen(values, np.float64)
     if not np.isfinite(array).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])

@@ -112,7 +112,10 @@ class Graph(ByValue, Generic[E, P, Q]):
 
     @cached_property
     def depth(self) -> dict[str, int]:
-        """Longest path from the inputs: 0 for an input group, 1 for a population fed by inputs alone ..."""
+        """Longest path from the inputs: 0 for an input group, 1 for a population fed by inputs alone ...
+
+        `InputError` names populations that form a cycle.
+        """
         depth = {encoder.name: 0 for encoder in self.encoders}
         waiting = [p.name for p in self.populations]
         while waiting:

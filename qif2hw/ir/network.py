@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, finite
 from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.graph import Graph
 from qif2hw.ir.readout import Product, ReadFromFirstSpikes, Readout, decode
-from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_synapses
+from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_delay, checked_synapses
 from qif2hw.neuron import QIF
 
 
@@ -30,7 +30,7 @@ class Population(ByValue):
     neuron
         ``tau`` and ``I0``.
     phi0
-        Initial phases in ``[0, Theta)``, one per neuron, in time units.
+        Initial phases (neurons,) in ``[0, Theta)``, in time units.
     """
 
     name: str
@@ -67,17 +67,21 @@ class Projection(ByValue):
         neuron ``i`` at a spike of ``j``, (post, pre).
     synapses
         Which neurons they connect; all to all where not given.
+    delay
+        Time steps by which what a source sends is late, (pre,); none where not given.  For a stepped clock alone.
     """
 
     pre: str
     post: str
     weight: FloatArray
     synapses: AnySynapses = field(default=NOT_GIVEN, metadata=LEFT_OUT)
+    delay: NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
         where = f"projection {self.pre} -> {self.post}"
         object.__setattr__(self, "weight", finite(self.weight, f"weight of {where}"))
         object.__setattr__(self, "synapses", checked_synapses(self.synapses, self.weight, where))
+        object.__setattr__(self, "delay", checked_delay(self.delay, self.synapses, where))
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +127,9 @@ class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes):
                     f"this must lie inside the trial (0, {self.trial:g})"
                 )
         self.check_graph()
+        for p in self.projections:
+            if p.delay is not None:
+                raise InputError(f"projection {p.pre} -> {p.post} has delays: they need a stepped clock")
         self._check_outputs()
 
     def _check_outputs(self) -> None:
@@ -137,7 +144,7 @@ class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes):
                 )
 
     def check_inputs(self, x: ArrayLike) -> FloatArray:
-        """Inputs as float64 (samples, inputs); `InputError` on a wrong width or values outside [0, 1]."""
+        """Inputs ``x`` as float64 (samples, inputs); `InputError` on a wrong width or values outside [0, 1]."""
         return check_inputs(x, self.inputs)
 
     def decode(self, times: dict[str, FloatArray]) -> FloatArray:
@@ -146,7 +153,7 @@ class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes):
 
 
 def check_inputs(x: ArrayLike, width: int) -> FloatArray:
-    """Inputs as float64 (samples, width); `InputError` on a wrong shape or values outside [0, 1]."""
+    """Inputs ``x`` as float64 (samples, width); `InputError` on a wrong shape or values outside [0, 1]."""
     try:
         array = np.asarray(x, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -182,15 +189,20 @@ def layered(
     weights
         One array per layer, (post, pre), or of the shape that its synapses say.
     phi0
-        Initial phases, one array per layer.
+        Initial phases (neurons,), in time units, one array per layer.
     trial, encode
-        Trial length and the input's earliest and latest spike time.
+        Trial length and the input's earliest and latest spike time, in time units.
     synapses
         One entry per layer; None, or no entries at all, for all to all.
     neuron
         Parameters of all neurons; the default is ``tau = 6 / pi``, ``I0 = 5/4`` (``Theta = 6``).
     scale, offset
         Output ``m`` is ``offset + scale (t[2m+1] - t[2m])``; the last layer has two neurons per output.
+
+    Raises
+    ------
+    InputError
+        If the numbers of arrays differ, shapes do not chain, or a value is not possible.
     """
     neuron = neuron or QIF()
     if not weights or len(weights) != len(phi0):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.npyio import NpzFile
 
 from qif2hw.errors import InputError
-from qif2hw.files import BROKEN_ZIP
+from qif2hw.files import BROKEN_ZIP, reason
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.network import Network, layered
 from qif2hw.ir.synapses import Sparse
@@ -75,7 +75,7 @@ def _read(path: Path) -> dict[str, FloatArray]:
     except InputError:
         raise
     except OSError as error:
-        raise InputError(f"cannot be read ({(error.strerror or str(error)).lower()})") from None
+        raise InputError(f"cannot be read ({reason(error)})") from None
     except zipfile.BadZipFile:
         raise InputError("not an npz file, or a damaged one (numpy.savez writes them)") from None
     except BROKEN_ZIP as error:

@@ -11,7 +11,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto,
 
 from qif2hw.errors import InputError
 from qif2hw.ir.network import Projection
-from qif2hw.ir.synapses import Conv2d, Dense, Sparse, Synapses
+from qif2hw.ir.synapses import NOT_GIVEN, Conv2d, Dense, Sparse, Synapses
 
 DOMAIN = "qif2hw"
 VERSION = 1
@@ -22,7 +22,7 @@ MAX_BYTES = 256 * 2**20
 _IR_VERSION = 8
 _ONNX_OPSET = 17
 
-SOURCES = ("Encode", "QIF", "Frames", "SteppedQIF", "SteppedLIF")
+SOURCES = ("Encode", "QIF", "Frames", "SteppedQIF", "SteppedLIF", "SteppedCUBA")
 """Operators that send something."""
 
 SYNAPSES: dict[str, type[Dense] | type[Sparse] | type[Conv2d]] = {
@@ -46,12 +46,20 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
         "a", "u1", "u2", "threshold", "reset", "gain", "kind", "shape", "time_steps", "index",
     ),
     "SteppedLIF": ("leak", "rest", "threshold", "reset", "gain", "shape", "time_steps", "index"),
+    "SteppedCUBA": ("current_decay", "voltage_decay", "threshold", "shape", "time_steps", "index"),
+    "Delay": (),
     "Accumulator": ("shape", "time_steps", "index"),
     "Accumulated": ("scale",),
 }  # fmt: skip
-"""The operators, and exactly the attributes that each has."""
+"""The operators, and exactly the attributes that each has, apart from `OPTIONAL` ones."""
 
-_WHOLE = {"index", "time_steps", "out_channels", "groups", "pre"}
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    "Frames": ("unit", "bits"),
+    **dict.fromkeys(("SteppedQIF", "SteppedLIF", "SteppedCUBA", "Accumulator"), ("unit",)),
+}
+"""Attributes that may be left out."""
+
+_WHOLE = {"index", "time_steps", "out_channels", "groups", "pre", "bits"}
 """Attributes that are integers."""
 
 
@@ -64,7 +72,9 @@ class GraphWriter:
 
     def add(self, op: str, inputs: list[str], output: str, name: str, **attributes: Any) -> None:
         """Add a node of the domain."""
-        assert tuple(attributes) == ATTRIBUTES[op]
+        needed = ATTRIBUTES[op]
+        assert tuple(attributes)[: len(needed)] == needed
+        assert {*attributes} <= {*needed, *OPTIONAL.get(op, ())}
         node = helper.make_node(op, inputs, [output], name=name, domain=DOMAIN)
         node.attribute.extend(_attribute(key, value) for key, value in attributes.items())
         self.nodes.append(node)
@@ -78,6 +88,12 @@ class GraphWriter:
         """Add the synapses of a projection; returns the name of what reaches the population."""
         link, synapses = f"{index}:{p.pre}->{p.post}", p.synapses
         arrays = {"weight": p.weight} | {key: getattr(synapses, key).astype(np.int64) for key in synapses.ARRAYS}
+        if p.delay is not None:
+            late = f"late:{link}"
+            self.add(
+                "Delay", [spikes, self.store(f"delay:{link}", p.delay.astype(np.int64))], late, f"{p.pre}->{p.post}"
+            )
+            spikes = late
         inputs = [spikes, *(self.store(f"{key}:{link}", array) for key, array in arrays.items())]
         numbers = {key: getattr(synapses, key) for key in synapses.NUMBERS}
         self.add(OPERATORS[type(synapses)], inputs, f"kicks:{link}", f"{p.pre}->{p.post}", index=index, **numbers)
@@ -154,7 +170,10 @@ def _all_tensors(graph: GraphProto) -> Iterator[TensorProto]:
 
 
 class GraphReader:
-    """Nodes and arrays of a checked model, by what they make; the classes of `qif2hw.ir` judge the values."""
+    """Nodes and arrays of a checked model, by what they make; the classes of `qif2hw.ir` judge the values.
+
+    Every method raises an `InputError` that names the node where the graph is not that of a QIF network.
+    """
 
     def __init__(self, model: ModelProto) -> None:
         self.graph = model.graph
@@ -196,14 +215,21 @@ class GraphReader:
         kind = SYNAPSES[node.op_type]
         if len(node.input) != 2 + len(kind.ARRAYS):
             raise InputError(f"{where(node)}: it has {len(node.input)} inputs, {2 + len(kind.ARRAYS)} are needed")
-        pre = self.made_by(node, node.input[0], SOURCES)
+        delay: Any = None
+        pre = self.made_by(node, node.input[0], (*SOURCES, "Delay"))
+        if pre.op_type == "Delay":
+            if len(pre.input) != 2:
+                raise InputError(f"{where(pre)}: it has {len(pre.input)} inputs, 2 are needed")
+            delay = self.integers(pre, pre.input[1])
+            pre = self.made_by(pre, pre.input[0], SOURCES)
         weight = self.tensor(node, node.input[1])
         parts: dict[str, Any] = {
             key: self.integers(node, name) for key, name in zip(kind.ARRAYS, node.input[2:], strict=True)
         }
         for key in kind.NUMBERS:
             parts[key] = whole_of(node, key)
-        return Projection(pre.name, post, weight, kind(**parts)) if parts else Projection(pre.name, post, weight)
+        synapses = kind(**parts) if parts else NOT_GIVEN
+        return Projection(pre.name, post, weight, synapses, delay)
 
     def nodes(self, op: str) -> list[NodeProto]:
         """Nodes of an operator."""
@@ -240,26 +266,26 @@ def where(node: NodeProto) -> str:
 
 
 def values_of(node: NodeProto) -> dict[str, AttributeProto]:
-    """Attributes by name: exactly those that the operator has."""
+    """Attributes by name, optional ones where they are given; `InputError` on others than the operator has."""
     found = {attribute.name: attribute for attribute in node.attribute}
     for name in ATTRIBUTES[node.op_type]:
         if name not in found:
             raise InputError(f"{where(node)}: the attribute '{name}' is missing")
     for name in found:
-        if name not in ATTRIBUTES[node.op_type]:
+        if name not in (*ATTRIBUTES[node.op_type], *OPTIONAL.get(node.op_type, ())):
             raise InputError(f"{where(node)}: unknown attribute '{name}'")
     return found
 
 
 def insert(place: dict[int, Any], node: NodeProto, index: AttributeProto, value: object) -> None:
-    """Put a value at the place that the attribute ``index`` of its node says."""
+    """Put a value at the place that the attribute ``index`` of its node says; `InputError` if it is taken."""
     if index.type != AttributeProto.INT or index.i in place:
         raise InputError(f"{where(node)}: the attribute 'index' must be an integer of its own")
     place[index.i] = value
 
 
 def array_of(node: NodeProto, name: str, attribute: AttributeProto) -> NDArray[Any]:
-    """An attribute that is an array: integers (``start``, ``stop``) or float64."""
+    """An attribute that is an array (size,): integers (``start``, ``stop``) or float64; `InputError` on another."""
     if name in ("start", "stop"):
         if attribute.type != AttributeProto.INTS:
             raise InputError(f"{where(node)}: the attribute '{name}' must be a list of integers")
@@ -270,7 +296,7 @@ def array_of(node: NodeProto, name: str, attribute: AttributeProto) -> NDArray[A
 
 
 def whole_of(node: NodeProto, name: str) -> Any:
-    """An attribute that is an integer, or a tuple of integers."""
+    """An attribute that is an integer, or a tuple of integers; `InputError` on another."""
     attribute = values_of(node)[name]
     if name in _WHOLE and attribute.type == AttributeProto.INT:
         return attribute.i
@@ -280,7 +306,7 @@ def whole_of(node: NodeProto, name: str) -> Any:
 
 
 def real_of(node: NodeProto, attribute: AttributeProto) -> float:
-    """An attribute that is one real number."""
+    """An attribute that is one real number; `InputError` on another."""
     array = array_of(node, attribute.name, attribute)
     if array.shape != ():
         raise InputError(
@@ -290,7 +316,7 @@ def real_of(node: NodeProto, attribute: AttributeProto) -> float:
 
 
 def float64(tensor: TensorProto, what: str) -> NDArray[np.float64]:
-    """A float64 tensor as an array; ``what`` names it in errors."""
+    """A float64 tensor as an array of its shape; ``what`` names it in the `InputError` on another type."""
     return _read(tensor, TensorProto.DOUBLE, what)
 
 

@@ -14,7 +14,7 @@ from qif2hw.neuron import QIF
 
 
 def any_from_bytes(data: bytes, source: str = "model.onnx") -> AnyNetwork:
-    """A network of either clock from the bytes of an ONNX file; ``source`` names it in errors."""
+    """A network of either clock from the bytes of an ONNX file; ``source`` names it in an `InputError`."""
     try:
         model = parse(data)
         stepped = any(node.op_type == "Frames" for node in model.graph.node)
@@ -25,7 +25,7 @@ def any_from_bytes(data: bytes, source: str = "model.onnx") -> AnyNetwork:
 
 
 def from_bytes(data: bytes, source: str = "model.onnx") -> Network:
-    """An event-driven network from the bytes of an ONNX file."""
+    """An event-driven network from the bytes of an ONNX file; ``source`` names it in an `InputError`."""
     network = any_from_bytes(data, source)
     if not isinstance(network, Network):
         raise InputError(f"{source}: a network with a stepped clock, where an event-driven one is needed")

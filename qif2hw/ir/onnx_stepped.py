@@ -3,15 +3,18 @@
 =============  ======================================  ===========================================================
 operator       inputs -> output                        attributes
 =============  ======================================  ===========================================================
-Frames         x -> values                             none
+Frames         x -> values                             unit, bits (both optional)
+Delay          spikes, steps (pre) -> spikes           none
 ConvSynapses   spikes, weight -> kicks                 index, and the fields of `qif2hw.ir.Conv2d`
 SteppedQIF     bias, kicks ... -> spikes               fields of `qif2hw.discrete.SteppedQIF`; shape, time_steps, index
 SteppedLIF     bias, kicks ... -> spikes               fields of `qif2hw.discrete.SteppedLIF`; shape, time_steps, index
+SteppedCUBA    bias, kicks ... -> spikes               fields of `qif2hw.discrete.SteppedCUBA`; shape, time_steps, index
 Accumulator    bias, kicks ... -> sums                 shape, time_steps, index
 Accumulated    sums -> y                               scale
 =============  ======================================  ===========================================================
 
-Other synapses and conventions are those of `qif2hw.ir.onnx_io`; a complex root is a tensor (real, imaginary).
+Populations may have the attribute ``unit``.  Other synapses and conventions are those of `qif2hw.ir.onnx_io`; a complex
+root is a tensor (real, imaginary).
 """
 
 from dataclasses import fields
@@ -20,7 +23,7 @@ from typing import Any
 import onnx
 from onnx import AttributeProto, NodeProto, helper
 
-from qif2hw.discrete import SteppedLIF, SteppedQIF
+from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF
 from qif2hw.errors import InputError
 from qif2hw.ir.network import Projection
 from qif2hw.ir.onnx_graph import (
@@ -35,9 +38,10 @@ from qif2hw.ir.onnx_graph import (
 )
 from qif2hw.ir.stepped import Accumulated, Accumulator, Frames, SteppedNetwork, SteppedNeuron, SteppedPopulation, Steps
 
-NEURONS: dict[str, type[SteppedQIF] | type[SteppedLIF] | type[Accumulator]] = {
+NEURONS: dict[str, type[SteppedQIF] | type[SteppedLIF] | type[SteppedCUBA] | type[Accumulator]] = {
     "SteppedQIF": SteppedQIF,
     "SteppedLIF": SteppedLIF,
+    "SteppedCUBA": SteppedCUBA,
     "Accumulator": Accumulator,
 }
 """Neurons by operator; their fields are its attributes."""
@@ -45,7 +49,10 @@ NEURONS: dict[str, type[SteppedQIF] | type[SteppedLIF] | type[Accumulator]] = {
 _ABOUT = (
     "A spiking network in discrete time steps. Frames sends its values in every step. In a step a population takes "
     "bias + kicks, times its gain, after its potential has relaxed by its equation, and spikes at the threshold; an "
-    "Accumulator adds up. Accumulated is scale times the sum after the last step."
+    "Accumulator adds up. Accumulated is scale times the sum after the last step. Delay holds what source j sends "
+    "back by steps[j]. SteppedCUBA computes u = u (4096 - current_decay) / 4096 + 64 kicks and v = v (4096 - "
+    "voltage_decay) / 4096 + u + 64 bias, rounded towards zero, in 24 bits, and spikes where v > 64 threshold, v = 0 "
+    "after it; without a threshold its result is v / 64."
 )
 
 
@@ -55,7 +62,8 @@ def to_bytes(network: SteppedNetwork) -> bytes:
     sent = {}
     for e in network.encoders:
         sent[e.name] = f"values:{e.name}"
-        graph.add("Frames", [f"x:{e.name}"], sent[e.name], e.name)
+        grid = {} if e.unit is None else {"unit": e.unit, "bits": e.bits}
+        graph.add("Frames", [f"x:{e.name}"], sent[e.name], e.name, **grid)
     place = {p.name: k for k, p in enumerate(network.populations)}
     for population in network.order:
         name, neuron = population.name, population.neuron
@@ -63,11 +71,12 @@ def to_bytes(network: SteppedNetwork) -> bytes:
             graph.projection(index, p, sent[p.pre]) for index, p in enumerate(network.projections) if p.post == name
         ]
         bias = graph.store(f"bias:{name}", population.bias)
-        sent[name] = f"{'sums' if isinstance(neuron, Accumulator) else 'spikes'}:{name}"
+        sent[name] = f"{'spikes' if population.spiking else 'sums'}:{name}"
         own = {f.name: getattr(neuron, f.name) for f in fields(neuron)}
+        unit = {} if population.unit is None else {"unit": population.unit}
         graph.add(
             type(neuron).__name__, [bias, *kicks], sent[name], name, **own, shape=population.shape,
-            time_steps=network.clock.count, index=place[name],
+            time_steps=network.clock.count, index=place[name], **unit,
         )  # fmt: skip
     several = len(network.outputs) > 1
     names = [f"y:{k}" if several else "y" for k in range(len(network.outputs))]
@@ -96,7 +105,7 @@ class SteppedReader(GraphReader):
                 if not node.input:
                     raise InputError(f"{where(node)}: its first input, the bias, is missing")
                 bias = self.tensor(node, node.input[0])
-                made = SteppedPopulation(node.name, _neuron(node), whole_of(node, "shape"), bias)
+                made = SteppedPopulation(node.name, _neuron(node), whole_of(node, "shape"), bias, _unit(node))
                 insert(populations, node, values_of(node)["index"], made)
                 self.projections_onto(node, projections)
         self.check_projections(projections)
@@ -115,18 +124,24 @@ class SteppedReader(GraphReader):
         shape = [d.dim_value for d in value.type.tensor_type.shape.dim]
         if len(nodes) != 1 or len(shape) < 2:
             raise InputError(f"input '{value.name}' needs one Frames node and a shape (samples, ...)")
-        return Frames(nodes[0].name, tuple(shape[1:]))
+        grid = {"bits": whole_of(nodes[0], "bits")} if "bits" in values_of(nodes[0]) else {}
+        return Frames(nodes[0].name, tuple(shape[1:]), _unit(nodes[0]), **grid)
 
     def _outputs(self) -> tuple[Accumulated, ...]:
         made = []
         for node in self.output_nodes(("Accumulated",)):
             if len(node.input) != 1:
                 raise InputError(f"{where(node)}: it has {len(node.input)} inputs, 1 is needed")
-            population = self.made_by(node, node.input[0], "Accumulator")
+            population = self.made_by(node, node.input[0], ("Accumulator", "SteppedCUBA"))
             made.append(Accumulated(population.name, real_of(node, values_of(node)["scale"])))
         if len(made) != len(self.nodes("Accumulated")):
             raise InputError("an Accumulated node does not reach the output")
         return tuple(made)
+
+
+def _unit(node: NodeProto) -> float | None:
+    given = values_of(node)
+    return real_of(node, given["unit"]) if "unit" in given else None
 
 
 def _neuron(node: NodeProto) -> SteppedNeuron:
@@ -134,7 +149,9 @@ def _neuron(node: NodeProto) -> SteppedNeuron:
     own: dict[str, Any] = {}
     for f in fields(kind):
         attribute = given[f.name]
-        if f.name == "kind":
+        if kind is SteppedCUBA:
+            own[f.name] = whole_of(node, f.name)
+        elif f.name == "kind":
             if attribute.type != AttributeProto.STRING:
                 raise InputError(f"{where(node)}: the attribute 'kind' must be a text")
             own[f.name] = attribute.s.decode(errors="replace")

@@ -17,7 +17,7 @@ from qif2hw.ir.graph import Graph
 from qif2hw.ir.network import Network, Population, Projection
 from qif2hw.ir.ptc import ACCUMULATOR_BITS, PTC, STATE_BITS, STATE_MAX, need
 from qif2hw.ir.readout import Product, ReadFromFirstSpikes, Readout
-from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_synapses
+from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_delay, checked_synapses
 from qif2hw.neuron import QIF
 
 
@@ -105,17 +105,17 @@ class TimeGrid:
         return (self.trial_steps << self.phase_bits) - self._trial_counts - (depth - 1) * self.half_tick
 
     def phase0(self, phi0: FloatArray, depth: int) -> NDArray[np.int32]:
-        """Initial phase counts that cancel the delay of ``depth`` synapses and the mean lateness cut off."""
+        """Counts of ``phi0`` (neurons,) that cancel the delay of ``depth`` synapses and mean lateness lost."""
         counts = np.rint(phi0 / self.period * self.threshold).astype(np.int64)
         return (counts - (depth << self.phase_bits) - (depth - 1) * self.half_tick).astype(np.int32)
 
     def phi0(self, phase0: NDArray[np.int32], depth: int) -> FloatArray:
-        """Initial phases in time units; inverse of `phase0`."""
+        """Initial phases (neurons,) in time units; inverse of `phase0`."""
         counts = phase0.astype(np.int64) + (depth << self.phase_bits) + (depth - 1) * self.half_tick
         return np.clip(counts, 0, self.threshold - 1) / self.threshold * self.period
 
     def times(self, step: NDArray[Any], lateness: NDArray[Any], depth: int) -> FloatArray:
-        """Spike times, in time units, of spikes a population of this depth sent in machine step ``step``."""
+        """Times, in time units, of spikes of a population of this depth; arrays of one shape, lateness in ticks."""
         return (step - depth) * self.delta - (lateness + 0.5 * depth) * self.tick
 
 
@@ -130,7 +130,7 @@ class ProgramPopulation(ByValue):
     neuron
         ``tau`` and ``I0``; they served to make the tables, and turn the program back into a network.
     phase0
-        Initial phase counts at machine step 0; negative where the clock's lag exceeds the initial phase.
+        Initial phase counts (neurons,) at machine step 0; negative where the clock's lag exceeds the initial phase.
     unit
         Weight of one grid count, real.
     ptc
@@ -175,7 +175,8 @@ class ProgramPopulation(ByValue):
 class ProgramProjection(ByValue):
     """Synapses: even integer weights in [-256, 254]; their sum is shifted left by ``exponent``, right if negative.
 
-    ``weight`` has the shape that the synapses say; without ``synapses`` it is (post, pre), all to all.
+    ``weight`` has the shape that the synapses say; without ``synapses`` it is (post, pre), all to all.  ``delay`` is
+    that of a `Projection`.
     """
 
     pre: str
@@ -183,6 +184,7 @@ class ProgramProjection(ByValue):
     weight: NDArray[np.int16]
     exponent: int = 0
     synapses: AnySynapses = field(default=NOT_GIVEN, metadata=LEFT_OUT)
+    delay: NDArray[np.int32] | None = None
 
     def __post_init__(self) -> None:
         where = f"projection {self.pre} -> {self.post}"
@@ -194,6 +196,7 @@ class ProgramProjection(ByValue):
         need(-8 <= self.exponent <= 7, f"{where}: exponent {self.exponent} is outside -8 to 7")
         object.__setattr__(self, "weight", weight)
         object.__setattr__(self, "synapses", checked_synapses(self.synapses, weight, where))
+        object.__setattr__(self, "delay", checked_delay(self.delay, self.synapses, where))
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,6 +230,7 @@ class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirs
         for p in self.projections:
             where = f"projection {p.pre} -> {p.post}"
             need(p.exponent >= 0, f"{where}: exponent {p.exponent} is outside 0 to 7")
+            need(p.delay is None, f"{where}: delays need a stepped clock")
             need(p.pre in depth and p.post in depth, f"{where}: no such population")
             need(
                 depth[p.post] == depth[p.pre] + 1,

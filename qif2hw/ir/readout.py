@@ -13,7 +13,8 @@ from qif2hw.neuron import difference
 class Readout(ByValue):
     """Differences of first spikes: ``y_m = offset_m + scale_m (t[stop_m] - t[start_m])``.
 
-    ``t`` are the first spike times (ordinary or pseudo) of ``population``; all arrays have shape (outputs,).
+    ``t`` are the first spike times (ordinary or pseudo) of ``population``, in time units; ``start``, ``stop``,
+    ``scale`` and ``offset`` have shape (outputs,).
     """
 
     population: str

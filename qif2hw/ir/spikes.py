@@ -27,7 +27,8 @@ class Spikes(ByValue):
 class StepSpikes(ByValue):
     """Ordinary spikes of one population on the machine, sorted by sample, neuron, step; all int32, one entry per spike.
 
-    ``step`` is the machine step the spike was sent in, ``lateness`` how late it was, in ticks.
+    Spike ``k`` is that of ``neuron[k]`` in sample ``sample[k]``; all have shape (spikes,).  ``step`` is the machine
+    step it was sent in, ``lateness`` how late it was, in ticks.
     """
 
     sample: NDArray[np.int32]

@@ -7,8 +7,9 @@ In every step ``t = 1 .. n`` the populations, in the order of their depth, compu
     s_t = [v_t \ge \theta], \qquad u_t = s_t\, u_\mathrm{reset} + (1 - s_t)\, v_t
 
 with ``f`` the map of the population's neuron (`qif2hw.discrete`) and ``s^{(p)}_t`` what the source of projection ``p``
-sends in the same step: binary spikes, or the values of an input group.  An `Accumulator` adds its input up and sends
-nothing; results are read from it after the last step.
+sends in the same step: binary spikes, or the values of an input group; those of a source with a delay ``d`` are of step
+``t - d``, nothing before the first.  An `Accumulator` adds its input up and sends nothing; results are read from it
+after the last step.  A CUBA neuron follows the equations of `qif2hw.discrete.cuba`.
 """
 
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qif2hw.discrete import SteppedLIF, SteppedQIF
+from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, finite
 from qif2hw.ir.graph import Graph
 from qif2hw.ir.network import Network, Projection
+from qif2hw.ir.spikes import Run
+from qif2hw.ir.whole import checked_units, whole
 
 
 @dataclass(frozen=True)
@@ -44,18 +47,48 @@ class Frames:
         Name of the group; projections refer to it.
     shape
         Channels, height and width; or (channels,).
+    unit
+        If given, values are integers times it: those of a group with unit 1 must be whole (spikes, numbers of events),
+        others are rounded to the nearest.  If not, the compiler chooses one.
+    bits
+        Signed width of these integers; the range is used symmetrically.
     """
 
     name: str
     shape: tuple[int, ...]
+    unit: float | None = None
+    bits: int = 9
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", checked_shape(self.shape, f"input group '{self.name}'"))
+        where = f"input group '{self.name}'"
+        object.__setattr__(self, "shape", checked_shape(self.shape, where))
+        if self.unit is not None and not (np.isfinite(self.unit) and self.unit > 0):
+            raise InputError(f"{where}: unit = {self.unit:g}, it must be positive")
+        if not 2 <= self.bits <= 17:
+            raise InputError(f"{where}: {self.bits} bits, 2 to 17 are possible")
 
     @property
     def size(self) -> int:
         """Number of values per step."""
         return int(np.prod(self.shape))
+
+    def sent(self, x: FloatArray) -> FloatArray:
+        """What the group sends for these values: on its grid, if it has one.
+
+        Raises
+        ------
+        InputError
+            If it has a unit and a value lies outside the range, or is not whole although the unit is 1.
+        """
+        if self.unit is None:
+            return x
+        largest = ((1 << (self.bits - 1)) - 1) * self.unit
+        if np.abs(x).max(initial=0.0) > largest:
+            odd = float(x.flat[np.abs(x).argmax()])
+            raise InputError(f"input group '{self.name}' is given {odd:g}: it takes values up to {largest:g} in size")
+        if self.unit == 1:
+            whole(x, 1.0, f"input group '{self.name}', which takes spikes or numbers of events,")
+        return np.rint(x / self.unit) * self.unit
 
 
 @dataclass(frozen=True)
@@ -63,7 +96,7 @@ class Accumulator:
     """A neuron that adds up its input and never spikes: ``u_t = u_{t-1} + I_t``."""
 
 
-SteppedNeuron = SteppedQIF | SteppedLIF | Accumulator
+SteppedNeuron = SteppedQIF | SteppedLIF | SteppedCUBA | Accumulator
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,12 +113,16 @@ class SteppedPopulation(ByValue):
         Channels, height and width; or (neurons,).
     bias
         Input of every step: one value per channel, or of the population's shape.
+    unit
+        If given, one count of the potential on the machine: weights and biases onto the population are whole multiples
+        of it, and compiling keeps them.  That of a CUBA neuron is `SteppedCUBA.UNIT`.
     """
 
     name: str
     neuron: SteppedNeuron
     shape: tuple[int, ...]
     bias: FloatArray
+    unit: float | None = None
 
     def __post_init__(self) -> None:
         where = f"population '{self.name}'"
@@ -94,6 +131,19 @@ class SteppedPopulation(ByValue):
         if bias.shape not in ((self.shape[0],), self.shape):
             raise InputError(f"bias of {where} has shape {bias.shape}: ({self.shape[0]},) or {self.shape} is needed")
         object.__setattr__(self, "bias", bias)
+        if self.unit is not None and not (np.isfinite(self.unit) and self.unit > 0):
+            raise InputError(f"{where}: unit = {self.unit:g}, it must be positive")
+        if isinstance(self.neuron, SteppedCUBA):
+            self.neuron.check_channels(self.shape[0], where)
+            if self.unit != SteppedCUBA.UNIT:
+                raise InputError(f"{where}: the unit of a CUBA neuron is {SteppedCUBA.UNIT:g}, {self.unit} is given")
+
+    @property
+    def spiking(self) -> bool:
+        """Whether the neurons send spikes; accumulators and CUBA neurons without a threshold do not."""
+        if isinstance(self.neuron, SteppedCUBA):
+            return bool(self.neuron.threshold)
+        return not isinstance(self.neuron, Accumulator)
 
     @property
     def size(self) -> int:
@@ -109,7 +159,10 @@ class SteppedPopulation(ByValue):
 
 @dataclass(frozen=True)
 class Accumulated:
-    """What an accumulator population holds after the last step, times ``scale``; one output per neuron."""
+    """What a population that does not spike holds after the last step, times ``scale``; one output per neuron.
+
+    Of an accumulator that is its sum, of a CUBA neuron without a threshold its voltage.
+    """
 
     population: str
     scale: float = 1.0
@@ -133,7 +186,8 @@ class SteppedNetwork(Graph[Frames, SteppedPopulation, Projection]):
     Raises
     ------
     InputError
-        As of `Graph.check_graph`, and if an output is no accumulator or an accumulator feeds a population.
+        As of `Graph.check_graph`, if an output is no accumulator or an accumulator feeds a population, and if what
+        reaches a population with a unit is not whole.
     """
 
     clock: Steps
@@ -144,13 +198,14 @@ class SteppedNetwork(Graph[Frames, SteppedPopulation, Projection]):
 
     def __post_init__(self) -> None:
         self.check_graph()
-        silent = {p.name for p in self.populations if isinstance(p.neuron, Accumulator)}
+        silent = {p.name for p in self.populations if not p.spiking}
         for output in self.outputs:
             if output.population not in silent:
                 raise InputError(f"output of '{output.population}': it is no population of accumulators")
         for projection in self.projections:
             if projection.pre in silent:
                 raise InputError(f"projection {projection.pre} -> {projection.post}: accumulators send nothing")
+        checked_units(self)
 
     def __repr__(self) -> str:
         return f"SteppedNetwork({self.summary()}; {self.clock.count} time steps)"
@@ -161,8 +216,11 @@ class SteppedNetwork(Graph[Frames, SteppedPopulation, Projection]):
         return sum(self.population(output.population).size for output in self.outputs)
 
     def check_inputs(self, x: ArrayLike) -> FloatArray:
-        """Inputs as float64 (samples, 1 or time steps, inputs); see `check_frames`."""
-        return check_frames(x, [e.shape for e in self.encoders], self.clock.count)
+        """Inputs as float64 (samples, 1 or time steps, inputs), as groups send them: `check_frames`, `Frames.sent`."""
+        inputs = check_frames(x, [e.shape for e in self.encoders], self.clock.count)
+        if all(e.unit is None for e in self.encoders):
+            return inputs
+        return np.concatenate([e.sent(inputs[:, :, self.columns[e.name]]) for e in self.encoders], axis=2)
 
 
 AnyNetwork = Network | SteppedNetwork
@@ -194,6 +252,10 @@ class SteppedRun:
     def label(self) -> NDArray[np.int64]:
         """Class with the largest score, the first of equals, (samples,)."""
         return self.y.argmax(axis=1)
+
+
+AnyRun = Run | SteppedRun
+"""Result of a network of either clock."""
 
 
 def check_frames(x: ArrayLike, groups: list[tuple[int, ...]], steps: int) -> FloatArray:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from qif2hw.discrete.cuba import DECAY_UNITY
 from qif2hw.ir.arrays import ByValue, FloatArray, IntArray, finite, frozen
 from qif2hw.ir.graph import Graph
 from qif2hw.ir.program import ProgramProjection
@@ -117,12 +118,32 @@ class LeakStep(ByValue):
         need(0 <= self.leak <= 1 << DECAY_BITS, f"leak step: leak {self.leak}")
 
 
+@dataclass(frozen=True, eq=False)
+class CubaStep(ByValue):
+    """The CUBA neuron of `qif2hw.discrete.cuba`, in counts of its state: decays and ``threshold`` by channel.
+
+    Without a threshold it never spikes, and its voltage is read out.
+    """
+
+    current_decay: NDArray[np.int32]
+    voltage_decay: NDArray[np.int32]
+    threshold: NDArray[np.int32] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("current_decay", "voltage_decay") + (() if self.threshold is None else ("threshold",)):
+            value = frozen(getattr(self, name), np.int32)
+            object.__setattr__(self, name, value)
+            most = STATE_MAX if name == "threshold" else DECAY_UNITY
+            need(bool(((value >= 0) & (value <= most)).all()), f"CUBA step: a {name} is outside 0 to {most}")
+            need(value.shape == (self.current_decay.size,), f"CUBA step: {name} has shape {value.shape}")
+
+
 @dataclass(frozen=True)
 class AddUp:
     """An accumulator: it adds its input up and sends nothing."""
 
 
-Arithmetic = PlaneStep | EulerStep | LeakStep | AddUp
+Arithmetic = PlaneStep | EulerStep | LeakStep | CubaStep | AddUp
 """What a neuron does with its registers in a step."""
 
 
@@ -158,11 +179,20 @@ class SteppedProgramPopulation(ByValue):
         need(bool((np.abs(self.bias.astype(np.int64)) <= STATE_MAX).all()), f"{where}: the bias does not fit the state")
         threshold = getattr(self.arithmetic, "threshold", None)
         need(threshold is None or threshold.shape == (self.channels,), f"{where}: one threshold per channel is needed")
+        if isinstance(self.arithmetic, CubaStep):
+            need(self.arithmetic.current_decay.shape == (self.channels,), f"{where}: one decay per channel is needed")
 
     @property
     def spiking(self) -> bool:
-        """Whether the neurons send spikes; accumulators do not."""
+        """Whether the neurons send spikes; accumulators and CUBA neurons without a threshold do not."""
+        if isinstance(self.arithmetic, CubaStep):
+            return self.arithmetic.threshold is not None
         return not isinstance(self.arithmetic, AddUp)
+
+    @property
+    def most(self) -> int:
+        """Largest size of an input sum or register: 24 bits; CUBA neurons wrap sums of 32 bits around themselves."""
+        return (1 << 31) - 1 if isinstance(self.arithmetic, CubaStep) else STATE_MAX
 
     @property
     def channels(self) -> int:
@@ -193,7 +223,7 @@ class SteppedProgram(Graph[ProgramFrames, SteppedProgramPopulation, ProgramProje
     def __post_init__(self) -> None:
         self.check_graph()
         need(list(self.populations) == list(self.order), "program: populations are sorted by depth")
-        silent = {p.name for p in self.populations if isinstance(p.arithmetic, AddUp)}
+        silent = {p.name for p in self.populations if not p.spiking}
         need(all(output.population in silent for output in self.outputs), "program: outputs are accumulators")
         need(all(p.pre not in silent for p in self.projections), "program: accumulators send nothing")
 

@@ -15,7 +15,7 @@ from qif2hw.ir.arrays import FloatArray, IntArray
 
 
 def weight_step(bits: int) -> int:
-    """Distance of neighbouring grid points, ``2^(9 - bits)``."""
+    """Distance of neighbouring grid points, ``2^(9 - bits)``; `InputError` on a number of bits that is not possible."""
     if not 2 <= bits <= 8:
         raise InputError(f"weight bits = {bits}: 2 to 8 are possible")
     return int(1 << (9 - bits))
@@ -27,7 +27,7 @@ def largest_weight(bits: int) -> int:
 
 
 def weight_bits(weight: NDArray[Any]) -> int:
-    """Fewest bits whose grid holds all these integers."""
+    """Fewest bits whose grid holds all integers of ``weight``, of any shape."""
     used = int(np.bitwise_or.reduce(np.abs(weight.ravel()), initial=0))
     # The lowest set bit of any weight is the step of the grid; all zeros fit the coarsest.
     step = used & -used or 1 << 7
@@ -35,13 +35,13 @@ def weight_bits(weight: NDArray[Any]) -> int:
 
 
 def nearest_unit(weight: FloatArray, bits: int) -> float:
-    """The unit that puts ``max|w|`` on the largest grid point (1 for an all-zero array)."""
+    """The unit that puts ``max|w|`` on the largest grid point (1 for an all-zero array); ``weight`` of any shape."""
     largest = float(np.abs(weight).max(initial=0.0))
     return largest / largest_weight(bits) if largest > 0 else 1.0
 
 
 def closest_unit(weight: FloatArray, bits: int) -> float:
-    """The unit with the smallest mean square error of rounding; ``max|w|`` may lie at up to 3 times the grid's end."""
+    """The unit that rounds ``weight`` with the smallest mean square error; ``max|w|`` may be 3 times the grid's end."""
     first = nearest_unit(weight, bits)
     units = first * np.linspace(1.0, 1 / 3, 41)
     errors = [float(np.mean((round_to_grid(weight, unit, bits) * unit - weight) ** 2)) for unit in units]
@@ -49,7 +49,7 @@ def closest_unit(weight: FloatArray, bits: int) -> float:
 
 
 def round_to_grid(weight: FloatArray, unit: float, bits: int) -> IntArray:
-    """Nearest grid integers ``W`` with ``w ~ W unit``, saturated at the largest."""
+    """Nearest grid integers ``W``, of the shape of ``weight``, with ``w ~ W unit``, saturated at the largest."""
     step = weight_step(bits)
     levels = largest_weight(bits) // step
     return (step * np.clip(np.rint(weight / (unit * step)), -levels, levels)).astype(np.int64)

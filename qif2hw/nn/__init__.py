@@ -1,7 +1,7 @@
 """QIF layers and networks in torch, with exact spike-time gradients."""
 
 from qif2hw.nn.deeponet import DeepONet
-from qif2hw.nn.discrete import LIF, Accumulate, DiscreteQIF, Frames
+from qif2hw.nn.discrete import LIF, Accumulate, DiscreteQIF, Frames, Standardize
 from qif2hw.nn.functional.jets import Jets, derivative, jets
 from qif2hw.nn.functional.output import ForwardPass, LayerOutput
 from qif2hw.nn.layer import QIFLayer, Route
@@ -24,6 +24,7 @@ __all__ = [
     "QIFNetwork",
     "Regime",
     "Route",
+    "Standardize",
     "derivative",
     "export",
     "jets",

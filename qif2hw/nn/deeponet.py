@@ -65,7 +65,7 @@ class DeepONet(nn.Module):
         return self.offset + self.scale * branch.y @ trunk.y.T, late
 
     def forward(self, x: Tensor) -> Tensor:
-        """Results (samples, 1); rows that share a function or a point are computed once."""
+        """Results (samples, 1) of ``x`` (samples, inputs); rows that share a function or a point are computed once."""
         width = self.branch.sizes[0]
         if x.ndim != 2 or x.shape[1] != width + self.trunk.sizes[0]:
             raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {width + self.trunk.sizes[0]}) is needed")

@@ -155,7 +155,8 @@ class SteppedNeurons(nn.Module):
         per_step, steps = self._by_step(x)
         vector = self.parameter_vector() if self._parameters else _constants(neuron)
         if state is None:
-            state = vector[-1].to(per_step).expand(per_step.shape[1:])
+            start = vector[-1].to(per_step) if self._parameters else per_step.new_full((), neuron.reset)
+            state = start.expand(per_step.shape[1:])
         elif not bool((state < neuron.threshold).all()):
             raise InputError(f"neuron states: all must lie below the threshold {neuron.threshold:g}")
         spikes, state = discrete_steps(
@@ -271,3 +272,33 @@ class Frames(nn.Module):
         if x.ndim < 3:
             raise InputError(f"frames {tuple(x.shape)}: (N, T, ...) is needed")
         return x.transpose(0, 1).flatten(0, 1)
+
+
+class Standardize(nn.Module):
+    """Inputs (N, C, ...) minus a mean and divided by a deviation, each one number or one per channel.
+
+    Parameters
+    ----------
+    mean, deviation
+        Of the data; the deviation is positive.
+    """
+
+    def __init__(self, mean: Iterable[float] | float, deviation: Iterable[float] | float) -> None:
+        super().__init__()
+        for name, value in ("mean", mean), ("deviation", deviation):
+            values = [value] if isinstance(value, int | float) else list(value)
+            self.register_buffer(name, torch.tensor(values, dtype=torch.get_default_dtype()))
+        if not bool((self.deviation > 0).all()) or not bool(self.mean.isfinite().all()):
+            raise InputError(f"standardization: mean {mean}, deviation {deviation}: it must be finite and positive")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Standardized inputs, of the mean's type."""
+        if isinstance(x, Proxy):
+            return _as_node(self, x)
+        shape = (-1,) + (1,) * (x.ndim - 2)
+        standard: Tensor = (x.to(self.mean) - self.mean.view(shape)) / self.deviation.view(shape)
+        return standard
+
+    def extra_repr(self) -> str:
+        """Parameters, as in the constructor."""
+        return f"mean={self.mean.tolist()}, deviation={self.deviation.tolist()}"

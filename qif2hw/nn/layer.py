@@ -57,8 +57,6 @@ class QIFLayer(nn.Module):
         alone: a `QIFNetwork` refuses it, because a network for compiling has no cycles.
     delay
         Time that a spike takes back to the population.
-    feedback_spread
-        Feedback weights start uniform in ``+-feedback_spread / sqrt(post)``.
     neuron
         Parameters of the neurons.
     weight_bits
@@ -88,7 +86,6 @@ class QIFLayer(nn.Module):
         weight: ArrayLike | None = None,
         recurrent: bool = False,
         delay: float = 0.0,
-        feedback_spread: float = 0.5,
         neuron: QIF | None = None,
         weight_bits: int | None = None,
         spread: float = 0.9,
@@ -121,7 +118,7 @@ class QIFLayer(nn.Module):
             values = spread / pre**0.5 * (2 * uniform(post, pre) - 1)
         self.weight = nn.Parameter(values.to(dtype))
         if recurrent:
-            self.feedback = nn.Parameter((feedback_spread / post**0.5 * (2 * uniform(post, post) - 1)).to(dtype))
+            self.feedback = nn.Parameter((0.5 / post**0.5 * (2 * uniform(post, post) - 1)).to(dtype))
         self.phi0 = nn.Parameter((phases[0] + (phases[1] - phases[0]) * uniform(post)).to(dtype))
         self.keep_inside()
 
@@ -254,7 +251,7 @@ def _synapses(pre: int | None, post: int | None, synapses: AnySynapses | None) -
 
 
 def route(times: Tensor, path: Route | None) -> Route:
-    """The way to compute what follows these spikes: ``path``, or by default the one for the device they are on."""
+    """The way to compute what follows ``times``: ``path``, by default the one for their device; or `InputError`."""
     if path is None:
         return "kernel" if times.device.type == "cpu" else "scan"
     if path not in ROUTES:
@@ -277,7 +274,7 @@ def run_chain(
     layers: Sequence[QIFLayer], times: Tensor, psi: Tensor | None, *,
     encoder: tuple[Tensor, Tensor] | None = None, readout: tuple[Tensor, Tensor] | None = None,
 ) -> ForwardPass:  # fmt: skip
-    """Layers of equal neurons and trials one behind the other, by one compiled kernel, `dense.chain`."""
+    """Layers of equal neurons and trials one behind the other, in one compiled pass; arguments as of `dense.chain`."""
     run, rooms = dense.chain(
         times,
         psi,

@@ -13,7 +13,8 @@ ICLR, 2022 (VGGSNN).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 from torch import Tensor, nn
@@ -64,17 +65,39 @@ def _conv(pre: int, post: int, make: MakeNeurons, *, hold: bool = False) -> list
 
 
 def small_conv(
-    make: MakeNeurons, *, classes: int = 10, channels: int = 1, size: int = 28, frames: bool = False
-) -> nn.Sequential:
-    """16C3-P2-32C3-P2-256-classes, for images of ``size`` x ``size``."""
-    if size < 4:
-        raise InputError(f"images of {size} x {size}: the two poolings need at least 4 x 4")
-    hidden = make()
+    make: MakeNeurons, *, classes: int = 10, channels: Sequence[int] = (1, 16, 32), hidden: int = 256, size: int = 28,
+    frames: bool = False,
+) -> nn.Sequential:  # fmt: skip
+    """16C3-P2-32C3-P2-256-classes, for images of ``size`` x ``size``.
+
+    Parameters
+    ----------
+    make
+        See `neurons`.
+    classes
+        Number of them.
+    channels
+        Of the images and of the convolutions.
+    hidden
+        Neurons of the layer before the last.
+    size
+        Side of the images.
+    frames
+        Whether the input has one frame per step.
+    """
+    smallest = 2 ** (len(channels) - 1)
+    if size < smallest:
+        raise InputError(
+            f"images of {size} x {size}: the {len(channels) - 1} poolings need at least {smallest} x {smallest}"
+        )
+    layers = [*_head(channels[0], channels[1], make, frames), nn.AvgPool2d(2)]
+    for pre, post in pairwise(channels[1:]):
+        layers += [*_conv(pre, post, make), nn.AvgPool2d(2)]
+    last = make()
     return nn.Sequential(
-        *_head(channels, 16, make, frames), nn.AvgPool2d(2), *_conv(16, 32, make), nn.AvgPool2d(2), nn.Flatten(),
-        nn.Linear(32 * (size // 4) ** 2, 256, bias=False),
-        threshold_norm(256, hidden.neuron.threshold, flat=True), hidden,
-        nn.Linear(256, classes), Accumulate(hidden.time_steps),
+        *layers, nn.Flatten(), nn.Linear(channels[-1] * (size // smallest) ** 2, hidden, bias=False),
+        threshold_norm(hidden, last.neuron.threshold, flat=True), last,
+        nn.Linear(hidden, classes), Accumulate(last.time_steps),
     )  # fmt: skip
 
 
@@ -85,7 +108,7 @@ def _head(channels: int, post: int, make: MakeNeurons, frames: bool) -> list[nn.
 def vggsnn(
     make: MakeNeurons, *, classes: int = 10, channels: int = 2, size: int = 48, frames: bool = True
 ) -> nn.Sequential:
-    """64C3-128C3-P2-256C3-256C3-P2-512C3-512C3-P2-512C3-512C3-P2-classes."""
+    """64C3-128C3-P2-256C3-256C3-P2-512C3-512C3-P2-512C3-512C3-P2-classes; `InputError` on images below 16 x 16."""
     if size < 16:
         raise InputError(f"images of {size} x {size}: the four poolings need at least 16 x 16")
     layers = _head(channels, 64, make, frames) + _conv(64, 128, make)

@@ -145,11 +145,11 @@ class QIFNetwork(nn.Module):
             layer.weight_bits = bits
 
     def encode(self, x: Tensor) -> Tensor:
-        """Spike times (batch, inputs, 1) of inputs in [0, 1]; larger values spike first."""
+        """Spike times (batch, inputs, 1), in time units, of ``x`` (batch, inputs) in [0, 1]; larger ones come first."""
         return latency(x, self.earliest, self.latest).unsqueeze(2)
 
     def run(self, x: Tensor, *, path: Route | None = None) -> ForwardPass:
-        """Forward pass with the spikes of every layer; ``path`` as in `QIFLayer.forward`."""
+        """Forward pass of ``x`` (batch, inputs) with the spikes of every layer; ``path`` as in `QIFLayer.forward`."""
         if x.ndim != 2 or x.shape[1] != self.sizes[0]:
             raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {self.sizes[0]}) is needed")
         layers, encoder = list(self.layers), (self.earliest, self.latest)
@@ -166,11 +166,14 @@ class QIFNetwork(nn.Module):
         return ForwardPass(y, first, lambda: done)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Results (batch, outputs) of inputs (batch, inputs) in [0, 1]."""
+        """Results (batch, outputs) of inputs ``x`` (batch, inputs) in [0, 1]."""
         return self.run(x).y
 
     def deadline_penalty(self, first: Tensor) -> Tensor:
-        """``0.1 relu(t - (T - margin))^2``, averaged: keeps the outputs inside the trial; 0 without a margin."""
+        """``0.1 relu(t - (T - margin))^2``, averaged: keeps the outputs inside the trial; 0 without a margin.
+
+        ``t`` are the times ``first`` (batch, neurons) of the last layer's first spikes.
+        """
         if self.regime.margin is None:
             return first.new_zeros(())
         return 0.1 * torch.relu(first - (self.regime.trial - self.regime.margin)).square().mean()

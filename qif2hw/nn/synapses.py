@@ -46,7 +46,7 @@ def joined(projections: Sequence[Projection]) -> tuple[AnySynapses, FloatArray]:
 
 
 def columns(synapses: AnySynapses, weight: FloatArray, low: int, high: int) -> tuple[AnySynapses, FloatArray]:
-    """Synapses from the channels ``low`` to ``high``, and their weights: one part of what `joined` puts together."""
+    """Synapses from the channels ``low`` to ``high``, and their ``weight``: one part of what `joined` puts together."""
     post, pre = synapses.shape
     if (low, high) == (0, pre):
         return synapses, weight

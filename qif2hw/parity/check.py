@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from qif2hw import backends as registry
 from qif2hw import reference
-from qif2hw.backends import Backend, Executable
+from qif2hw.backends import Backend
+from qif2hw.bundle import Bundle
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.network import Network, check_inputs
@@ -54,7 +55,7 @@ class Bounds:
 
 
 def check(
-    compiled: Program | Executable,
+    compiled: Program | Bundle,
     x: ArrayLike,
     *,
     backends: Sequence[str | Backend] = ("reference", "engine"),

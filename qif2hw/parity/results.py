@@ -18,12 +18,12 @@ IDENTITY = "difference"
 
 
 def rms(error: FloatArray) -> float:
-    """Root mean square, NaN of nothing."""
+    """Root mean square of ``error``, of any shape; NaN of nothing."""
     return float(np.sqrt(np.mean(error**2))) if error.size else math.nan
 
 
 def largest(error: FloatArray) -> float:
-    """Largest magnitude, NaN of nothing."""
+    """Largest magnitude of ``error``, of any shape; NaN of nothing."""
     return float(np.abs(error).max()) if error.size else math.nan
 
 
@@ -119,7 +119,7 @@ class ResultError:
 
     @classmethod
     def of(cls, backend: str, y: FloatArray, against: str, base: FloatArray) -> "ResultError":
-        """Compare results (samples, outputs)."""
+        """Compare results ``y`` with ``base``, both (samples, outputs)."""
         difference, norm = float(np.linalg.norm(y - base)), float(np.linalg.norm(base))
         relative = difference / norm if norm > 0 else (0.0 if difference == 0 else math.inf)
         return cls(backend, against, relative, largest(y - base))

@@ -92,7 +92,8 @@ def trace(network: Network, x: ArrayLike) -> Trace:
 def run(network: Network, x: ArrayLike) -> Run:
     """Execute a network and decode its result: the exact run that every other backend is measured against.
 
-    See `trace` for what is computed, the parameters, and the errors raised.
+    See `trace` for what is computed, the parameters, and the errors raised.  Times are in time units, results (samples,
+    outputs).
     """
     begin = time.perf_counter()
     result = trace(network, x)

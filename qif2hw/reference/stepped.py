@@ -5,7 +5,7 @@ import time
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qif2hw.discrete import apply
+from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF, apply, cuba
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.stepped import Accumulator, SteppedNetwork, SteppedPopulation, SteppedRun
 
@@ -41,32 +41,78 @@ def _run(network: SteppedNetwork, x: FloatArray) -> tuple[FloatArray, dict[str, 
     constant = {e.name: x.shape[1] == 1 for e in network.encoders}
     arriving = {p.name: _constant_input(network, p, x, constant) for p in network.populations}
     state = {p.name: _start(p, len(x)) for p in network.populations}
-    spikes: dict[str, list[NDArray[np.bool_]]] = {
-        p.name: [] for p in network.populations if not isinstance(p.neuron, Accumulator)
-    }
+    spikes: dict[str, list[NDArray[np.bool_]]] = {p.name: [] for p in network.populations if p.spiking}
+    past: dict[str, list[FloatArray]] = {p.pre: [] for p in network.projections if p.delay is not None}
+    longest = max((int(p.delay.max()) for p in network.projections if p.delay is not None), default=0)
     for step in range(steps):
-        sent: dict[str, FloatArray] = {
-            name: x[:, step, columns] for name, columns in network.columns.items() if not constant[name]
-        }
+        frame = x[:, min(step, x.shape[1] - 1)]
+        sent: dict[str, FloatArray] = {name: frame[:, columns] for name, columns in network.columns.items()}
         for population in network.order:
             total = arriving[population.name].copy()
             for p in network.incoming(population.name):
-                if p.pre in sent:
+                if p.delay is not None:
+                    total += p.synapses.apply(p.weight, _late(p.delay, [sent[p.pre], *past[p.pre]]))
+                elif not constant.get(p.pre, False):
                     total += p.synapses.apply(p.weight, sent[p.pre])
             if isinstance(population.neuron, Accumulator):
                 state[population.name] += total
                 continue
-            neuron = population.neuron
-            potential = apply(neuron, state[population.name]) + neuron.gain * total
-            fired = potential >= neuron.threshold
-            state[population.name] = np.where(fired, neuron.reset, potential)
-            sent[population.name] = fired.astype(np.float64)
-            spikes[population.name].append(fired)
-    y = np.concatenate([output.scale * state[output.population] for output in network.outputs], axis=1)
+            state[population.name], fired = _step(population.neuron, population, state[population.name], total)
+            if population.spiking:
+                sent[population.name] = fired.astype(np.float64)
+                spikes[population.name].append(fired)
+        for name, late in past.items():
+            late.insert(0, sent[name])
+            del late[longest:]
+    y = np.concatenate([output.scale * _read(network, output.population, state) for output in network.outputs], axis=1)
     return y, {name: np.stack(found, axis=1) for name, found in spikes.items()}
 
 
+def _step(
+    neuron: SteppedQIF | SteppedLIF | SteppedCUBA, population: SteppedPopulation, state: FloatArray, total: FloatArray
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """State after a step, and who fired."""
+    if isinstance(neuron, SteppedCUBA):
+        return _cuba(neuron, population, state, total)
+    potential = apply(neuron, state) + neuron.gain * total
+    fired = potential >= neuron.threshold
+    return np.where(fired, neuron.reset, potential), fired
+
+
+def _cuba(
+    neuron: SteppedCUBA, population: SteppedPopulation, state: FloatArray, total: FloatArray
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """The same for a CUBA neuron, whose state are voltage and current in counts, (2, samples, neurons)."""
+
+    def of_neurons(values: tuple[int, ...]) -> NDArray[np.int64]:
+        channels = np.resize(np.array(values, np.int64), population.shape[0])
+        return np.repeat(channels, population.size // population.shape[0])
+
+    bias = np.rint(population.current / neuron.UNIT).astype(np.int64)
+    given = np.rint(total / neuron.UNIT).astype(np.int64) - bias
+    v, u = state.astype(np.int64)
+    u, v = cuba.advance(u, v, given, bias, of_neurons(neuron.current_decay), of_neurons(neuron.voltage_decay))
+    fired = v > (of_neurons(neuron.threshold) << cuba.STATE_SHIFT) if neuron.threshold else np.zeros(v.shape, np.bool_)
+    return np.stack([np.where(fired, 0, v), u]).astype(np.float64), fired
+
+
+def _read(network: SteppedNetwork, name: str, state: dict[str, FloatArray]) -> FloatArray:
+    """What a population that does not spike holds."""
+    cubic = isinstance(network.population(name).neuron, SteppedCUBA)
+    return SteppedCUBA.UNIT * state[name][0] if cubic else state[name]
+
+
+def _late(delay: NDArray[np.int32], sent: list[FloatArray]) -> FloatArray:
+    """What arrives now of what sources sent, the latest step first, and nothing before the first."""
+    late = np.zeros_like(sent[0])
+    for d in np.unique(delay[delay < len(sent)]):
+        late[:, delay == d] = sent[d][:, delay == d]
+    return late
+
+
 def _start(population: SteppedPopulation, samples: int) -> FloatArray:
+    if isinstance(population.neuron, SteppedCUBA):
+        return np.zeros((2, samples, population.size))
     first = 0.0 if isinstance(population.neuron, Accumulator) else population.neuron.reset
     return np.full((samples, population.size), first)
 
@@ -77,6 +123,6 @@ def _constant_input(
     """What reaches a population in every step alike: its bias, and the input groups that do not change."""
     total = np.tile(population.current, (len(x), 1))
     for p in network.incoming(population.name):
-        if constant.get(p.pre, False):
+        if constant.get(p.pre, False) and p.delay is None:
             total += p.synapses.apply(p.weight, x[:, 0, network.columns[p.pre]])
     return total

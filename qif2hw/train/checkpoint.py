@@ -22,9 +22,14 @@ _LARGEST = 2**31
 
 def write(path: Path, scalars: dict[str, Any], optimizer: FlatAdam | Soap, others: dict[str, Tensor]) -> None:
     """Write the parameters, the optimiser's moments, the ``scalars`` and the ``others``."""
-    text = json.dumps({**scalars, "adam_steps": optimizer.steps}, sort_keys=True).encode()
-    tensors = {**optimizer.state(), **others, _SCALARS: torch.from_numpy(np.frombuffer(text, np.uint8).copy())}
-    write_bytes(path, save(tensors))
+    write_state(path, {**scalars, "adam_steps": optimizer.steps}, {**optimizer.state(), **others})
+
+
+def write_state(path: Path, scalars: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Write scalars and tensors."""
+    text = json.dumps(scalars, sort_keys=True).encode()
+    stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_bytes(path, save({**stored, _SCALARS: torch.from_numpy(np.frombuffer(text, np.uint8).copy())}))
 
 
 def read(
@@ -36,6 +41,21 @@ def read(
     """Restore what `write` wrote, parameters and ``others`` included; its scalars, and the optimiser to go on with.
 
     ``optimizer_after(done)`` makes the optimiser in use after ``done`` steps.
+
+    Raises
+    ------
+    InputError
+        If this is no checkpoint, or one of another run: ``expected`` names the scalars that must agree.
+    """
+    scalars, tensors = read_state(path, expected)
+    optimizer = optimizer_after(int(scalars["done"]))
+    restore(path, tensors, optimizer.state() | others)
+    optimizer.steps = int(scalars["adam_steps"])
+    return scalars, optimizer
+
+
+def read_state(path: Path, expected: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Scalars and tensors that `write_state` wrote.
 
     Raises
     ------
@@ -55,11 +75,13 @@ def read(
                 f"{path}: this checkpoint is of another run ({name} = {scalars.get(name)}, here {value}): "
                 "delete it or name another file"
             )
-    optimizer = optimizer_after(int(scalars["done"]))
-    targets = optimizer.state() | others
+    return scalars, tensors
+
+
+@torch.no_grad()
+def restore(path: Path, tensors: dict[str, Tensor], targets: dict[str, Tensor]) -> None:
+    """Copy tensors of a checkpoint into those of a run; `InputError` unless they are the same ones."""
     if {k: (v.shape, v.dtype) for k, v in tensors.items()} != {k: (v.shape, v.dtype) for k, v in targets.items()}:
         raise InputError(f"{path}: this checkpoint does not fit the network")
     for name, target in targets.items():
         target.copy_(tensors[name])
-    optimizer.steps = int(scalars["adam_steps"])
-    return scalars, optimizer

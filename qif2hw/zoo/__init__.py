@@ -7,10 +7,10 @@ reproduce --zoo FOLDER`` trains them and writes these files.
 
 from pathlib import Path
 
-from qif2hw import api
+from qif2hw import bundle as bundles
 from qif2hw.bundle import Bundle
 from qif2hw.errors import InputError
-from qif2hw.ir import Network
+from qif2hw.ir import Network, onnx_io
 
 HOME = Path(__file__).parent
 
@@ -27,12 +27,12 @@ def model(name: str) -> Path:
 
 def network(name: str) -> Network:
     """A float network; `InputError` if there is no such network."""
-    return api.load_model(model(name))
+    return onnx_io.load(model(name))
 
 
 def bundle(name: str) -> Bundle:
     """A compiled network: ``qif2hw.zoo.bundle("ripple").run(x)``; `InputError` if there is no such network."""
-    return api.load(_path(name, ".qif"))
+    return bundles.load(_path(name, ".qif"))
 
 
 def _path(name: str, suffix: str) -> Path:

@@ -9,6 +9,7 @@ import pytest
 from networks import stepped_images
 
 from qif2hw import bundle as bundles
+from qif2hw import data
 from qif2hw.ir import onnx_io
 from qif2hw.reference import stepped as reference
 
@@ -28,7 +29,7 @@ def test_compile_and_run(call: Any, model: Path, tmp_path: Path) -> None:
     assert made.exit_code == 0
     facts = json.loads(made.stdout)
     assert facts["options"]["weight_bits"] == 6
-    assert set(facts["report"]["ranges"]) == {"first", "second", "scores"}
+    assert set(facts["report"]["ranges"]["populations"]) == {"first", "second", "scores"}
     assert isinstance(bundles.load_any(bundle), bundles.SteppedBundle)
     for backend, least in (("engine", 0.8), ("reference", 1.0)):
         ran = call("run", bundle, "--inputs", x, "-o", out, "--backend", backend, "--json")
@@ -45,12 +46,12 @@ def test_what_is_for_the_other_clock_is_refused(call: Any, kit: Any, model: Path
     assert "--steps: it is an option for an event-driven network" in call.refused(
         "compile", model, "-o", out, "--calibration", x, "--steps", 256
     )
-    assert "--passes: it is" in call.refused("compile", model, "--passes")
     assert "--thresholds: it is an option for a network with a stepped clock" in call.refused(
         "compile", kit.model, "-o", out, "--thresholds", "layer"
     )
-    assert "needs typical inputs" in call.refused("compile", model, "-o", out)
-    assert "weight bits = 8/6" in call.refused("compile", model, "-o", out, "--calibration", x, "--weight-bits", "8/6")
+    assert "needs calibration inputs" in call.refused("compile", model, "-o", out)
+    wrong = "weight bits = 8/6: 2 numbers for 4 projections"
+    assert wrong in call.refused("compile", model, "-o", out, "--calibration", x, "--weight-bits", "8/6")
     assert "inputs have shape (20, 3)" in call.refused("compile", model, "-o", out, "--calibration", kit.inputs)
     assert not out.exists()
     assert call("compile", model, "-o", out, "--calibration", x).exit_code == 0
@@ -60,3 +61,39 @@ def test_what_is_for_the_other_clock_is_refused(call: Any, kit: Any, model: Path
     assert "a bundle with a stepped clock" in call.refused("parity", out, "--inputs", x)
     assert "a bundle with a stepped clock" in call.refused("inspect", out)
     assert not (tmp_path / "o.npz").exists()
+
+
+class TestTheDigits:
+    def test_train_compile_and_run(self, call: Any, tmp_path: Path) -> None:
+        digits = tmp_path / "m.onnx"
+        made = call("train", "digits", "-o", digits, "--steps", 200, "--json")
+        assert made.exit_code == 0
+        facts = json.loads(made.stdout)
+        assert facts["accuracy"] > 0.9
+        assert (facts["neuron"], facts["time_steps"]) == ("exact", 4)
+        bundle, out = tmp_path / "m.qif", tmp_path / "o.npz"
+        assert call("compile", digits, "-o", bundle, "--calibration", "digits:train").exit_code == 0
+        assert call("run", bundle, "--inputs", "digits:test", "-o", out).exit_code == 0
+        label = data.digits().test.label
+        with np.load(out) as found:
+            assert (found["label"] == label).mean() > facts["accuracy"] - 0.02
+
+    def test_options_that_are_not_for_it_are_refused(self, call: Any, tmp_path: Path) -> None:
+        out = tmp_path / "m.onnx"
+        assert "--regime: it is an option for a task in continuous" in call.refused(
+            "train", "digits", "-o", out, "--regime", "published"
+        )
+        assert "--neuron: it is an option for a task in time steps" in call.refused(
+            "train", "parabola", "-o", out, "--neuron", "lif"
+        )
+        assert "no network 'alexnet': known are small" in call.refused(
+            "train", "digits", "-o", out, "--network", "alexnet"
+        )
+        assert "time steps = 0" in call.refused("train", "digits", "-o", out, "--time-steps", 0)
+        assert "no such file or folder" in call.refused("train", "digits", "-o", out, "--data", tmp_path / "none")
+        arrays = {
+            f"{n}_{part}": np.zeros((3, 9, 8) if n == "x" else 3, int) for n in "xy" for part in ("train", "test")
+        }
+        np.savez(tmp_path / "odd.npz", **arrays)
+        assert "images of 9 x 8" in call.refused("train", tmp_path / "odd.npz", "-o", out)
+        assert not out.exists()

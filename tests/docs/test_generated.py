@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import pytest
 
 from qif2hw.compiler import CompileOptions, passes_for
-from qif2hw.compiler.pass_spec import PASSES
+from qif2hw.compiler.clocks import STEPPED, TRIAL
 
 sys.path.insert(0, str(Path(__file__).parent))
 from pages import blocks
@@ -44,14 +44,15 @@ def nav_of(config: dict[str, Any]) -> list[str]:
 
 
 def test_the_page_of_passes_has_each_pass_with_its_options(hook: ModuleType) -> None:
-    sections = dict(re.findall(r"^## (\S+)\n(.*?)(?=^## |\Z)", hook.passes(), re.MULTILINE | re.DOTALL))
-    assert list(sections) == list(PASSES)
-    for name, kind in PASSES.items():
-        shown = dict(re.findall(r"^\| `(\w+)` \| .*? \| `?(.*?)`? (?:\||$)", sections[name], re.MULTILINE))
+    sections = re.findall(r"^### (\S+)\n(.*?)(?=^###? |\Z)", hook.passes(), re.MULTILINE | re.DOTALL)
+    assert [name for name, _ in sections] == [*TRIAL.passes, *STEPPED.passes]
+    kinds = [*TRIAL.passes.values(), *STEPPED.passes.values()]
+    for (name, section), kind in zip(sections, kinds, strict=True):
+        shown = dict(re.findall(r"^\| `(\w+)` \| .*? \| `?(.*?)`? (?:\||$)", section, re.MULTILINE))
         wanted = {f.name: repr(f.default) for f in fields(kind) if f.name != "name"}
         assert shown == wanted
         assert kind.__doc__
-        assert kind.__doc__.splitlines()[0].split("``")[0] in sections[name]
+        assert kind.__doc__.splitlines()[0].split("``")[0] in section
         assert set(hook._described(kind)) == set(wanted), f"{name}: options without an explanation"
 
 
@@ -138,9 +139,9 @@ def test_parameters_described_together_keep_types_of_their_own() -> None:
     module: Any = griffe.load(
         "qif2hw.compiler.state", extensions=extensions, docstring_parser="numpy", docstring_options={"warnings": False}
     )
-    section = module["State"].docstring.parsed[1]
+    section = module["CompilerState"].docstring.parsed[1]
     types = {p.name: (str(p.annotation), str(p.value)) for p in section.value}
-    assert types["network"] == ("Network", "None")
+    assert types["network"] == ("N", "None")
     assert types["target"] == ("Target", "None")
     assert types["passes"] == ("tuple[Pass, ...]", "()")
 

@@ -16,6 +16,7 @@ from qif2hw.ir.stepped import Accumulated, Steps
 from qif2hw.ir.stepped_program import (
     AddUp,
     Arithmetic,
+    CubaStep,
     EulerStep,
     LeakStep,
     PlaneStep,
@@ -39,6 +40,9 @@ def arithmetic(kind: str, channels: int, a: float = 0.25, d: float = 0.5) -> Ari
         return EulerStep(
             np.full(channels, round(a * UNIT * 2**30)), np.full(channels, round(d / UNIT)), threshold, reset
         )
+    if kind == "cuba":
+        decay = np.arange(channels)
+        return CubaStep(round(2**12 * min(a, 1)) - 40 * decay % 300 + 0 * decay, np.full(channels, 700), threshold)
     return LeakStep(round(0.6 * 2**15), threshold, reset)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from networks import whole_images
 from onnx import AttributeProto, ModelProto, NodeProto
 
 from qif2hw.discrete import SteppedLIF, SteppedQIF
@@ -55,6 +56,17 @@ def test_file(tmp_path: Path) -> None:
         onnx_io.load(path)
 
 
+def test_whole_numbers_and_delays(tmp_path: Path) -> None:
+    made = whole_images()
+    path = onnx_io.save(made, tmp_path / "m.onnx")
+    again = onnx_io.load_any(path)
+    assert isinstance(again, SteppedNetwork)
+    assert again == made
+    assert [p.delay is None for p in again.projections] == [True, False, True, False, True, False]
+    assert again != whole_images(seed=1)
+    onnx.checker.check_model(onnx.load(path), full_check=True)
+
+
 def node(model: ModelProto, op: str) -> NodeProto:
     return next(n for n in model.graph.node if n.op_type == op)
 
@@ -93,6 +105,50 @@ def readout(model: ModelProto) -> None:
 
 def no_bias(model: ModelProto) -> None:
     del node(model, "SteppedLIF").input[:]
+
+
+def late(model: ModelProto) -> None:
+    delay = node(model, "Delay")
+    delay.input.append(delay.input[1])
+
+
+def early(model: ModelProto) -> None:
+    stored = next(t for t in model.graph.initializer if t.name == node(model, "Delay").input[1])
+    stored.raw_data = np.full(stored.dims, -1).tobytes()
+
+
+def decay(model: ModelProto) -> None:
+    attribute(model, "SteppedCUBA", "current_decay").ints[:] = [5000]
+
+
+def odd_weight(model: ModelProto) -> None:
+    stored = next(t for t in model.graph.initializer if t.name.startswith("weight:2"))
+    weight = onnx.numpy_helper.to_array(stored) + 0.01
+    stored.CopyFrom(onnx.numpy_helper.from_array(weight, stored.name))
+
+
+def no_unit(model: ModelProto) -> None:
+    made = node(model, "Frames")
+    made.attribute.remove(next(a for a in made.attribute if a.name == "unit"))
+
+
+WRONG_WHOLE: dict[str, tuple[Callable[[ModelProto], Any], str]] = {
+    "delay": (late, "Delay 'input->conv': it has 3 inputs, 2 are needed"),
+    "early": (early, "projection input -> conv: delays from -1 to -1 steps, 0 to 4095 are possible"),
+    "decay": (decay, "current_decay from 5000 to 5000, it must lie in 0 to 4096"),
+    "weight": (odd_weight, "weight of projection conv -> dense holds .* no whole multiple of its unit 0.015625"),
+    "unit": (no_unit, "population 'input' has a unit, input group 'image' has none"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_WHOLE)
+def test_wrong_whole_numbers_are_refused_in_one_line(name: str) -> None:
+    change, message = WRONG_WHOLE[name]
+    model = ModelProto.FromString(onnx_io.to_bytes(whole_images()))
+    change(model)
+    with pytest.raises(InputError, match=message) as caught:
+        onnx_io.any_from_bytes(model.SerializeToString())
+    assert "\n" not in str(caught.value)
 
 
 WRONG: dict[str, tuple[Callable[[ModelProto], Any], str]] = {

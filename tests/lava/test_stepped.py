@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks import stepped_images
+from networks import stepped_images, whole_images, whole_inputs
 from torch import nn
 
+import qif2hw
 import qif2hw_lava
-from qif2hw import api
 from qif2hw.bundle import SteppedBundle
 from qif2hw.discrete import SteppedLIF, SteppedQIF
 from qif2hw.engine.stepped import run as run_engine
@@ -47,24 +47,39 @@ def same(bundle: SteppedBundle, x: np.ndarray, **options: Any) -> None:
 @pytest.mark.parametrize("name", NEURONS)
 def test_equals_the_engine(name: str, lava: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
     """In batches of seven, so that a batch that kept something of the one before would show."""
-    bundle = api.compile_stepped(stepped_images(NEURONS[name]), X)
+    bundle = qif2hw.compile(stepped_images(NEURONS[name]), calibration=X)
     monkeypatch.setattr(stepped, "WIDEST", 7 * sum(p.size for p in bundle.program.populations))
     same(bundle, X)
 
 
 def test_frames(lava: Interpreter) -> None:
     frames = np.random.default_rng(2).normal(0.3, 1, (9, 4, 2, 8, 8))
-    same(api.compile_stepped(stepped_images(), frames), frames)
+    same(qif2hw.compile(stepped_images(), calibration=frames), frames)
+
+
+@pytest.mark.parametrize("steps", [None, 12], ids=["constant", "frames"])
+def test_whole_numbers_and_delays(steps: int | None, lava: Interpreter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUBA neurons, whose delays reach into a sample's own past and no further."""
+    x = whole_inputs(30, steps)
+    bundle = qif2hw.compile(whole_images(), calibration=x)
+    monkeypatch.setattr(stepped, "WIDEST", 7 * sum(p.size for p in bundle.program.populations))
+    same(bundle, x)
 
 
 @pytest.mark.parametrize("name", NEURONS)
 def test_modular_equals_the_engine(name: str, lava: Interpreter) -> None:
-    same(api.compile_stepped(stepped_images(NEURONS[name]), X), X[:4], mode="modular")
+    same(qif2hw.compile(stepped_images(NEURONS[name]), calibration=X), X[:4], mode="modular")
+
+
+@pytest.mark.parametrize("steps", [None, 12], ids=["constant", "frames"])
+def test_modular_whole_numbers_and_delays(steps: int | None, lava: Interpreter) -> None:
+    x = whole_inputs(4, steps)
+    same(qif2hw.compile(whole_images(), calibration=x), x, mode="modular")
 
 
 def test_modular_frames(lava: Interpreter) -> None:
     frames = np.random.default_rng(2).normal(0.3, 1, (4, 4, 2, 8, 8))
-    same(api.compile_stepped(stepped_images(), frames), frames, mode="modular")
+    same(qif2hw.compile(stepped_images(), calibration=frames), frames, mode="modular")
 
 
 def test_modular_residual_blocks(lava: Interpreter) -> None:
@@ -82,7 +97,7 @@ def test_modular_residual_blocks(lava: Interpreter) -> None:
         for _ in range(30):
             model(x)
     network = export(model.eval(), input_shape=(2, 8, 8), time_steps=steps)
-    bundle = api.compile_stepped(network, 3 * X)
+    bundle = qif2hw.compile(network, calibration=3 * X)
     depth = bundle.program.depth
     assert max(depth[p.post] - depth[p.pre] for p in bundle.program.projections) == 2
     same(bundle, 3 * X[:4], mode="modular")
@@ -98,7 +113,7 @@ def test_modular_small_conv(lava: Interpreter) -> None:
         for _ in range(30):
             model(x)
     network = export(model.eval(), input_shape=(1, 28, 28), time_steps=4)
-    same(api.compile_stepped(network, x.numpy()), x[:4].numpy(), mode="modular")
+    same(qif2hw.compile(network, calibration=x.numpy()), x[:4].numpy(), mode="modular")
 
 
 def test_modular_synapses_of_every_kind(lava: Interpreter) -> None:
@@ -140,7 +155,7 @@ def test_modular_synapses_of_every_kind(lava: Interpreter) -> None:
 
 
 def test_wrong_calls_are_refused_before_anything_starts(lava: Interpreter) -> None:
-    bundle = api.compile_stepped(stepped_images(), X)
+    bundle = qif2hw.compile(stepped_images(), calibration=X)
     with pytest.raises(InputError, match="unknown mode 'moody': known are fused, modular"):
         bundle.run(X, "lava", mode="moody")
     with pytest.raises(InputError, match="timeout = 0"):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from qif2hw.compiler.stepped import compile_stepped
+from qif2hw.compiler import compile_network
 from qif2hw.engine import stepped as engine
 from qif2hw.errors import InputError
 from qif2hw.ir import Conv2d
@@ -251,7 +251,7 @@ def test_the_deep_models_are_exported_and_run() -> None:
         network = export(module.eval(), shape, 2)
         assert {type(p.synapses).__name__ for p in network.projections} <= {"Conv2d", "Dense"}
         x = np.random.default_rng(0).normal(0, 1, (1, *([2] if shape[0] == 2 else []), *shape))
-        program, _ = compile_stepped(network, x)
+        program = compile_network(network, None, x).program
         run = engine.run(program, x)
         assert run.y.shape == (1, 10)
         assert all(fired.shape[:2] == (1, 2) for fired in run.spikes.values())

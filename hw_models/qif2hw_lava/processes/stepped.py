@@ -78,5 +78,5 @@ class PySteppedNetwork(GuardedModel):
         if n == self.steps:
             for k, population in enumerate(self.program.populations):
                 name = population.name
-                kept = np.stack(self.spikes[name], axis=1) if population.spiking else self.state[name][0]
+                kept = np.stack(self.spikes[name], axis=1) if population.spiking else self.state.registers[name][0]
                 self.save(f"population{k}-{current}", {"kept": kept})

@@ -127,42 +127,43 @@ class PySteppedNeurons(GuardedModel):
 
 
 class Delay(AbstractProcess):
-    """Holds back what arrives for ``delay`` steps.
+    """Holds back what arrives for ``delay`` steps; nothing of it reaches the next round.
 
     Parameters
     ----------
-    size
-        Width of its ports.
     delay
-        Number of steps, from 1.
+        Number of steps, for each source.
     common
         ``job``, ``steps``, ``rounds``.
     """
 
-    def __init__(self, *, name: str, size: int, delay: int, common: dict[str, Any]) -> None:
-        super().__init__(name=name, size=size, delay=delay, **common)
-        self.s_in = InPort(shape=(size,))
-        self.s_out = OutPort(shape=(size,))
+    def __init__(self, *, name: str, delay: NDArray[np.int32], common: dict[str, Any]) -> None:
+        super().__init__(name=name, delay=delay, **common)
+        self.s_in = InPort(shape=delay.shape)
+        self.s_out = OutPort(shape=delay.shape)
 
 
 @implements(proc=Delay, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
 class PyDelay(GuardedModel):
-    """A line of as many steps."""
+    """A ring of as many steps as the longest delay, and this one."""
 
     s_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=24)
     s_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.line = np.zeros((proc_params["delay"], proc_params["size"]), np.int32)
+        self.delay = proc_params["delay"]
+
+    def reset(self, current: int) -> None:
+        """Nothing has arrived."""
+        self.ring = np.zeros((self.delay.max() + 1, self.delay.size), np.int32)
 
     def step(self, current: int, n: int) -> None:
         """What arrived ``delay`` steps ago."""
-        place = n % len(self.line)
-        self.s_out.send(self.line[place])
-        self.line[place] = self.s_in.recv()
+        self.ring[n % len(self.ring)] = self.s_in.recv()
+        self.s_out.send(self.ring[(n - self.delay) % len(self.ring), np.arange(self.delay.size)])
 
 
 class RoundedShift(AbstractProcess):

@@ -210,7 +210,7 @@ def _descend(
 
 
 def shifted(network: Network, phases: Phases, shift: FloatArray) -> Phases:
-    """Initial phases moved by ``shift``, (neurons of all populations), as far as the cycle goes."""
+    """Initial phases moved by ``shift`` (neurons of all populations,), in time units, as far as the cycle goes."""
     phi0, at = {}, 0
     for population in network.populations:
         top = np.nextafter(population.neuron.period, 0.0)

@@ -100,7 +100,7 @@ class MeasureBudget:
 
 
 def measured_inputs(state: State) -> FloatArray:
-    """As many calibration inputs as may be run."""
+    """As many calibration inputs (samples, inputs) as may be run."""
     return state.calibration[: max(8, MOST_UPDATES // max(state.network.synapse_count, 1))]
 
 

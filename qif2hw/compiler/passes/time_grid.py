@@ -16,7 +16,7 @@ PayloadBits: TypeAlias = int | Literal["auto"]
 
 
 def parse_payload_bits(text: str) -> PayloadBits:
-    """From text: a whole number or ``auto``."""
+    """From text: a whole number or ``auto``; `InputError` on any other."""
     if text == "auto":
         return "auto"
     try:

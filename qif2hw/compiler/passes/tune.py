@@ -69,7 +69,7 @@ class TuneTables:
     samples: int = 600
 
     def run(self, state: State) -> State:
-        """Adjust the tables that `MakeTables` made."""
+        """Adjust the tables that `MakeTables` made; `InputError` on fewer than two samples."""
         if self.samples < 2:
             raise InputError(f"samples = {self.samples}: two at least are needed, one to adjust and one to check")
         start = _knots(state[Curves])

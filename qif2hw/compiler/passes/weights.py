@@ -25,13 +25,18 @@ def smallest_unit(r: float) -> float:
     return FULL_RANGE * r / STATE_MAX
 
 
+def bits_in_order(bits: Bits, projections: int) -> tuple[int, ...]:
+    """Bits of a weight for each of the projections; `InputError` if their number is wrong."""
+    every = bits if isinstance(bits, tuple) else (bits,) * projections
+    if len(every) != projections:
+        raise InputError(f"weight bits = {print_bits(bits)}: {len(every)} numbers for {projections} projections")
+    return every
+
+
 def bits_of(bits: Bits, network: Network) -> dict[tuple[str, str], int]:
     """Bits of a weight by projection (pre, post); `InputError` if their number is wrong."""
     names = [(p.pre, p.post) for p in network.projections]
-    every = bits if isinstance(bits, tuple) else (bits,) * len(names)
-    if len(every) != len(names):
-        raise InputError(f"weight bits = {print_bits(bits)}: {len(every)} numbers for {len(names)} projections")
-    return dict(zip(names, every, strict=True))
+    return dict(zip(names, bits_in_order(bits, len(names)), strict=True))
 
 
 def print_bits(bits: Bits) -> str:
@@ -40,7 +45,7 @@ def print_bits(bits: Bits) -> str:
 
 
 def parse_bits(text: str) -> Bits:
-    """From text; inverse of `print_bits`."""
+    """From text; inverse of `print_bits`.  `InputError` on what is no whole number."""
     try:
         every = tuple(int(part) for part in text.split("/"))
     except ValueError:
@@ -69,6 +74,10 @@ class Weights(ByValue):
     def grid_units(self) -> tuple[float, ...]:
         """Real weight of one count of each projection, its exponent included."""
         return tuple(self.units[p.post] * 2.0**p.exponent for p in self.projections)
+
+    def check(self, state: State) -> None:
+        """Shapes and finiteness, which a network checks when it is made."""
+        as_network(state.network, self, state[Phases])
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def _client(scheduler: str) -> Iterator[Any]:
 
 
 def run_bulk(program: Program, x: FloatArray, pool: Workers) -> FloatArray:
-    """Results of the engine on many inputs (samples, inputs), in chunks, wherever the workers are."""
+    """Results (samples, outputs) of the engine on many inputs ``x`` (samples, inputs), in chunks, on the workers."""
     chunks = np.array_split(x, max(1, -(-len(x) // CHUNK)))
     return np.concatenate(list(chain(pool.map(_results, program, chunks))))
 

@@ -50,7 +50,7 @@ class SearchProblem:
     network, target, rounding
         What is compiled, for which chip, and how weights are rounded.
     x, y
-        Inputs, and the float network's results for them.
+        Inputs (samples, inputs), and the float network's results for them (samples, outputs).
     kept
         Results of passes that several settings share, like weights of the same bits; each process has its own.
     """

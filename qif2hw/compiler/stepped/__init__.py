@@ -1,5 +1,1 @@
-"""Compiling networks with a stepped clock: `SteppedNetwork` -> `SteppedProgram`."""
-
-from qif2hw.compiler.stepped.build import SteppedOptions, compile_stepped
-
-__all__ = ["SteppedOptions", "compile_stepped"]
+"""Passes of networks with a stepped clock, one file each."""

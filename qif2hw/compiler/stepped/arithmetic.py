@@ -1,12 +1,18 @@
-"""From the equation of a neuron to the numbers of its integer step."""
+"""Pass: from the equation of a neuron to the numbers of its integer step."""
 
 import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
-from qif2hw.discrete import SteppedLIF, SteppedQIF
+from qif2hw.compiler.state import Section, SteppedState
+from qif2hw.compiler.stepped.scales import Scales
+from qif2hw.compiler.stepped.thresholds import rest
+from qif2hw.discrete import SteppedCUBA, SteppedLIF
+from qif2hw.discrete.cuba import STATE_SHIFT
 from qif2hw.errors import InputError
-from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.arrays import ByValue, FloatArray
 from qif2hw.ir.stepped import Accumulator, SteppedNeuron
 from qif2hw.ir.stepped_program import (
     CURVATURE_BITS,
@@ -15,6 +21,7 @@ from qif2hw.ir.stepped_program import (
     SCALE_BITS,
     AddUp,
     Arithmetic,
+    CubaStep,
     EulerStep,
     LeakStep,
     PlaneStep,
@@ -24,28 +31,46 @@ COUPLING_BITS = 14
 """The coupling of a plane vector has about this many bits."""
 
 
-def rest(neuron: SteppedQIF | SteppedLIF) -> float:
-    """Potential from which the machine counts: the stable rest."""
-    if isinstance(neuron, SteppedLIF):
-        return neuron.rest
-    if neuron.rest is None:
-        raise InputError("a QIF neuron with complex roots has no rest: it cannot be put on the machine")
-    return neuron.rest
+@dataclass(frozen=True, eq=False)
+class Arithmetics(ByValue):
+    """What the neurons do with their registers, by population."""
+
+    populations: dict[str, Arithmetic]
 
 
-def height(neuron: SteppedNeuron) -> float:
-    """Threshold above rest, divided by the gain of the input: the scale of its weights."""
-    if isinstance(neuron, Accumulator):
-        return 1.0
-    return (neuron.threshold - rest(neuron)) / neuron.gain
+@dataclass(frozen=True)
+class ChooseArithmetic:
+    """Put the equation of every neuron into integers, in the units of its channel."""
+
+    name: ClassVar[str] = "arithmetic"
+    reads: ClassVar[tuple[type, ...]] = (Scales,)
+    writes: ClassVar[tuple[type, ...]] = (Arithmetics,)
+
+    def run(self, state: SteppedState) -> SteppedState:
+        """See `arithmetic_of`; `InputError` names the population."""
+        made = {}
+        for p in state.network.populations:
+            try:
+                made[p.name] = arithmetic_of(p.neuron, state[Scales].units[p.name])
+            except InputError as error:
+                raise InputError(f"population '{p.name}': {error}") from None
+        return state.having(Arithmetics(made))
+
+    def report(self, state: SteppedState) -> Section:
+        """Kind of step, and least and largest threshold and reset of the channels."""
+        return {"populations": {name: _facts(one) for name, one in state[Arithmetics].populations.items()}}
 
 
-def widest(neuron: SteppedNeuron) -> float:
-    """Factor by which thresholds of a population's channels may differ: Euler's factors have few bits to spare."""
-    return 2.0 if isinstance(neuron, SteppedQIF) and neuron.kind == "euler" else 16.0
+def _facts(arithmetic: Arithmetic) -> dict[str, Any]:
+    found: dict[str, Any] = {"step": type(arithmetic).__name__}
+    for name in ("threshold", "reset"):
+        values = getattr(arithmetic, name, None)
+        if values is not None:
+            found[name] = [int(values.min()), int(values.max())]
+    return found
 
 
-def lower(neuron: SteppedNeuron, unit: FloatArray) -> Arithmetic:
+def arithmetic_of(neuron: SteppedNeuron, unit: FloatArray) -> Arithmetic:
     """The integer step of a neuron; ``unit`` is the input, by channel, that counts as one.
 
     Raises
@@ -55,6 +80,8 @@ def lower(neuron: SteppedNeuron, unit: FloatArray) -> Arithmetic:
     """
     if isinstance(neuron, Accumulator):
         return AddUp()
+    if isinstance(neuron, SteppedCUBA):
+        return _cuba(neuron, len(unit))
     base, own = rest(neuron), unit * neuron.gain
     threshold = np.rint((neuron.threshold - base) / own).astype(np.int32)
     reset = np.rint((neuron.reset - base) / own).astype(np.int32)
@@ -77,3 +104,13 @@ def lower(neuron: SteppedNeuron, unit: FloatArray) -> Arithmetic:
         threshold,
         reset,
     )
+
+
+def _cuba(neuron: SteppedCUBA, channels: int) -> CubaStep:
+    current, voltage, threshold = (
+        np.resize(np.array(values, np.int32), channels) if values else None
+        for values in (neuron.current_decay, neuron.voltage_decay, neuron.threshold)
+    )
+    assert current is not None
+    assert voltage is not None
+    return CubaStep(current, voltage, None if threshold is None else threshold << STATE_SHIFT)

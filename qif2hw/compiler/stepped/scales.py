@@ -1,4 +1,4 @@
-r"""Units of the potentials, and weights in them.
+r"""Pass: units of the potentials, and weights in them.
 
 The threshold of channel ``c`` is the integer ``th_c = (theta - rest) / u_c``; a weight ``w`` of projection ``p`` is the
 grid integer ``W = w / (u_c 2^e_p)``.  The largest weight of a channel (or of the population) lies at the end of the
@@ -6,76 +6,248 @@ grid, and the exponents ``e_p`` are such that thresholds have more than `THRESHO
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
-from qif2hw.compiler.stepped.arithmetic import height, widest
+from qif2hw.compiler.passes.weights import Bits, RoundingError, bits_in_order, parse_bits, print_bits
+from qif2hw.compiler.state import Currents, Section, SteppedState
+from qif2hw.compiler.stepped.inputs import InputUnits
+from qif2hw.compiler.stepped.thresholds import height, widest
 from qif2hw.errors import InputError
 from qif2hw.ir import ProgramProjection, Projection
-from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.ir.arrays import ByValue, FloatArray, IntArray
 from qif2hw.ir.stepped import Accumulator, SteppedNetwork, SteppedPopulation
 from qif2hw.ir.weight_grid import largest_weight, round_to_grid
+from qif2hw.ir.whole import EXPONENTS, counts_of, on_grid
 
 THRESHOLD_BITS = 12
 """The smallest threshold of a population lies between ``2^THRESHOLD_BITS`` and twice that, if exponents allow it."""
-EXPONENTS = (-8, 7)
-"""Least and largest exponent of a projection."""
+THRESHOLDS = ("channel", "layer")
+"""What may have a unit of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scales(ByValue):
+    """Units, and integer weights in them.
+
+    Parameters
+    ----------
+    bits
+        Bits of a weight, by projection in the network's order.
+    units
+        Real value of one unit of the potential, by population: (channels,).
+    projections
+        Integer weights in the network's order.
+    """
+
+    bits: tuple[int, ...]
+    units: dict[str, FloatArray]
+    projections: tuple[ProgramProjection, ...]
+
+    def check(self, state: SteppedState) -> None:
+        """Shapes and finiteness, which a network checks when it is made."""
+        given = {e.name: e.unit for e in state.network.encoders if e.unit is not None}
+        as_network(state.network, self, given, state[Currents])
 
 
 @dataclass(frozen=True)
-class Scaled:
-    """A population's units by channel, and the projections onto it on the grid."""
+class ScalingErrors:
+    """What rounding costs, by projection in the network's order."""
 
-    unit: FloatArray
-    projections: tuple[ProgramProjection, ...]
+    projections: tuple[RoundingError, ...]
+
+
+@dataclass(frozen=True)
+class ScaleWeights:
+    """Choose units and exponents, and round every weight to its nearest grid point.
+
+    Parameters
+    ----------
+    bits
+        Bits of a weight, by projection if they differ.
+    thresholds
+        ``channel``: every channel of a population has a unit of its own, so that its weights use the whole grid;
+        ``layer``: one unit per population.
+    """
+
+    name: ClassVar[str] = "weights"
+    reads: ClassVar[tuple[type, ...]] = (InputUnits, Currents)
+    writes: ClassVar[tuple[type, ...]] = (Scales, ScalingErrors)
+
+    bits: Bits = field(default=8, metadata={"parse": parse_bits, "print": print_bits})
+    thresholds: str = "channel"
+
+    def __post_init__(self) -> None:
+        check_thresholds(self.thresholds)
+
+    def run(self, state: SteppedState) -> SteppedState:
+        """Scale every population; `InputError` if weights are too large, or the target has fewer bits."""
+        network, units = state.network, state[InputUnits].units
+        bits = bits_in_order(self.bits, len(network.projections))
+        most = state.target.limit("weight_bits") or 8
+        if max(bits) > most:
+            raise InputError(f"weight bits = {print_bits(self.bits)}: target '{state.target.name}' has {most}")
+        made: dict[int, ProgramProjection] = {}
+        own: dict[str, FloatArray] = {}
+        for population in network.populations:
+            places = [k for k, p in enumerate(network.projections) if p.post == population.name]
+            own[population.name], found = scale(
+                population,
+                [network.projections[k] for k in places],
+                [bits[k] for k in places],
+                self.thresholds == "channel",
+                units,
+            )
+            made |= dict(zip(places, found, strict=True))
+        scales = Scales(bits, own, tuple(made[k] for k in range(len(bits))))
+        return state.having(scales, _errors(network, scales, units))
+
+    def report(self, state: SteppedState) -> Section:
+        """Bits, and errors by projection."""
+        errors = state[ScalingErrors].projections
+        return {
+            "bits": self.bits if isinstance(self.bits, int) else print_bits(self.bits),
+            "thresholds": self.thresholds,
+            "projections": dict(zip(labels(state.network), map(asdict, errors), strict=True)),
+        }
+
+
+def check_thresholds(thresholds: str) -> None:
+    """`InputError` unless there are such units."""
+    if thresholds not in THRESHOLDS:
+        raise InputError(f"thresholds = {thresholds}: {' and '.join(THRESHOLDS)} are possible")
+
+
+def labels(network: SteppedNetwork) -> list[str]:
+    """A name for each projection, ``pre->post``; further ones between the same two are numbered."""
+    names = [f"{p.pre}->{p.post}" for p in network.projections]
+    return [f"{name} ({names[: k + 1].count(name)})" if name in names[:k] else name for k, name in enumerate(names)]
+
+
+def real_units(population: SteppedPopulation, projection: ProgramProjection, unit: FloatArray) -> FloatArray:
+    """Real weight of one count, for each weight of a projection onto a population."""
+    return unit[channels_of(population, projection)] * 2.0**projection.exponent
+
+
+def as_network(
+    network: SteppedNetwork, scales: Scales, input_units: dict[str, float], currents: Currents
+) -> SteppedNetwork:
+    """The float network with rounded weights and other currents."""
+    posts = {p.name: p for p in network.populations}
+    return replace(
+        network,
+        populations=tuple(replace(p, bias=currents.bias[p.name]) for p in network.populations),
+        projections=tuple(
+            Projection(
+                p.pre,
+                p.post,
+                p.weight * real_units(posts[p.post], p, scales.units[p.post]) / input_units.get(p.pre, 1.0),
+                p.synapses,
+                p.delay,
+            )
+            for p in scales.projections
+        ),
+    )
 
 
 def scale(
-    network: SteppedNetwork, population: SteppedPopulation, bits: int, per_channel: bool, input_unit: dict[str, float]
-) -> Scaled:
+    population: SteppedPopulation,
+    incoming: list[Projection],
+    bits: list[int],
+    per_channel: bool,
+    input_unit: dict[str, float],
+) -> tuple[FloatArray, list[ProgramProjection]]:
     """Put the weights onto a population on the grid.
 
     Parameters
     ----------
-    network, population
-        What to scale.
+    population, incoming
+        What to scale, and the projections onto it.
     bits
-        Of a weight, 2 to 8.
+        Of the weights of each of these, 2 to 8.
     per_channel
         One unit per channel, or one for the whole population; accumulators always have one.
     input_unit
         Real value of one count, by input group.
+
+    Returns
+    -------
+    array, list of ProgramProjection
+        Units by channel, and the integer weights.
 
     Raises
     ------
     InputError
         If the weights are so large, against the threshold, that no exponent fits.
     """
-    incoming = network.incoming(population.name)
+    if population.unit is not None:
+        return _kept(population, incoming, population.unit, bits, input_unit)
     weights = [p.weight * input_unit.get(p.pre, 1.0) for p in incoming]
-    channels = [_channels(population, p) for p in incoming]
-    largest = [_by_channel(population, w, c) for w, c in zip(weights, channels, strict=True)]
-    most = np.max(largest, axis=0)
-    if isinstance(population.neuron, Accumulator) or not per_channel or not most.any():
-        most = np.full_like(most, most.max() or 1.0)
-    most = np.maximum(most, most.max() / widest(population.neuron))
-    step = most / largest_weight(bits)
+    channels = [channels_of(population, p) for p in incoming]
+    # What one count of each channel would be if its largest weight were at the end of the grid.
+    wanted = [
+        _by_channel(population, w, c) / largest_weight(b) for w, c, b in zip(weights, channels, bits, strict=True)
+    ]
+    step = np.max(wanted, axis=0)
+    if isinstance(population.neuron, Accumulator) or not per_channel or not step.any():
+        step = np.full_like(step, step.max() or 1.0)
+    step = np.maximum(step, step.max() / widest(population.neuron))
     first = _exponent(population, float(step.max()))
     unit = step / 2.0**first
     made = []
-    for p, weight, channel, own in zip(incoming, weights, channels, largest, strict=True):
+    for p, weight, channel, own, b in zip(incoming, weights, channels, wanted, bits, strict=True):
         # As fine as the largest weight of any channel allows.
-        ratio = float((own / step).max()) / largest_weight(bits)
+        ratio = float((own / step).max())
         exponent = max(EXPONENTS[0], first + (math.ceil(math.log2(ratio) - 1e-9) if ratio > 0 else 0))
-        whole = round_to_grid(weight / (unit[channel] * 2.0**exponent), 1.0, bits)
-        made.append(ProgramProjection(p.pre, p.post, whole.astype(np.int16), exponent, p.synapses))
-    return Scaled(unit, tuple(made))
+        whole = round_to_grid(weight / (unit[channel] * 2.0**exponent), 1.0, b)
+        made.append(ProgramProjection(p.pre, p.post, whole.astype(np.int16), exponent, p.synapses, p.delay))
+    return unit, made
 
 
-def _channels(population: SteppedPopulation, projection: Projection) -> IntArray:
+def _kept(
+    population: SteppedPopulation,
+    incoming: list[Projection],
+    unit: float,
+    bits: list[int],
+    input_unit: dict[str, float],
+) -> tuple[FloatArray, list[ProgramProjection]]:
+    """Weights that are integers already, unchanged."""
+    if min(bits) < 8:
+        raise InputError(
+            f"weight bits = {min(bits)}: the weights onto population '{population.name}' are integers already and are "
+            "kept; leave the option out"
+        )
+    made = []
+    for p in incoming:
+        counts = counts_of(p, unit, input_unit.get(p.pre, 1.0))
+        weight, exponent = on_grid(counts, -round(math.log2(unit)), f"weights of projection {p.pre} -> {p.post}")
+        made.append(ProgramProjection(p.pre, p.post, weight.astype(np.int16), exponent, p.synapses, p.delay))
+    return np.full(population.shape[0], unit), made
+
+
+def channels_of(population: SteppedPopulation, projection: Projection | ProgramProjection) -> IntArray:
     """Channel of the neurons that use each weight."""
     return projection.synapses.neurons() // (population.size // population.shape[0])
+
+
+def _errors(network: SteppedNetwork, scales: Scales, input_units: dict[str, float]) -> ScalingErrors:
+    found = []
+    rounded = as_network(network, scales, input_units, Currents({p.name: p.bias for p in network.populations}))
+    for p, q, integers in zip(network.projections, rounded.projections, scales.projections, strict=True):
+        error = q.weight - p.weight
+        found.append(
+            RoundingError(
+                float(scales.units[p.post].max()) / input_units.get(p.pre, 1.0),
+                integers.exponent,
+                float(np.sqrt(np.mean(error**2))),
+                float(np.abs(error).max()),
+                float(np.abs(p.weight).max()),
+                p.synapses.count,
+            )
+        )
+    return ScalingErrors(tuple(found))
 
 
 def _by_channel(population: SteppedPopulation, weight: FloatArray, channel: IntArray) -> FloatArray:

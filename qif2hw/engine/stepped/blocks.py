@@ -53,7 +53,7 @@ class Blocks:
 
 
 def blocks_of(synapses: AnySynapses, weight: NDArray[Any], shape: tuple[int, ...]) -> Blocks:
-    """The largest blocks, of sources of a shape (channels, height, width) or (channels,), in which weights are equal."""
+    """The largest blocks with equal weights; sources have a shape (channels, height, width) or (channels,)."""
     if isinstance(synapses, Conv2d):
         block = _largest(weight, [_divisors(synapses, axis) for axis in (0, 1)])
         return _convolution(synapses, weight, block)
@@ -77,7 +77,9 @@ def _convolution(synapses: Conv2d, weight: NDArray[Any], block: Pair) -> Blocks:
         synapses, in_shape=whole.blocks, kernel=fewer(synapses.kernel), stride=fewer(synapses.stride),
         padding=fewer(synapses.padding),
     )  # fmt: skip
-    return replace(whole, synapses=own) if own.out_shape == synapses.out_shape else _convolution(synapses, weight, (1, 1))
+    return (
+        replace(whole, synapses=own) if own.out_shape == synapses.out_shape else _convolution(synapses, weight, (1, 1))
+    )
 
 
 def _divisors(synapses: Conv2d, axis: int) -> list[int]:

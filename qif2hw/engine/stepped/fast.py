@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from qif2hw.engine.stepped.neurons import fire
 from qif2hw.engine.stepped.sums import Sums, currents
-from qif2hw.ir.stepped_program import SteppedProgram
+from qif2hw.ir.stepped_program import AddUp, SteppedProgram
 
 Bool = NDArray[np.bool_]
 
@@ -46,16 +46,32 @@ def _prepared(program: SteppedProgram, x: NDArray[np.int64]) -> dict[str, list[t
 def _run(
     program: SteppedProgram, incoming: dict[str, list[tuple[str, Sums]]], x: NDArray[np.int64], spikes: dict[str, Bool]
 ) -> NDArray[np.int64]:
-    """Write the spikes of some samples, (samples, time steps, neurons), and return the sums of the outputs."""
+    """Write the spikes of some samples, (samples, time steps, neurons), and return what the outputs hold at the end."""
+    steps = program.clock.count
     sent: dict[str, NDArray[Any]] = {name: x[:, :, columns] for name, columns in program.columns.items()}
     sent |= spikes
-    totals: dict[str, NDArray[np.int64]] = {}
+    held: dict[str, NDArray[np.int64]] = {}
     for population in program.populations:
-        received = [(sums(sent[pre]), sums.exponent) for pre, sums in incoming[population.name]]
+        received = [
+            (sums(_late(sent[pre], sums.delay, steps)), sums.exponent) for pre, sums in incoming[population.name]
+        ]
         current = currents(population.of_neurons(population.bias), received)
-        if population.spiking:
+        if isinstance(population.arithmetic, AddUp):
+            every = np.broadcast_to(current, (len(x), steps, population.size))
+            held[population.name] = every.sum(axis=1, dtype=np.int64)
+        elif population.spiking:
             fire(population, current, spikes[population.name])
         else:
-            every = np.broadcast_to(current, (len(x), program.clock.count, population.size))
-            totals[population.name] = every.sum(axis=1, dtype=np.int64)
-    return np.concatenate([totals[output.population] for output in program.outputs], axis=1)
+            held[population.name] = fire(population, current, np.empty((len(x), steps, population.size), np.bool_))
+    return np.concatenate([held[output.population] for output in program.outputs], axis=1)
+
+
+def _late(sent: NDArray[Any], delay: NDArray[np.int32] | None, steps: int) -> NDArray[Any]:
+    """What sources sent, (samples, 1 or time steps, pre), as it arrives after their delays."""
+    if delay is None:
+        return sent
+    late = np.zeros((len(sent), steps, sent.shape[2]), sent.dtype)
+    for d in np.unique(delay[delay < steps]):
+        sources = delay == d
+        late[:, d:, sources] = sent[:, : steps - d, sources]
+    return late

@@ -1,7 +1,7 @@
 """Compiled loops of neurons over all their time steps: `qif2hw.engine.stepped.spec.step`, bit for bit.
 
-A loop takes a block of neurons of one sample through all steps, so that registers stay in the nearest memory; inside, it
-goes from neuron to neuron without branches, as vector instructions do.
+A loop takes a block of neurons of one sample through all steps, so that registers stay in the nearest memory; inside,
+it goes from neuron to neuron without branches, so that it compiles to vector instructions.
 """
 
 from collections.abc import Callable
@@ -9,30 +9,33 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.cpython.unsafe.numbers import leading_zeros
 from numpy.typing import NDArray
 
+from qif2hw.discrete.cuba import DECAY_UNITY, LARGEST
 from qif2hw.ir.ptc import STATE_MAX
 from qif2hw.ir.stepped_program import (
     CURVATURE_BITS,
     DECAY_BITS,
     FACTOR_BITS,
     SCALE_BITS,
+    CubaStep,
     EulerStep,
     LeakStep,
     PlaneStep,
     SteppedProgramPopulation,
 )
 from qif2hw.machinecode import compiled
+from qif2hw.simd import bit_length
 
 Int32 = NDArray[np.int32]
 Bool = NDArray[np.bool_]
+Int = NDArray[np.int64]
 
 BLOCK = 512
 """Neurons of a block."""
 
 
-def fire(population: SteppedProgramPopulation, current: Int32, fired: Bool) -> None:
+def fire(population: SteppedProgramPopulation, current: Int32, fired: Bool) -> Int:
     """Run the neurons of a population from their reset state.
 
     Parameters
@@ -43,28 +46,42 @@ def fire(population: SteppedProgramPopulation, current: Int32, fired: Bool) -> N
         Input sums, bias included, (samples, 1 or time steps, neurons); one holds for all steps.
     fired
         Where spikes are written, (samples, time steps, neurons).
+
+    Returns
+    -------
+    array
+        The first register of each neuron after the last step, (samples, neurons).
     """
-    _LOOPS[type(population.arithmetic)](population, population.arithmetic, current, fired)
+    last = np.empty((len(fired), population.size), np.int64)
+    _LOOPS[type(population.arithmetic)](population, population.arithmetic, current, fired, last)
+    return last
 
 
-def _plane(population: SteppedProgramPopulation, own: PlaneStep, current: Int32, fired: Bool) -> None:
+def _plane(population: SteppedProgramPopulation, own: PlaneStep, current: Int32, fired: Bool, last: Int) -> None:
     numbers = [population.of_neurons(values) for values in (own.coupling, own.threshold, own.reset)]
-    _run_plane(current, fired, own.decay, own.coupling_shift, *numbers)
+    _run_plane(current, fired, last, own.decay, own.coupling_shift, *numbers)
 
 
-def _euler(population: SteppedProgramPopulation, own: EulerStep, current: Int32, fired: Bool) -> None:
+def _euler(population: SteppedProgramPopulation, own: EulerStep, current: Int32, fired: Bool, last: Int) -> None:
     names = (own.curvature, own.distance, own.threshold, own.reset)
-    _run_euler(current, fired, *(population.of_neurons(values) for values in names))
+    _run_euler(current, fired, last, *(population.of_neurons(values) for values in names))
 
 
-def _leak(population: SteppedProgramPopulation, own: LeakStep, current: Int32, fired: Bool) -> None:
-    _run_leak(current, fired, own.leak, population.of_neurons(own.threshold), population.of_neurons(own.reset))
+def _leak(population: SteppedProgramPopulation, own: LeakStep, current: Int32, fired: Bool, last: Int) -> None:
+    _run_leak(current, fired, last, own.leak, population.of_neurons(own.threshold), population.of_neurons(own.reset))
 
 
-_LOOPS: dict[type, Callable[[SteppedProgramPopulation, Any, Int32, Bool], None]] = {
+def _cuba(population: SteppedProgramPopulation, own: CubaStep, current: Int32, fired: Bool, last: Int) -> None:
+    never = np.full(population.channels, LARGEST, np.int32)
+    values = (population.bias, own.current_decay, own.voltage_decay, never if own.threshold is None else own.threshold)
+    _run_cuba(current, fired, last, *(population.of_neurons(v) for v in values))
+
+
+_LOOPS: dict[type, Callable[[SteppedProgramPopulation, Any, Int32, Bool, Int], None]] = {
     PlaneStep: _plane,
     EulerStep: _euler,
     LeakStep: _leak,
+    CubaStep: _cuba,
 }
 
 
@@ -91,7 +108,7 @@ def plane_step(p, q, x, decay, shift, coupling):  # type: ignore[no-untyped-def]
     """Registers of a plane vector before the spike test."""
     q = q - _rounded_shift(p * coupling, shift)
     p = _rounded_shift(p * decay, DECAY_BITS)
-    bits = 64 - leading_zeros(q)
+    bits = bit_length(q)
     down, up = max(bits - (SCALE_BITS + 1), 0), max(SCALE_BITS - bits, 0)
     p, q = p >> down << up, q >> down << up
     return p + _rounded_shift(x * q, SCALE_BITS), q
@@ -112,7 +129,7 @@ def euler_step(w, x, curvature, distance):  # type: ignore[no-untyped-def]
 
 
 @compiled(parallel=True)
-def _run_plane(current, fired, decay, shift, coupling, threshold, reset):  # type: ignore[no-untyped-def]
+def _run_plane(current, fired, last, decay, shift, coupling, threshold, reset):  # type: ignore[no-untyped-def]
     samples, steps, neurons = fired.shape
     for job in numba.prange(samples * -(-neurons // BLOCK)):
         b, low, high = _block(job, neurons)
@@ -125,10 +142,11 @@ def _run_plane(current, fired, decay, shift, coupling, threshold, reset):  # typ
                 s[i] = plane_fires(u, v, th[i])
                 p[i] = start[i] if s[i] else u
                 q[i] = 1 << SCALE_BITS if s[i] else v
+        last[b, low:high] = p
 
 
 @compiled(parallel=True)
-def _run_euler(current, fired, curvature, distance, threshold, reset):  # type: ignore[no-untyped-def]
+def _run_euler(current, fired, last, curvature, distance, threshold, reset):  # type: ignore[no-untyped-def]
     samples, steps, neurons = fired.shape
     for job in numba.prange(samples * -(-neurons // BLOCK)):
         b, low, high = _block(job, neurons)
@@ -140,10 +158,11 @@ def _run_euler(current, fired, curvature, distance, threshold, reset):  # type: 
                 v = euler_step(w[i], x[i], a[i], d[i])
                 s[i] = v >= th[i]
                 w[i] = start[i] if s[i] else v
+        last[b, low:high] = w
 
 
 @compiled(parallel=True)
-def _run_leak(current, fired, leak, threshold, reset):  # type: ignore[no-untyped-def]
+def _run_leak(current, fired, last, leak, threshold, reset):  # type: ignore[no-untyped-def]
     samples, steps, neurons = fired.shape
     for job in numba.prange(samples * -(-neurons // BLOCK)):
         b, low, high = _block(job, neurons)
@@ -155,3 +174,29 @@ def _run_leak(current, fired, leak, threshold, reset):  # type: ignore[no-untype
                 v = _clip(_rounded_shift(w[i] * leak, DECAY_BITS) + x[i], STATE_MAX)
                 s[i] = v >= th[i]
                 w[i] = start[i] if s[i] else v
+        last[b, low:high] = w
+
+
+@compiled(inline="always")
+def _decayed(value, left):  # type: ignore[no-untyped-def]
+    product = value * left
+    return product >> 12 if product >= 0 else -(-product >> 12)
+
+
+@compiled(parallel=True)
+def _run_cuba(current, fired, last, bias, current_decay, voltage_decay, threshold):  # type: ignore[no-untyped-def]
+    samples, steps, neurons = fired.shape
+    for job in numba.prange(samples * -(-neurons // BLOCK)):
+        b, low, high = _block(job, neurons)
+        add, th = bias[low:high], threshold[low:high]
+        left_u, left_v = DECAY_UNITY - current_decay[low:high], DECAY_UNITY - voltage_decay[low:high]
+        u, v = np.zeros(high - low, np.int64), np.zeros(high - low, np.int64)
+        for n in range(steps):
+            x, s = current[b, n % current.shape[1], low:high], fired[b, n, low:high]
+            for i in range(high - low):
+                # Modulo 2^24, into (-2^23, 2^23].
+                u[i] = ((_decayed(u[i], left_u[i]) + x[i] - add[i] + LARGEST) & (2 * LARGEST + 1)) - LARGEST
+                w = _clip(_decayed(v[i], left_v[i]) + u[i] + add[i], LARGEST)
+                s[i] = w > th[i]
+                v[i] = 0 if s[i] else w
+        last[b, low:high] = v

@@ -1,4 +1,4 @@
-"""What a population receives, layer by layer: matrix products of whole numbers in floating point, which are exact."""
+"""What a population receives, layer by layer: products of whole numbers in floating point, which are exact."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,16 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw.engine.stepped.blocks import blocks_of
+from qif2hw.engine.stepped.convolution import convolve, packed, sum_blocks
 from qif2hw.ir import ProgramProjection
 from qif2hw.ir.synapses import Conv2d, Dense
 from qif2hw.machinecode import compiled
 
 EXACT = 1 << 24
 """Whole numbers below this are exact in float32, and so are their sums in any order."""
-COLUMNS = 1 << 20
-"""Entries of unfolded images that are worked on at a time."""
-LANES = 16
-"""Entries that are copied together."""
+FULL = 1 << 24
+"""Entries of an array of weights in which listed synapses are written out, if it is not larger."""
 
 
 class Sums:
@@ -38,43 +37,35 @@ class Sums:
         most = int(synapses.sums(np.abs(weight.astype(np.int64))).max()) * largest
         self.kind: Any = np.float32 if most < EXACT else np.float64
         self.blocks = blocks_of(synapses, weight.astype(self.kind), shape)
-        self.exponent = projection.exponent
-        self.columns = np.empty(0, self.kind)
+        self.exponent, self.delay = projection.exponent, projection.delay
+        own, weight = self.blocks.synapses, self.blocks.weight
+        if isinstance(own, Conv2d):
+            weight = packed(own, weight)
+        elif own.shape[0] * own.shape[1] <= FULL:
+            own, weight = Dense(*own.shape), own.dense(weight)
+        self.synapses, self.weight = own, weight
 
     def __call__(self, sent: NDArray[Any]) -> NDArray[Any]:
-        """Sums of weights over what sources sent, (samples, steps, pre) to (samples, steps, post), not shifted yet."""
-        x, synapses, weight = self._summed(sent.reshape(-1, sent.shape[2])), self.blocks.synapses, self.blocks.weight
+        """Sums of weights over what sources sent, (samples, steps, pre), without the exponent.
+
+        Of shape (samples, steps, channels, positions), or (samples, steps, 1, post).
+        """
+        synapses = self.synapses
+        x = sent.reshape(-1, *self.blocks.shape)
+        x = x.view(np.uint8) if x.dtype == np.bool_ else x.astype(self.kind, copy=False)
         if isinstance(synapses, Conv2d):
-            received = self._convolve(synapses, x)
+            received = convolve(self.blocks, synapses, self.weight, x)
         else:
-            received = x @ weight.T if isinstance(synapses, Dense) else synapses.apply(weight, x)
-        return received.reshape(*sent.shape[:2], -1)
+            x = self._summed(x).reshape(len(x), -1)
+            received = x @ self.weight.T if isinstance(synapses, Dense) else synapses.apply(self.weight, x)
+            received = received[:, None]
+        return received.reshape(*sent.shape[:2], *received.shape[1:])
 
-    def _summed(self, sent: NDArray[Any]) -> NDArray[Any]:
-        """The sums over blocks of sources."""
+    def _summed(self, images: NDArray[Any]) -> NDArray[Any]:
         if self.blocks.block == (1, 1):
-            return sent.astype(self.kind, copy=False)
-        total = np.empty((len(sent), *self.blocks.blocks), self.kind)
-        _sum_blocks(sent.reshape(len(sent), *self.blocks.shape), total, *self.blocks.block)
-        return total.reshape(len(sent), -1)
-
-    def _convolve(self, synapses: Conv2d, x: NDArray[Any]) -> NDArray[Any]:
-        out = synapses.out_shape[1:]
-        channels, per, *sides = synapses.weight_shape
-        groups, size, places = synapses.groups, per * sides[0] * sides[1], out[0] * out[1]
-        weight = self.blocks.weight.reshape(groups, channels // groups, size)
-        images = x.reshape(len(x), *synapses.in_shape)
-        total = np.empty((len(x), groups, channels // groups, places), self.kind)
-        if self.columns.size == 0:
-            rows = min(len(x), max(1, COLUMNS // (groups * size * places)))
-            self.columns = np.empty((rows, groups * size * places + LANES), self.kind)
-        rows = len(self.columns)
-        for low in range(0, len(x), rows):
-            some = images[low : low + rows]
-            columns = self.columns[: len(some)]
-            _unfold(some, columns, synapses.kernel, out, synapses.stride, synapses.padding, synapses.dilation)
-            windows = columns[:, :-LANES].reshape(len(some), groups, size, places)
-            np.matmul(weight, windows, out=total[low : low + rows])
+            return images.astype(self.kind, copy=False)
+        total = np.empty((len(images), *self.blocks.blocks), self.kind)
+        sum_blocks(images, total, self.blocks.block)
         return total
 
 
@@ -86,7 +77,7 @@ def currents(bias: NDArray[np.int64], parts: Sequence[tuple[NDArray[Any], int]])
     bias
         (neurons,).
     parts
-        Sums (samples, 1 or time steps, neurons), which hold for all steps where there is one, and their exponents.
+        What `Sums` gives, with 1 step that holds for all or all time steps; and exponents.
 
     Returns
     -------
@@ -97,67 +88,19 @@ def currents(bias: NDArray[np.int64], parts: Sequence[tuple[NDArray[Any], int]])
     total = np.empty((len(parts[0][0]), steps, bias.size), np.int32)
     total[:] = bias
     for received, exponent in parts:
-        _add(total, received, exponent)
+        _add(total.reshape(*total.shape[:2], *received.shape[2:]), received, exponent)
     return total
-
-
-@compiled(parallel=True)
-def _sum_blocks(sent, total, down, across):  # type: ignore[no-untyped-def]
-    rows, channels, height, width = sent.shape
-    for r in numba.prange(rows):
-        for c in range(channels):
-            for y in range(total.shape[2]):
-                line = total[r, c, y]
-                line[:] = 0
-                for k in range(y * down, min(height, (y + 1) * down)):
-                    for x in range(width // across):
-                        for j in range(across):
-                            line[x] += sent[r, c, k, x * across + j]
-                    for i in range(width // across * across, width):
-                        line[line.size - 1] += sent[r, c, k, i]
-
-
-@compiled(parallel=True)
-def _unfold(images, columns, kernel, out, stride, padding, dilation):  # type: ignore[no-untyped-def]
-    """What each output position reads: (rows, channels, height, width) to (rows, channels kernel positions + LANES).
-
-    Lines of the image are padded and split into `stride` parts, so that what the neighbours of an output line read lies
-    side by side.  They are copied in whole vectors; what is too much is written over by the line that follows.
-    """
-    rows, channels, height, width = images.shape
-    (down, across), (above, before) = stride, padding
-    length = max(out[1] + (kernel[1] - 1) * dilation[1] // across, (width - 1 + before) // across + 1) + LANES
-    for r in numba.prange(rows):
-        # The last line is outside of the image.
-        lines = np.zeros((height + 1, across, length), images.dtype)
-        to, place = columns[r], 0
-        for c in range(channels):
-            for y in range(height):
-                for part in range(across):
-                    x = (part - before) % across
-                    first = (x + before) // across
-                    for j in range((width - x + across - 1) // across):
-                        lines[y, part, first + j] = images[r, c, y, x + j * across]
-            for k in range(kernel[0]):
-                for m in range(kernel[1]):
-                    first, part = divmod(m * dilation[1], across)
-                    for i in range(out[0]):
-                        y = i * down + k * dilation[0] - above
-                        line = lines[y if 0 <= y < height else height, part]
-                        for low in range(0, out[1], LANES):
-                            for j in range(low, low + LANES):
-                                to[place + j] = line[first + j]
-                        place += out[1]
 
 
 @compiled(parallel=True)
 def _add(total, received, exponent):  # type: ignore[no-untyped-def]
     """Add sums, shifted by their exponent (rounded where it is negative)."""
-    samples, steps, neurons = total.shape
+    samples, steps, channels, places = total.shape
     left, right = max(0, exponent), max(0, -exponent)
     half = (1 << right) >> 1
     for job in numba.prange(samples * steps):
         b, n = job // steps, job % steps
-        to, given = total[b, n], received[b, n % received.shape[1]]
-        for i in range(neurons):
-            to[i] += ((np.int64(given[i]) << left) + half) >> right
+        for c in range(channels):
+            to, given = total[b, n, c], received[b, n % received.shape[1], c]
+            for i in range(places):
+                to[i] += ((np.int64(given[i]) << left) + half) >> right

@@ -45,7 +45,7 @@ class Ann(ChainModel):
         return layers_of(self.chains)
 
     def chain(self, k: int, z: Tensor) -> Tensor:
-        """Results of chain ``k`` for scaled inputs."""
+        """Results (distinct, outputs) of chain ``k`` for scaled inputs ``z`` (distinct, inputs)."""
         *_, result = self.activations(k, z)
         return result
 

@@ -35,7 +35,7 @@ class ChainModel(nn.Module):
     scale: Tensor
 
     def fit_scaling(self, rows: Rows, y: Tensor | None) -> None:
-        """Centre and spread of each chain's own inputs; offset and scale of the results ``y``, if there are any."""
+        """Centre and spread of each chain's own inputs; offset and scale of ``y`` (samples, outputs), if given."""
         for k, part in enumerate(rows.parts):
             self.centre[k], self.spread[k] = part.mean(), part.std()
         if y is not None:
@@ -43,11 +43,11 @@ class ChainModel(nn.Module):
             self.scale.copy_(y.std(dim=0))
 
     def scaled(self, k: int, part: Tensor) -> Tensor:
-        """Inputs of chain ``k`` as its first layer sees them."""
+        """Inputs ``part`` (distinct, inputs) of chain ``k`` as its first layer sees them."""
         return (part - self.centre[k]) / self.spread[k]
 
     def chain(self, k: int, z: Tensor) -> Tensor:
-        """Results of chain ``k`` for scaled inputs (distinct, inputs of the chain)."""
+        """Results (distinct, outputs) of chain ``k`` for scaled inputs ``z`` (distinct, inputs of the chain)."""
         raise NotImplementedError
 
     def on(self, rows: Rows) -> Tensor:

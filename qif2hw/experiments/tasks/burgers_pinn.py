@@ -21,7 +21,7 @@ LAST = 0.99
 
 
 def exact(x: FloatArray, t: float) -> FloatArray:
-    r"""The solution by Cole and Hopf, to 1e-10: a ratio of integrals over the heat kernel.
+    r"""The solution at positions ``x`` (points,) by Cole and Hopf, to 1e-10: a ratio of integrals over the heat kernel.
 
     :math:`u = -\int \sin(\pi z) f(z) e^{-\eta^2} d\eta / \int f(z) e^{-\eta^2} d\eta`, with
     :math:`z = x - \eta \sqrt{4 \nu t}` and :math:`f(z) = \exp(-\cos(\pi z) / 2 \pi \nu)`.  The integrands are analytic

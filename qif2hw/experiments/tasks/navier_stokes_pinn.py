@@ -65,7 +65,7 @@ PHYSICS = Physics(((-1.0, 1.0), (-1.0, 1.0), (0.0, 1.0)), ((0, 0), (1, 1)), _bas
 
 
 def solution(x: FloatArray, y: FloatArray) -> FloatArray:
-    """Velocities (samples, 2)."""
+    """Velocities (samples, 2) of inputs ``x`` (samples, 3) and results ``y`` (samples, 3)."""
     return PHYSICS.solution(x, y)[:, :2]
 
 

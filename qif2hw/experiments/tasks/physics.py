@@ -56,31 +56,35 @@ class Physics:
         return torch.diag(1 / (high - low))
 
     def coordinates(self, x: Tensor) -> Tensor:
-        """Coordinates of inputs in [0, 1]."""
+        """Coordinates of inputs ``x`` (samples, inputs) in [0, 1], of that shape."""
         low, high = torch.tensor(self.domain, dtype=torch.float64).T
         return low + x * (high - low)
 
     def inputs(self, c: FloatArray) -> FloatArray:
-        """Inputs in [0, 1] of coordinates."""
+        """Inputs in [0, 1] of coordinates ``c`` (samples, inputs), of that shape."""
         low, high = np.array(self.domain).T
         return np.clip((c - low) / (high - low), 0.0, 1.0)
 
     def points(self, count: int, rng: np.random.Generator) -> FloatArray:
-        """Inputs drawn evenly from the domain."""
+        """Inputs (count, inputs) drawn evenly from the domain."""
         return rng.random((count, len(self.domain)))
 
     def value(self, x: Tensor, results: Tensor) -> Tensor:
-        """The solution from a network's results (samples, quantities)."""
+        """The solution at inputs ``x`` (samples, inputs) from a network's ``results`` (samples, quantities)."""
         c = self.coordinates(x)
         return self.base(c) + self.factor(c) * results
 
     def solution(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """`value` of arrays, for `qif2hw.train.task.Task.solution`."""
+        """`value` of arrays ``x`` and ``y``, for `qif2hw.train.task.Task.solution`."""
         values: FloatArray = self.value(torch.from_numpy(x), torch.from_numpy(y)).numpy()
         return values
 
     def residual(self, value: Tensor, gradient: Tensor, second: Tensor, x: Tensor) -> Tensor:
-        """Residuals from a network's results and their derivatives by the coordinates at inputs ``x``."""
+        """Residuals (samples, equations) at inputs ``x`` (samples, inputs).
+
+        ``value`` (samples, quantities) are a network's results, ``gradient`` (samples, quantities, inputs) and
+        ``second`` (samples, quantities, pairs) their derivatives by the coordinates.
+        """
         c = self.coordinates(x)
         base, base_first, base_second = _derivatives(self.base, c, self.pairs)
         factor, factor_first, factor_second = _derivatives(self.factor, c, self.pairs)
@@ -115,7 +119,7 @@ def collocation(
 ) -> Objective:
     """Mean square residual, by exact derivatives; half of the points are drawn where the residual is large.
 
-    ``extra`` is a further loss on the inputs of the batch.
+    ``extra`` is a further loss on the inputs (batch, inputs) of a step.
     """
 
     def residual(x: Tensor) -> Tensor:

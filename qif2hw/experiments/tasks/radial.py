@@ -14,7 +14,7 @@ TEST_SIDE = 300
 def radial_task(
     name: str, summary: str, function: Callable[[FloatArray], FloatArray], sizes: tuple[int, ...], settings: Settings
 ) -> Task:
-    """A function of the distance from the centre, on regular grids of 100 x 100 and 300 x 300 points."""
+    """A ``function`` of distances (points,) from the centre, on regular grids of 100 x 100 and 300 x 300 points."""
 
     def samples(side: int) -> Samples:
         line = np.linspace(-1.0, 1.0, side)

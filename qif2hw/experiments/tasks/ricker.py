@@ -10,7 +10,7 @@ WIDTH = 0.8
 
 
 def wavelet(rho: FloatArray) -> FloatArray:
-    """The wavelet at distances ``rho`` from the centre."""
+    """The wavelet at distances ``rho`` (points,) from the centre."""
     z = rho**2 / (2 * WIDTH**2)
     return (1 - z) * np.exp(-z) / (np.pi * WIDTH**4)
 

@@ -8,7 +8,7 @@ from qif2hw.train.task import Settings
 
 
 def ripples(rho: FloatArray) -> FloatArray:
-    """The ripples at distances ``rho`` from the centre."""
+    """The ripples at distances ``rho`` (points,) from the centre."""
     return 0.25 * np.sin(4 * np.pi * rho) + 0.5
 
 

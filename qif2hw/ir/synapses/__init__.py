@@ -7,9 +7,11 @@ object serves the float network, the integer program, a torch layer and a file; 
 
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw.errors import InputError
+from qif2hw.ir.arrays import frozen
 from qif2hw.ir.synapses.base import Edges, Synapses
 from qif2hw.ir.synapses.by_source import BySource, join
 from qif2hw.ir.synapses.conv2d import Conv2d
@@ -26,6 +28,7 @@ __all__ = [
     "Edges",
     "Sparse",
     "Synapses",
+    "checked_delay",
     "checked_synapses",
     "join",
 ]
@@ -36,6 +39,9 @@ AnySynapses: TypeAlias = Dense | Sparse | Conv2d
 
 NOT_GIVEN: Any = None
 """Default of a projection's synapses, which makes them all to all."""
+
+LONGEST_DELAY = 4095
+"""Most time steps of a delay: a matter of memory alone; chips have fewer."""
 
 LEFT_OUT = {"implied": Dense}
 """Metadata of that field: synapses of this kind follow from the weights and are left out of files."""
@@ -49,3 +55,17 @@ def checked_synapses(synapses: AnySynapses | None, weight: NDArray[Any], where: 
         return Dense(*weight.shape)
     synapses.check(weight, where)
     return synapses
+
+
+def checked_delay(delay: NDArray[Any] | None, synapses: Synapses, where: str) -> NDArray[np.int32] | None:
+    """Delays of a projection by source, None where there are none; `InputError` on another shape or values below 0."""
+    if delay is None:
+        return None
+    steps = np.asarray(delay)
+    if steps.shape != (synapses.shape[1],):
+        raise InputError(f"{where}: its delays have shape {steps.shape}, (pre,) = ({synapses.shape[1]},) is needed")
+    if not (steps.min() >= 0 and steps.max() <= LONGEST_DELAY):
+        raise InputError(
+            f"{where}: delays from {steps.min()} to {steps.max()} steps, 0 to {LONGEST_DELAY} are possible"
+        )
+    return frozen(steps, np.int32) if steps.any() else None

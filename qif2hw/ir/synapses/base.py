@@ -15,13 +15,16 @@ _BLOCK = 1 << 24
 
 
 def working_type(weight: NDArray[Any], sent: NDArray[Any]) -> Any:
-    """Type in which products of weights and sent values are added: their own, float64 for integers."""
+    """Type in which products of ``weight`` and ``sent`` are added: their own, float64 for integers."""
     kind = np.result_type(weight, sent)
     return kind if np.issubdtype(kind, np.floating) else np.float64
 
 
 class Edges(NamedTuple):
-    """Every synapse, sorted by neuron: ``weight.ravel()[place[k]]`` leads from source ``pre[k]`` to ``post[k]``."""
+    """Every synapse, sorted by neuron: ``weight.ravel()[place[k]]`` leads from ``pre[k]`` to ``post[k]``.
+
+    All have shape (synapses,).
+    """
 
     post: IntArray
     pre: IntArray
@@ -29,7 +32,10 @@ class Edges(NamedTuple):
 
 
 class Synapses(ABC, ByValue):
-    """Synapses of a projection; weights are handed in, (post, pre) names the neurons that receive and that send."""
+    """Synapses of a projection; (post, pre) names the neurons that receive and that send.
+
+    Weights are handed in: an array ``weight`` of `weight_shape`, integers or floats.
+    """
 
     ARRAYS: ClassVar[tuple[str, ...]]
     NUMBERS: ClassVar[tuple[str, ...]]

@@ -27,7 +27,7 @@ class BySource(NamedTuple):
     weight: NDArray[Any]
 
     def add(self, sent: NDArray[Any], total: NDArray[Any]) -> None:
-        """Add the weights of what sources sent, (samples, pre), to the sums of the neurons, (samples, post).
+        """Add the weights of what sources ``sent``, (samples, pre), to the ``total`` of the neurons, (samples, post).
 
         The cost is that of the synapses of sources that sent something.  Integer sums are exact below 2^53.
         """

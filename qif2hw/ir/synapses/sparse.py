@@ -63,7 +63,7 @@ class Sparse(Synapses):
 
     @classmethod
     def of(cls, weight: ArrayLike) -> tuple["Sparse", NDArray[Any]]:
-        """The synapses where an array (post, pre) is not zero, and their weights."""
+        """The synapses where ``weight`` (post, pre) is not zero, and their weights (synapses,)."""
         full = np.asarray(weight)
         if full.ndim != 2:
             raise InputError(f"weights have shape {full.shape}: (post, pre) is needed")

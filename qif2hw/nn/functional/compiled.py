@@ -60,7 +60,7 @@ class Kernel(ABC):
     def backward(self, needed: Sequence[bool], *grads: Any) -> tuple[Tensor | None, ...]:
         """Gradients to the tensors of the constructor, from those to the results.
 
-        ``needed`` says for which tensors; the others may be None.
+        ``needed`` says for which tensors; the others may be None.  Each has the shape of its tensor.
         """
 
 
@@ -102,5 +102,5 @@ input time.
 
 
 def array(tensor: Tensor) -> FloatArray:
-    """Values of a tensor on the CPU as a contiguous array, without a copy where there is one already."""
+    """Values of a tensor on the CPU as a contiguous array of its shape, without a copy where there is one already."""
     return tensor.detach().contiguous().numpy()

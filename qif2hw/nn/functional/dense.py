@@ -12,11 +12,11 @@ from torch import Tensor
 from qif2hw.errors import InputError
 from qif2hw.kernels import dense_chain as kernels
 from qif2hw.kernels.buffers import PARAMETERS, SIZE, Chain, Gradients, Layout, layout
-from qif2hw.kernels.simd import aligned
 from qif2hw.neuron import QIF
 from qif2hw.nn.functional import compiled
 from qif2hw.nn.functional.arguments import check
 from qif2hw.nn.functional.output import ForwardPass, LayerOutput
+from qif2hw.simd import aligned
 
 RENORMALISE_AFTER = {torch.float64: 100.0, torch.float32: 16.0}
 """Growth of a vector, in bits, after which its length is renormalised."""
@@ -191,7 +191,7 @@ def layer(
     times: Tensor, psi: Tensor | None, weight: Tensor, phi0: Tensor, *, neuron: QIF, trial: float, capacity: int = 2,
     renormalise_after: float | None = None,
 ) -> LayerOutput:  # fmt: skip
-    """One layer of QIF neurons: a `chain` of one; arguments and errors are its own."""
+    """One layer of QIF neurons: a `chain` of one, with ``weight`` (post, pre) and ``phi0`` (post,); see there."""
     run, _ = chain(
         times, psi, [(weight, phi0)], neuron=neuron, trial=trial, capacities=[capacity],
         renormalise_after=renormalise_after,

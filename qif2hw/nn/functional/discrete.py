@@ -1,6 +1,7 @@
 """Neurons in discrete time as torch functions: the compiled one, and its plain twin with the same order of operations.
 
-The twin serves other devices and is the oracle of the compiled one.
+The twin serves devices for which nothing is compiled, parameters that are learned on a CUDA device, and is the oracle
+of the compiled ones.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from torch import Tensor
 from qif2hw.discrete import maps
 from qif2hw.errors import InputError
 from qif2hw.kernels import discrete as kernels
+from qif2hw.nn.functional import discrete_cuda
+from qif2hw.nn.functional.discrete_cuda import constants
 
 WORTH_THREADS = 100_000
 """Updates (neurons times steps) of a pass from which on threads pay."""
@@ -104,8 +107,10 @@ def eager_steps(
     x: Tensor, state: Tensor, parameters: Tensor, *, steps: int, window: Sequence[float], detach_reset: bool = False
 ) -> tuple[Tensor, Tensor]:
     """`discrete_steps` in plain torch operations, step by step, on any device."""
-    centre, *coefficients, gain, threshold, reset = parameters.to(x).unbind()
-    halves = torch.tensor(window, dtype=x.dtype, device=x.device)
+    learned = parameters.requires_grad and torch.is_grad_enabled()
+    numbers = parameters.to(x) if learned else constants(tuple(parameters.tolist()), x.dtype, x.device)
+    centre, *coefficients, gain, threshold, reset = numbers.unbind()
+    halves = constants(tuple(window), x.dtype, x.device)
     spikes = []
     for t in range(steps):
         v = maps.potential(maps.relax(state - centre, *coefficients), x[t % len(x)], centre, gain)
@@ -150,10 +155,12 @@ def discrete_steps(
         If shapes, types or devices do not fit each other, or a second derivative is asked for.
     """
     _check(x, state, parameters, steps, window)
-    if not x.is_cpu:
+    learned = parameters.requires_grad and torch.is_grad_enabled()
+    if not x.is_cpu and (learned or not x.is_cuda or not discrete_cuda.available()):
         return eager_steps(x, state, parameters, steps=steps, window=window, detach_reset=detach_reset)
     keep = torch.is_grad_enabled() and (x.requires_grad or state.requires_grad or parameters.requires_grad)
-    result: tuple[Tensor, Tensor] = _Steps.apply(x, state, parameters, steps, window, detach_reset, keep)
+    function = _Steps.apply if x.is_cpu else discrete_cuda.steps_on_cuda
+    result: tuple[Tensor, Tensor] = function(x, state, parameters, steps, window, detach_reset, keep)
     return result
 
 

@@ -13,7 +13,7 @@ from qif2hw.nn.functional.output import LayerOutput
 
 
 def kick(theta: Tensor, a: Tensor) -> Tensor:
-    """Angle after a shear ``a = w / r``, as `qif2hw.neuron.kick`."""
+    """Angle after a shear ``a = w / r``, as `qif2hw.neuron.kick`; element by element."""
     s, c = torch.sin(theta), torch.cos(theta)
     return torch.atan2(s, c - a * s)
 

@@ -63,7 +63,10 @@ class _Run(NamedTuple):
 
 
 def discounted_sums(values: Tensor, grown: Tensor) -> Tensor:
-    r""":math:`Q_i = \sum_{j \ge i} v_j \exp(l_i - l_j)` along dimension 1, without leaving the range of numbers."""
+    r""":math:`Q_i = \sum_{j \ge i} v_j \exp(l_i - l_j)` along dimension 1, without leaving the range of numbers.
+
+    ``values`` are :math:`v_j`, ``grown`` :math:`l_j`, both (batch, steps, ...).
+    """
     total, step, size = values, 1, values.shape[1]
     while step < size:
         ratio = (grown[:, :-step] - grown[:, step:]).exp()

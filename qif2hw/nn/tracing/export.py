@@ -17,7 +17,7 @@ from qif2hw.errors import InputError
 from qif2hw.ir import Conv2d, Projection
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.stepped import Accumulated, Accumulator, Frames, SteppedNetwork, SteppedNeuron, SteppedPopulation, Steps
-from qif2hw.nn.discrete import Accumulate, SteppedNeurons
+from qif2hw.nn.discrete import Accumulate, Standardize, SteppedNeurons
 from qif2hw.nn.discrete import Frames as FramesModule
 from qif2hw.nn.tracing import affine
 from qif2hw.nn.tracing.affine import Affine
@@ -34,7 +34,8 @@ def export(module: nn.Module, input_shape: tuple[int, ...], time_steps: int) -> 
     module
         An ``nn.Sequential`` or any module that `torch.fx` can trace, of ``Conv2d``, ``Linear``, ``BatchNorm1d/2d``,
         average and maximum pooling, ``Flatten``, additions, and `qif2hw.nn.DiscreteQIF` or ``LIF``; `qif2hw.nn.Frames`
-        first and `qif2hw.nn.Accumulate` last; in evaluation mode.  ``Dropout`` and ``Identity`` are left out.
+        and `Standardize` first and `qif2hw.nn.Accumulate` last; in evaluation mode.  ``Dropout`` and ``Identity`` are
+        left out.
     input_shape
         Shape of one sample at one time step: (channels, height, width) or (inputs,).
     time_steps
@@ -292,6 +293,15 @@ def _flatten(value: Affine, lead: int, start: int, end: int) -> Affine:
     return affine.flatten(value)
 
 
+def _standardize(layer: Standardize, value: Affine, lead: int) -> Affine:
+    channels = value.shape[0]
+    for numbers in (layer.mean, layer.deviation):
+        if len(numbers) not in (1, channels):
+            raise InputError(f"its input has {channels} channels, {len(numbers)} are needed")
+    mean, deviation = (np.broadcast_to(_array(n), channels) for n in (layer.mean, layer.deviation))
+    return affine.scale(value, 1 / deviation, -mean / deviation)
+
+
 def _same(layer: nn.Module, value: Affine, lead: int) -> Affine:
     return value
 
@@ -309,6 +319,7 @@ LAYERS: dict[type[nn.Module], Callable[[Any, Affine, int], Affine]] = {
     nn.Identity: _same,
     Accumulate: _same,
     FramesModule: _same,
+    Standardize: _standardize,
 }
 """How each kind of layer changes a value; the last argument is the number of dimensions before a sample's own."""
 

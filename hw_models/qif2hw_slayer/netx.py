@@ -1,0 +1,50 @@
+"""Make lava-dl's netx know the QIF neuron, so that ``netx.hdf5.Network`` runs networks of it on Lava."""
+
+from typing import Any
+
+import numpy as np
+from lava.lib.dl.netx.hdf5 import Network
+
+from qif2hw.ir.stepped_program import EulerStep, PlaneStep
+from qif2hw_lava.processes.discrete_qif import DiscreteQIF
+
+_neuron_params_of_netx = Network.get_neuron_params
+
+
+def register() -> None:
+    """Let `lava.lib.dl.netx.hdf5.Network` read layers with neurons of type QIF; doing so twice does no harm."""
+    # netx calls this static method by the name of its class: a subclass would not be asked.
+    Network.get_neuron_params = staticmethod(neuron_params)
+
+
+def neuron_params(
+    neuron_config: Any,
+    input: bool = False,
+    reset_interval: int | None = None,
+    reset_offset: int = 0,
+    spike_exp: int = 6,
+) -> dict[str, Any]:
+    """Process and parameters of a layer's neurons, as ``Network.get_neuron_params``; of type QIF too."""
+    if neuron_config["type"] != "QIF":
+        known: dict[str, Any] = _neuron_params_of_netx(neuron_config, input, reset_interval, reset_offset, spike_exp)
+        return known
+    values = {name: value[()] for name, value in neuron_config.f.items()}
+    return {
+        "neuron_proc": DiscreteQIF,
+        "arithmetic": arithmetic(values),
+        "state_exp": int(values["stateExp"]),
+        "reset_interval": reset_interval or 0,
+        "reset_offset": reset_offset,
+        "num_message_bits": 0,
+    }
+
+
+def arithmetic(values: dict[str, Any]) -> PlaneStep | EulerStep:
+    """The integers of the group ``neuron`` of a QIF layer."""
+
+    def one(name: str) -> Any:
+        return np.array([values[name]])
+
+    if values["kind"] in (b"euler", "euler"):
+        return EulerStep(one("curvature"), one("distance"), one("vTh"), one("vReset"))
+    return PlaneStep(int(values["decay"]), one("coupling"), int(values["couplingShift"]), one("vTh"), one("vReset"))

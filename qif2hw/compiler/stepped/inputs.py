@@ -1,0 +1,59 @@
+"""Pass: choose the integers that stand for the inputs."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from qif2hw.compiler.state import Section, SteppedState
+from qif2hw.ir.stepped_program import ProgramFrames
+
+
+@dataclass(frozen=True)
+class InputUnits:
+    """Input groups of integers."""
+
+    frames: tuple[ProgramFrames, ...]
+
+    @property
+    def units(self) -> dict[str, float]:
+        """Real value of one count, by input group."""
+        return {f.name: f.unit for f in self.frames}
+
+
+@dataclass(frozen=True)
+class ChooseInputUnits:
+    """Give each input group a unit that puts its largest calibration input on the largest integer.
+
+    A group of integers keeps its own.
+
+    Parameters
+    ----------
+    bits
+        Signed bits of an input value.
+    """
+
+    name: ClassVar[str] = "inputs"
+    reads: ClassVar[tuple[type, ...]] = ()
+    writes: ClassVar[tuple[type, ...]] = (InputUnits,)
+
+    bits: int = 9
+
+    def run(self, state: SteppedState) -> SteppedState:
+        """Choose them; `InputError` if there are no integers of so many bits."""
+        made = []
+        for e in state.network.encoders:
+            if e.unit is not None:
+                made.append(ProgramFrames(e.name, e.shape, e.unit, e.bits))
+                continue
+            largest = float(np.abs(state.calibration[:, :, state.network.columns[e.name]]).max()) or 1.0
+            made.append(ProgramFrames(e.name, e.shape, largest / ((1 << (self.bits - 1)) - 1), self.bits))
+        return state.having(InputUnits(tuple(made)))
+
+    def report(self, state: SteppedState) -> Section:
+        """Units, and the largest real value that is not saturated."""
+        frames = state[InputUnits].frames
+        return {
+            "bits": self.bits,
+            "groups": {f.name: {"unit": f.unit, "largest": f.unit * f.largest} for f in frames},
+        }

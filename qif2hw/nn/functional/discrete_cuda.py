@@ -1,0 +1,84 @@
+"""The compiled pass of neurons in discrete time on a CUDA device; see `qif2hw.nn.functional.discrete`."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from qif2hw.errors import InputError
+
+
+@lru_cache
+def available() -> bool:
+    """Whether numba can compile for the CUDA devices of this machine."""
+    try:
+        from numba import cuda
+    except ImportError:
+        return False
+    return bool(cuda.is_available())
+
+
+@lru_cache(maxsize=256)
+def constants(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Numbers on a device, copied there once: copies of later calls could not be part of a captured graph."""
+    return torch.tensor(values, dtype=torch.float64).to(dtype).to(device)
+
+
+def launch(kernel: Any, neurons: int, *tensors: Tensor) -> None:
+    """Run a kernel of `qif2hw.kernels.discrete_cuda` on torch's current stream."""
+    from numba import cuda
+
+    from qif2hw.kernels import discrete_cuda as kernels
+
+    if not neurons:
+        return
+    device = tensors[0].device
+    with cuda.gpus[device.index or 0]:
+        stream = cuda.external_stream(torch.cuda.current_stream(device).cuda_stream)
+        arrays = [cuda.as_cuda_array(tensor.detach(), sync=False) for tensor in tensors]
+        kernel[kernels.blocks(neurons), kernels.THREADS, stream](*arrays)
+
+
+class _CudaSteps(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, state: Tensor, parameters: Tensor, steps: int, window: Sequence[float],
+        detach_reset: bool, keep: bool,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        from qif2hw.kernels import discrete_cuda as kernels
+
+        start = state.contiguous().view(-1)
+        u, numbers = start.clone(), constants(tuple(parameters.tolist()), x.dtype, x.device)
+        given = x.contiguous().view(len(x), u.numel())
+        v = x.new_empty((steps if keep else 1, u.numel()))
+        s = x.new_empty((steps, u.numel()))
+        launch(kernels.forward, u.numel(), given, u, v, s, numbers)
+        if keep:
+            ctx.save_for_backward(v, start, numbers)
+            ctx.window, ctx.shape = window, x.shape
+            ctx.jump = 0.0 if detach_reset else float(parameters[-2] - parameters[-1])
+        return s.view(steps, *x.shape[1:]), u.view(x.shape[1:])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        from qif2hw.kernels import discrete_cuda as kernels
+
+        if torch.is_grad_enabled():
+            raise InputError("a surrogate gradient has no derivative: do without create_graph=True")
+        v, start, numbers = ctx.saved_tensors
+        gx = v.new_empty((ctx.shape[0], start.numel()))
+        gu = grads[1].contiguous().view(-1).clone()
+        half, rates, jump = (
+            constants(tuple(values), v.dtype, v.device)
+            for values in (ctx.window, [0.5 / half for half in ctx.window], [ctx.jump])
+        )
+        g = grads[0].contiguous().view(v.shape)
+        launch(kernels.backward, start.numel(), v, start, g, gu, half, rates, jump, numbers, gx)
+        return gx.view(ctx.shape), gu.view(ctx.shape[1:]), *[None] * 5
+
+
+def steps_on_cuda(*arguments: Any) -> Any:
+    """Spikes and last states, as of `qif2hw.nn.functional.discrete.discrete_steps`."""
+    return _CudaSteps.apply(*arguments)

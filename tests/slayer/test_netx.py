@@ -1,0 +1,65 @@
+"""netx runs networks of the QIF neuron, and ours of lava-dl's, with SLAYER's spikes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from qif2hw.errors import InputError
+
+pytest.importorskip("lava.lib.dl.netx", reason="lava-dl needs Python 3.10")
+from lava.lib.dl.netx.hdf5 import Network
+from lava.lib.dl.netx.utils import NetDict
+
+from qif2hw_lava import LavaError, LavaTimeout
+from qif2hw_slayer import netx, netx_run
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("name", ["exact", *(pytest.param(n, marks=pytest.mark.slow) for n in ("euler", "cuba"))])
+def test_spikes_of_every_layer_are_those_of_slayer(name: str, trained: Callable[[str], Any]) -> None:
+    """Five samples back to back."""
+    net = trained(name)
+    found = netx_run.run(net.path, net.x)
+    assert len(found) == len(net.layers)
+    for spikes, expected in zip(found, net.layers, strict=True):
+        assert np.array_equal(spikes, expected)
+
+
+def test_registration(trained: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Network, "get_neuron_params", staticmethod(Network.get_neuron_params))
+    path = trained("exact").path
+    with pytest.raises(AttributeError):  # netx knows no such type, and returns None for it
+        Network(net_config=str(path))
+    netx.register()
+    netx.register()
+    assert len(Network(net_config=str(path), reset_interval=7)) == 3
+    cuba = NetDict(str(trained("cuba").path))["layer"][1]["neuron"]
+    assert Network.get_neuron_params(cuba)["neuron_proc"].__name__ == "LIF"
+
+
+def test_wrong_calls_are_refused(trained: Callable[[str], Any], tmp_path: Path) -> None:
+    net = trained("euler")
+    with pytest.raises(InputError, match="there is no such file"):
+        netx_run.run(tmp_path / "none.net", net.x)
+    with pytest.raises(InputError, match=r"inputs of shape \(5, 7, 64\): spikes 0 and 1"):
+        netx_run.run(net.path, net.x * 0.5)
+    with pytest.raises(InputError, match=r"the network takes \(64,\) per step"):
+        netx_run.run(net.path, net.x[..., 1:])
+    with pytest.raises(InputError, match="timeout = 0"):
+        netx_run.run(net.path, net.x, timeout=0)
+    with pytest.raises(LavaTimeout, match=r"did not finish within 0\.01 s"):
+        netx_run.run(net.path, net.x, timeout=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.lava
+def test_failures_of_netx_are_reported(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.net"
+    with h5py.File(broken, "w"):
+        pass
+    with pytest.raises(LavaError, match="object 'layer' doesn't exist"):
+        netx_run.run(broken, np.ones((1, 2, 64)))
