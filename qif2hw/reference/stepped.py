@@ -1,20 +1,29 @@
 """The stepped network in float64, step by step: what every integer execution is measured against."""
 
 import time
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF, apply, cuba
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.stepped import Accumulator, SteppedNetwork, SteppedPopulation, SteppedRun
+from qif2hw.ir.stepped import Accumulator, Keep, SteppedNetwork, SteppedPopulation, SteppedRun, check_keep, joined
 
-_CHUNK = 64
-"""Samples run at once."""
+MOST_SAMPLES = 64
+"""Most samples of a block."""
+BLOCK = 1 << 22
+"""Neurons of a population that are worked on at a time: what bounds the memory."""
 
 
-def run(network: SteppedNetwork, x: ArrayLike) -> SteppedRun:
-    """Execute a stepped network in float64.
+def run(
+    network: SteppedNetwork,
+    x: ArrayLike,
+    *,
+    keep: Keep = "spikes",
+    progress: Callable[[int, int], None] | None = None,
+) -> SteppedRun:
+    """Execute a stepped network in float64, block by block of samples.
 
     Parameters
     ----------
@@ -22,17 +31,33 @@ def run(network: SteppedNetwork, x: ArrayLike) -> SteppedRun:
         What to run.
     x
         Inputs, as `SteppedNetwork.check_inputs` takes them.
+    keep
+        ``spikes``: every spike.  ``counts``: how many each neuron sent, so that memory does not grow with the samples.
+    progress
+        Called with time steps done and time steps of all samples.
 
     Raises
     ------
     InputError
-        On inputs of a wrong shape or values that are not finite.
+        On inputs of a wrong shape, values that are not finite, or an unknown ``keep``.
     """
-    begin = time.perf_counter()
+    check_keep(keep)
     inputs = network.check_inputs(x)
-    parts = [_run(network, inputs[low : low + _CHUNK]) for low in range(0, len(inputs), _CHUNK)]
-    spikes = {name: np.concatenate([part[1][name] for part in parts]) for name in parts[0][1]}
-    return SteppedRun("reference", np.concatenate([y for y, _ in parts]), spikes, time.perf_counter() - begin)
+    return joined("reference", _blocks(network, inputs, progress), keep)
+
+
+def _blocks(
+    network: SteppedNetwork, x: FloatArray, progress: Callable[[int, int], None] | None
+) -> Iterator[SteppedRun]:
+    """Runs of blocks of samples."""
+    steps = network.clock.count
+    block = max(1, min(MOST_SAMPLES, BLOCK // max(p.size for p in network.populations)))
+    for low in range(0, len(x), block):
+        begin = time.perf_counter()
+        y, spikes = _run(network, x[low : low + block])
+        yield SteppedRun("reference", y, spikes, time.perf_counter() - begin)
+        if progress is not None:
+            progress(min(low + block, len(x)) * steps, len(x) * steps)
 
 
 def _run(network: SteppedNetwork, x: FloatArray) -> tuple[FloatArray, dict[str, NDArray[np.bool_]]]:
