@@ -88,7 +88,7 @@ def _span(values: list[int] | None) -> str:
 def show_ranges(out: Output, ranges: Mapping[str, Any]) -> None:
     """Proven ranges of sums and registers."""
     out.table(
-        "Proven ranges, within 24 bits",
+        "Proven ranges",
         ["population", "least input", "largest input", "register"],
         [
             [name, *(str(found[key]) for key in ("low", "high", "register"))]
