@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.stepped import Keep, SteppedRun, check_keep, joined
@@ -58,23 +59,27 @@ def run(
     return joined("engine", _blocks(program, inputs, machine, progress), keep)
 
 
+def _machine(program: SteppedProgram, name: str) -> Callable[[IntArray], tuple[IntArray, dict[str, NDArray[np.bool_]]]]:
+    """What runs integer inputs."""
+    if name == "fast":
+        from qif2hw.engine.stepped.fast import Machine
+
+        return Machine(program).run
+    from qif2hw.engine.stepped import spec
+
+    return partial(spec.run, program, checked=name == "checked")
+
+
 def _blocks(
     program: SteppedProgram, x: FloatArray, machine: str, progress: Callable[[int, int], None] | None
 ) -> Iterator[SteppedRun]:
     """Runs of blocks of samples."""
-    steps = program.clock.count
+    steps, execute = program.clock.count, _machine(program, machine)
     block = max(1, min(MOST_SAMPLES, BLOCK // (max(program.sizes.values()) * steps)))
     for low in range(0, len(x), block):
         counts = encode(program, x[low : low + block])
         begin = time.perf_counter()
-        if machine == "fast":
-            from qif2hw.engine.stepped import fast
-
-            y, spikes = fast.run(program, counts)
-        else:
-            from qif2hw.engine.stepped import spec
-
-            y, spikes = spec.run(program, counts, checked=machine == "checked")
+        y, spikes = execute(counts)
         yield SteppedRun("engine", program.decode(y), spikes, time.perf_counter() - begin)
         if progress is not None:
             progress(min(low + block, len(x)) * steps, len(x) * steps)
