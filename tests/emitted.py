@@ -17,7 +17,12 @@ from qif2hw.ir.stepped import SteppedRun
 
 CORTEX = Path(__file__).parent / "emit" / "cortex_m4"
 STRICT = "-Werror"
-SANITIZED = f"{STRICT} -g -fsanitize=undefined,address -fno-sanitize-recover=all"
+SANITIZED = {
+    "gcc": f"-O1 -g {STRICT} -fsanitize=undefined,address -fno-sanitize-recover=all",
+    # Without the library that prints what happened.
+    "clang": f"-O1 -g {STRICT} -fsanitize=undefined -fsanitize-trap=undefined",
+}
+"""Flags that end the program at the first undefined behaviour."""
 
 
 def needed(*programs: str) -> None:
@@ -115,6 +120,8 @@ def spikes(run: Run | SteppedRun, bundle: AnyBundle) -> NDArray[np.int64]:
 
 def sorted_rows(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """Rows in one order."""
+    if not rows.size:
+        return rows
     return rows[np.lexsort(rows.T[::-1])]
 
 

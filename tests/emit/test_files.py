@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from emitted import STRICT, assert_equal, cortex_m4, native, needed
-from networks import stepped_images
+from networks import ordinary, stepped_images
 
 import qif2hw
 from qif2hw import zoo
 from qif2hw.bundle import AnyBundle
 from qif2hw.emit import to_c99
-from qif2hw.ir import Encoder, layered
+from qif2hw.ir import Encoder
 
 
 @pytest.fixture(scope="module", params=["trial", "stepped"])
@@ -46,7 +46,7 @@ def test_no_warning(bundle: AnyBundle, tmp_path: Path, compiler: str, optimize: 
 
 
 def test_the_machine_needs_no_floating_point_no_heap_and_no_library(bundle: AnyBundle, tmp_path: Path) -> None:
-    """Objects for a processor without floating point refer to each other and to integer helpers of the compiler alone."""
+    """Objects for a processor without floating point refer to each other and to integer helpers of the compiler."""
     needed("arm-none-eabi-gcc")
     program = cortex_m4(bundle, None, tmp_path)
     program.make("size")
@@ -67,7 +67,7 @@ def test_a_network_takes_the_code_that_it_needs() -> None:
 
 
 def test_names_of_any_kind(tmp_path: Path) -> None:
-    network = layered([np.ones((2, 1)), np.ones((2, 2))], [np.full(2, 3.0)] * 2, trial=6.5, encode=(0.05, 1.95))
+    network = ordinary((1, 3, 2), 1)
     strange = 'a */ #error "b" \\ ??/ \u03b8\n'
     name = {p.name: f"{p.name}{strange}" for p in network.populations} | {network.encoders[0].name: strange}
     network = replace(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from emitted import SANITIZED, STRICT, assert_equal, native
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import REST, stepped_images, whole_images, whole_inputs
 
@@ -44,7 +44,7 @@ def test_cuba_neurons_with_delays(tmp_path: Path, steps: int | None, compiler: s
     """Delays up to beyond the last step, biases, sparse synapses, two input groups; outputs in two units."""
     x = whole_inputs(30, steps)
     bundle = compiled(whole_images(), x[:6])
-    program = native(bundle, x, tmp_path, compiler, f"-O1 {SANITIZED}")
+    program = native(bundle, x, tmp_path, compiler, SANITIZED[compiler])
     run = bundle.run(x)
     assert program.make("test").startswith("equal: 6 golden inputs")
     assert_equal(program, bundle, run)
@@ -88,14 +88,24 @@ def networks(draw: st.DrawFn) -> tuple[SteppedNetwork, int]:
     ), seed
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(networks())
-def test_any_network(tmp_path_factory: pytest.TempPathFactory, drawn: tuple[SteppedNetwork, int]) -> None:
+def check(drawn: tuple[SteppedNetwork, int], folder: Path) -> None:
     network, seed = drawn
     x = np.random.default_rng(seed).normal(0, 1, (6, *network.encoders[0].shape))
     bundle = compiled(network, x[:2])
-    program = native(bundle, x, tmp_path_factory.mktemp("any"), flags=f"-O0 {SANITIZED}")
-    assert_equal(program, bundle, bundle.run(x))
+    assert_equal(native(bundle, x, folder, flags=SANITIZED["gcc"]), bundle, bundle.run(x))
+
+
+@settings(max_examples=8, deadline=None)
+@given(networks())
+def test_any_network(tmp_path_factory: pytest.TempPathFactory, drawn: tuple[SteppedNetwork, int]) -> None:
+    check(drawn, tmp_path_factory.mktemp("any"))
+
+
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None)
+@given(networks())
+def test_many_networks(tmp_path_factory: pytest.TempPathFactory, drawn: tuple[SteppedNetwork, int]) -> None:
+    check(drawn, tmp_path_factory.mktemp("many"))
 
 
 def test_the_self_test_names_the_first_difference(tmp_path: Path) -> None:
@@ -109,13 +119,13 @@ def test_the_self_test_names_the_first_difference(tmp_path: Path) -> None:
         program.make("test")
 
 
-@pytest.mark.parametrize("values", [[0] * 127, [0] * 129, [0] * 127 + [256], [-256] + [0] * 127, [0] * 256])
-def test_wrong_lines_are_refused(tmp_path: Path, values: list[int]) -> None:
+def test_wrong_lines_are_refused(tmp_path: Path) -> None:
     bundle = compiled(stepped_images(), np.ones((1, 2, 8, 8)))
     program = native(bundle, None, tmp_path, flags=STRICT)
     program.make("network")
-    lines = [[0] * 128, [255] * 512, values]
-    (tmp_path / "inputs.csv").write_text("".join(",".join(map(str, line)) + "\n" for line in lines))
-    done = program.run("inputs.csv")
-    assert (done.returncode, len(done.stdout.splitlines()), len(done.stderr.splitlines())) == (2, 2, 1)
-    assert "inputs.csv: line 3: 128 inputs are needed, or those of 4 time steps" in done.stderr
+    for values in ([0] * 127, [0] * 129, [0] * 127 + [256], [-256] + [0] * 127, [0] * 256):
+        lines = [[0] * 128, [255] * 512, values]
+        (tmp_path / "inputs.csv").write_text("".join(",".join(map(str, line)) + "\n" for line in lines))
+        done = program.run("inputs.csv")
+        assert (done.returncode, len(done.stdout.splitlines()), len(done.stderr.splitlines())) == (2, 2, 1)
+        assert "inputs.csv: line 3: 128 inputs are needed, or those of 4 time steps" in done.stderr

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emitted import SANITIZED, STRICT, assert_equal, native
-from hypothesis import HealthCheck, given, settings
+from emitted import SANITIZED, STRICT, Program, assert_equal, native
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import branched, listed, ordinary, thinned
 
@@ -52,30 +52,38 @@ def of_forms(network: Network, forms: list[str], seed: int = 0, **options: objec
     return replace(first, program=program, golden=Golden.of(x, engine.run(program, x, machine="checked")))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    sizes=st.lists(st.integers(1, 6), min_size=2, max_size=4),
-    gain=st.floats(0.1, 40),
-    steps=st.integers(16, 120),
-    bits=st.integers(2, 8),
-    payload=st.integers(0, 12),
-    forms=st.lists(st.sampled_from(["cotangent", "grid", "plane"]), min_size=1, max_size=3),
-    moments=st.integers(1, 2),
-    sparse=st.booleans(),
-    seed=st.integers(0, 2**32 - 1),
-)
-def test_any_network(
-    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], gain: float, steps: int, bits: int, payload: int,
-    forms: list[str], moments: int, sparse: bool, seed: int,
-) -> None:  # fmt: skip
-    network = ordinary((*sizes, 2), seed, gain)
-    if sparse:
+@st.composite
+def bundles(draw: st.DrawFn) -> Bundle:
+    """Small networks with any form of arithmetic, dense or sparse synapses."""
+    forms = draw(st.lists(st.sampled_from(["cotangent", "grid", "plane"]), min_size=1, max_size=3))
+    seed = draw(st.integers(0, 2**32 - 1))
+    sizes = draw(st.lists(st.integers(1, 6), min_size=2, max_size=4))
+    network = ordinary((*sizes, 2), seed, draw(st.floats(0.1, 40)))
+    if draw(st.booleans()):
         network = listed(thinned(network, 0.6, seed))
-    moments = 1 if "grid" in forms else moments
-    options = {"steps": steps, "weight_bits": bits, "payload_bits": payload, "lateness_moments": moments}
-    bundle = of_forms(network, forms, seed, table_bits=5, **options)
-    program = native(bundle, bundle.golden.x, tmp_path_factory.mktemp("any"), flags=f"-O0 {SANITIZED}")
+    return of_forms(
+        network, forms, seed,
+        steps=draw(st.integers(16, 120)), weight_bits=draw(st.integers(2, 8)), payload_bits=draw(st.integers(0, 12)),
+        table_bits=5, lateness_moments=1 if "grid" in forms else draw(st.integers(1, 2)),
+    )  # fmt: skip
+
+
+def check_golden(bundle: Bundle, folder: Path) -> None:
+    program = native(bundle, bundle.golden.x, folder, flags=SANITIZED["gcc"])
     assert_equal(program, bundle, bundle.run(bundle.golden.x))
+
+
+@settings(max_examples=8, deadline=None)
+@given(bundles())
+def test_any_network(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> None:
+    check_golden(bundle, tmp_path_factory.mktemp("any"))
+
+
+@pytest.mark.slow
+@settings(max_examples=100, deadline=None)
+@given(bundles())
+def test_many_networks(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> None:
+    check_golden(bundle, tmp_path_factory.mktemp("many"))
 
 
 @pytest.mark.parametrize("moments", [1, 2])
@@ -83,7 +91,7 @@ def test_any_network(
 def test_two_moments_in_a_graph_of_branches(tmp_path: Path, forms: list[str], moments: int) -> None:
     bundle = of_forms(listed(branched(), slice(0, 3)), forms, steps=96, lateness_moments=moments)
     assert all((p.ptc.second is not None) == (moments == 2) for p in bundle.program.populations)  # type: ignore[union-attr]
-    program = native(bundle, bundle.golden.x, tmp_path, "clang", f"-O1 {SANITIZED}")
+    program = native(bundle, bundle.golden.x, tmp_path, "clang", SANITIZED["clang"])
     assert program.make("test").startswith("equal: 4 golden inputs")
     assert_equal(program, bundle, bundle.run(bundle.golden.x))
 
@@ -102,7 +110,7 @@ def test_undefined_behaviour(tmp_path: Path, compiler: str) -> None:
         [zoo.bundle("ripple"), of_forms(ordinary((2, 6, 6, 2), 3), ["grid", "plane", "cotangent"])]
     ):
         x = np.random.default_rng(k).random((10, bundle.program.inputs))
-        program = native(bundle, x, tmp_path / str(k), compiler, f"-O1 {SANITIZED}")
+        program = native(bundle, x, tmp_path / str(k), compiler, SANITIZED[compiler])
         assert program.make("test").startswith("equal: ")
         assert_equal(program, bundle, bundle.run(x))
 
@@ -123,27 +131,28 @@ def test_the_self_test_names_the_first_difference(tmp_path: Path) -> None:
     assert line in str(failed.value)
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    program = native(of_forms(ordinary((2, 3, 2), 3), ["plane"]), None, tmp_path_factory.mktemp("small"))
+    program.make("network")
+    return program
+
+
 @pytest.mark.parametrize(
     "line",
     ["1,0,5", "1,0,5,3,7", "0,0,5,3", "1,0,5,256", "1,-1,5,3", "1,0,5,x", "1,0,,3", "999999999999,0,5,3", "1,0,5,3 4"],
 )
-def test_wrong_lines_are_refused(tmp_path: Path, line: str) -> None:
-    bundle = of_forms(ordinary((2, 3, 2), 3), ["plane"])
-    program = native(bundle, None, tmp_path, flags=STRICT)
-    program.make("network")
-    (tmp_path / "inputs.csv").write_text(f"1,0,5,3\n\n{line}\n1,0,5,3\n")
-    done = program.run("inputs.csv")
+def test_wrong_lines_are_refused(small: Program, line: str) -> None:
+    (small.folder / "inputs.csv").write_text(f"1,0,5,3\n\n{line}\n1,0,5,3\n")
+    done = small.run("inputs.csv")
     assert done.returncode == 2
     assert len(done.stdout.splitlines()) == 1
     assert len(done.stderr.splitlines()) == 1
     assert "inputs.csv: line 3: " in done.stderr
-    assert program.run("missing.csv").returncode == program.run().returncode == 2
+    assert small.run("missing.csv").returncode == small.run().returncode == 2
 
 
-def test_a_file_without_its_last_newline(tmp_path: Path) -> None:
-    bundle = of_forms(ordinary((2, 3, 2), 3), ["plane"])
-    program = native(bundle, None, tmp_path, flags=STRICT)
-    program.make("network")
-    (tmp_path / "inputs.csv").write_text("1,0,5,3\r\n 1, 0, +5, 3")
-    one, two = program.numbers()
+def test_a_file_without_its_last_newline(small: Program) -> None:
+    (small.folder / "inputs.csv").write_text("1,0,5,3\r\n 1, 0, +5, 3")
+    one, two = small.numbers()
     assert one.tolist() == two.tolist()
