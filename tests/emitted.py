@@ -57,7 +57,9 @@ class Program:
             command[command.index("WORDS")] = f"enable=on,target=native,{words}"
         else:
             command += arguments
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        return subprocess.run(
+            command, cwd=self.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=250
+        )
 
     def numbers(self, *arguments: str) -> NDArray[np.int64]:
         """What it prints, line by line."""

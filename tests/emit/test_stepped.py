@@ -102,7 +102,7 @@ def test_any_network(tmp_path_factory: pytest.TempPathFactory, drawn: tuple[Step
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(networks())
 def test_many_networks(tmp_path_factory: pytest.TempPathFactory, drawn: tuple[SteppedNetwork, int]) -> None:
     check(drawn, tmp_path_factory.mktemp("many"))

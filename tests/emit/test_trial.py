@@ -80,7 +80,7 @@ def test_any_network(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(bundles())
 def test_many_networks(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> None:
     check_golden(bundle, tmp_path_factory.mktemp("many"))

@@ -27,7 +27,7 @@ def to_c99(bundle: AnyBundle, x: ArrayLike | None = None) -> dict[str, bytes]:
     Returns
     -------
     dict
-        Contents by file name: ``Makefile``, ``qif2hw.h`` and the rest.
+        Contents by file name: ``Makefile``, ``qif.h`` and the rest.
 
     Raises
     ------

@@ -97,7 +97,7 @@ def _sizes(program: SteppedProgram) -> str:
 def _data(program: SteppedProgram) -> str:
     names = [part.name for part in program.parts]
     incoming = [program.incoming(p.name) for p in program.populations]
-    text, populations = ["/* Constants of this network. */\n", '#include "qif2hw.h"\n'], []
+    text, populations = ["/* Constants of this network. */\n", '#include "qif.h"\n'], []
     sites = zip(
         program.populations, places(_registers(program)), places([len(q) for q in incoming]), incoming, strict=False
     )

@@ -96,7 +96,7 @@ def _data(program: Program) -> str:
             strict=False,
         )
     )
-    text, populations = ["/* Constants of this network. */\n", '#include "qif2hw.h"\n'], []
+    text, populations = ["/* Constants of this network. */\n", '#include "qif.h"\n'], []
     sites = zip(
         program.populations, places(_registers(program)), places([len(q) for q in incoming]), incoming, strict=False
     )

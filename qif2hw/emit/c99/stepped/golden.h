@@ -2,7 +2,7 @@
 #ifndef QIF_GOLDEN_H
 #define QIF_GOLDEN_H
 
-#include "qif2hw.h"
+#include "qif.h"
 
 extern const int32_t qif_golden_samples;
 extern const int32_t qif_golden_frames;   /* of a sample: 1, the same in every step, or QIF_STEPS */

@@ -1,7 +1,7 @@
 /* The machine with a stepped clock; counterpart of qif2hw/engine/stepped/spec.py. */
 #include "integers.h"
 #include "neurons.h"
-#include "qif2hw.h"
+#include "qif.h"
 #include "synapses.h"
 
 /* Everything that changes. */

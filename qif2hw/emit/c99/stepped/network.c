@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "csv.h"
-#include "qif2hw.h"
+#include "qif.h"
 
 static int32_t frame[QIF_INPUTS], sums[QIF_OUTPUTS];
 static long samples, lines;

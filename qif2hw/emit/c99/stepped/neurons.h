@@ -2,7 +2,7 @@
 #ifndef QIF_NEURONS_H
 #define QIF_NEURONS_H
 
-#include "qif2hw.h"
+#include "qif.h"
 
 /* Registers before the first step: the reset state. */
 void qif_start_of(const qif_population *population, int32_t neuron, int32_t *first, int32_t *second);

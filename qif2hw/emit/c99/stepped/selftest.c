@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "golden.h"
-#include "qif2hw.h"
+#include "qif.h"
 
 static int32_t sums[QIF_OUTPUTS];
 static const uint8_t *due = qif_golden_spikes;

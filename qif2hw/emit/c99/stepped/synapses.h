@@ -2,7 +2,7 @@
 #ifndef QIF_SYNAPSES_H
 #define QIF_SYNAPSES_H
 
-#include "qif2hw.h"
+#include "qif.h"
 
 /* Sum of weights, times what the sources sent, of a neuron in time step n (from 0).
 

@@ -3,7 +3,7 @@
 #define QIF_CURVE_H
 
 #include "integers.h"
-#include "qif2hw.h"
+#include "qif.h"
 
 /* left + rise fraction / 2^spacing, rounded half up: between two values of a table. */
 static inline int64_t between(int64_t left, int64_t rise, int64_t fraction, int spacing)

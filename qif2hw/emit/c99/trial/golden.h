@@ -2,7 +2,7 @@
 #ifndef QIF_GOLDEN_H
 #define QIF_GOLDEN_H
 
-#include "qif2hw.h"
+#include "qif.h"
 
 typedef struct {
     int32_t sample, population, neuron, step, lateness;

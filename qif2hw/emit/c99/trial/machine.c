@@ -3,7 +3,7 @@
 #include "integers.h"
 #include "moments.h"
 #include "plane.h"
-#include "qif2hw.h"
+#include "qif.h"
 
 /* What a neuron sends: flag 1 and its lateness for a spike, flag 0 and its phase in the flush step, zeros else. */
 typedef struct {

@@ -3,7 +3,7 @@
 #define QIF_MOMENTS_H
 
 #include "integers.h"
-#include "qif2hw.h"
+#include "qif.h"
 
 /* a2 + 3 (a0 m2 - a1^2 / lambda) / 2, in units of a0. */
 static inline int64_t second_order_loss(const qif_second_moment *second, int64_t a0, int64_t a1, int64_t m2)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "csv.h"
-#include "qif2hw.h"
+#include "qif.h"
 
 static int32_t step[QIF_INPUTS], lateness[QIF_INPUTS];
 static qif_output output[QIF_OUTPUTS];
@@ -74,8 +74,8 @@ int main(int argc, char **argv)
     fclose(file);
     if (found < 0) {
         fprintf(
-            stderr, "%s: line %ld: step (1 to %ld) and lateness (0 to %ld) of %ld inputs are needed\n", argv[argc - 1],
-            lines, (long)QIF_STEPS, (long)(QIF_TICKS - 1), (long)QIF_INPUTS);
+            stderr, "%s: line %ld: step (1 to %ld) and lateness (0 to %ld) of %ld inputs are needed\n",
+            argv[argc - 1], lines, (long)QIF_STEPS, (long)(QIF_TICKS - 1), (long)QIF_INPUTS);
         return 2;
     }
     return 0;

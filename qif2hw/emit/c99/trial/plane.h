@@ -2,7 +2,7 @@
 #ifndef QIF_PLANE_H
 #define QIF_PLANE_H
 
-#include "qif2hw.h"
+#include "qif.h"
 
 typedef struct {
     int64_t x, y;

@@ -4,8 +4,8 @@
    there. No heap, no floating point, no library. Registers are static: one network, one sample at a time.
 
    Everything that is constant stands in data.c; its sizes and the widths in sizes.h. */
-#ifndef QIF2HW_H
-#define QIF2HW_H
+#ifndef QIF_H
+#define QIF_H
 
 #include <stdint.h>
 

@@ -1,12 +1,12 @@
 /* A network of QIF neurons that answers in spike times, as an integer machine.
 
-   The machine is that of qif2hw/engine/spec.py, bit for bit; docs/machine.md of qif2hw describes it. The functions have
-   the names that they have there. No heap, no floating point, no library. Registers are static: one network, one
-   sample at a time.
+   The machine is that of qif2hw/engine/spec.py, bit for bit; docs/machine.md of qif2hw describes it. The functions
+   have the names that they have there. No heap, no floating point, no library. Registers are static: one network,
+   one sample at a time.
 
    Everything that is constant stands in data.c; its sizes, the time grid and the widths in sizes.h. */
-#ifndef QIF2HW_H
-#define QIF2HW_H
+#ifndef QIF_H
+#define QIF_H
 
 #include <stdint.h>
 
