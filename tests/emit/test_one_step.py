@@ -14,7 +14,7 @@ import qif2hw
 from qif2hw.bundle import AnyBundle
 from qif2hw.compiler.passes.ranges import load_of
 from qif2hw.discrete import SteppedLIF, SteppedQIF
-from qif2hw.engine import spec
+from qif2hw.engine import plane, spec
 from qif2hw.engine.stepped import spec as stepped_spec
 from qif2hw.ir import PlaneVector, Program, ProgramPopulation
 from qif2hw.ir.ptc import STATE_MAX, VECTOR_BITS
@@ -24,10 +24,9 @@ ONE_STEP = Path(__file__).parent / "one_step"
 SAMPLES = 4000
 
 
-def steps(bundle: AnyBundle, folder: Path, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What single steps give, row by row."""
+def steps(bundle: AnyBundle, folder: Path, rows: NDArray[np.int64], name: str) -> NDArray[np.int64]:
+    """What a program of the folder ``one_step`` gives, row by row."""
     native(bundle, None, folder)
-    name = "trial" if isinstance(bundle.program, Program) else "stepped"
     # The machine of event-driven networks is included, for its functions are its own.
     left_out = {"network.c", "selftest.c", "golden.c"} | ({"machine.c"} if name == "trial" else set())
     sources = [path.name for path in folder.glob("*.c") if path.name not in left_out]
@@ -56,10 +55,8 @@ def states(rng: np.random.Generator, program: Program, p: ProgramPopulation) -> 
         places += [grid.threshold - edges[0], grid.threshold - edges[0] - grid.increment]
         phase = near(rng, places, -grid.increment, grid.threshold - 1, SAMPLES)
         return np.stack([phase, phase])
-    long, short = (
-        near(rng, [1 << VECTOR_BITS], 1 << (VECTOR_BITS - 1), 1 << VECTOR_BITS, SAMPLES),
-        rng.integers(0, 3, SAMPLES),
-    )
+    long = near(rng, [1 << VECTOR_BITS], 1 << (VECTOR_BITS - 1), 1 << VECTOR_BITS, SAMPLES)
+    short = rng.integers(0, 3, SAMPLES)
     angle = near(rng, [0], -(1 << VECTOR_BITS), 1 << VECTOR_BITS, SAMPLES)
     sign = rng.choice([-1, 1], SAMPLES)
     upright = np.stack([angle, long])
@@ -81,10 +78,9 @@ def test_steps_of_a_trial(tmp_path: Path, form: str, moments: int) -> None:
         load = load_of(program.incoming(p.name)).largest
         state, neuron = states(rng, program, p), rng.integers(0, p.size, SAMPLES)
         local = rng.choice([0, 1, 2, last - 1, last, last, last, last + 1, last + 1, last + 2], SAMPLES)
-        drops = {
-            program.population(q.pre).flush_drop for q in program.incoming(p.name) if q.pre in bundle.report["tables"]
-        } | {0}
-        flush = load * ((program.grid.threshold >> max(drops)) + 1)
+        senders = [q.pre for q in program.incoming(p.name) if program.depth[q.pre] > 0]
+        drop = max((program.population(name).flush_drop for name in senders), default=0)
+        flush = load * ((program.grid.threshold >> drop) + 1)
         weights = near(rng, [0, load, -load], -load, load, SAMPLES) * (rng.random(SAMPLES) < 0.9)
         late = np.where(local > last, min(flush, STATE_MAX), load * (program.grid.ticks - 1))
         payloads, squares = (rng.integers(-late, late + 1) * (rng.random(SAMPLES) < 0.8) for _ in range(2))
@@ -96,11 +92,21 @@ def test_steps_of_a_trial(tmp_path: Path, form: str, moments: int) -> None:
             sent = spec.step(p, program.grid, int(m), state[:registers, at], weights[at], payloads[at], squares[at])
             found[at] = np.stack([sent.flag, sent.payload, sent.state[0], sent.state[-1]], axis=1)
         due.append(found)
-    got, wanted = steps(bundle, tmp_path, np.concatenate(given)), np.concatenate(due)
+    got, wanted = steps(bundle, tmp_path, np.concatenate(given), "trial"), np.concatenate(due)
     np.testing.assert_array_equal(got, wanted)
     local = np.concatenate(given)[:, 2]
     assert 0.05 < wanted[local == last, 0].mean() < 0.95
     assert (wanted[local == last + 1, 1] > 0).mean() > 0.5
+
+
+def test_plane_vectors_at_the_axis(tmp_path: Path) -> None:
+    bundle = qif2hw.compile(ordinary((1, 2, 2), 1), form="plane", steps=64, rounding="nearest")
+    rng, long = np.random.default_rng(0), 1 << VECTOR_BITS
+    x, y = near(rng, [0, long, -long], -long, long, SAMPLES), near(rng, [0], -long, long, SAMPLES)
+    a0, a1, a2 = (near(rng, [0], -(1 << 17), 1 << 17, SAMPLES) for _ in range(3))
+    sheared = plane.shear(x, y, a0, a1, a2)
+    wanted = np.stack([*sheared, *plane.normalise(*sheared), *plane.cross(x, y)], axis=1)
+    np.testing.assert_array_equal(steps(bundle, tmp_path, np.stack([x, y, a0, a1, a2], axis=1), "plane"), wanted)
 
 
 STEPPED: dict[str, Any] = {
@@ -137,6 +143,6 @@ def test_steps_of_networks_in_time_steps(tmp_path: Path, kind: str) -> None:
         after, fired = stepped_spec.step(p, state, np.broadcast_to(x[:, None], (SAMPLES, p.size)))
         at = np.arange(SAMPLES), neuron
         due.append(np.stack([fired[at], after[0][at], after[1][at] if count == 2 else second], axis=1))
-    got, wanted = steps(bundle, tmp_path, np.concatenate(given)), np.concatenate(due)
+    got, wanted = steps(bundle, tmp_path, np.concatenate(given), "stepped"), np.concatenate(due)
     np.testing.assert_array_equal(got, wanted)
     assert 0.02 < wanted[:, 0].mean() < 0.98
