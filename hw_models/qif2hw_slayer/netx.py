@@ -1,12 +1,21 @@
 """Make lava-dl's netx know the QIF neuron, so that ``netx.hdf5.Network`` runs networks of it on Lava."""
 
+import multiprocessing
+import sys
 from typing import Any
 
 import numpy as np
+
+if "lava.magma" not in sys.modules and multiprocessing.get_start_method(allow_none=True) == "fork":
+    # Lava sets the start method when it is imported, and fails if anything has used multiprocessing before, as
+    # scikit-learn does: let it set the same one again.
+    multiprocessing.set_start_method(None, force=True)
 from lava.lib.dl.netx.hdf5 import Network
 
 from qif2hw.ir.stepped_program import EulerStep, PlaneStep
 from qif2hw_lava.processes.discrete_qif import DiscreteQIF
+
+__all__ = ["Network", "register"]
 
 _neuron_params_of_netx = Network.get_neuron_params
 

@@ -36,7 +36,7 @@ class _Steps(torch.autograd.Function):
         fired, counts = potentials(neuron.arithmetic, current)
         numbers = neuron.equation.parameter_vector().numpy().astype(given.dtype)
         threshold = numbers[-2]
-        v = counts.astype(given.dtype) / neuron.s_scale + given.dtype.type(np.real(neuron.parameters_.u1))
+        v = counts.astype(given.dtype) / neuron.s_scale + given.dtype.type(neuron.constants.rest)
         # The machine's rounded threshold decides; the kernel below compares with the real one.
         v = np.where(fired, np.maximum(v, threshold), np.minimum(v, np.nextafter(threshold, -np.inf)))
         ctx.saved = np.ascontiguousarray(v, given.dtype), numbers, neuron.equation
@@ -114,7 +114,7 @@ class DiscreteQIF(Neuron):
         if not (self.norm is None or isinstance(self.norm, MeanOnlyBatchNorm)):
             raise InputError(f"norm = {type(self.norm).__name__}: MeanOnlyBatchNorm alone can be written as a bias")
         neuron = SteppedQIF(a, u1, u2, self.threshold, reset, kind=kind)
-        self.parameters_ = neuron
+        self.constants = neuron
         self.equation = nn.DiscreteQIF(neuron, window=window, detach_reset=detach_reset)
         arithmetic = arithmetic_of(neuron, np.array([1 / self.s_scale]))
         assert isinstance(arithmetic, PlaneStep | EulerStep)
@@ -125,7 +125,7 @@ class DiscreteQIF(Neuron):
     @property
     def device_params(self) -> dict[str, Any]:
         """What `export_hdf5` of a block writes into the group ``neuron``."""
-        neuron, own = self.parameters_, self.arithmetic
+        neuron, own = self.constants, self.arithmetic
         step: dict[str, Any] = (
             {"curvature": own.curvature.item(), "distance": own.distance.item()}
             if isinstance(own, EulerStep)

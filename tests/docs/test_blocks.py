@@ -24,7 +24,7 @@ else:
     import tomli as tomllib
 
 LANGUAGES = {"python", "sh", "toml", "text", "yaml"}
-SLOW = {"tutorial.md", "README.md"}
+SLOW = {"tutorial.md", "README.md", "lava-dl.md"}
 RUN = {"compile", "import", "inspect", "run", "parity"}
 """Commands that take seconds, and are run where a page shows them."""
 NOT_RUN = ("lava", "loihi2", "docs/results/", "chip.toml", "--max-error")
@@ -60,7 +60,7 @@ def provide(name: str, session: dict[str, Any]) -> None:
         network = zoo.network("parabola")
         weights = {f"w{k}": np.asarray(p.weight) for k, p in enumerate(network.projections)}
         np.savez(name, phi0=np.concatenate([p.phi0 for p in network.order]), **weights)
-    elif name != "lava":
+    elif name not in ("lava", "lava-dl"):
         raise AssertionError(f"nothing is known about '{name}', which a page takes as given")
 
 
@@ -69,7 +69,7 @@ def python_pages() -> list[Any]:
     for page in PAGES:
         chosen = [b for b in blocks(page) if b.language == "python" and not b.title and b.not_run is None]
         marks = [pytest.mark.slow] if page.name in SLOW else []
-        if any("lava" in b.given for b in chosen):
+        if any({"lava", "lava-dl"} & set(b.given) for b in chosen):
             marks.append(pytest.mark.lava)
         if chosen:
             found.append(pytest.param(page, chosen, id=page.name, marks=marks))
@@ -85,6 +85,8 @@ def test_python_runs_in_order(page: Path, chosen: list[Block], tmp_path: Path, m
             qif2hw_lava.find_interpreter()
         except qif2hw_lava.LavaMissing as reason:
             pytest.skip(str(reason))
+    if any("lava-dl" in block.given for block in chosen):
+        pytest.importorskip("lava.lib.dl.slayer", reason="lava-dl needs Python 3.10")
     monkeypatch.chdir(tmp_path)
     session: dict[str, Any] = {"__name__": "__main__"}
     for block in chosen:

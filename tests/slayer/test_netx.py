@@ -1,5 +1,7 @@
 """netx runs networks of the QIF neuron, and ours of lava-dl's, with SLAYER's spikes."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,10 @@ import pytest
 
 from qif2hw.errors import InputError
 
-pytest.importorskip("lava.lib.dl.netx", reason="lava-dl needs Python 3.10")
-from lava.lib.dl.netx.hdf5 import Network
-from lava.lib.dl.netx.utils import NetDict
-
+pytest.importorskip("lava.lib.dl.slayer", reason="lava-dl needs Python 3.10")
 from qif2hw_lava import LavaError, LavaTimeout
 from qif2hw_slayer import netx, netx_run
+from qif2hw_slayer.netx import Network
 
 
 @pytest.mark.lava
@@ -37,8 +37,7 @@ def test_registration(trained: Callable[[str], Any], monkeypatch: pytest.MonkeyP
     netx.register()
     netx.register()
     assert len(Network(net_config=str(path), reset_interval=7)) == 3
-    cuba = NetDict(str(trained("cuba").path))["layer"][1]["neuron"]
-    assert Network.get_neuron_params(cuba)["neuron_proc"].__name__ == "LIF"
+    assert len(Network(net_config=str(trained("cuba").path))) == 3
 
 
 def test_wrong_calls_are_refused(trained: Callable[[str], Any], tmp_path: Path) -> None:
@@ -53,6 +52,15 @@ def test_wrong_calls_are_refused(trained: Callable[[str], Any], tmp_path: Path) 
         netx_run.run(net.path, net.x, timeout=0)
     with pytest.raises(LavaTimeout, match=r"did not finish within 0\.01 s"):
         netx_run.run(net.path, net.x, timeout=0.01)
+
+
+@pytest.mark.slow
+def test_lava_can_be_imported_after_multiprocessing_was_used() -> None:
+    """Lava alone cannot."""
+    for module, code in (("lava.magma.runtime.runtime", 1), ("qif2hw_slayer.netx", 0)):
+        program = f"import multiprocessing; multiprocessing.Lock(); import {module}"
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
 
 
 @pytest.mark.slow
