@@ -38,7 +38,9 @@ class _Steps(torch.autograd.Function):
         threshold = numbers[-2]
         v = counts.astype(given.dtype) / neuron.s_scale + given.dtype.type(neuron.constants.rest)
         # The machine's rounded threshold decides; the kernel below compares with the real one.
-        v = np.where(fired, np.maximum(v, threshold), np.minimum(v, np.nextafter(threshold, -np.inf)))
+        v = np.where(
+            fired, np.maximum(v, threshold), np.minimum(v, np.nextafter(threshold, -threshold.dtype.type(np.inf)))
+        )
         ctx.saved = np.ascontiguousarray(v, given.dtype), numbers, neuron.equation
         potential = torch.from_numpy(v.T.copy()).view(x.shape)
         ctx.mark_non_differentiable(potential)

@@ -1,4 +1,4 @@
-"""netx runs networks of the QIF neuron, and ours of lava-dl's, with SLAYER's spikes."""
+"""netx knows the QIF neuron; what it sends is in test_parity.py."""
 
 import subprocess
 import sys
@@ -18,19 +18,8 @@ from qif2hw_slayer import netx, netx_run
 from qif2hw_slayer.netx import Network
 
 
-@pytest.mark.lava
-@pytest.mark.parametrize("name", ["exact", *(pytest.param(n, marks=pytest.mark.slow) for n in ("euler", "cuba"))])
-def test_spikes_of_every_layer_are_those_of_slayer(name: str, trained: Callable[[str], Any]) -> None:
-    """Five samples back to back."""
-    net = trained(name)
-    found = netx_run.run(net.path, net.x)
-    assert len(found) == len(net.layers)
-    for spikes, expected in zip(found, net.layers, strict=True):
-        assert np.array_equal(spikes, expected)
-
-
 def test_registration(trained: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Network, "get_neuron_params", staticmethod(Network.get_neuron_params))
+    monkeypatch.setattr(Network, "get_neuron_params", staticmethod(netx._neuron_params_of_netx))
     path = trained("exact").path
     with pytest.raises(AttributeError):  # netx knows no such type, and returns None for it
         Network(net_config=str(path))
