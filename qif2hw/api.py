@@ -40,8 +40,8 @@ def compile(network: AnyNetwork | AnyPath, *, calibration: ArrayLike | None = No
         A network of either clock, or the path of an ONNX file that holds one.
     calibration
         Inputs that are typical for its use, as `check_inputs` of the network takes them.  An event-driven network has
-        evenly spread ones where there are none; one with a stepped clock needs them, and keeps the first as golden
-        inputs.
+        evenly spread ones where there are none; one with a stepped clock needs them, unless its inputs are integers
+        already, and keeps the first as golden inputs.
     **options
         Fields of `qif2hw.compiler.CompileOptions` (target, weight_bits, steps, payload_bits, table_bits, rounding ..),
         or with a stepped clock of `qif2hw.compiler.SteppedOptions` (target, weight_bits, input_bits, thresholds ..).
@@ -134,12 +134,14 @@ def golden_inputs(width: int) -> FloatArray:
 def make_golden(program: Program | SteppedProgram, calibration: FloatArray | None = None) -> Golden | SteppedGolden:
     """Golden inputs, and the engine's spikes for them; with a stepped clock they are the first of the calibration."""
     from qif2hw import engine
+    from qif2hw.compiler.default_inputs import whole_inputs
     from qif2hw.engine import stepped
 
     if isinstance(program, Program):
         x = golden_inputs(program.inputs)
         return Golden.of(x, engine.run(program, x))
-    assert calibration is not None
+    if calibration is None:
+        calibration = whole_inputs(program.encoders)
     updates = program.synapse_count * program.clock.count
     x = calibration[: max(1, min(_GOLDEN_SAMPLES, _GOLDEN_UPDATES // updates))]
     return SteppedGolden.of(x, stepped.run(program, x))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from qif2hw.ir import Program, Run
-    from qif2hw.ir.stepped import AnyNetwork, AnyRun, SteppedRun
+    from qif2hw.ir.stepped import AnyNetwork, AnyRun
     from qif2hw.ir.stepped_program import SteppedProgram
 
 GROUP = "qif2hw.backends"
@@ -40,6 +40,14 @@ class Executable(Protocol):
     @property
     def network(self) -> "AnyNetwork":
         """The float network, its weights not rounded."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a backend runs networks of one clock: a function and the keyword arguments that it takes."""
+
+    execute: "Callable[..., AnyRun]"
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,8 +75,8 @@ class Backend:
         Says in one line what is missing for a run here and how to get it; None if nothing is.
     in_parity
         Whether ``qif2hw parity`` includes it where no backends are named.
-    execute_stepped
-        The same for networks with a stepped clock, as a `qif2hw.ir.stepped.SteppedRun`; None if it runs none.
+    stepped
+        The same for networks with a stepped clock; None if it runs none.
     """
 
     name: str
@@ -79,17 +87,37 @@ class Backend:
     options: tuple[str, ...] = ()
     missing: Callable[[], str | None] = lambda: None
     in_parity: bool = False
-    execute_stepped: "Callable[..., SteppedRun] | None" = None
+    stepped: Execution | None = None
 
-    def check(self, options: Iterable[str] = ()) -> None:
-        """Raise `InputError` if an option is unknown to this backend, or if it cannot run here."""
+    def check(self, options: Iterable[str] = (), program: "Program | SteppedProgram | None" = None) -> None:
+        """Raise `InputError` if an option is unknown to this backend, or if it cannot run here.
+
+        With a program, also if it does not run it, or takes an option only for the other clock.
+        """
+        executions = [self.execution(program)] if program is not None else self.executions
+        taken = dict.fromkeys(option for one in executions for option in one.options)
         for option in options:
-            if option not in self.options:
-                known = ", ".join(name for name in self.options if name != "progress") or "none"
+            if option not in taken:
+                known = ", ".join(name for name in taken if name != "progress") or "none"
                 raise InputError(f"backend '{self.name}' has no option '{option}': its options are {known}")
         reason = self.missing()
         if reason is not None:
             raise InputError(f"backend '{self.name}': {reason}")
+
+    @property
+    def executions(self) -> list[Execution]:
+        """How it runs networks of either clock."""
+        return [Execution(self.execute, self.options), *([] if self.stepped is None else [self.stepped])]
+
+    def execution(self, program: "Program | SteppedProgram") -> Execution:
+        """How it runs networks of a program's clock; `InputError` if it does not."""
+        from qif2hw.ir.stepped_program import SteppedProgram
+
+        if not isinstance(program, SteppedProgram):
+            return Execution(self.execute, self.options)
+        if self.stepped is None:
+            raise InputError(f"backend '{self.name}' does not run networks with a stepped clock")
+        return self.stepped
 
     def run(
         self,
@@ -109,22 +137,12 @@ class Backend:
         BackendError
             If the run failed.
         """
-        self.check(options)
-        execute = self.executes(executable.program)
+        self.check(options, executable.program)
         inputs = executable.network.check_inputs(x)
-        if progress is not None and "progress" in self.options:
+        how = self.execution(executable.program)
+        if progress is not None and "progress" in how.options:
             options["progress"] = progress
-        return execute(executable.program if self.runs == "program" else executable.network, inputs, **options)
-
-    def executes(self, program: "Program | SteppedProgram") -> "Callable[..., AnyRun]":
-        """What runs a program of this clock; `InputError` if nothing does."""
-        from qif2hw.ir.stepped_program import SteppedProgram
-
-        if not isinstance(program, SteppedProgram):
-            return self.execute
-        if self.execute_stepped is None:
-            raise InputError(f"backend '{self.name}' does not run networks with a stepped clock")
-        return self.execute_stepped
+        return how.execute(executable.program if self.runs == "program" else executable.network, inputs, **options)
 
 
 def names() -> tuple[str, ...]:
@@ -176,9 +194,9 @@ def run(
     return get(name).run(executable, x, progress=progress, **options)
 
 
-def options_for(backend: Backend, options: Mapping[str, Any]) -> dict[str, Any]:
+def options_for(how: Execution, options: Mapping[str, Any]) -> dict[str, Any]:
     """Those of several backends' options that one of them takes."""
-    return {name: value for name, value in options.items() if name in backend.options}
+    return {name: value for name, value in options.items() if name in how.options}
 
 
 def _entries() -> list[importlib.metadata.EntryPoint]:

@@ -9,8 +9,11 @@ from networks import ordinary, stepped_images, whole_images, whole_inputs
 import qif2hw
 from qif2hw import backends
 from qif2hw import bundle as bundles
+from qif2hw.engine import stepped as engine
+from qif2hw.engine.stepped.operations import operations
 from qif2hw.errors import InputError
 from qif2hw.ir import onnx_io
+from qif2hw.reference import stepped as reference
 
 X = np.random.default_rng(1).normal(0.3, 1, (40, 2, 8, 8))
 
@@ -59,6 +62,48 @@ def test_runs_on_the_backends_that_can(bundle: bundles.SteppedBundle) -> None:
                 bundle.run(X, name)
     with pytest.raises(InputError, match="inputs have shape"):
         bundle.run(X[:, :1])
+
+
+@pytest.mark.parametrize("backend", ["engine", "reference"])
+def test_counts_alone_are_those_of_all_spikes(
+    bundle: bundles.SteppedBundle, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In blocks of one sample and of many, the last one smaller; progress goes up to all steps of all samples."""
+    once = bundle.run(X, backend)
+    for most in (1, 7, 64):
+        monkeypatch.setattr(engine, "MOST_SAMPLES", most)
+        monkeypatch.setattr(reference, "MOST_SAMPLES", most)
+        whole = bundle.run(X, backend)
+        assert set(whole.spikes) == set(whole.counts) == {"first", "second"}
+        # Float sums depend on how many samples a product takes.
+        np.testing.assert_allclose(whole.y, once.y, rtol=1e-12 * (backend == "reference"), atol=0)
+        seen: list[tuple[int, int]] = []
+        run = bundle.run(X, backend, keep="counts", progress=lambda done, total, seen=seen: seen.append((done, total)))
+        assert run.spikes == {}
+        assert np.array_equal(run.y, whole.y)
+        assert np.array_equal(run.label, whole.label)
+        for name, fired in whole.spikes.items():
+            assert np.array_equal(run.counts[name], fired.sum(axis=(0, 1)))
+            assert run.spikes_per_sample[name] == pytest.approx(fired.sum() / len(X))
+            assert np.array_equal(once.spikes[name], fired)
+        assert seen[-1] == (160, 160)
+        assert len(seen) == -(-40 // most)
+    with pytest.raises(InputError, match="keep = nothing: spikes and counts are possible"):
+        bundle.run(X, backend, keep="nothing")
+
+
+def test_operations_are_those_of_the_unrolled_synapses(bundle: bundles.SteppedBundle) -> None:
+    run, program = bundle.run(X), bundle.program
+    found = operations(program, run)
+    by_hand = dict.fromkeys(run.spikes, 0.0)
+    for p in program.projections:
+        if p.pre in by_hand:
+            reached = (p.synapses.dense(np.ones_like(p.weight)) != 0).sum(axis=0)
+            by_hand[p.pre] += float((run.spikes[p.pre].sum(axis=1) @ reached).mean())
+    assert found.synapses == pytest.approx(by_hand)
+    assert found.spikes == run.spikes_per_sample
+    assert found.inputs == 4 * program.projections[0].synapses.count
+    assert found.updates == 4 * (6 * 64 + 6 * 16 + 5)
 
 
 @pytest.mark.parametrize("part", ["golden.safetensors", "program.safetensors", "model.onnx"])

@@ -1,9 +1,12 @@
 """``qif2hw inspect``: what is in a bundle, and does it fit."""
 
+from typing import Any
+
 import click
 
 from qif2hw_cli.console import Output, example, json_option
 from qif2hw_cli.report_tables import show_report
+from qif2hw_cli.stepped_tables import layers
 
 
 @click.command(epilog=example("qif2hw inspect model.qif", "qif2hw inspect model.qif --target chip.toml --json"))
@@ -13,31 +16,35 @@ from qif2hw_cli.report_tables import show_report
 def command(bundle: str, target: str | None, as_json: bool) -> None:
     """Show what is in a bundle: sizes, tables, registers, a map of the cores; does it fit, and if not why.
 
-    Verifies every part, and runs the golden inputs on the engine. Exit code 1 if the program does not fit its target,
-    or the golden spikes are not reproduced.
+    Of networks in time steps also layers, thresholds, and spikes and synaptic operations per image. Verifies every
+    part, and runs the golden inputs on the engine. Exit code 1 if the program does not fit its target, or the golden
+    spikes are not reproduced.
     """
     from dataclasses import replace
 
     from qif2hw import bundle as bundles
     from qif2hw.compiler import clock_of
-    from qif2hw.compiler.passes.fit import assess
     from qif2hw.compiler.targets import load_target
 
     out = Output(as_json)
-    found = bundles.load(bundle)
+    found = bundles.load_any(bundle)
+    clock = clock_of(found.program)
     if target is not None:
-        fit = assess(found.program, load_target(target), found.report.get("tables", {}).get("table_bits"))
+        fit = clock.assess(found.program, load_target(target), found.report)
         found = replace(found, report={**found.report, "fit": fit.as_report()})
-    program = found.program
-    sizes = {e.name: e.size for e in program.encoders} | {p.name: p.size for p in program.populations}
-    synapses = program.synapse_count
     with out.stage("golden spikes"):
-        golden = found.golden.matches(found.run(found.golden.x))
+        run: Any = found.run(found.golden.x)
+        golden = found.golden.matches(run)
+    sizes, synapses = found.program.sizes, found.program.synapse_count
     out.say(f"{bundle}: every part verified")
     out.say(f"network   {', '.join(f'{name} {count}' for name, count in sizes.items())}; {synapses} synapses")
     out.say(f"options   {', '.join(f'{key} {value}' for key, value in found.options.items() if value)}")
     out.say(f"made by   {', '.join(f'{key} {value}' for key, value in found.versions.items())}")
-    show_report(out, found.report, clock_of(found.program))
+    if isinstance(found, bundles.SteppedBundle):
+        facts = layers(out, found.program, run)
+    else:
+        facts = {"steps": found.program.steps, "delta": found.program.grid.delta}
+    show_report(out, found.report, clock)
     samples = len(found.golden.x)
     out.say(f"golden    {samples} inputs: the engine {'gives the same spikes' if golden else 'gives OTHER spikes'}")
     # None: the passes that made it did not estimate resources.
@@ -47,8 +54,7 @@ def command(bundle: str, target: str | None, as_json: bool) -> None:
             "bundle": bundle,
             "sizes": sizes,
             "synapses": synapses,
-            "steps": program.steps,
-            "delta": program.grid.delta,
+            **facts,
             "options": found.options,
             "versions": found.versions,
             "report": found.report,

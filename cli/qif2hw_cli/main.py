@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from qif2hw_cli import bench as bench
     from qif2hw_cli import compile as compile
     from qif2hw_cli import demo as demo
-    from qif2hw_cli import import_npz as import_npz
+    from qif2hw_cli import import_model as import_model
     from qif2hw_cli import inspect as inspect
     from qif2hw_cli import parity as parity
     from qif2hw_cli import reproduce as reproduce
@@ -42,7 +42,7 @@ class Commands(click.Group):
         """One command by name."""
         if cmd_name not in _COMMANDS:
             return None
-        module = "import_npz" if cmd_name == "import" else cmd_name
+        module = "import_model" if cmd_name == "import" else cmd_name
         command: click.Command = importlib.import_module(f"qif2hw_cli.{module}").command
         return command
 

@@ -216,8 +216,17 @@ def _map(out: Output, fit: Mapping[str, Any]) -> None:
     left = {name: count - CORES_SHOWN for name, count in shown.items() if count > CORES_SHOWN}
     rows += [["...", f"{name}: {count} more cores", "", "", ""] for name, count in left.items()]
     out.table(
-        f"Cores: {fit['cores']} of {fit['core_limit'] or 'any number'}", ["core", "holds", "memory", "", ""], rows, 3
+        f"Cores: {fit['cores']} of {fit['core_limit'] or 'any number'}{_chips(fit)}",
+        ["core", "holds", "memory", "", ""],
+        rows,
+        3,
     )
+
+
+def _chips(fit: Mapping[str, Any]) -> str:
+    """How many chips they are, where one is not enough."""
+    limit = fit["core_limit"]
+    return "" if not limit or fit["cores"] <= limit else f" ({-(-fit['cores'] // limit)} chips)"
 
 
 def bar(share: float, width: int = 24) -> str:

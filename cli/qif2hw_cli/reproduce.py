@@ -75,5 +75,16 @@ def command(
         ],
         names=4,
     )  # fmt: skip
+    scores = [score for one in finished for score in one.scores]
+    if scores:
+        out.table(
+            "accuracy on the test set",
+            ["task", "method", "weight bits", "seed", "accuracy, %"],
+            [
+                [s.task, s.method, f"{s.weight_bits or 'float'}", str(s.seed), f"{s.accuracy_percent:.2f}"]
+                for s in scores
+            ],
+            names=2,
+        )
     out.say(f"page: {page}")
-    out.data({"page": str(page), "rows": [row.as_dict() for row in rows]})
+    out.data({"page": str(page), "rows": [r.as_dict() for r in rows] + [s.as_dict() for s in scores]})

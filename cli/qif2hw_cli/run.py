@@ -55,7 +55,9 @@ def command(bundle: str, inputs: str, output: str, backend: str, as_json: bool, 
     chosen = backends.get(backend)
     chosen.check(options)
     loaded = bundles.load_any(bundle)
-    chosen.executes(loaded.program)
+    chosen.check(options, loaded.program)
+    if "keep" in chosen.execution(loaded.program).options:
+        options["keep"] = "counts"
     x = read_inputs(inputs, loaded.network.check_inputs)
     with out.stage(f"run on {backend}") as stage:
         result = chosen.run(loaded, x, progress=stage.update, **options)
@@ -79,5 +81,5 @@ def _trial(run: "Run") -> tuple[str, dict[str, Any]]:
 
 def _stepped(run: "SteppedRun") -> tuple[str, dict[str, Any]]:
     """The same with a stepped clock."""
-    spikes = {name: float(fired.sum()) / len(run.y) for name, fired in run.spikes.items()}
+    spikes = run.spikes_per_sample
     return f"{sum(spikes.values()):.4g} spikes per sample", {"spikes_per_sample": spikes}

@@ -1,9 +1,62 @@
 """What the compiler found about a network with a stepped clock, in tables."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from qif2hw_cli.console import Output
+
+if TYPE_CHECKING:
+    from qif2hw.ir import ProgramProjection
+    from qif2hw.ir.stepped import SteppedRun
+    from qif2hw.ir.stepped_program import SteppedProgram
+
+
+def layers(out: Output, program: "SteppedProgram", run: "SteppedRun") -> dict[str, Any]:
+    """Shapes, synapses and work of every population in a run; for machines the same."""
+    from qif2hw.engine.stepped.operations import operations
+
+    work = operations(program, run)
+    rows, facts = [], {}
+    for p in program.populations:
+        incoming = program.incoming(p.name)
+        shape, spikes = " x ".join(map(str, p.shape)), work.spikes.get(p.name)
+        synapses, weights = sum(q.synapses.count for q in incoming), sum(q.weight.size for q in incoming)
+        kinds = [f"{q.pre}: {kind_of(q)}" for q in incoming]
+        facts[p.name] = {"shape": list(p.shape), "synapses": synapses, "weights": weights, "incoming": kinds}
+        sent = ["", ""] if spikes is None else [f"{spikes:.5g}", f"{work.synapses[p.name]:.5g}"]
+        rows.append([p.name, shape, "; ".join(kinds), str(synapses), str(weights), *sent])
+    out.table(
+        f"Layers; spikes and the synapses that they reach, of a mean golden input in {program.clock.count} time steps",
+        ["population", "shape", "from", "synapses", "weights", "spikes", "operations"],
+        rows,
+        names=3,
+    )
+    total, spikes = sum(work.synapses.values()), sum(work.spikes.values())
+    out.say(
+        f"work      {spikes:.5g} spikes, {total:.5g} synaptic operations, {work.inputs} operations of inputs and "
+        f"{work.updates} neuron updates per image"
+    )
+    return {"time_steps": program.clock.count, "layers": facts, "work": asdict(work)}
+
+
+def kind_of(projection: "ProgramProjection") -> str:
+    """Synapses of a projection in few words."""
+    from qif2hw.ir import Conv2d, Sparse
+
+    synapses = projection.synapses
+    words = "sparse" if isinstance(synapses, Sparse) else "all to all"
+    if isinstance(synapses, Conv2d):
+        words = f"conv {synapses.kernel[0]}x{synapses.kernel[1]}"
+        for name in ("stride", "dilation"):
+            down, across = getattr(synapses, name)
+            if (down, across) != (1, 1):
+                words += f" {name} {down}" + f",{across}" * (across != down)
+        if synapses.groups > 1:
+            words += f" groups {synapses.groups}"
+    if projection.delay is not None:
+        words += f" delay up to {projection.delay.max()}"
+    return words
 
 
 def show_inputs(out: Output, inputs: Mapping[str, Any]) -> None:
@@ -35,7 +88,7 @@ def _span(values: list[int] | None) -> str:
 def show_ranges(out: Output, ranges: Mapping[str, Any]) -> None:
     """Proven ranges of sums and registers."""
     out.table(
-        "Proven ranges, within 24 bits",
+        "Proven ranges",
         ["population", "least input", "largest input", "register"],
         [
             [name, *(str(found[key]) for key in ("low", "high", "register"))]

@@ -11,7 +11,7 @@ from typing import TypeAlias, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qif2hw.backends import Backend
+from qif2hw.backends import Backend, Execution
 from qif2hw.bundle import load_program
 from qif2hw.engine.host import encode, finish
 from qif2hw.errors import InputError
@@ -99,7 +99,7 @@ LAVA = Backend(
     options=("mode", "timeout", "progress"),
     missing=missing,
     in_parity=True,
-    execute_stepped=stepped.run,
+    stepped=Execution(stepped.run, ("mode", "timeout", "keep", "progress")),
 )
 """Entry point ``lava``."""
 

@@ -4,8 +4,8 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -15,9 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from qif2hw.engine.stepped import encode
 from qif2hw.errors import InputError
-from qif2hw.ir.stepped import SteppedRun
+from qif2hw.ir.stepped import Keep, SteppedRun, check_keep, joined
 from qif2hw.ir.stepped_program import SteppedProgram
-from qif2hw_lava.arithmetic import Int
 from qif2hw_lava.interpreter import find_interpreter
 from qif2hw_lava.job import Mode, read_arrays, read_program, write_program
 from qif2hw_lava.launch import run_worker
@@ -73,6 +72,7 @@ def run(
     *,
     mode: Mode = "fused",
     timeout: float | None = None,
+    keep: Keep = "spikes",
     progress: Callable[[int, int], None] | None = None,
 ) -> SteppedRun:
     """Run inputs, as `SteppedProgram.check_inputs` takes them, on Lava's CPU simulator in a child process.
@@ -86,17 +86,20 @@ def run(
         as on a chip; one sample at a time.  Both give the same spikes.
     timeout
         Hard limit in seconds; by default one that grows with samples and synapses.
+    keep
+        ``spikes``: every spike.  ``counts``: how many each neuron sent.
     progress
         Called with steps done and steps in all.
 
     Raises
     ------
     InputError
-        On wrong inputs, an unknown mode, or when there is no lava-nc.
+        On wrong inputs, an unknown mode or ``keep``, or when there is no lava-nc.
     LavaTimeout, LavaError
         When Lava did not finish within the limit, or failed.  No process is left in any case.
     """
     started = time.perf_counter()
+    check_keep(keep)
     if mode not in get_args(Mode):
         raise InputError(f"unknown mode '{mode}': known are {', '.join(get_args(Mode))}")
     if timeout is not None and not (timeout > 0 and math.isfinite(timeout)):
@@ -111,8 +114,8 @@ def run(
         folder = Path(name)
         write_job(folder, job)
         run_worker(python, folder, default_timeout(job) if timeout is None else timeout, report, MODULE)
-        y, spikes = collect(folder, job)
-    return SteppedRun("lava", program.decode(y), spikes, time.perf_counter() - started)
+        found = joined("lava", collect(folder, job), keep)
+    return replace(found, seconds=time.perf_counter() - started)
 
 
 def default_timeout(job: SteppedJob) -> float:
@@ -127,19 +130,17 @@ def default_timeout(job: SteppedJob) -> float:
     return 60 + 2 * parts + job.steps * (0.02 * parts + 2e-3 * planes + 4e-8 * program.synapse_count)
 
 
-def collect(folder: Path, job: SteppedJob) -> tuple[Int, dict[str, NDArray[np.bool_]]]:
-    """What the Processes left: sums of the outputs, and spikes by population."""
-    program, samples = job.program, len(job.x)
-    spikes = {
-        p.name: np.empty((samples, program.clock.count, p.size), np.bool_) for p in program.populations if p.spiking
-    }
-    sums = {p.name: np.empty((samples, p.size), np.int64) for p in program.populations if not p.spiking}
+def collect(folder: Path, job: SteppedJob) -> Iterator[SteppedRun]:
+    """What the Processes left, batch by batch."""
+    program = job.program
     for current in range(job.rounds):
-        part = slice(current * job.copies, (current + 1) * job.copies)
+        samples = min(job.copies, len(job.x) - current * job.copies)
+        spikes, sums = {}, {}
         for k, p in enumerate(program.populations):
-            kept = read_arrays(folder, f"population{k}-{current}")["kept"]
+            kept = read_arrays(folder, f"population{k}-{current}")["kept"][:samples]
             if p.spiking:
-                spikes[p.name][part] = np.unpackbits(kept, axis=2, count=p.size)
+                spikes[p.name] = np.unpackbits(kept, axis=2, count=p.size).astype(bool)
             else:
-                sums[p.name][part] = kept
-    return np.concatenate([sums[output.population] for output in program.outputs], axis=1), spikes
+                sums[p.name] = kept.astype(np.int64)
+        y = np.concatenate([sums[output.population] for output in program.outputs], axis=1)
+        yield SteppedRun("lava", program.decode(y), spikes)

@@ -20,9 +20,9 @@ from qif2hw.bench.result import Figure
 from qif2hw.bench.timing import measure, ratio
 from qif2hw.errors import InputError
 from qif2hw.host import machine
-from qif2hw.kernels.simd import load, splat, store, width
 from qif2hw.nn.layer import QIFLayer
 from qif2hw.nn.network import QIFNetwork
+from qif2hw.simd import load, splat, store, width
 from qif2hw.train.memory import keep_pages
 from qif2hw.train.optim.adam import FlatAdam
 

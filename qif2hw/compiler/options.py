@@ -16,6 +16,7 @@ from qif2hw.compiler.passes.time_grid import ChooseTimeGrid, PayloadBits, parse_
 from qif2hw.compiler.passes.weights import Bits, RoundWeights
 from qif2hw.compiler.state import Pass
 from qif2hw.compiler.stepped.arithmetic import ChooseArithmetic
+from qif2hw.compiler.stepped.fit import FitSteppedTarget
 from qif2hw.compiler.stepped.inputs import ChooseInputUnits
 from qif2hw.compiler.stepped.lower import LowerStepped
 from qif2hw.compiler.stepped.ranges import ProveSums
@@ -184,4 +185,5 @@ class SteppedOptions:
             ChooseArithmetic(),
             LowerStepped(),
             ProveSums(),
+            FitSteppedTarget(),
         )

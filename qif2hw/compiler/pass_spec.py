@@ -18,6 +18,7 @@ from qif2hw.compiler.passes.tune import TuneTables
 from qif2hw.compiler.passes.weights import RoundWeights
 from qif2hw.compiler.state import Pass
 from qif2hw.compiler.stepped.arithmetic import ChooseArithmetic
+from qif2hw.compiler.stepped.fit import FitSteppedTarget
 from qif2hw.compiler.stepped.inputs import ChooseInputUnits
 from qif2hw.compiler.stepped.lower import LowerStepped
 from qif2hw.compiler.stepped.ranges import ProveSums
@@ -43,7 +44,8 @@ PASSES: dict[str, Any] = {
 """Every pass of event-driven networks by name."""
 
 STEPPED_PASSES: dict[str, Any] = {
-    one.name: one for one in (ChooseInputUnits, ScaleWeights, ChooseArithmetic, LowerStepped, ProveSums)
+    one.name: one
+    for one in (ChooseInputUnits, ScaleWeights, ChooseArithmetic, LowerStepped, ProveSums, FitSteppedTarget)
 }
 """Every pass of networks with a stepped clock by name."""
 

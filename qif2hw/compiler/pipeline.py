@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar, overload
 from numpy.typing import ArrayLike
 
 from qif2hw.compiler.clocks import clock_of
-from qif2hw.compiler.default_inputs import spread
+from qif2hw.compiler.default_inputs import spread, whole_inputs
 from qif2hw.compiler.driver import Kept, run_passes
 from qif2hw.compiler.max_error import meet_max_error, with_setting
 from qif2hw.compiler.options import CompileOptions, Options, SteppedOptions
@@ -66,7 +66,8 @@ def compile_network(
         How.
     calibration
         Inputs that are typical for its use, as `check_inputs` of the network takes them.  An event-driven network has
-        evenly spread ones where there are none; one with a stepped clock needs them, for the range of its inputs.
+        evenly spread ones where there are none; one with a stepped clock needs them, for the range of its inputs,
+        unless these are integers already.
 
     Raises
     ------
@@ -137,6 +138,8 @@ def _start(network: AnyNetwork, options: Options, calibration: ArrayLike | None)
         inputs = network.check_inputs(calibration)
     elif isinstance(network, Network):
         inputs = spread(CALIBRATION, network.inputs)
+    elif all(group.unit is not None for group in network.encoders):
+        inputs = whole_inputs(network.encoders)
     else:
         raise InputError(
             "a network in time steps needs calibration inputs, which choose the range of its integer inputs: give some "

@@ -1,11 +1,11 @@
 """The integer machine as a backend."""
 
 from qif2hw import engine
-from qif2hw.backends import Backend
+from qif2hw.backends import Backend, Execution
 from qif2hw.engine import stepped
 
 ENGINE = Backend(
     "engine", "integer machine, compiled", "program", engine.run, exact=True, in_parity=True,
-    execute_stepped=stepped.run,
+    stepped=Execution(stepped.run, ("keep", "progress")),
 )  # fmt: skip
 """Entry point ``engine``."""

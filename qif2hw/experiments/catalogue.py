@@ -20,5 +20,5 @@ def check(task: str, regime: str = "ordinary") -> None:
     """Raise `InputError`, naming those there are, where there is no such task or regime."""
     if regime not in REGIMES:
         raise InputError(f"there is no regime '{regime}': known are {', '.join(REGIMES)}")
-    if task not in TASKS:
+    if task not in (*TASKS, *IMAGE_TASKS):
         raise InputError(f"there is no task '{task}': known are {', '.join((*TASKS, *IMAGE_TASKS))}")

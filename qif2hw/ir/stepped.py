@@ -12,14 +12,16 @@ sends in the same step: binary spikes, or the values of an input group; those of
 after the last step.  A CUBA neuron follows the equations of `qif2hw.discrete.cuba`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF
 from qif2hw.errors import InputError
-from qif2hw.ir.arrays import ByValue, FloatArray, finite
+from qif2hw.ir.arrays import ByValue, FloatArray, IntArray, finite
 from qif2hw.ir.graph import Graph
 from qif2hw.ir.network import Network, Projection
 from qif2hw.ir.spikes import Run
@@ -238,24 +240,76 @@ class SteppedRun:
     y
         Accumulated outputs, scores of the classes, (samples, classes).
     spikes
-        Whether a neuron spiked, (samples, time steps, neurons) by population.
+        Whether a neuron spiked, (samples, time steps, neurons) by population; empty where they were not kept.
     seconds
         Wall-clock time of the execution.
+    counts
+        Spikes of each neuron in all samples and steps together, (neurons,) by population; counted from ``spikes`` where
+        not given.
     """
 
     backend: str
     y: FloatArray
     spikes: dict[str, NDArray[np.bool_]]
     seconds: float = 0.0
+    counts: dict[str, IntArray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.counts:
+            object.__setattr__(self, "counts", {name: _counted(fired) for name, fired in self.spikes.items()})
+
+    def __repr__(self) -> str:
+        spikes = sum(self.spikes_per_sample.values())
+        results = " x ".join(map(str, self.y.shape))
+        return f"SteppedRun({self.backend}: {results} results, {spikes:.4g} spikes per sample in {self.seconds:.3g} s)"
 
     @property
     def label(self) -> NDArray[np.int64]:
         """Class with the largest score, the first of equals, (samples,)."""
         return self.y.argmax(axis=1)
 
+    @property
+    def spikes_per_sample(self) -> dict[str, float]:
+        """Mean number of spikes of a sample, by population."""
+        return {name: float(count.sum()) / len(self.y) for name, count in self.counts.items()}
+
+
+def _counted(fired: NDArray[np.bool_]) -> IntArray:
+    """Spikes of each neuron; 255 rows at a time, whose number fits a byte, as vector instructions add them."""
+    rows, total = fired.reshape(-1, fired.shape[2]).view(np.uint8), np.zeros(fired.shape[2], np.int64)
+    for low in range(0, len(rows), 255):
+        total += rows[low : low + 255].sum(axis=0, dtype=np.uint8)
+    return total
+
 
 AnyRun = Run | SteppedRun
 """Result of a network of either clock."""
+
+Keep: TypeAlias = Literal["spikes", "counts"]
+"""What a run keeps besides the results: every spike, or how many each neuron sent."""
+
+
+def joined(backend: str, parts: Iterable[SteppedRun], keep: Keep) -> SteppedRun:
+    """One run of those of consecutive blocks of samples; spikes that are not kept are dropped block by block."""
+    y: list[FloatArray] = []
+    spikes: dict[str, list[NDArray[np.bool_]]] = {}
+    counts: dict[str, IntArray] = {}
+    seconds = 0.0
+    for part in parts:
+        y.append(part.y)
+        seconds += part.seconds
+        for name, count in part.counts.items():
+            counts[name] = counts.get(name, 0) + count
+        for name, fired in part.spikes.items() if keep == "spikes" else ():
+            spikes.setdefault(name, []).append(fired)
+    whole = {name: np.concatenate(spikes.pop(name)) for name in list(spikes)}
+    return SteppedRun(backend, np.concatenate(y), whole, seconds, counts)
+
+
+def check_keep(keep: str) -> None:
+    """`InputError` unless a run can keep this."""
+    if keep not in get_args(Keep):
+        raise InputError(f"keep = {keep}: {' and '.join(get_args(Keep))} are possible")
 
 
 def check_frames(x: ArrayLike, groups: list[tuple[int, ...]], steps: int) -> FloatArray:

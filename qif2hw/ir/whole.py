@@ -12,6 +12,8 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.network import Projection
 
+LARGEST = 1 << 31
+"""No count is as large."""
 EXPONENTS = (-8, 7)
 """Least and largest exponent of a projection."""
 
@@ -19,6 +21,8 @@ EXPONENTS = (-8, 7)
 def whole(values: FloatArray, unit: float, what: str) -> IntArray:
     """Values as counts of a unit; `InputError`, naming ``what``, unless they are whole."""
     counts = np.rint(values / unit)
+    if (np.abs(counts) >= LARGEST).any():
+        raise InputError(f"{what} holds {float(values.flat[np.abs(counts).argmax()]):g}, too large for the machine")
     if (counts * unit != values).any():
         odd = float(values[counts * unit != values].flat[0])
         raise InputError(f"{what} holds {odd:g}, which is no whole multiple of its unit {unit:g}")

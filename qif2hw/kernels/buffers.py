@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from qif2hw.ir.arrays import FloatArray, IntArray
-from qif2hw.kernels.simd import Ints, Reals, padded
 from qif2hw.kernels.sorting import Room
 from qif2hw.kernels.steps import most_steps
+from qif2hw.simd import Ints, Reals, padded
 
 SIZE, DEPTH, PAD, MOST, SPIKES, ENDS, STEPS, A, GROWTH, START, PARAMETERS = range(11)
 """Columns of a table.

@@ -24,7 +24,10 @@ from numba import njit
 from qif2hw import neuron
 from qif2hw.kernels.buffers import Workspace
 from qif2hw.kernels.flush import TOGETHER, back_through_last_shear, last_shear
-from qif2hw.kernels.simd import (
+from qif2hw.kernels.sorting import arrange, room_for, settle
+from qif2hw.kernels.steps import polar_angles, steps, turn
+from qif2hw.machinecode import compiled
+from qif2hw.simd import (
     aligned,
     below_zero,
     greatest,
@@ -37,9 +40,6 @@ from qif2hw.kernels.simd import (
     total,
     width,
 )
-from qif2hw.kernels.sorting import arrange, room_for, settle
-from qif2hw.kernels.steps import polar_angles, steps, turn
-from qif2hw.machinecode import compiled
 
 BLOCK = 64
 """Neurons whose spikes are the bits of one integer."""

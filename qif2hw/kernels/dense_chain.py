@@ -25,8 +25,8 @@ from qif2hw.kernels.buffers import (
     Spikes,
 )
 from qif2hw.kernels.dense import backward_layer, forward_layer, prepare, workspace
-from qif2hw.kernels.simd import aligned, load, store, view, view_at, width
 from qif2hw.machinecode import compiled, for_one_thread_and_all
+from qif2hw.simd import aligned, load, store, view, view_at, width
 
 _latency = njit(inline="always")(neuron.latency)
 _difference = njit(inline="always")(neuron.difference)

@@ -3,8 +3,8 @@
 from numba import njit
 
 from qif2hw import neuron
-from qif2hw.kernels.simd import load, splat, store, total, width
 from qif2hw.machinecode import compiled
+from qif2hw.simd import load, splat, store, total, width
 
 _shear = njit(inline="always")(neuron.shear)
 

@@ -30,10 +30,10 @@ from numba import njit, prange
 
 from qif2hw import neuron
 from qif2hw.ir.arrays import FloatArray, IntArray
-from qif2hw.kernels.simd import Ints, below_zero, load, lowest_bit, splat, store, width
 from qif2hw.kernels.sorting import arrange, room_for
 from qif2hw.kernels.steps import polar_angles, steps, turn
 from qif2hw.machinecode import compiled, for_one_thread_and_all
+from qif2hw.simd import Ints, below_zero, load, lowest_bit, splat, store, width
 
 _shear = njit(inline="always")(neuron.shear)
 _rotate = njit(inline="always")(neuron.rotate)

@@ -17,9 +17,9 @@ import numpy as np
 from numba import prange
 
 from qif2hw.kernels.jets import REBASE_AFTER, advance, angles_of_steps, begin, frame, rebase
-from qif2hw.kernels.simd import below_zero, load, lowest_bit, splat, store, total, width
 from qif2hw.kernels.steps import steps, turn
 from qif2hw.machinecode import compiled, for_one_thread_and_all
+from qif2hw.simd import below_zero, load, lowest_bit, splat, store, total, width
 
 
 def _backward(layer, chunks, record, grad_times, grad_theta, to_times, to_weight, to_phi0):  # type: ignore[no-untyped-def]

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 
 from qif2hw import neuron
 from qif2hw.ir.arrays import FloatArray, IntArray
-from qif2hw.kernels.simd import Ints
 from qif2hw.kernels.sorting import arrange, room_for
 from qif2hw.machinecode import compiled
+from qif2hw.simd import Ints
 
 _shear = njit(inline="always")(neuron.shear)
 _rotate = njit(inline="always")(neuron.rotate)

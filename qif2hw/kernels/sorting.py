@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.kernels.simd import Ints, Reals, count_bits, load, ones_where_less, splat, store, width
 from qif2hw.machinecode import compiled
+from qif2hw.simd import Ints, Reals, count_bits, load, ones_where_less, splat, store, width
 
 _RUN = 64
 """Spikes of a block that is sorted by counting."""

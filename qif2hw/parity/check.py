@@ -108,7 +108,9 @@ def check(
     subjects = {"program": program, "network": program.network()}
     runs: dict[str, Run] = {}
     for name, backend in chosen.items():
-        runs[name] = backend.execute(subjects[backend.runs], inputs, **registry.options_for(backend, options))
+        runs[name] = backend.execute(
+            subjects[backend.runs], inputs, **registry.options_for(backend.execution(program), options)
+        )
         _check_run(program, backend, runs[name], len(inputs))
     timing = tuple(
         _compare(program, name, runs["reference"], runs[name], bounds)

@@ -1,20 +1,29 @@
 """The stepped network in float64, step by step: what every integer execution is measured against."""
 
 import time
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF, apply, cuba
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.stepped import Accumulator, SteppedNetwork, SteppedPopulation, SteppedRun
+from qif2hw.ir.stepped import Accumulator, Keep, SteppedNetwork, SteppedPopulation, SteppedRun, check_keep, joined
 
-_CHUNK = 64
-"""Samples run at once."""
+MOST_SAMPLES = 64
+"""Most samples of a block."""
+BLOCK = 1 << 22
+"""Neurons of a population that are worked on at a time: what bounds the memory."""
 
 
-def run(network: SteppedNetwork, x: ArrayLike) -> SteppedRun:
-    """Execute a stepped network in float64.
+def run(
+    network: SteppedNetwork,
+    x: ArrayLike,
+    *,
+    keep: Keep = "spikes",
+    progress: Callable[[int, int], None] | None = None,
+) -> SteppedRun:
+    """Execute a stepped network in float64, block by block of samples.
 
     Parameters
     ----------
@@ -22,36 +31,53 @@ def run(network: SteppedNetwork, x: ArrayLike) -> SteppedRun:
         What to run.
     x
         Inputs, as `SteppedNetwork.check_inputs` takes them.
+    keep
+        ``spikes``: every spike.  ``counts``: how many each neuron sent, so that memory does not grow with the samples.
+    progress
+        Called with time steps done and time steps of all samples.
 
     Raises
     ------
     InputError
-        On inputs of a wrong shape or values that are not finite.
+        On inputs of a wrong shape, values that are not finite, or an unknown ``keep``.
     """
-    begin = time.perf_counter()
+    check_keep(keep)
     inputs = network.check_inputs(x)
-    parts = [_run(network, inputs[low : low + _CHUNK]) for low in range(0, len(inputs), _CHUNK)]
-    spikes = {name: np.concatenate([part[1][name] for part in parts]) for name in parts[0][1]}
-    return SteppedRun("reference", np.concatenate([y for y, _ in parts]), spikes, time.perf_counter() - begin)
+    return joined("reference", _blocks(network, inputs, progress), keep)
+
+
+def _blocks(
+    network: SteppedNetwork, x: FloatArray, progress: Callable[[int, int], None] | None
+) -> Iterator[SteppedRun]:
+    """Runs of blocks of samples."""
+    steps = network.clock.count
+    block = max(1, min(MOST_SAMPLES, BLOCK // max(p.size for p in network.populations)))
+    for low in range(0, len(x), block):
+        begin = time.perf_counter()
+        y, spikes = _run(network, x[low : low + block])
+        yield SteppedRun("reference", y, spikes, time.perf_counter() - begin)
+        if progress is not None:
+            progress(min(low + block, len(x)) * steps, len(x) * steps)
 
 
 def _run(network: SteppedNetwork, x: FloatArray) -> tuple[FloatArray, dict[str, NDArray[np.bool_]]]:
     steps = network.clock.count
     # What does not change from step to step is weighed once.
     constant = {e.name: x.shape[1] == 1 for e in network.encoders}
-    arriving = {p.name: _constant_input(network, p, x, constant) for p in network.populations}
+    constants = {p.name: _constant_input(network, p, x, constant) for p in network.populations}
     state = {p.name: _start(p, len(x)) for p in network.populations}
     spikes: dict[str, list[NDArray[np.bool_]]] = {p.name: [] for p in network.populations if p.spiking}
     past: dict[str, list[FloatArray]] = {p.pre: [] for p in network.projections if p.delay is not None}
-    longest = max((int(p.delay.max()) for p in network.projections if p.delay is not None), default=0)
+    late = {id(p): _late_sources(p.delay) for p in network.projections if p.delay is not None}
+    longest = max((d for groups in late.values() for d in groups), default=0)
     for step in range(steps):
         frame = x[:, min(step, x.shape[1] - 1)]
         sent: dict[str, FloatArray] = {name: frame[:, columns] for name, columns in network.columns.items()}
         for population in network.order:
-            total = arriving[population.name].copy()
+            total = constants[population.name].copy()
             for p in network.incoming(population.name):
                 if p.delay is not None:
-                    total += p.synapses.apply(p.weight, _late(p.delay, [sent[p.pre], *past[p.pre]]))
+                    total += p.synapses.apply(p.weight, _arriving(late[id(p)], [sent[p.pre], *past[p.pre]]))
                 elif not constant.get(p.pre, False):
                     total += p.synapses.apply(p.weight, sent[p.pre])
             if isinstance(population.neuron, Accumulator):
@@ -61,9 +87,9 @@ def _run(network: SteppedNetwork, x: FloatArray) -> tuple[FloatArray, dict[str, 
             if population.spiking:
                 sent[population.name] = fired.astype(np.float64)
                 spikes[population.name].append(fired)
-        for name, late in past.items():
-            late.insert(0, sent[name])
-            del late[longest:]
+        for name, before in past.items():
+            before.insert(0, sent[name])
+            del before[longest:]
     y = np.concatenate([output.scale * _read(network, output.population, state) for output in network.outputs], axis=1)
     return y, {name: np.stack(found, axis=1) for name, found in spikes.items()}
 
@@ -102,12 +128,18 @@ def _read(network: SteppedNetwork, name: str, state: dict[str, FloatArray]) -> F
     return SteppedCUBA.UNIT * state[name][0] if cubic else state[name]
 
 
-def _late(delay: NDArray[np.int32], sent: list[FloatArray]) -> FloatArray:
+def _late_sources(delay: NDArray[np.int32]) -> dict[int, NDArray[np.int64]]:
+    """Sources by their delay."""
+    return {int(d): np.flatnonzero(delay == d) for d in np.unique(delay)}
+
+
+def _arriving(late: dict[int, NDArray[np.int64]], sent: list[FloatArray]) -> FloatArray:
     """What arrives now of what sources sent, the latest step first, and nothing before the first."""
-    late = np.zeros_like(sent[0])
-    for d in np.unique(delay[delay < len(sent)]):
-        late[:, delay == d] = sent[d][:, delay == d]
-    return late
+    arriving = np.zeros_like(sent[0])
+    for d, sources in late.items():
+        if d < len(sent):
+            arriving[:, sources] = sent[d][:, sources]
+    return arriving
 
 
 def _start(population: SteppedPopulation, samples: int) -> FloatArray:

@@ -59,8 +59,35 @@ def test_what_is_for_the_other_clock_is_refused(call: Any, kit: Any, model: Path
         "run", out, "--inputs", x, "-o", tmp_path / "o.npz", "--backend", "loihi2"
     )
     assert "a bundle with a stepped clock" in call.refused("parity", out, "--inputs", x)
-    assert "a bundle with a stepped clock" in call.refused("inspect", out)
     assert not (tmp_path / "o.npz").exists()
+
+
+def test_inspect(call: Any, model: Path, tmp_path: Path) -> None:
+    x, out, chip = model.parent / "x.npy", tmp_path / "m.qif", tmp_path / "chip.toml"
+    chip.write_text(
+        '[target]\nname = "small"\ntitle = "small"\n[limits.cores]\nvalue = 2\nsource = "me"\n'
+        '[limits.neurons_per_core]\nvalue = 100\nsource = "me"\n'
+    )
+    assert call("compile", model, "-o", out, "--calibration", x, "--thresholds", "layer").exit_code == 0
+    shown = call("inspect", out)
+    assert shown.exit_code == 0
+    for words in ("6 x 8 x 8", "conv 4x4 stride 2", "conv 2x2 stride 2", "all to all", "PlaneStep",
+                  "synaptic operations", "the engine gives the same spikes", "Proven ranges", "3 core(s)"):  # fmt: skip
+        assert words in shown.stdout, words
+    facts = json.loads(call("inspect", out, "--json").stdout)
+    assert facts["time_steps"] == 4
+    assert facts["layers"]["second"]["shape"] == [6, 4, 4]
+    bundle = bundles.load_any(out)
+    assert isinstance(bundle, bundles.SteppedBundle)
+    spikes = bundle.golden.spikes["first"].sum() / len(bundle.golden.x)
+    assert facts["work"]["spikes"]["first"] == spikes
+    assert facts["report"]["fit"]["cores"] == 3
+    refused = call("inspect", out, "--target", chip)
+    assert refused.exit_code == 1
+    assert "does NOT fit" in refused.stdout
+    # 6 channels of 64 neurons, one on a core; 6 of 16; 5 neurons.
+    assert "8 cores are needed, 2 there are" in refused.stdout
+    assert "4 chips in place of one" in refused.stdout
 
 
 class TestTheDigits:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import qif2hw
 from qif2hw import zoo
 from qif2hw_cli.main import cli
 
@@ -189,12 +190,27 @@ def test_short_commands_run(arguments: list[str], tmp_path: Path, monkeypatch: p
     outputs = {arguments[k + 1] for k, word in enumerate(arguments[:-1]) if word in ("-o", "--report")}
     for name in (files - outputs) & set(arguments):
         provide(name, {})
+    if {"digits.onnx", "digits.qif"} & set(arguments):
+        untrained_digits()
     if "ripple.onnx" in arguments or "ripple.qif" in arguments:
         shutil.copy(zoo.model("ripple"), "ripple.onnx")
         shutil.copy(zoo.HOME / "ripple.qif", "ripple.qif")
     result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert all(Path(name).exists() for name in outputs)
+
+
+def untrained_digits() -> None:
+    """A network of the task ``digits`` that has learned nothing, as ``digits.onnx`` and ``digits.qif``."""
+    from qif2hw.experiments.tasks import images
+    from qif2hw.nn import export
+    from qif2hw.train.classify import build
+
+    task = images.get("digits")
+    data = task.data(None).train
+    network = export(build(task, data).eval(), data.x.shape[1:], task.time_steps)
+    qif2hw.save_model(network, "digits.onnx")
+    qif2hw.compile(network, calibration=data.x[:100].astype(float)).save("digits.qif")
 
 
 def test_there_are_short_commands() -> None:

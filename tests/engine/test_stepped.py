@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qif2hw.engine import stepped
-from qif2hw.engine.stepped import fast, spec
+from qif2hw.engine.stepped import neurons, spec
 from qif2hw.errors import InputError
 from qif2hw.ir import Conv2d, ProgramProjection, Sparse
 from qif2hw.ir.stepped import Accumulated, Steps
@@ -106,7 +106,7 @@ def test_any_currents(kind: str, a: float, d: float, seed: int, size: int) -> No
     population = SteppedProgramPopulation("p", (5,), own, np.zeros(5), np.full(5, UNIT))
     current = rng.integers(-size, size + 1, (20, 9, 5)).astype(np.int32)
     fired = np.empty(current.shape, np.bool_)
-    fast._LOOPS[type(own)](population, own, current, fired)
+    neurons.fire(population, current, fired)
     state = np.broadcast_to(spec.start(population)[:, None], (len(spec.start(population)), 20, 5))
     for n in range(9):
         state, spikes = spec.step(population, state, current[:, n].astype(np.int64))

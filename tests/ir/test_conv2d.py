@@ -49,6 +49,7 @@ def test_as_torch(synapses: Conv2d, seed: int) -> None:
     assert np.array_equal(total, made)
     assert np.array_equal(synapses.sums(weight), full.sum(axis=1))
     assert np.array_equal(synapses.fan_in, (synapses.dense(np.ones_like(weight)) != 0).sum(axis=1))
+    assert np.array_equal(synapses.fan_out, (synapses.dense(np.ones_like(weight)) != 0).sum(axis=0))
     assert synapses.count == len(synapses.edges().post)
 
 

@@ -50,6 +50,11 @@ def test_equals_the_engine(name: str, lava: Interpreter, monkeypatch: pytest.Mon
     bundle = qif2hw.compile(stepped_images(NEURONS[name]), calibration=X)
     monkeypatch.setattr(stepped, "WIDEST", 7 * sum(p.size for p in bundle.program.populations))
     same(bundle, X)
+    if name == "exact":
+        counted, whole = bundle.run(X, "lava", keep="counts"), bundle.run(X)
+        assert counted.spikes == {}
+        assert np.array_equal(counted.y, whole.y)
+        assert all(np.array_equal(counted.counts[p], whole.counts[p]) for p in whole.counts)
 
 
 def test_frames(lava: Interpreter) -> None:

@@ -17,6 +17,8 @@ from qif2hw.ir.weight_grid import largest_weight, weight_step
 
 MOST_UPDATES = 20_000_000
 """Samples times synapses that the measurement may cost."""
+SYNAPSES_OF_A_NEURON = 200
+"""A neuron, which is updated in every step, costs at least as much as this number of synapses."""
 FINE_TABLES = 11
 FINE_PAYLOAD = 12
 
@@ -101,7 +103,9 @@ class MeasureBudget:
 
 def measured_inputs(state: State) -> FloatArray:
     """As many calibration inputs (samples, inputs) as may be run."""
-    return state.calibration[: max(8, MOST_UPDATES // max(state.network.synapse_count, 1))]
+    neurons = sum(p.size for p in state.network.populations)
+    cost = max(state.network.synapse_count, SYNAPSES_OF_A_NEURON * neurons)
+    return state.calibration[: max(8, MOST_UPDATES // cost)]
 
 
 def within_grid(network: Network, weights: Weights) -> tuple[Network, int]:

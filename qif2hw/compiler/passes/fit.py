@@ -1,6 +1,6 @@
 """Pass: does the program fit its target, and if not, why and what would make it fit."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -47,8 +47,8 @@ class Fit:
     ----------
     target, core_limit, memory_per_core_bytes
         The target, and two of its limits.
-    cores, map
-        How many are needed, and what each holds.
+    cores, chips, map
+        How many are needed, and what each core holds.
     fits, reasons, options
         Whether it fits; if not, why, and single changes after which it does.
     populations
@@ -59,6 +59,7 @@ class Fit:
     cores: int
     core_limit: int | None
     memory_per_core_bytes: int | None
+    chips: int
     fits: bool
     reasons: tuple[str, ...]
     options: tuple[str, ...]
@@ -98,16 +99,34 @@ def assess(program: Program, target: Target, table_bits: int | None = None) -> F
         The resolution its tables were made with, if known: names the option that makes them smaller.
     """
     needs = needs_of(program)
+    wide = (*too_wide(needs, target), *_payloads(program, target))
+    return judge(needs, target, wide, lambda: _options(program, needs, target, table_bits))
+
+
+def judge(needs: tuple[Need, ...], target: Target, wide: tuple[str, ...], options: Callable[[], Iterable[str]]) -> Fit:
+    """Map populations to cores.
+
+    Parameters
+    ----------
+    needs, target
+        What, and where.
+    wide
+        Reasons against it that no number of cores removes.
+    options
+        Single changes after which it fits; asked for if it does not.
+    """
     cores = map_cores(needs, target)
-    reasons = (*_widths(program, needs, target), *_places(cores, target))
+    reasons = (*wide, *_places(cores, target))
+    most = target.limit("cores")
     return Fit(
         target=target.name,
         cores=len(cores.shares),
-        core_limit=target.limit("cores"),
+        core_limit=most,
         memory_per_core_bytes=target.limit("memory_per_core_bytes"),
+        chips=1 if most is None else -(-len(cores.shares) // most),
         fits=not reasons,
         reasons=reasons,
-        options=tuple(_options(program, needs, target, table_bits)) if reasons else (),
+        options=tuple(options()) if reasons else (),
         populations={need.name: _population(need, cores) for need in needs},
         map=cores.shares,
     )
@@ -136,7 +155,9 @@ def _population(need: Need, cores: CoreMap) -> PopulationFit:
         neurons=need.neurons,
         fan_in=need.fan_in,
         weight_bits=max((s.bits for s in need.sources), default=0),
-        bytes_per_neuron=need.state_bytes + -(-int(need.row_bits.max()) // 8),
+        bytes_per_neuron=need.state_bytes
+        + -(-int(need.row_bits.max()) // 8)
+        + -(-(need.kernel_bits // 8 + need.channel_bytes) // need.plane),
         table_bytes=need.table_bytes,
         neurons_per_core=max(s.stop - s.first for s in shares),
         cores=len(shares),
@@ -153,9 +174,12 @@ def _flush_bits(program: Program) -> int:
     )
 
 
-def _widths(program: Program, needs: tuple[Need, ...], target: Target) -> Iterator[str]:
-    """What is too wide for the target, or beyond its neurons."""
-    if target.limit("programmable_neurons") == 0:
+def too_wide(needs: tuple[Need, ...], target: Target, programmed: bool = True) -> Iterator[str]:
+    """What is too wide for the target, or beyond its neurons, whatever the clock.
+
+    ``programmed``: neurons are others than the CUBA neuron, which every target has.
+    """
+    if programmed and target.limit("programmable_neurons") == 0:
         yield "its neuron model is fixed, a QIF neuron needs a programmable one"
     state = target.limit("state_bits")
     if state is not None and state < STATE_BITS:
@@ -164,6 +188,10 @@ def _widths(program: Program, needs: tuple[Need, ...], target: Target) -> Iterat
     widest = max((s.bits for need in needs for s in need.sources), default=0)
     if weight is not None and widest > weight:
         yield f"weights have {widest} bits, the target's {weight}"
+
+
+def _payloads(program: Program, target: Target) -> Iterator[str]:
+    """What spikes carry and the target's cannot."""
     payload = target.limit("payload_bits")
     if payload is not None and program.grid.lateness_bits > payload:
         yield f"spikes carry {program.grid.lateness_bits} bits of lateness, the target's {payload}"
@@ -179,15 +207,15 @@ def _places(cores: CoreMap, target: Target) -> Iterator[str]:
         yield f"{len(cores.shares)} cores are needed, {most} there are"
 
 
+def _fits(needs: tuple[Need, ...], target: Target) -> bool:
+    """Whether all find a place."""
+    cores, most = map_cores(needs, target), target.limit("cores")
+    return not cores.problems and (most is None or len(cores.shares) <= most)
+
+
 def _options(program: Program, needs: tuple[Need, ...], target: Target, table_bits: int | None) -> Iterator[str]:
     """Single changes after which the program fits, the one that costs least accuracy first."""
-
-    def fits(other: tuple[Need, ...], chips: int = 1) -> bool:
-        cores = map_cores(other, target)
-        most = target.limit("cores")
-        return not cores.problems and (most is None or len(cores.shares) <= most * chips)
-
-    wide = list(_widths(program, needs, target))
+    wide = [*too_wide(needs, target), *_payloads(program, target)]
     payload, weight = target.limit("payload_bits"), target.limit("weight_bits")
     late = program.grid.lateness_bits
     lighter = needs if weight is None else with_weight_bits(needs, weight)
@@ -197,32 +225,36 @@ def _options(program: Program, needs: tuple[Need, ...], target: Target, table_bi
             f"{payload} payload bits in place of {late}"
             for _ in range(payload is not None and late > payload >= _flush_bits(program))
         ] + [f"{weight} weight bits" for _ in range(lighter != needs)]
-        if len(helped) == len(wide) and fits(lighter):
+        if len(helped) == len(wide) and _fits(lighter, target):
             yield " and ".join(helped)
         return
     halvings = range(1, 7 if table_bits is None else table_bits - FEWEST_TABLE_BITS + 1)
-    times = next((k for k in halvings if fits(with_tables_halved(needs, k))), None)
+    times = next((k for k in halvings if _fits(with_tables_halved(needs, k), target)), None)
     if times is not None:
         yield (
             f"table bits {table_bits - times} in place of {table_bits}"
             if table_bits
             else f"tables {2**times} times smaller"
         )
-    if (smaller := _as_plane_vectors(program, needs)) != needs and fits(smaller):
+    if (smaller := _as_plane_vectors(program, needs)) != needs and _fits(smaller, target):
         yield "the form 'plane', which needs no tables"
+    yield from with_other_sizes(needs, target, program.output_populations)
+
+
+def with_other_sizes(needs: tuple[Need, ...], target: Target, outputs: tuple[str, ...]) -> Iterator[str]:
+    """Fewer weight bits, more chips, or smaller hidden populations, where one of them alone makes it fit."""
     widest = max(s.bits for need in needs for s in need.sources)
-    bits = next((b for b in range(widest - 1, 1, -1) if fits(with_weight_bits(needs, b))), None)
+    bits = next((b for b in range(widest - 1, 1, -1) if _fits(with_weight_bits(needs, b), target)), None)
     if bits is not None:
         yield f"weight bits {bits} in place of {widest}"
     cores, most = map_cores(needs, target), target.limit("cores")
     if most is not None and not cores.problems:
         yield f"{-(-len(cores.shares) // most)} chips in place of one"
-    outputs = program.output_populations
-    percent = next((p for p in range(99, 0, -1) if fits(with_fewer_neurons(needs, p, outputs))), None)
+    percent = next((p for p in range(99, 0, -1) if _fits(with_fewer_neurons(needs, p, outputs), target)), None)
     if percent is not None:
         before = max((n for n in needs if n.name not in outputs), key=lambda n: n.neurons, default=None)
         if before is not None:
-            after = max(1, before.neurons * percent // 100)
+            after = max(1, before.neurons // before.plane * percent // 100) * before.plane
             yield (
                 f"hidden populations of {percent} % of their size "
                 f"('{before.name}': {after} neurons, not {before.neurons})"

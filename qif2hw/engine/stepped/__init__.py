@@ -1,16 +1,23 @@
 """The integer machine with a stepped clock: `spec` defines it, `fast` runs it."""
 
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from qif2hw.ir.arrays import IntArray
-from qif2hw.ir.stepped import SteppedRun
+from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.ir.stepped import Keep, SteppedRun, check_keep, joined
 from qif2hw.ir.stepped_program import SteppedProgram
 
 __all__ = ["encode", "run"]
+
+MOST_SAMPLES = 128
+"""Most samples of a block."""
+BLOCK = 1 << 24
+"""Neuron-steps of a population that are worked on at a time: what bounds the memory."""
 
 
 def encode(program: SteppedProgram, x: ArrayLike) -> IntArray:
@@ -20,25 +27,59 @@ def encode(program: SteppedProgram, x: ArrayLike) -> IntArray:
     return np.concatenate(parts, axis=2)
 
 
-def run(program: SteppedProgram, x: ArrayLike, *, machine: Literal["fast", "spec", "checked"] = "fast") -> SteppedRun:
-    """Execute a program on real inputs, as `SteppedProgram.check_inputs` takes them.
+def run(
+    program: SteppedProgram,
+    x: ArrayLike,
+    *,
+    machine: Literal["fast", "spec", "checked"] = "fast",
+    keep: Keep = "spikes",
+    progress: Callable[[int, int], None] | None = None,
+) -> SteppedRun:
+    """Execute a program on real inputs, as `SteppedProgram.check_inputs` takes them, block by block of samples.
 
-    ``machine`` names the implementation: ``fast`` (compiled), ``spec`` (plain), or ``checked`` (plain, and raises
-    `qif2hw.engine.stepped.spec.StateOverflow` when a register leaves its width).  All return the same spikes.
+    Parameters
+    ----------
+    program, x
+        What to run, on what.
+    machine
+        The implementation: ``fast`` (compiled), ``spec`` (plain), or ``checked`` (plain, and raises
+        `qif2hw.engine.stepped.spec.StateOverflow` when a register leaves its width).  All return the same spikes.
+    keep
+        ``spikes``: every spike.  ``counts``: how many each neuron sent, so that memory does not grow with the samples.
+    progress
+        Called with time steps done and time steps of all samples.
 
     Raises
     ------
     InputError
-        On inputs of a wrong shape or values that are not finite.
+        On inputs of a wrong shape, values that are not finite, or an unknown ``keep``.
     """
-    counts = encode(program, x)
-    begin = time.perf_counter()
-    if machine == "fast":
-        from qif2hw.engine.stepped import fast
+    check_keep(keep)
+    inputs = program.check_inputs(x)
+    return joined("engine", _blocks(program, inputs, machine, progress), keep)
 
-        y, spikes = fast.run(program, counts)
-    else:
-        from qif2hw.engine.stepped import spec
 
-        y, spikes = spec.run(program, counts, checked=machine == "checked")
-    return SteppedRun("engine", program.decode(y), spikes, time.perf_counter() - begin)
+def _machine(program: SteppedProgram, name: str) -> Callable[[IntArray], tuple[IntArray, dict[str, NDArray[np.bool_]]]]:
+    """What runs integer inputs."""
+    if name == "fast":
+        from qif2hw.engine.stepped.fast import Machine
+
+        return Machine(program).run
+    from qif2hw.engine.stepped import spec
+
+    return partial(spec.run, program, checked=name == "checked")
+
+
+def _blocks(
+    program: SteppedProgram, x: FloatArray, machine: str, progress: Callable[[int, int], None] | None
+) -> Iterator[SteppedRun]:
+    """Runs of blocks of samples."""
+    steps, execute = program.clock.count, _machine(program, machine)
+    block = max(1, min(MOST_SAMPLES, BLOCK // (max(program.sizes.values()) * steps)))
+    for low in range(0, len(x), block):
+        counts = encode(program, x[low : low + block])
+        begin = time.perf_counter()
+        y, spikes = execute(counts)
+        yield SteppedRun("engine", program.decode(y), spikes, time.perf_counter() - begin)
+        if progress is not None:
+            progress(min(low + block, len(x)) * steps, len(x) * steps)

@@ -7,7 +7,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.engine.stepped.fast import euler_step, plane_fires, plane_step
+from qif2hw.engine.stepped.neurons import euler_step, plane_fires, plane_step
 from qif2hw.ir.stepped_program import SCALE_BITS, EulerStep, PlaneStep
 from qif2hw.machinecode import compiled
 

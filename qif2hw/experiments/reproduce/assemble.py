@@ -20,8 +20,9 @@ def assemble(finished: Sequence[Finished], wanted: int, out: Path, quick: bool) 
     InputError
         If matplotlib is not installed.
     """
-    rows = [row for one in finished for row in one.rows]
+    rows = [row.as_dict() for one in finished for row in one.rows]
+    rows += [score.as_dict() for one in finished for score in one.scores]
     about = {"machine": machine(), "quick": quick, "runs": len(finished), "runs_wanted": wanted}
-    write_text(out / "results.json", json.dumps({**about, "rows": [row.as_dict() for row in rows]}, indent=1) + "\n")
+    write_text(out / "results.json", json.dumps({**about, "rows": rows}, indent=1) + "\n")
     drawn = figures.draw(finished, out / "results")
     return write_text(out / "results.md", page.render(finished, drawn, about))

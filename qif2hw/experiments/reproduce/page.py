@@ -8,7 +8,8 @@ from typing import Any
 
 from qif2hw.experiments import tasks
 from qif2hw.experiments.reproduce.qif import STEPS, WEIGHT_BITS
-from qif2hw.experiments.reproduce.rows import Finished, Row
+from qif2hw.experiments.reproduce.rows import Finished, Row, Score
+from qif2hw.experiments.tasks.images import TASKS as IMAGE_TASKS
 
 _TITLES = {
     "qif-float": "QIF, float",
@@ -52,7 +53,40 @@ def render(finished: Sequence[Finished], figures: dict[str, list[Path]], about: 
         lines += _table([row for row in rows if row.task == name])
         for path in figures.get(name, []):
             lines += ["", f"![{path.stem}]({path.as_posix()})"]
+    scores = [score for one in finished for score in one.scores]
+    for name in dict.fromkeys(score.task for score in scores):
+        lines += ["", f"## {name}", "", f"{IMAGE_TASKS[name].summary}", ""]
+        lines += _accuracies([score for score in scores if score.task == name])
     return "\n".join(lines) + "\n"
+
+
+def _accuracies(scores: list[Score]) -> list[str]:
+    """The table of a classifier: means and ranges over seeds."""
+    groups: dict[tuple[str, int | None, int | None], list[Score]] = defaultdict(list)
+    for score in scores:
+        groups[score.method, score.weight_bits, score.trained_bits].append(score)
+    lines = [
+        f"{scores[0].time_steps} time steps, populations {scores[0].network}. *Same class*: as by the float network. "
+        "*Retrained*: trained on with weights on the grid; else rounded after the training. *finer-2*: every time step "
+        "cut in two, and nothing trained anew.",
+        "",
+        "| method | weight bits | accuracy, % | same class, % | spikes per image | synaptic operations | images "
+        "| seeds |",
+        "|---|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for (method, bits, trained), group in groups.items():
+        cells = [
+            method,
+            "float" if bits is None else f"{bits}{', retrained' if trained else ''}",
+            _spread([s.accuracy_percent for s in group], 4),
+            _spread([s.same_class_percent for s in group], 4),
+            _spread([s.spikes for s in group if s.spikes is not None]),
+            _spread([s.synaptic_operations for s in group if s.synaptic_operations is not None]),
+            str(group[0].samples),
+            str(len(group)),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
 
 
 def _missing(about: dict[str, Any]) -> list[str]:
@@ -109,11 +143,11 @@ def _percents(rows: Iterable[Row]) -> list[float]:
     return [row.rel_l2_percent for row in rows]
 
 
-def _spread(values: list[float]) -> str:
+def _spread(values: list[float], digits: int = 3) -> str:
     if not values:
         return ""
-    mean = f"{statistics.mean(values):.3g}"
-    return mean if len(values) == 1 else f"{mean} ({min(values):.3g} to {max(values):.3g})"
+    mean, *ends = (f"{v:.{digits}g}" for v in (statistics.mean(values), min(values), max(values)))
+    return mean if len(values) == 1 else f"{mean} ({ends[0]} to {ends[1]})"
 
 
 def _number(value: float | None) -> str:

@@ -4,10 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from qif2hw.experiments import baselines, tasks
+from qif2hw.experiments.catalogue import IMAGE_TASKS
 from qif2hw.train.task import Task
 
 SEEDS = {"parabola": 3, "ricker": 3, "ripple": 3, "poisson_pinn": 3}
 """Number of seeds in the ordinary regime; one for tasks that are not named, and in the published regime."""
+
+IMAGE_SEEDS = {("fashion_mnist", "dqif-euler"): 1, ("fashion_mnist", "lif"): 2}
+"""Number of seeds of a classifier, by task and method; three for those that are not named."""
+
+CLASSIFIERS = {"dqif-exact": "exact", "dqif-euler": "euler", "lif": "lif"}
+"""Neurons of classifiers in time steps, by method."""
 
 PAPER_SIZES = {"parabola": (1, 64, 64, 64, 2), "ricker": (2, 16, 2)}
 """Networks of the paper where ours is another one: they have a row beside it, in the ordinary regime."""
@@ -53,7 +60,12 @@ def experiments(names: Sequence[str] = (), quick: bool = False) -> list[Experime
         If there is no such task.
     """
     planned = []
-    for name in names or tasks.TASKS:
+    for name in names or (*tasks.TASKS, *IMAGE_TASKS):
+        if name in IMAGE_TASKS:
+            for method in CLASSIFIERS:
+                count = 1 if quick else IMAGE_SEEDS.get((name, method), 3)
+                planned += [Experiment(name, method, seed=seed) for seed in range(count)]
+            continue
         task = tasks.get(name)
         seeds = 1 if quick else SEEDS.get(name, 1)
         planned.append(Experiment(name, "null"))

@@ -51,6 +51,49 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Score:
+    """How well one execution of a classifier in time steps does.
+
+    Parameters
+    ----------
+    task, method, network
+        What was classified, by which execution of which neurons, and the sizes of the network.
+    weight_bits
+        Of integer executions.
+    trained_bits
+        Of the grid that the weights were trained on; None where they were rounded after training.
+    time_steps, samples
+        Time steps, and test images the accuracy is taken over.
+    accuracy_percent
+        Images whose class is right.
+    same_class_percent
+        Images in the same class as by the float network before its weights went onto a grid.
+    spikes, synaptic_operations
+        Per image; None for torch.
+    seed, seconds
+        Seed of the training; seconds of training (float) or of the run (others).
+    """
+
+    task: str
+    method: str
+    network: str
+    weight_bits: int | None
+    trained_bits: int | None
+    time_steps: int
+    samples: int
+    accuracy_percent: float
+    same_class_percent: float
+    spikes: float | None
+    synaptic_operations: float | None
+    seed: int
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain values, for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class Finished:
     """An experiment that has run.
 
@@ -63,11 +106,14 @@ class Finished:
     about
         Further facts, plain values: of a QIF network ``training`` and ``lava``, of a baseline ``settings``, ``curve``
         and ``stride``.
+    scores
+        Of a classifier, in place of rows.
     """
 
     experiment: Experiment
     rows: list[Row]
     about: dict[str, Any]
+    scores: tuple[Score, ...] = ()
 
 
 def rows_of(

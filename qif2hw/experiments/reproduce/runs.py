@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from qif2hw.experiments import baselines, tasks
-from qif2hw.experiments.reproduce import qif, store
-from qif2hw.experiments.reproduce.plan import Experiment
-from qif2hw.experiments.reproduce.rows import Finished, Row, rows_of
+from qif2hw.experiments.reproduce import classifiers, qif, store
+from qif2hw.experiments.reproduce.plan import CLASSIFIERS, Experiment
+from qif2hw.experiments.reproduce.rows import Finished, Row, Score, rows_of
 from qif2hw.experiments.schema import RESULTS_SCHEMA
 
 CURVE_POINTS = 1000
@@ -69,7 +69,8 @@ def _kept(experiment: Experiment, out: Path, quick: bool) -> Finished | None:
     content = store.read(_path(out, experiment), identity_of(experiment, quick))
     if content is None:
         return None
-    return Finished(experiment, [Row(**row) for row in content["rows"]], content["about"])
+    scores = tuple(Score(**score) for score in content.get("scores", ()))
+    return Finished(experiment, [Row(**row) for row in content["rows"]], content["about"], scores)
 
 
 def _path(out: Path, experiment: Experiment) -> Path:
@@ -104,9 +105,14 @@ def _result(out: Path, quick: bool, report: Callable[[str], None], where: str, e
         report(f"{where}: started")
         started = time.perf_counter()
         finished = _execute(experiment, out, quick, partial(_report_where, report, where))
-        content = {"rows": [row.as_dict() for row in finished.rows], "about": finished.about}
+        content: dict[str, Any] = {"rows": [row.as_dict() for row in finished.rows], "about": finished.about}
+        if finished.scores:
+            content["scores"] = [score.as_dict() for score in finished.scores]
         store.write(_path(out, experiment), identity_of(experiment, quick), content)
-        errors = ", ".join(f"{row.method} {row.quantity} {row.rel_l2_percent:.3g} %" for row in finished.rows)
+        errors = ", ".join(
+            [f"{row.method} {row.quantity} {row.rel_l2_percent:.3g} %" for row in finished.rows]
+            + [f"{score.method} {score.accuracy_percent:.2f} %" for score in finished.scores]
+        )
         report(f"{where}: {errors} ({time.perf_counter() - started:.0f} s)")
     return finished
 
@@ -123,6 +129,8 @@ def identity_of(experiment: Experiment, quick: bool) -> dict[str, Any]:
         return {**identity, "settings": qif.settings_of(experiment.qif_task), "compiling": compiling}
     if experiment.method == "null":
         return identity
+    if experiment.method in CLASSIFIERS:
+        return {**identity, "settings": classifiers.settings_of(experiment, quick)}
     task = tasks.get(experiment.task)
     settings = baselines.settings_of(task, experiment.method, experiment.seed, quick=quick)
     return {**identity, "settings": settings}
@@ -131,6 +139,8 @@ def identity_of(experiment: Experiment, quick: bool) -> dict[str, Any]:
 def _execute(experiment: Experiment, out: Path, quick: bool, report: Callable[[str], None]) -> Finished:
     if experiment.method == "qif":
         return qif.run(experiment, out, quick, report)
+    if experiment.method in CLASSIFIERS:
+        return classifiers.run(experiment, out, quick, report)
     task, method, seed = tasks.get(experiment.task), experiment.method, experiment.seed
     test = task.test_set()
     common: dict[str, Any] = {"task": experiment.task, "method": method, "seed": seed, "samples": len(test.x)}

@@ -95,22 +95,32 @@ class Conv2d(Synapses):
         """(output channels, input channels of a group, height, width)."""
         return self.out_channels, self.in_shape[0] // self.groups, *self.kernel
 
-    def _inside(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Whether a kernel's row (column) at an output row (column) reads the image and not its padding."""
+    def _reads(self) -> tuple[tuple[IntArray, NDArray[np.bool_]], tuple[IntArray, NDArray[np.bool_]]]:
+        """Row (column) of the image that a kernel's row (column) reads at an output row (column); is it no padding."""
         parts = []
         for n, m, k, s, p, d in zip(
             self.in_shape[1:], self.out_shape[1:], self.kernel, self.stride, self.padding, self.dilation, strict=True
         ):
             at = s * np.arange(m)[:, None] + d * np.arange(k) - p
-            parts.append((at >= 0) & (at < n))
+            parts.append((at, (at >= 0) & (at < n)))
         return parts[0], parts[1]
 
     @property
     def fan_in(self) -> IntArray:
         """Number of synapses of each neuron, padding left out, (post,)."""
-        rows, columns = (part.sum(axis=1) for part in self._inside())
+        rows, columns = (inside.sum(axis=1) for _, inside in self._reads())
         one = self.weight_shape[1] * np.outer(rows, columns).ravel()
         return np.tile(one, self.out_channels)
+
+    @property
+    def fan_out(self) -> IntArray:
+        """Number of synapses of each source, (pre,)."""
+        rows, columns = (
+            np.bincount(at[inside], minlength=n)
+            for (at, inside), n in zip(self._reads(), self.in_shape[1:], strict=True)
+        )
+        one = self.out_channels // self.groups * np.outer(rows, columns).ravel()
+        return np.tile(one, self.in_shape[0])
 
     @property
     def count(self) -> int:

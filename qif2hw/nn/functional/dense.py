@@ -12,11 +12,11 @@ from torch import Tensor
 from qif2hw.errors import InputError
 from qif2hw.kernels import dense_chain as kernels
 from qif2hw.kernels.buffers import PARAMETERS, SIZE, Chain, Gradients, Layout, layout
-from qif2hw.kernels.simd import aligned
 from qif2hw.neuron import QIF
 from qif2hw.nn.functional import compiled
 from qif2hw.nn.functional.arguments import check
 from qif2hw.nn.functional.output import ForwardPass, LayerOutput
+from qif2hw.simd import aligned
 
 RENORMALISE_AFTER = {torch.float64: 100.0, torch.float32: 16.0}
 """Growth of a vector, in bits, after which its length is renormalised."""

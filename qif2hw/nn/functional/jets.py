@@ -21,12 +21,12 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.kernels import dense, jets_adjoint, jets_flush
 from qif2hw.kernels import jets as kernels
-from qif2hw.kernels.simd import padded
 from qif2hw.kernels.steps import most_steps
 from qif2hw.neuron import QIF, difference
 from qif2hw.nn.functional import compiled, eager
 from qif2hw.nn.functional.compiled import array
 from qif2hw.nn.network import QIFNetwork
+from qif2hw.simd import padded
 
 Pairs: TypeAlias = Sequence[tuple[int, int]]
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -151,7 +152,12 @@ def predict(module: nn.Module, x: np.ndarray[Any, Any]) -> Tensor:
     return torch.cat(parts)
 
 
+def classes_of(module: nn.Module, images: Images, most: int | None = None) -> NDArray[np.int64]:
+    """Classes with the largest scores of the images, or of the first ``most``, in evaluation mode, (samples,)."""
+    label: NDArray[np.int64] = predict(module, images.x[:most]).argmax(dim=1).numpy()
+    return label
+
+
 def accuracy(module: nn.Module, images: Images, most: int | None = None) -> float:
-    """Share of the images, or of the first ``most``, whose class has the largest score, in evaluation mode."""
-    found = predict(module, images.x[:most]).argmax(dim=1).numpy()
-    return float((found == images.label[:most]).mean())
+    """Share of the images, or of the first ``most``, whose class is right, in evaluation mode."""
+    return float((classes_of(module, images, most) == images.label[:most]).mean())

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from qif2hw.data.images import Images, Split
@@ -19,7 +21,7 @@ from qif2hw.nn.models import MakeNeurons, neurons
 from qif2hw.nn.tracing import export
 from qif2hw.train.classify import processes
 from qif2hw.train.classify.fake_quantize import put_on_grid
-from qif2hw.train.classify.loop import Progress, Run, accuracy, fit
+from qif2hw.train.classify.loop import Progress, Run, classes_of, fit
 from qif2hw.train.classify.settings import ClassifierSettings
 
 NEURONS: dict[str, Stepped] = {"exact": SteppedQIF(), "euler": SteppedQIF(kind="euler"), "lif": SteppedLIF()}
@@ -64,6 +66,8 @@ class ClassifierResult:
         The torch module that it was exported from, in evaluation mode.
     accuracy
         On the test set, from 0 to 1.
+    label
+        Classes of the test images, (samples,).
     floating
         Module and accuracy before the weights went onto the grid; those above where they did not.
     seconds
@@ -73,6 +77,7 @@ class ClassifierResult:
     network: SteppedNetwork
     module: nn.Sequential
     accuracy: float
+    label: NDArray[np.int64]
     floating: tuple[nn.Sequential, float]
     seconds: float
 
@@ -155,7 +160,8 @@ def train_classifier(
     }  # fmt: skip
     run = Run(seed, device, progress, path, identity)
     seconds = fit(module, split, settings, settings.free, run)
-    reached = accuracy(module, split.test)
+    label = classes_of(module, split.test)
+    reached = float((label == split.test.label).mean())
     floating = module, reached
     if weight_bits is not None:
         module = copy.deepcopy(module)
@@ -163,10 +169,11 @@ def train_classifier(
         beside = None if path is None else path.with_name(f"{path.name}.grid{weight_bits}")
         on_grid = replace(run, checkpoint=beside, identity=identity | {"weight_bits": weight_bits})
         seconds += fit(module, split, settings, settings.on_grid, on_grid)
-        reached = accuracy(module, split.test)
+        label = classes_of(module, split.test)
+        reached = float((label == split.test.label).mean())
     channel = split.train.x.ndim - 3
     network = export(module.cpu(), split.train.x.shape[channel:], task.time_steps)
-    return ClassifierResult(network, module, reached, floating, seconds)
+    return ClassifierResult(network, module, reached, label, floating, seconds)
 
 
 def _device(name: str) -> str:

@@ -4,8 +4,7 @@
 narrower).  It has ``+``, ``-`` and ``*``, which may fuse into multiply-adds, and the functions below.
 Arrays are one-dimensional and contiguous.
 
-``Any`` stands here for objects of numba's compiler and of LLVM, which have no types of their own; no other file of this
-folder needs it.
+``Any`` stands here for objects of numba's compiler and of LLVM, which have no types of their own.
 """
 
 import operator
@@ -216,6 +215,17 @@ def lowest_bit(typingctx: Any, bits: Any) -> Any:
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
 
     return types.intp(types.uint64), codegen
+
+
+@intrinsic
+def bit_length(typingctx: Any, value: Any) -> Any:
+    """Position of the highest set bit of an int64 plus one, 0 for 0; 64 for negative ones."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        zeros = builder.ctlz(args[0], ir.Constant(ir.IntType(1), 0))
+        return builder.sub(ir.Constant(ir.IntType(64), 64), zeros)
+
+    return types.int64(types.int64), codegen
 
 
 def _tree(join: Any) -> Any:
