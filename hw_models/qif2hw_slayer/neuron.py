@@ -17,6 +17,7 @@ from qif2hw.errors import InputError
 from qif2hw.ir.stepped_program import EulerStep, PlaneStep
 from qif2hw.kernels import discrete as kernels
 from qif2hw.nn.discrete import Window
+from qif2hw_slayer.importer.neurons import STEPS
 
 STATE_EXP = 6
 """A sum of weights is shifted left by this many bits to become a state, as in lava-dl's other neurons."""
@@ -128,11 +129,6 @@ class DiscreteQIF(Neuron):
     def device_params(self) -> dict[str, Any]:
         """What `export_hdf5` of a block writes into the group ``neuron``."""
         neuron, own = self.constants, self.arithmetic
-        step: dict[str, Any] = (
-            {"curvature": own.curvature.item(), "distance": own.distance.item()}
-            if isinstance(own, EulerStep)
-            else {"decay": own.decay, "coupling": own.coupling.item(), "couplingShift": own.coupling_shift}
-        )
         return {
             "type": "QIF",
             "kind": neuron.kind,
@@ -142,9 +138,7 @@ class DiscreteQIF(Neuron):
             "vThMant": self.v_th_mant,
             "refDelay": 1,
             "gradedSpike": self.graded_spike,
-            "vTh": own.threshold.item(),
-            "vReset": own.reset.item(),
-            **step,
+            **{key: np.asarray(getattr(own, field)).item() for key, field in STEPS[neuron.kind].items()},
         }
 
     def forward(self, x: Tensor) -> Tensor:

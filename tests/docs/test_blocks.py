@@ -11,6 +11,7 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from slayer_files import write
 
 import qif2hw
 from qif2hw import zoo
@@ -61,6 +62,8 @@ def provide(name: str, session: dict[str, Any]) -> None:
         network = zoo.network("parabola")
         weights = {f"w{k}": np.asarray(p.weight) for k, p in enumerate(network.projections)}
         np.savez(name, phi0=np.concatenate([p.phi0 for p in network.order]), **weights)
+    elif name == "network.net":
+        write(Path(name))
     elif name not in ("lava", "lava-dl"):
         raise AssertionError(f"nothing is known about '{name}', which a page takes as given")
 
@@ -186,7 +189,7 @@ def short_commands() -> list[Any]:
 @pytest.mark.parametrize("arguments", short_commands())
 def test_short_commands_run(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    files = {"model.onnx", "M.onnx", "model.qif", "M.qif", "x.npy", "weights.npz"}
+    files = {"model.onnx", "M.onnx", "model.qif", "M.qif", "x.npy", "weights.npz", "network.net"}
     outputs = {arguments[k + 1] for k, word in enumerate(arguments[:-1]) if word in ("-o", "--report")}
     for name in (files - outputs) & set(arguments):
         provide(name, {})
