@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-if "lava.magma" not in sys.modules and multiprocessing.get_start_method(allow_none=True) == "fork":
+if (
+    "lava.magma.runtime.message_infrastructure.multiprocessing" not in sys.modules
+    and multiprocessing.get_start_method(allow_none=True) == "fork"
+):
     # Lava sets the start method when it is imported, and fails if anything has used multiprocessing before, as
     # scikit-learn does: let it set the same one again.
     multiprocessing.set_start_method(None, force=True)
