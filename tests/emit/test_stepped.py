@@ -51,6 +51,21 @@ def test_cuba_neurons_with_delays(tmp_path: Path, steps: int | None, compiler: s
     assert len(set(run.label.tolist())) > 1
 
 
+def test_a_network_that_others_trained(tmp_path: Path) -> None:
+    """pilotnet_lif of lava-dl's wheel: eleven populations, 14 million synapses, 17 time steps."""
+    pytest.importorskip("h5py")
+    from slayer_files import wheel_file
+
+    from qif2hw_slayer.importer import import_network
+
+    network = import_network(wheel_file("gts/pilotnet_lif/network.net"), time_steps=17, inputs="bias")
+    bundle = qif2hw.compile(network)
+    x = np.load(wheel_file("gts/pilotnet_lif/image.npy")).transpose(2, 1, 0)[None]
+    run = bundle.run(x)
+    assert all(fired.any() for fired in run.spikes.values())
+    assert_equal(native(bundle, x, tmp_path), bundle, run)
+
+
 @st.composite
 def networks(draw: st.DrawFn) -> tuple[SteppedNetwork, int]:
     """A convolution of any geometry, sparse or dense synapses, an accumulator; and a seed."""
@@ -101,7 +116,7 @@ def test_any_network(tmp_path_factory: pytest.TempPathFactory, drawn: tuple[Step
     check(drawn, tmp_path_factory.mktemp("any"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(networks())
 def test_many_networks(tmp_path_factory: pytest.TempPathFactory, drawn: tuple[SteppedNetwork, int]) -> None:
