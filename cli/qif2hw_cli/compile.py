@@ -5,9 +5,8 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
-from qif2hw_cli.console import Output, example, json_option, seconds, size
+from qif2hw_cli.console import Output, example, given_options, json_option, seconds, size
 from qif2hw_cli.report_tables import show_report
 
 if TYPE_CHECKING:
@@ -167,9 +166,9 @@ def chosen_options(clock: "Clock", given: dict[str, Any]) -> "CompileOptions | S
     from qif2hw.compiler.passes.weights import parse_bits
     from qif2hw.errors import InputError
 
-    known, context = {f.name for f in fields(clock.options)}, click.get_current_context()
+    known, chosen = {f.name for f in fields(clock.options)}, given_options()
     for name in given:
-        if name not in known and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        if name not in known and name in chosen:
             other = STEPPED if clock is TRIAL else TRIAL
             raise InputError(
                 f"--{name.replace('_', '-')}: it is an option for {other.title}, the model is {clock.title}"

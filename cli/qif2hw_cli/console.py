@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,6 +39,12 @@ def backend_options(function: F) -> F:
         "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="S", help="Lava: end it after S seconds."
     )
     return cast(F, mode(timeout(with_options)))
+
+
+def given_options() -> set[str]:
+    """Names of the parameters that stand on the command line."""
+    context = click.get_current_context()
+    return {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
 
 
 def example(*lines: str) -> str:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qif2hw import backends
-from qif2hw_cli.console import Output, backend_options, example, percent, seconds, to_json
+from qif2hw_cli.console import Output, backend_options, example, given_options, percent, seconds, to_json
 
 if TYPE_CHECKING:
-    from qif2hw.bundle import Bundle
-    from qif2hw.parity import ParityReport
+    from qif2hw.bundle import AnyBundle
+    from qif2hw.parity import Outcome, ParityReport, SteppedReport
 
 _SAMPLES = 256
 
@@ -26,7 +26,11 @@ _SAMPLES = 256
     "--inputs",
     type=click.Path(),
     metavar="X.npy",
-    help=f"Array (samples, inputs) in [0, 1]; default: {_SAMPLES} random ones.",
+    help=f"Array (samples, inputs) in [0, 1]; default: {_SAMPLES} random ones. Networks in time steps: (samples, ...), "
+    "or TASK:test; default: the golden inputs.",
+)
+@click.option(
+    "--labels", type=click.Path(), metavar="Y.npy", help="Networks in time steps: the true classes, or TASK:test."
 )
 @click.option(
     "--backends",
@@ -45,15 +49,32 @@ _SAMPLES = 256
 )
 @click.option("--rms", type=float, default=0.1, show_default=True, help="Bound on the RMS spike-time error, in steps.")
 @click.option("--result", type=float, help="Bound on the relative L2 error of the result against the reference.")
+@click.option(
+    "--classes",
+    type=float,
+    default=0.02,
+    show_default=True,
+    help="Networks in time steps: bound on the share of samples in another class than the reference.",
+)
+@click.option(
+    "--spikes",
+    type=float,
+    default=0.05,
+    show_default=True,
+    help="Networks in time steps: bound on the share of changed spikes.",
+)
 @backend_options
 def command(
     bundle: str,
     inputs: str | None,
+    labels: str | None,
     chosen: str | None,
     report: str | None,
     json_path: str | None,
     rms: float,
     result: float | None,
+    classes: float,
+    spikes: float,
     **options: Any,
 ) -> None:
     """Run a bundle on several backends and compare every spike.
@@ -64,25 +85,43 @@ def command(
     import numpy as np
 
     from qif2hw import bundle as bundles
+    from qif2hw.errors import InputError
     from qif2hw.files import check_writable, write_text
-    from qif2hw.parity import Bounds, check
+    from qif2hw.parity import Bounds, SteppedBounds, check
     from qif2hw.parity import report as page
-    from qif2hw_cli.inputs import read_inputs
+    from qif2hw_cli.inputs import read_inputs, read_labels
 
     out = Output(json_path == "-")
     for path in (report, json_path):
         if path not in (None, "-"):
             check_writable(str(path))
     names = choose(out, chosen)
-    bounds = Bounds(rms=rms, result=result)
-    loaded = bundles.load(bundle)
+    loaded = bundles.load_any(bundle)
+    stepped = isinstance(loaded, bundles.SteppedBundle)
+    for name in given_options() & ({"rms"} if stepped else {"labels", "classes", "spikes"}):
+        own = "an event-driven network" if stepped else "a network with a stepped clock"
+        raise InputError(f"--{name}: it is an option for {own}, which this bundle is not")
+    outcome: ParityReport | SteppedReport
     if inputs is not None:
         x = read_inputs(inputs, loaded.network.check_inputs)
+    elif stepped:
+        x = loaded.golden.x
     else:
         x = np.random.default_rng(0).random((_SAMPLES, loaded.program.inputs))
-    with out.stage(f"parity of {', '.join(names)}") as stage:
-        outcome = check(loaded, x, backends=names, bounds=bounds, progress=stage.update, **options)
-    show(out, outcome)
+    given: dict[str, Any] = {"backends": names, **options}
+    if isinstance(loaded, bundles.SteppedBundle):
+        if labels is not None and inputs is None:
+            raise InputError("--labels: they belong to inputs: give those with --inputs")
+        truth = None if labels is None else read_labels(labels, len(x))
+        limits = SteppedBounds(classes, spikes, result)
+        with out.stage(f"parity of {', '.join(names)}") as stage:
+            outcome = check(loaded, x, bounds=limits, truth=truth, progress=stage.update, **given)
+        show_stepped(out, outcome)
+    else:
+        bounds = Bounds(rms=rms, result=result)
+        with out.stage(f"parity of {', '.join(names)}") as stage:
+            outcome = check(loaded, x, bounds=bounds, progress=stage.update, **given)
+        show(out, outcome)
     if report is not None:
         page.write(report, page.render(outcome, title=f"Parity of {Path(bundle).name}", facts=facts(loaded)))
         out.say(f"report: {report}")
@@ -110,7 +149,7 @@ def choose(out: Output, chosen: str | None = None) -> tuple[str, ...]:
     return tuple(able)
 
 
-def facts(bundle: "Bundle") -> dict[str, str]:
+def facts(bundle: "AnyBundle") -> dict[str, str]:
     """Network and options of a bundle, as lines of a report."""
     program = bundle.program
     sizes = [program.inputs, *(p.size for p in program.populations)]
@@ -151,6 +190,32 @@ def show(out: Output, outcome: "ParityReport") -> None:
         ],
         rows,
     )
+    _show_results(out, outcome)
+
+
+def show_stepped(out: Output, outcome: "SteppedReport") -> None:
+    """Spikes by population, classes, results, and every bound with its verdict."""
+    rows = []
+    for name, changes in outcome.changes.items():
+        for population, found in changes.items():
+            counts = (found.spikes.sum(), found.missing.sum(), found.extra.sum())
+            rows.append([f"{name} {population}", *map(str, counts), percent(found.share)])
+    out.table(
+        f"Spikes against the reference ({outcome.samples} samples, {outcome.program.clock.count} time steps)",
+        ["backend, population", "spikes", "missing", "extra", "changed"],
+        rows,
+    )
+    rows = []
+    for name in outcome.backends:
+        moved = f"{int(outcome.changed_class(name).sum())}" if name in outcome.changes else ""
+        accuracy = outcome.accuracy(name)
+        spikes = sum(outcome.runs[name].spikes_per_sample.values())
+        rows.append([name, "" if accuracy is None else f"{100 * accuracy:.2f} %", moved, f"{spikes:.5g}"])
+    out.table("Classes", ["backend", "accuracy", "in another class than the reference", "spikes per sample"], rows)
+    _show_results(out, outcome)
+
+
+def _show_results(out: Output, outcome: "Outcome") -> None:
     out.table(
         "Results: relative L2 error",
         ["backend", "against", "error", "largest"],

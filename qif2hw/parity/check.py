@@ -1,93 +1,83 @@
 """Run a compiled network on several backends and compare the differences with their bounds."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, overload
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from qif2hw import backends as registry
-from qif2hw import reference
 from qif2hw.backends import Backend
-from qif2hw.bundle import Bundle
+from qif2hw.bundle import Bundle, SteppedBundle
 from qif2hw.errors import InputError
-from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.network import Network, check_inputs
 from qif2hw.ir.program import Program
-from qif2hw.ir.spikes import Run
-from qif2hw.parity.identical import first_difference
-from qif2hw.parity.matching import match
-from qif2hw.parity.results import IDENTITY, BackendParity, ParityReport, ResultError, Verdict, largest, rms, summarise
+from qif2hw.ir.stepped_program import SteppedProgram
+from qif2hw.parity import stepped, trial
+from qif2hw.parity.results import ParityReport
+from qif2hw.parity.stepped import SteppedBounds, SteppedReport
+from qif2hw.parity.trial import Bounds
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """Limits of the differences between a backend and the reference.
-
-    Parameters
-    ----------
-    rms
-        Largest root-mean-square timing error of output neurons, in steps Delta; for their first spikes (pseudospikes
-        included) and for all their matched ordinary spikes.
-    unmatched
-        Most missing and extra spikes of output neurons, together.
-    tolerance
-        In steps Delta: how far apart two spikes may be and still be the same one where the numbers of spikes differ;
-        and how near to the trial's end a spike may be missing or extra without counting.  There the same spike may be
-        ordinary on one side and a pseudospike on the other; its time, which `rms` bounds, is continuous, its being
-        ordinary is not.
-    result
-        Largest relative L2 error of the results against the reference; None for no bound.
-    """
-
-    rms: float = 0.1
-    unmatched: int = 0
-    tolerance: float = 1.0
-    result: float | None = None
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if value is not None and not (math.isfinite(value) and value >= 0):
-                raise InputError(f"bound {field.name} = {value}: a number of at least 0 is needed")
-
-
+@overload
 def check(
     compiled: Program | Bundle,
     x: ArrayLike,
     *,
+    backends: Sequence[str | Backend] = ...,
+    source: Network | None = ...,
+    bounds: Bounds | None = ...,
+    truth: ArrayLike | None = ...,
+    progress: Callable[[int, int], None] | None = ...,
+    **options: Any,
+) -> ParityReport: ...
+@overload
+def check(
+    compiled: SteppedBundle,
+    x: ArrayLike,
+    *,
+    backends: Sequence[str | Backend] = ...,
+    bounds: SteppedBounds | None = ...,
+    truth: ArrayLike | None = ...,
+    progress: Callable[[int, int], None] | None = ...,
+    **options: Any,
+) -> SteppedReport: ...
+def check(
+    compiled: Program | Bundle | SteppedBundle,
+    x: ArrayLike,
+    *,
     backends: Sequence[str | Backend] = ("reference", "engine"),
     source: Network | None = None,
-    bounds: Bounds | None = None,
+    bounds: Bounds | SteppedBounds | None = None,
     truth: ArrayLike | None = None,
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
-) -> ParityReport:
+) -> ParityReport | SteppedReport:
     """Run on several backends and compare: exact backends bit for bit, each with the reference within bounds.
 
-    The reference runs ``program.network()``: the rounded weights and initial phases that the machine has.  Its
-    difference from ``source`` is what rounding costs, and is reported apart from what the machine costs.
-
-    Spikes are paired by `qif2hw.parity.matching.match`.  Two nearly simultaneous inputs may swap: spike times are
-    continuous there.  What is not continuous is a spike that crosses the trial's end, hence the rule in
+    Of an event-driven network the reference runs ``program.network()``: the rounded weights and initial phases that the
+    machine has.  Its difference from ``source`` is what rounding costs, and is reported apart from what the machine
+    costs.  Spikes are paired by `qif2hw.parity.matching.match`.  Two nearly simultaneous inputs may swap: spike times
+    are continuous there.  What is not continuous is a spike that crosses the trial's end, hence the rule in
     `Bounds.tolerance`.
+
+    Of a network with a stepped clock the reference runs the float network itself; spikes are compared at every sample,
+    step and neuron, results by their classes too.
 
     Parameters
     ----------
     compiled
         A program, or a bundle.
     x
-        Inputs in [0, 1], (samples, inputs).
+        Inputs in [0, 1], (samples, inputs); with a stepped clock as `SteppedNetwork.check_inputs` takes them.
     backends
         What to compare: names from `qif2hw.backends.names`, or backends.
     source
-        The network before rounding; a bundle brings its own.
+        The event-driven network before rounding; a bundle brings its own.
     bounds
-        Limits of the differences.
+        Limits of the differences: `Bounds`, or with a stepped clock `SteppedBounds`.
     truth
-        The true results (samples, outputs); errors against them are reported, not bounded.
+        The true results (samples, outputs); with a stepped clock the true classes, (samples,).  Errors against them are
+        reported, not bounded.
     progress, **options
         For the backends: each is passed those that it takes.
 
@@ -98,143 +88,39 @@ def check(
         are to be compared, or a run lacks what a comparison needs.  All but the last before anything runs.
     """
     program = compiled if isinstance(compiled, Program) else compiled.program
+    chosen = _choose(backends, options, program)
+    if isinstance(compiled, SteppedBundle):
+        if source is not None or isinstance(bounds, Bounds):
+            raise InputError("parity of a network with a stepped clock has SteppedBounds, and its source in the bundle")
+        inputs = compiled.network.check_inputs(x)
+        labels = None if truth is None else stepped.check_labels(truth, len(inputs), program.results)
+        return stepped.compare(compiled, inputs, chosen, bounds or SteppedBounds(), labels, options, progress)
+    if isinstance(program, SteppedProgram) or isinstance(bounds, SteppedBounds):
+        raise InputError("parity of an event-driven network has Bounds")
     source = source if source is not None or isinstance(compiled, Program) else compiled.network
-    bounds = bounds or Bounds()
     inputs = check_inputs(x, program.inputs)
-    target = None if truth is None else _check_truth(truth, (len(inputs), sum(o.size for o in program.outputs)))
-    chosen = _choose(backends, options)
-    if progress is not None:
-        options["progress"] = progress
+    target = None if truth is None else trial.check_truth(truth, (len(inputs), sum(o.size for o in program.outputs)))
+    given = options if progress is None else options | {"progress": progress}
     subjects = {"program": program, "network": program.network()}
-    runs: dict[str, Run] = {}
-    for name, backend in chosen.items():
-        runs[name] = backend.execute(
-            subjects[backend.runs], inputs, **registry.options_for(backend.execution(program), options)
-        )
-        _check_run(program, backend, runs[name], len(inputs))
-    timing = tuple(
-        _compare(program, name, runs["reference"], runs[name], bounds)
-        for name in chosen
-        if name != "reference" and "reference" in chosen
-    )
-    if source is not None:
-        runs["float"] = reference.run(source, inputs)
-    results = tuple(_result_errors(tuple(chosen), runs, target))
-    exact = tuple(name for name, backend in chosen.items() if backend.exact)
-    verdicts = (*_identity_verdicts(program, exact, runs), *_bound_verdicts(program, timing, results, bounds))
-    return ParityReport(
-        program=program,
-        x=inputs,
-        titles={name: backend.title for name, backend in chosen.items()},
-        exact=exact,
-        runs=runs,
-        truth=target,
-        timing=timing,
-        results=results,
-        verdicts=verdicts,
-    )
+    runs = {
+        name: backend.execute(subjects[backend.runs], inputs, **registry.options_for(backend.execution(program), given))
+        for name, backend in chosen.items()
+    }
+    return trial.compare(program, source, inputs, chosen, runs, bounds or Bounds(), target)
 
 
-def _choose(wanted: Sequence[str | Backend], options: Mapping[str, Any]) -> dict[str, Backend]:
+def _choose(
+    wanted: Sequence[str | Backend], options: Mapping[str, Any], program: Program | SteppedProgram
+) -> dict[str, Backend]:
     """Backends by name, all of them able to run here, each option taken by one of them."""
     backends = [registry.get(one) if isinstance(one, str) else one for one in wanted]
     chosen = {backend.name: backend for backend in backends}
     if len(chosen) < 2:
         raise InputError(f"parity compares at least two backends: {len(chosen)} given")
-    taken = {option for backend in backends for option in backend.options}
+    taken = {option for backend in backends for option in backend.execution(program).options}
     for option in options:
         if option not in taken:
             raise InputError(f"none of the backends {', '.join(chosen)} has an option '{option}'")
     for backend in backends:
-        backend.check()
+        backend.check(program=program)
     return chosen
-
-
-def _check_run(program: Program, backend: Backend, run: Run, samples: int) -> None:
-    name = backend.name
-    columns = sum(program.population(p).size for p in program.output_populations)
-    outputs = sum(output.size for output in program.outputs)
-    for what, got, wanted in (
-        ("y", run.y.shape, (samples, outputs)),
-        ("spike_time", run.spike_time.shape, (samples, columns)),
-    ):
-        if got != wanted:
-            raise InputError(f"the run on {name} has {what} of shape {got}: {wanted} is needed")
-    lacking = [p.name for p in program.populations if p.name not in run.spikes]
-    if lacking:
-        raise InputError(f"the run on {name} has no spikes of {', '.join(lacking)}: it cannot be compared")
-    if backend.exact and run.machine is None:
-        raise InputError(f"the run on {name} has no machine output: an exact backend must have one")
-
-
-def _check_truth(truth: ArrayLike, shape: tuple[int, ...]) -> FloatArray:
-    target = np.asarray(truth, np.float64)
-    if target.shape != shape:
-        raise InputError(f"the true results have shape {target.shape}: {shape} is needed")
-    if not np.isfinite(target).all():
-        raise InputError("the true results hold values that are not finite")
-    return target
-
-
-def _compare(program: Program, name: str, expected: Run, actual: Run, bounds: Bounds) -> BackendParity:
-    grid, samples = program.grid, len(expected.y)
-    tolerance = bounds.tolerance * grid.delta
-    rows = []
-    for population in program.populations:
-        matching = match(
-            expected.spikes[population.name], actual.spikes[population.name], (samples, population.size), tolerance
-        )
-        rows.append(summarise(population.name, matching, grid.trial, tolerance, grid.delta))
-    return BackendParity(name, tuple(rows), actual.spike_time - expected.spike_time)
-
-
-def _result_errors(names: Sequence[str], runs: Mapping[str, Run], truth: FloatArray | None) -> list[ResultError]:
-    """Every backend against those before it, all against the source network, and everything against the truth."""
-    errors = []
-    for k, name in enumerate(names):
-        errors += [ResultError.of(name, runs[name].y, other, runs[other].y) for other in names[:k]]
-        if "float" in runs:
-            errors.append(ResultError.of(name, runs[name].y, "float", runs["float"].y))
-    if truth is not None:
-        errors += [ResultError.of(name, run.y, "truth", truth) for name, run in runs.items()]
-    return errors
-
-
-def _identity_verdicts(program: Program, exact: Sequence[str], runs: Mapping[str, Run]) -> list[Verdict]:
-    """All exact backends against the first of them."""
-    verdicts = []
-    for name in exact[1:]:
-        difference = first_difference(program, runs[exact[0]], runs[name])
-        quantity = f"equal to {exact[0]}: step and lateness of every spike"
-        differs = float(difference is not None)
-        verdicts.append(Verdict(name, quantity, differs, 0.0, IDENTITY, difference is None, str(difference or "")))
-    return verdicts
-
-
-def _bound_verdicts(
-    program: Program, timing: Sequence[BackendParity], results: Sequence[ResultError], bounds: Bounds
-) -> list[Verdict]:
-    delta, verdicts = program.grid.delta, []
-    for one in timing:
-        outputs = [row for row in one.populations if row.population in program.output_populations]
-
-        def hold(
-            quantity: str, measured: float, bound: float, unit: str, note: str = "", backend: str = one.backend
-        ) -> None:
-            ok = measured <= bound
-            verdicts.append(Verdict(backend, quantity, measured, bound, unit, ok, "" if ok else note))
-
-        error = one.first_error / delta
-        worst = np.unravel_index(np.argmax(np.abs(error)), error.shape)
-        where = f"largest {largest(error):.3g} Delta in sample {worst[0]}, output neuron {worst[1]}"
-        hold("first spikes of the output neurons, RMS error", rms(error), bounds.rms, "Delta", where)
-        paired = np.concatenate([row.error for row in outputs])
-        if paired.size:
-            hold("all spikes of the output neurons, RMS error", rms(paired) / delta, bounds.rms, "Delta")
-        unmatched = sum(row.missing + row.extra for row in outputs)
-        split = f"{sum(row.missing for row in outputs)} missing, {sum(row.extra for row in outputs)} extra"
-        hold("missing or extra spikes of the output neurons", unmatched, bounds.unmatched, "spikes", split)
-        if bounds.result is not None:
-            result = next(r for r in results if (r.backend, r.against) == (one.backend, "reference"))
-            hold("result, relative L2 error", result.relative, bounds.result, "of the reference")
-    return verdicts

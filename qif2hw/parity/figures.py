@@ -1,10 +1,13 @@
 """The figures of a report about results and errors; `raster` has those about single spikes."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from qif2hw import svg
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.spikes import Run
+from qif2hw.parity.outcome import Outcome
 from qif2hw.parity.results import ParityReport, PopulationParity
 
 WIDTH = 980.0
@@ -12,10 +15,11 @@ _LEFT = 62.0
 
 
 def curve(report: ParityReport, backend: str) -> str:
-    """Result over input, of a network with one input and one output; below, the difference from `base_name`."""
+    """Result over input, of a network with one input and one output; below, the difference from `Outcome.base`."""
     order = np.argsort(report.x[:, 0], kind="stable")
     x = report.x[order, 0]
-    base, base_name = _base(report)
+    base, base_name = report.base()
+    base = base[:, 0]
     lines = [(css, name, run.y[order, 0]) for css, name, run in _lines(report, backend)]
     across = svg.Scale(float(x[0]), float(x[-1]) if x[-1] > x[0] else float(x[0]) + 1.0, _LEFT, WIDTH - 12)
     upper = svg.scale(np.concatenate([base, *(y for _, _, y in lines)]), 250.0, 26.0)
@@ -31,10 +35,10 @@ def curve(report: ParityReport, backend: str) -> str:
     return svg.figure(WIDTH, 430.0, f"Result of {backend} and {base_name} over the input", parts)
 
 
-def scatter(report: ParityReport, backend: str, most: int = 3000) -> str:
-    """Difference of the results from `base_name` over it: a dot for every sample and output, at most ``most``."""
+def scatter(report: Outcome, backend: str, most: int = 3000) -> str:
+    """Difference of the results from those of `Outcome.base` over them: a dot for each output, at most ``most``."""
     run = report.runs[backend]
-    base, base_name = _base(report, flat=False)
+    base, base_name = report.base()
     every = max(1, -(-base.size // most))
     expected, difference = base.ravel()[::every], (run.y - base).ravel()[::every]
     across = svg.scale(expected, _LEFT, WIDTH - 12)
@@ -69,8 +73,8 @@ def histogram(row: PopulationParity, bound: float | None) -> str:
     return svg.figure(width, 150.0, f"Histogram of the timing errors of {row.population}", parts)
 
 
-def spark(values: FloatArray, unit: float) -> str:
-    """A small bar for each neuron."""
+def spark(values: FloatArray, label: str, tip: Callable[[int, float], str]) -> str:
+    """A small bar for each value; ``tip`` says what it is."""
     size, top = len(values), float(np.nanmax(values, initial=0.0))
     if not top > 0:
         return ""
@@ -78,30 +82,14 @@ def spark(values: FloatArray, unit: float) -> str:
     parts = []
     for i, v in enumerate(values):
         if v > 0:
-            height, tip = 23 * v / top, svg.element("title", f"neuron {i}: {v / unit:.4f} Δ")
-            parts.append(svg.rectangle(i * step, 24 - height, step * (0.8 if step > 2 else 1.0), height, "fill", tip))
-    return svg.figure(150.0, 24.0, "RMS error of each neuron", parts).replace("<svg ", '<svg class="spark" ', 1)
+            height, words = 23 * v / top, svg.element("title", tip(i, float(v)))
+            parts.append(svg.rectangle(i * step, 24 - height, step * (0.8 if step > 2 else 1.0), height, "fill", words))
+    return svg.figure(150.0, 24.0, label, parts).replace("<svg ", '<svg class="spark" ', 1)
 
 
 def bar(share: float) -> str:
     """A horizontal bar, ``share`` in [0, 1] of the full width."""
     return svg.figure(320.0, 12.0, f"{share:.0%}", [svg.rectangle(0, 1, max(320 * share, 1.5), 10, "fill-pale")])
-
-
-def base_name(report: ParityReport) -> str:
-    """What results are compared with in the figures: the truth if known, else the source, else the reference."""
-    return _base(report)[1]
-
-
-def _base(report: ParityReport, flat: bool = True) -> tuple[FloatArray, str]:
-    if report.truth is not None:
-        base, name = report.truth, "the truth"
-    elif "float" in report.runs:
-        base, name = report.runs["float"].y, "float"
-    else:
-        name = "reference" if "reference" in report.runs else report.backends[0]
-        base = report.runs[name].y
-    return (base[:, 0] if flat else base), name
 
 
 def _lines(report: ParityReport, backend: str) -> list[tuple[str, str, Run]]:

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from qif2hw.errors import InputError
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run, StepSpikes
+from qif2hw.ir.stepped import SteppedRun
+from qif2hw.ir.stepped_program import SteppedProgram
+from qif2hw.parity.outcome import IDENTITY, Verdict
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Difference:
     population, sample, neuron
         Where.
     step
-        Machine step; -1 for what a neuron sent in the flush, or keeps for the host.
+        Machine step, or time step; -1 for what a neuron sent in the flush, or keeps for the host.
     what
         The difference in words, without the place.
     """
@@ -61,6 +64,45 @@ def first_difference(program: Program, one: Run, other: Run) -> Difference | Non
         if where is not None:
             return where
     return _output_difference(program, one, other)
+
+
+def first_stepped_difference(
+    program: SteppedProgram, one: SteppedRun, other: SteppedRun, first: int = 0
+) -> Difference | None:
+    """The same for networks with a stepped clock: every spike, and the results.
+
+    Parameters
+    ----------
+    program
+        What both ran; it gives the order of the populations.
+    one, other
+        Runs on integer backends, spikes kept.
+    first
+        Number of the first sample.
+    """
+    for population in program.populations:
+        name = population.name
+        if not population.spiking:
+            continue
+        odd = one.spikes[name] != other.spikes[name]
+        if odd.any():
+            step = int(np.flatnonzero(odd.any(axis=(0, 2)))[0])
+            sample, neuron = (int(i) for i in np.argwhere(odd[:, step])[0])
+            has = one.backend if one.spikes[name][sample, step, neuron] else other.backend
+            return Difference(name, first + sample, neuron, step + 1, f"a spike on {has} only")
+    if not np.array_equal(one.y, other.y):
+        sample, column = (int(i) for i in np.argwhere(one.y != other.y)[0])
+        got = f"result {one.y[sample, column]:g} on {one.backend}, {other.y[sample, column]:g} on {other.backend}"
+        return Difference(program.outputs[0].population, first + sample, column, -1, got)
+    return None
+
+
+def identity_verdict(backend: str, other: str, what: str, difference: Difference | None) -> Verdict:
+    """That one exact backend equals another in ``what``, or where it does not."""
+    differs = float(difference is not None)
+    return Verdict(
+        backend, f"equal to {other}: {what}", differs, 0.0, IDENTITY, difference is None, str(difference or "")
+    )
 
 
 def _spike_difference(population: str, one: StepSpikes, other: StepSpikes, names: tuple[str, str]) -> Difference | None:

@@ -1,6 +1,5 @@
-"""The outcome of a parity check, as numbers: timing errors, errors of results, verdicts."""
+"""The outcome of a parity check of an event-driven network, as numbers: timing errors beside what every outcome has."""
 
-import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,21 +9,8 @@ import numpy as np
 
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.program import Program
-from qif2hw.ir.spikes import Run
 from qif2hw.parity.matching import Matching
-
-IDENTITY = "difference"
-"""Unit of the verdicts that compare exact backends bit for bit."""
-
-
-def rms(error: FloatArray) -> float:
-    """Root mean square of ``error``, of any shape; NaN of nothing."""
-    return float(np.sqrt(np.mean(error**2))) if error.size else math.nan
-
-
-def largest(error: FloatArray) -> float:
-    """Largest magnitude of ``error``, of any shape; NaN of nothing."""
-    return float(np.abs(error).max()) if error.size else math.nan
+from qif2hw.parity.outcome import Outcome, largest, plain, rms
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,102 +90,27 @@ class BackendParity:
     first_error: FloatArray
 
 
-@dataclass(frozen=True)
-class ResultError:
-    """How far the results of ``backend`` are from those of ``against``.
-
-    ``relative`` is the L2 norm of the difference over that of ``against`` (all samples and outputs together), infinite
-    if the latter is zero; ``largest`` is the largest magnitude of the difference.
-    """
-
-    backend: str
-    against: str
-    relative: float
-    largest: float
-
-    @classmethod
-    def of(cls, backend: str, y: FloatArray, against: str, base: FloatArray) -> "ResultError":
-        """Compare results ``y`` with ``base``, both (samples, outputs)."""
-        difference, norm = float(np.linalg.norm(y - base)), float(np.linalg.norm(base))
-        relative = difference / norm if norm > 0 else (0.0 if difference == 0 else math.inf)
-        return cls(backend, against, relative, largest(y - base))
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One bound and what was measured.
-
-    Parameters
-    ----------
-    backend, quantity
-        What was measured, where.
-    measured, bound, unit
-        It holds if ``measured <= bound``.
-    ok
-        Whether it holds.
-    note
-        Where it is broken, if that is known.
-    """
-
-    backend: str
-    quantity: str
-    measured: float
-    bound: float
-    unit: str
-    ok: bool
-    note: str = ""
-
-
 @dataclass(frozen=True, eq=False)
-class ParityReport:
-    """Outcome of `qif2hw.parity.check`.
+class ParityReport(Outcome):
+    """Outcome for an event-driven network.
 
     Parameters
     ----------
     program
         What ran.
-    x
-        The inputs (samples, inputs).
-    titles
-        What each backend is, by name, in the order of the runs.
-    exact
-        Names of the exact backends among them.
-    runs
-        Their runs; also ``float``, the source network with unrounded weights, if it was given.
     truth
         The true results (samples, outputs), or None.
     timing
         Backends against the reference.
-    results
-        Errors of the decoded results.
-    verdicts
-        Every bound that was checked.
+
+    Notes
+    -----
+    ``runs`` holds ``float`` too, the source network with unrounded weights, if it was given.
     """
 
     program: Program
-    x: FloatArray
-    titles: dict[str, str]
-    exact: tuple[str, ...]
-    runs: dict[str, Run]
     truth: FloatArray | None
     timing: tuple[BackendParity, ...]
-    results: tuple[ResultError, ...]
-    verdicts: tuple[Verdict, ...]
-
-    @property
-    def backends(self) -> tuple[str, ...]:
-        """Names of the backends, in order."""
-        return tuple(self.titles)
-
-    @property
-    def ok(self) -> bool:
-        """Whether every bound holds."""
-        return all(v.ok for v in self.verdicts)
-
-    @property
-    def samples(self) -> int:
-        """Number of samples."""
-        return len(self.x)
 
     @property
     def delta(self) -> float:
@@ -216,35 +127,24 @@ class ParityReport:
         """Machine steps of a trial."""
         return self.program.steps
 
-    @property
-    def identical(self) -> tuple[str, ...]:
-        """Exact backends that agree bit for bit with the first of them."""
-        return tuple(v.backend for v in self.verdicts if v.unit == IDENTITY and v.ok)
-
-    def result(self, backend: str, against: str) -> ResultError | None:
-        """Error of one backend's results against another's, if it was computed."""
-        return next((r for r in self.results if (r.backend, r.against) == (backend, against)), None)
-
-    def to_json(self) -> str:
-        """All numbers as JSON, per neuron too; what is not a finite number is null."""
-        return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+    def base(self) -> tuple[FloatArray, str]:
+        """The truth if known, else the source's results, else the reference's."""
+        if self.truth is not None:
+            return self.truth, "the truth"
+        name = "float" if "float" in self.runs else "reference" if "reference" in self.runs else self.backends[0]
+        y: FloatArray = self.runs[name].y
+        return y, name
 
     def to_dict(self) -> dict[str, Any]:
         """What `to_json` writes."""
-        return {
-            "ok": self.ok,
-            "samples": self.samples,
+        return super().to_dict() | {
             "steps": self.steps,
             "delta": self.delta,
             "trial": self.trial,
-            "backends": list(self.backends),
-            "seconds": {name: run.seconds for name, run in self.runs.items()},
-            "verdicts": [_plain(vars(v)) for v in self.verdicts],
-            "results": [_plain(vars(r)) for r in self.results],
             "timing": [
                 {
                     "backend": t.backend,
-                    "first_spikes": _plain({"rms": rms(t.first_error), "largest": largest(t.first_error)}),
+                    "first_spikes": plain({"rms": rms(t.first_error), "largest": largest(t.first_error)}),
                     "populations": [self._population(p) for p in t.populations],
                 }
                 for t in self.timing
@@ -257,17 +157,8 @@ class ParityReport:
         }
         errors = {"mean": row.mean, "rms": row.rms, "largest": row.largest}
         in_delta = {f"{name}_delta": value / self.delta for name, value in errors.items()}
-        return _plain({**counts, **errors, **in_delta, "neurons": vars(row.neurons)})
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray):
-        return [_plain(v) for v in value.tolist()]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value
+        found: dict[str, Any] = plain({**counts, **errors, **in_delta, "neurons": vars(row.neurons)})
+        return found
 
 
 def summarise(population: str, matching: Matching, trial: float, tolerance: float, delta: float) -> PopulationParity:

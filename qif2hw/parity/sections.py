@@ -6,7 +6,64 @@ from html import escape
 from qif2hw import svg
 from qif2hw.parity import figures, html, raster
 from qif2hw.parity.html import DASH, cell, raw_cell, row, section
-from qif2hw.parity.results import IDENTITY, BackendParity, ParityReport, largest, rms
+from qif2hw.parity.outcome import IDENTITY, Outcome, largest, rms
+from qif2hw.parity.results import BackendParity, ParityReport
+
+
+def lead(report: ParityReport) -> list[str]:
+    """Sizes, in few words."""
+    program = report.program
+    by_depth: dict[int, int] = {0: program.inputs}
+    for population in program.populations:
+        by_depth[population.depth] = by_depth.get(population.depth, 0) + population.size
+    return [
+        "–".join(str(size) for size in by_depth.values()),
+        f"{report.samples:,} samples",
+        f"{report.steps} steps of Δ = {report.delta:.5g}",
+    ]
+
+
+def tiles(report: ParityReport) -> list[tuple[str, str]]:
+    """The most important numbers, and what they are."""
+    shown = []
+    against = "truth" if report.truth is not None else "float"
+    for name in ("float", *(b for b in report.backends if b != "reference")):
+        result = report.result(name, against)
+        if result is not None:
+            shown.append((html.percent(result.relative), f"error of {name} against {against}"))
+    shown += identity(report, "every spike's step and lateness")
+    if report.timing:
+        timing = report.timing[0]
+        spikes, matched = (sum(getattr(p, what) for p in timing.populations) for what in ("spikes", "matched"))
+        shown.append((f"{matched:,}", f"of {spikes:,} spikes matched"))
+        shown.append(
+            (f"{svg.number(rms(timing.first_error) / report.delta, 2)} Δ", "RMS timing error of output spikes")
+        )
+    return shown
+
+
+def identity(report: Outcome, what: str) -> list[tuple[str, str]]:
+    """A tile that says whether exact backends agree."""
+    same = [v for v in report.verdicts if v.unit == IDENTITY]
+    words = f"{', '.join(v.backend for v in same)}: {what}"
+    return [("identical" if all(v.ok for v in same) else "different", words)] if same else []
+
+
+def page(report: ParityReport, sample: int | None) -> list[str]:
+    """All sections in order."""
+    return [
+        summary(report), bounds(report), results(report), populations(report), errors(report),
+        one_sample(report, sample),
+    ]  # fmt: skip
+
+
+def foot(report: ParityReport) -> str:
+    """What the letters mean."""
+    grid = report.program.grid
+    return (
+        f"Δ = Θ / {grid.period_steps} = {grid.delta:.6g}; a tick, the unit of lateness, is Δ / {grid.ticks}. "
+        f"Trial T = {grid.trial:g}, Θ = {grid.period:g}. RMS: root mean square. All times in the unit of τ."
+    )
 
 
 def summary(report: ParityReport) -> str:
@@ -48,7 +105,7 @@ def _spike_cells(timing: BackendParity, delta: float) -> list[str]:
     return [*counts, svg.number(rms(error)), svg.number(largest(error))]
 
 
-def bounds(report: ParityReport) -> str:
+def bounds(report: Outcome) -> str:
     """Every bound with what was measured."""
     rows = []
     for v in report.verdicts:
@@ -65,7 +122,7 @@ def bounds(report: ParityReport) -> str:
 
 def results(report: ParityReport) -> str:
     """Curve of the result where there is one input and one output, differences where there are more."""
-    backend, base = machine(report), figures.base_name(report)
+    backend, base = machine(report), report.base()[1]
     if report.x.shape[1] == 1 and report.runs[backend].y.shape[1] == 1:
         shown = [(base, "truth")]
         if base == "the truth" and "float" in report.runs:
@@ -89,7 +146,7 @@ def populations(report: ParityReport) -> str:
         for p in timing.populations:
             cells = [p.population, *(f"{n:,}" for n in (p.spikes, p.matched, p.missing, p.extra, p.at_end))]
             cells += [svg.number(value / p.delta) for value in (p.mean, p.rms, p.largest)]
-            drawn = raw_cell(figures.spark(p.neurons.rms, p.delta), "mini")
+            drawn = raw_cell(figures.spark(p.neurons.rms / p.delta, "RMS error of each neuron", _neuron), "mini")
             rows.append(row([*(cell(c) for c in [*cells, svg.number(p.largest)]), drawn]))
     words = (
         "The k-th spike of a neuron is compared with its k-th; where the numbers differ, by the best alignment. "
@@ -97,6 +154,10 @@ def populations(report: ParityReport) -> str:
         "as a pseudospike."
     )
     return section("Spikes by population", html.table(head, rows), words=words)
+
+
+def _neuron(neuron: int, error: float) -> str:
+    return f"neuron {neuron}: {error:.4f} Δ"
 
 
 def errors(report: ParityReport) -> str:
@@ -138,7 +199,7 @@ def one_sample(report: ParityReport, sample: int | None) -> str:
     return section("One sample", *parts, words=f"Sample {shown}{which}; input {escape(x)}.")
 
 
-def times(report: ParityReport, stages: Mapping[str, float]) -> str:
+def times(report: Outcome, stages: Mapping[str, float]) -> str:
     """Seconds of each stage and each run."""
     taken = {**stages, **{f"run: {name}": run.seconds for name, run in report.runs.items()}}
     longest = max(max(taken.values()), 1e-12)
@@ -149,12 +210,12 @@ def times(report: ParityReport, stages: Mapping[str, float]) -> str:
     return section("Time", html.table([], rows))
 
 
-def machine(report: ParityReport) -> str:
+def machine(report: Outcome) -> str:
     """The backend that the figures show: the first that is not the reference."""
     return next(name for name in report.backends if name != "reference")
 
 
-def label(report: ParityReport, backend: str) -> str:
+def label(report: Outcome, backend: str) -> str:
     """Name of a backend, with those that are bit for bit equal to it."""
     if report.exact[:1] == (backend,) and report.identical:
         return f"{' = '.join([backend, *report.identical])} (bit for bit)"

@@ -58,8 +58,36 @@ def test_what_is_for_the_other_clock_is_refused(call: Any, kit: Any, model: Path
     assert "backend 'loihi2'" in call.refused(
         "run", out, "--inputs", x, "-o", tmp_path / "o.npz", "--backend", "loihi2"
     )
-    assert "a bundle with a stepped clock" in call.refused("parity", out, "--inputs", x)
+    assert "--rms: it is an option for an event-driven network" in call.refused("parity", out, "--rms", 0.1)
+    for option in ("--labels", "--classes", "--spikes"):
+        assert f"{option}: it is an option for a network with a stepped clock" in call.refused(
+            "parity", kit.bundle, option, 1
+        )
+    assert "they belong to inputs" in call.refused("parity", out, "--labels", x, "--backends", "reference,engine")
+    assert "(30,), are needed" in call.refused("parity", out, "--inputs", x, "--labels", x)
     assert not (tmp_path / "o.npz").exists()
+
+
+def test_parity(call: Any, model: Path, tmp_path: Path) -> None:
+    x, y, out = model.parent / "x.npy", tmp_path / "y.npy", tmp_path / "m.qif"
+    np.save(y, reference.run(stepped_images(), X).label)
+    assert call("compile", model, "-o", out, "--calibration", x).exit_code == 0
+    page, numbers = tmp_path / "r.html", tmp_path / "r.json"
+    wide = ("--classes", 0.2, "--spikes", 0.2, "--backends", "reference,engine")
+    shown = call("parity", out, "--inputs", x, "--labels", y, *wide, "--report", page, "--json", numbers)
+    assert shown.exit_code == 0
+    assert "parity holds" in shown.stdout
+    assert "parity holds" in page.read_text()
+    facts = json.loads(numbers.read_text())
+    assert facts["ok"]
+    assert facts["samples"] == 30
+    assert facts["accuracy"]["reference"] == 1.0
+    assert 0.8 < facts["accuracy"]["engine"] == facts["changes"][0]["class_agreement"]
+    golden = call("parity", out, *wide[2:], "--spikes", 1e-5, "--json")
+    assert golden.exit_code == 1
+    facts = json.loads(golden.stdout)
+    assert facts["samples"] == 17
+    assert not facts["ok"]
 
 
 def test_inspect(call: Any, model: Path, tmp_path: Path) -> None:
