@@ -1,7 +1,7 @@
 """Metrics under the names of NeuroBench (Yik et al., 2023), and the neuron updates, which it does not count here.
 
-Computed from programs and counts, because NeuroBench knows the neurons of snnTorch alone.  As there, an operation with a
-number other than 0 and 1 is a MAC: adding up lateness is.
+Computed from programs and counts, because NeuroBench knows the neurons of snnTorch alone.  As there, an operation
+with a number other than 0 and 1 is a MAC: adding up lateness is.
 """
 
 from dataclasses import dataclass

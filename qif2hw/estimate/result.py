@@ -128,7 +128,8 @@ def _notes(target: str, counts: Counts, chips: int, rates: Rates | None) -> list
     if synapses > counts.fullest_core:
         notes.append(
             f"{synapses:.4g} synaptic operations in a mean step on the busiest core, more than the "
-            f"{counts.fullest_core} neuron updates of the fullest: synapses have no term in the bracket, which is likely too low here"
+            f"{counts.fullest_core} neuron updates of the fullest: synapses have no term "
+            "in the bracket, which is likely too low here"
         )
     if chips > 1:
         notes.append(f"{chips} chips: messages between chips have no term in the bracket")
