@@ -105,6 +105,42 @@ def structure(quick: bool, as_json: bool) -> None:
     _finish(out, {"structure": measured})
 
 
+@command.command(
+    epilog=example("qif2hw bench stepped --json", "OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 qif2hw bench stepped --quick")
+)
+@click.option("--batch", type=int, default=128, show_default=True, help="Images that torch takes at once.")
+@click.option("--quick", is_flag=True, help="Fewer images and repetitions: good for a look, not for a number to quote.")
+@click.option("--peers/--no-peers", default=True, show_default=True, help="Measure Lava, SLAYER and netx too.")
+@json_option
+def stepped(batch: int, quick: bool, peers: bool, as_json: bool) -> None:
+    """Measure images per second of networks in time steps: engine, torch, Lava, SLAYER and netx.
+
+    Two networks with random weights, 4 time steps, 28 x 28 images; the second is one that netx can run. What runs in
+    this process runs in turns; Lava and netx are the difference of two runs, without their start. CPU time is that of
+    all cores and processes.
+    """
+    bench = _module("stepped")
+    out = Output(as_json)
+    with out.stage("bench") as stage:
+        result = bench.bench(bench.QUICK if quick else None, batch=batch, peers=peers, progress=stage.update)
+    rows = [
+        [
+            r["network"],
+            r["what"],
+            f"{r['images_per_s']:.3g}",
+            f"{r['ms_per_image']:.3g}",
+            f"{r['cpu_ms_per_image']:.3g}",
+        ]
+        for r in result["rows"]
+    ]
+    out.table("Networks in time steps", ["network", "run by", "images/s", "ms/image", "CPU ms/image"], rows, names=2)
+    for name, ratio in result["ratios"].items():
+        out.say(f"{name}: {ratio['wall']:.3g} times the time, {ratio['cpu']:.3g} times the CPU time")
+    for name, reason in result["absent"].items():
+        out.say(f"{name}: {reason}")
+    _finish(out, {"stepped": (bench.figures(result), result)})
+
+
 @command.command("all", epilog=example("qif2hw bench all --json > docs/releases/0.2.0.json"))
 @click.option("--quick", is_flag=True, help="Fewer repetitions.")
 @click.option("--peers/--no-peers", default=True, show_default=True, help="Measure the installed peers too.")

@@ -18,8 +18,8 @@ def command(bundle: str, target: str | None, as_json: bool) -> None:
     """Show what is in a bundle: sizes, tables, registers, a map of the cores; does it fit, and if not why.
 
     Of networks in time steps also layers, thresholds and spikes. Verifies every part, runs the golden inputs on the
-    engine, and estimates work, latency and energy of one (`qif2hw estimate` says more). Exit code 1 if the program does not fit its target, or the golden
-    spikes are not reproduced.
+    engine, and estimates what one of them costs (qif2hw estimate says more). Exit code 1 if the program does not fit
+    its target, or the golden spikes are not reproduced.
     """
     from dataclasses import replace
 

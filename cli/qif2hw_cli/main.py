@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from qif2hw_cli import bench as bench
     from qif2hw_cli import compile as compile
     from qif2hw_cli import demo as demo
+    from qif2hw_cli import emit as emit
     from qif2hw_cli import estimate as estimate
     from qif2hw_cli import import_model as import_model
     from qif2hw_cli import inspect as inspect
@@ -38,6 +39,7 @@ _COMMANDS = (
     "parity",
     "inspect",
     "estimate",
+    "emit",
     "search",
     "bench",
     "reproduce",

@@ -1,5 +1,6 @@
 """Repeated timings of calls: medians, and ratios of calls in turns."""
 
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -55,3 +56,35 @@ def medians(calls: Mapping[str, Callable[[], None]], repeats: int) -> dict[str, 
             call()
             times[name].append((time.perf_counter() - start) * 1e3)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+class Cost(NamedTuple):
+    """Seconds of a call: by the clock, and of all cores together, those of child processes that have ended included."""
+
+    wall: float
+    cpu: float
+
+
+def cost(call: Callable[[], Any]) -> Cost:
+    """What one call takes."""
+    wall, cpu = time.perf_counter(), _cpu()
+    call()
+    return Cost(time.perf_counter() - wall, _cpu() - cpu)
+
+
+def costs(calls: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, Cost]:
+    """Medians of `cost`; all calls are repeated in turn for about ``seconds``, after one call each that may compile."""
+    found: dict[str, list[Cost]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    begin, rounds = time.perf_counter(), 0
+    while rounds < 3 or time.perf_counter() - begin < seconds:
+        for name, call in calls.items():
+            found[name].append(cost(call))
+        rounds += 1
+    return {name: Cost(*map(statistics.median, zip(*each, strict=True))) for name, each in found.items()}
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + usage.ru_utime + usage.ru_stime

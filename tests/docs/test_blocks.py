@@ -26,7 +26,7 @@ else:
 
 LANGUAGES = {"python", "sh", "toml", "text", "yaml"}
 SLOW = {"tutorial.md", "README.md"}
-RUN = {"compile", "import", "inspect", "run", "parity"}
+RUN = {"compile", "emit", "import", "inspect", "run", "parity"}
 """Commands that take seconds, and are run where a page shows them."""
 NOT_RUN = ("lava", "loihi2", "docs/results/", "chip.toml", "--max-error")
 """Parts of commands that need more than a second machine, a chip, or minutes."""
@@ -126,8 +126,11 @@ def check_command(words: list[str], where: str) -> None:
     if name == "qif2hw":
         parse(words[1:], where)
     elif name == "make":
-        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        assert set(words[1:]) <= set(targets), f"{where}: {words}"
+        # In another folder: that of an emitted program.
+        there = words[1:3] == ["-C", "program"]
+        path = ROOT / ("qif2hw/emit/c99/common/Makefile" if there else "Makefile")
+        targets = re.findall(r"^([a-z-]+):", path.read_text(), re.MULTILINE)
+        assert set(words[3 if there else 1 :]) <= set(targets), f"{where}: {words}"
     elif name == "pip":
         extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
         named = [extra for word in words for part in re.findall(r"\[(.*)\]", word) for extra in part.split(",")]
@@ -165,6 +168,8 @@ def test_a_wrong_command_is_seen() -> None:
         check_command(["pip", "install", ".[nothing]"], "here")
     with pytest.raises(AssertionError):
         check_command(["make", "nothing"], "here")
+    with pytest.raises(AssertionError):
+        check_command(["make", "-C", "program", "docs"], "here")
     with pytest.raises(AssertionError):
         check_command(["rm", "x"], "here")
 

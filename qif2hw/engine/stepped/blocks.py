@@ -41,16 +41,6 @@ class Blocks:
         down, across = (-(-n // b) for n, b in zip(sides, self.block, strict=True))
         return channels, down, across
 
-    def sums(self, sent: NDArray[Any], kind: Any) -> NDArray[Any]:
-        """What the sources of each block send, added up as ``kind``: (rows, pre) to (rows, blocks)."""
-        if self.block == (1, 1):
-            return sent.astype(kind, copy=False)
-        x, total = sent.reshape(len(sent), *self.shape), np.zeros((len(sent), *self.blocks), kind)
-        for i, j in np.ndindex(*self.block):
-            part = x[:, :, i :: self.block[0], j :: self.block[1]]
-            total[:, :, : part.shape[2], : part.shape[3]] += part
-        return total.reshape(len(sent), -1)
-
 
 def blocks_of(synapses: AnySynapses, weight: NDArray[Any], shape: tuple[int, ...]) -> Blocks:
     """The largest blocks with equal weights; sources have a shape (channels, height, width) or (channels,)."""
@@ -77,9 +67,8 @@ def _convolution(synapses: Conv2d, weight: NDArray[Any], block: Pair) -> Blocks:
         synapses, in_shape=whole.blocks, kernel=fewer(synapses.kernel), stride=fewer(synapses.stride),
         padding=fewer(synapses.padding),
     )  # fmt: skip
-    return (
-        replace(whole, synapses=own) if own.out_shape == synapses.out_shape else _convolution(synapses, weight, (1, 1))
-    )
+    fits = own.out_shape == synapses.out_shape
+    return replace(whole, synapses=own) if fits else _convolution(synapses, weight, (1, 1))
 
 
 def _divisors(synapses: Conv2d, axis: int) -> list[int]:

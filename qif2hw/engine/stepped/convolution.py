@@ -74,19 +74,25 @@ def _lay_out(image, lines, block, above, before, across, line, length):  # type:
     height, sources = image.shape
     for y in range(height):
         row, start = image[y], (y // block[0] + above) * line
-        if block[1] == 2 and across == 1:
+        if block[1] == 1 and across == 1:
+            for x in range(sources):
+                lines[start + before + x] += row[x]
+        elif block[1] == 2 and across == 1:
             for x in range(sources // 2):
                 lines[start + before + x] += row[2 * x] + row[2 * x + 1]
             if sources % 2:
                 lines[start + before + sources // 2] += row[sources - 1]
-            continue
-        for part in range(across):
-            first = (part - before) % across
-            to = start + part * length + (first + before) // across
-            for x in range(first, -(-sources // block[1]), across):
-                for j in range(x * block[1], min(sources, (x + 1) * block[1])):
-                    lines[to] += row[j]
-                to += 1
+        elif block[1] == 1:
+            for part in range(across):
+                first = (part - before) % across
+                to = start + part * length + (first + before) // across
+                for x in range(first, sources, across):
+                    lines[to] += row[x]
+                    to += 1
+        else:
+            for x in range(sources):
+                at = x // block[1] + before
+                lines[start + at % across * length + at // across] += row[x]
 
 
 @compiled(parallel=True)

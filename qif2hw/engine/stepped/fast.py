@@ -16,9 +16,6 @@ from qif2hw.ir.stepped_program import AddUp, SteppedProgram
 
 Bool = NDArray[np.bool_]
 
-ENTRIES = 1 << 20
-"""Neuron-steps of a population that are worked on at a time: what fits the caches."""
-
 
 class Machine:
     """A program, made ready to run.
@@ -40,21 +37,10 @@ class Machine:
         }
 
     def run(self, x: NDArray[np.int64]) -> tuple[NDArray[np.int64], dict[str, Bool]]:
-        """Run integer inputs; arguments and results as those of `qif2hw.engine.stepped.spec.run`."""
-        program, samples, steps = self.program, len(x), self.program.clock.count
-        y = np.empty((samples, program.results), np.int64)
-        spikes = {p.name: np.empty((samples, steps, p.size), np.bool_) for p in program.populations if p.spiking}
-        chunk = max(1, ENTRIES // (steps * max(program.sizes.values())))
-        for low in range(0, samples, chunk):
-            part = slice(low, min(low + chunk, samples))
-            y[part] = self._run(x[part], {name: fired[part] for name, fired in spikes.items()})
-        return y, spikes
-
-    def _run(self, x: NDArray[np.int64], spikes: dict[str, Bool]) -> NDArray[np.int64]:
-        """Write the spikes of some samples, (samples, steps, neurons), and return what the outputs hold at the end."""
+        """Run integer inputs, all samples at once; arguments and results as of `qif2hw.engine.stepped.spec.run`."""
         program, steps = self.program, self.program.clock.count
         sent: dict[str, NDArray[Any]] = {name: x[:, :, columns] for name, columns in program.columns.items()}
-        sent |= spikes
+        spikes: dict[str, Bool] = {}
         held: dict[str, NDArray[np.int64]] = {}
         for population in program.populations:
             name = population.name
@@ -63,11 +49,14 @@ class Machine:
             if isinstance(population.arithmetic, AddUp):
                 every = np.broadcast_to(current, (len(x), steps, population.size))
                 held[name] = every.sum(axis=1, dtype=np.int64)
-            elif population.spiking:
-                fire(population, current, spikes[name])
+                continue
+            fired = np.empty((len(x), steps, population.size), np.bool_)
+            last = fire(population, current, fired)
+            if population.spiking:
+                sent[name] = spikes[name] = fired
             else:
-                held[name] = fire(population, current, np.empty((len(x), steps, population.size), np.bool_))
-        return np.concatenate([held[output.population] for output in program.outputs], axis=1)
+                held[name] = last
+        return np.concatenate([held[output.population] for output in program.outputs], axis=1), spikes
 
 
 def _late(sent: NDArray[Any], delay: NDArray[np.int32] | None, steps: int) -> NDArray[Any]:
