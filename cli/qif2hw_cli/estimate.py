@@ -7,9 +7,13 @@ import click
 from qif2hw_cli.console import Output, example, json_option, size
 
 if TYPE_CHECKING:
+    from qif2hw.bundle import AnyBundle
     from qif2hw.estimate import Estimate
+    from qif2hw.ir.arrays import FloatArray
 
 CORES_SHOWN = 24
+REPORTED = 128
+"""Samples that are counted for a report: the bracket does not depend on them."""
 
 
 @click.command(
@@ -98,6 +102,18 @@ def show(out: Output, found: "Estimate") -> None:
         )
     for note in found.notes:
         out.say(f"note      {note}")
+
+
+def for_report(out: Output, bundle: "AnyBundle", x: "FloatArray") -> "Estimate | None":
+    """The estimate that a report shows; a note where there is none."""
+    from qif2hw import api
+    from qif2hw.errors import InputError
+
+    try:
+        return api.estimate(bundle, x[:REPORTED])
+    except InputError as error:
+        out.note(f"the report has no estimate: {error}")
+        return None
 
 
 def show_cores(out: Output, found: "Estimate") -> None:

@@ -122,7 +122,7 @@ def test_settings_cost_what_they_should() -> None:
         assert evaluate(problem, setting).operations == pytest.approx(expected)
     refused = evaluate(problem, Setting((8, 9), 7, 256, 8, "cotangent"))
     assert "weight bits = 8/9" in refused.refused
-    assert refused.values == Outcome().values == (np.inf,) * 4
+    assert refused.values() == Outcome().values() == (np.inf,) * 4
 
 
 def test_wrong_folders_and_options(tmp_path: Path) -> None:
