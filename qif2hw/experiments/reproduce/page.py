@@ -55,7 +55,12 @@ def render(finished: Sequence[Finished], figures: dict[str, list[Path]], about: 
             lines += ["", f"![{path.stem}]({path.as_posix()})"]
     scores = [score for one in finished for score in one.scores]
     for name in dict.fromkeys(score.task for score in scores):
-        lines += ["", f"## {name}", "", f"{IMAGE_TASKS[name].summary}", ""]
+        machines = {
+            one.about["training"]["machine"]["processor"]
+            for one in finished
+            if one.scores and one.experiment.task == name
+        }
+        lines += ["", f"## {name}", "", f"{IMAGE_TASKS[name].summary} Trained on: {', '.join(sorted(machines))}.", ""]
         lines += _accuracies([score for score in scores if score.task == name])
     return "\n".join(lines) + "\n"
 

@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from qif2hw.data import digits
 from qif2hw.experiments import schema, tasks
 from qif2hw.experiments.baselines import problem, registry
 from qif2hw.experiments.reproduce import Experiment, assemble, experiments, kept, make_zoo, qif, results, runs
 from qif2hw.experiments.reproduce.paper import PAPER, paper_percent
 from qif2hw.experiments.reproduce.rows import rows_of
+from qif2hw.ir import onnx_io
+from qif2hw.ir.stepped import SteppedNetwork
+from qif2hw.reference import stepped as reference
 from qif2hw.train.loop import evenly
 from qif2hw.train.task import Errors, Settings
 from qif2hw_cli.main import cli
@@ -139,14 +143,37 @@ def test_every_run_in_the_documentation_is_kept() -> None:
     planned = experiments()
     found = kept(planned, home / "results", False)
     assert [one.experiment for one in found] == planned
-    assert len(found) == 104
+    assert len(found) == 119
     rows = json.loads((home / "results.json").read_text())["rows"]
-    assert [row.as_dict() for one in found for row in one.rows] == rows
+    kept_rows = [row.as_dict() for one in found for row in one.rows]
+    kept_rows += [score.as_dict() for one in found for score in one.scores]
+    assert kept_rows == rows
     for one in found:
         if one.experiment.method == "qif":
             network, training = qif.trained(one.experiment, home / "results", False, _nothing_is_trained)
             assert training == one.about["training"]
             assert network.inputs == one.experiment.qif_task.sizes[0]
+
+
+def test_classifiers_are_trained_run_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quick run of the digits: float, finer clocks, engine, grids, Lava; a second call runs nothing."""
+    work = [one for one in experiments(["digits"], quick=True) if one.method == "dqif-exact"]
+    (one,) = results(work, tmp_path, True, lambda text: None)
+    by = {(s.method, s.weight_bits, s.trained_bits): s for s in one.scores}
+    float_, engine = by["dqif-exact-float", None, None], by["dqif-exact-engine", 8, None]
+    assert {key[1:] for key in by if key[0] == "dqif-exact-engine"} == {(8, None), (8, 8), (4, 4)}
+    assert float_.same_class_percent == 100
+    assert engine.accuracy_percent > 70
+    assert engine.same_class_percent > 90
+    assert by["dqif-exact-float-finer-2", None, None].time_steps == 2 * float_.time_steps
+    data, network = digits().test, onnx_io.load_any(tmp_path / "models" / "digits-dqif-exact-seed0-float.onnx")
+    assert isinstance(network, SteppedNetwork)
+    label = reference.run(network, data.x.astype(float)).label
+    assert float_.accuracy_percent == pytest.approx(100 * (label == data.label).mean(), abs=0.3)
+    if one.about["lava"] == "equal to the engine on the sample":
+        assert by["dqif-exact-lava", 8, None].samples == 64
+    assert list(results(work, tmp_path, True, _nothing_is_trained)) == [one]
+    assert "| dqif-exact-engine | 4, retrained |" in assemble([one], 1, tmp_path, True).read_text()
 
 
 def test_some_rows_keep_functions_whole() -> None:
