@@ -49,9 +49,12 @@ def command(
     """
     from qif2hw import api
     from qif2hw import bundle as bundles
+    from qif2hw.estimate import loihi1
     from qif2hw_cli.inputs import read_inputs
 
     out = Output(as_json)
+    if sanafe:
+        loihi1.check_installed()
     loaded = bundles.load_any(bundle)
     x: Any = loaded.golden.x if inputs is None else read_inputs(inputs, loaded.network.check_inputs)
     with out.stage("estimate"):
@@ -63,11 +66,10 @@ def command(
     show_cores(out, found)
     show_sources(out, found)
     if sanafe:
-        from qif2hw.estimate.loihi1 import replay
-
-        with out.stage("SANA-FE") as stage:
-            replayed = replay(loaded.program, loaded.run(x[:1]), loaded.network.check_inputs(x[:1]), found.counts.cores)
-        stage.end()
+        with out.stage("SANA-FE"):
+            replayed = loihi1.replay(
+                loaded.program, loaded.run(x[:1]), loaded.network.check_inputs(x[:1]), found.counts.cores
+            )
         facts["sanafe_loihi1"] = replayed.as_json()
         out.say(f"SANA-FE   {replayed.words()}")
     out.data(facts)

@@ -57,7 +57,8 @@ def bracket(rates: Rates, steps: int, neurons: int, *, in_flight: int = 1, chips
     steps, neurons
         Machine steps of a sample; neurons of the fullest core.
     in_flight
-        Samples that run at once, on copies of the network with cores of their own: they share the power.
+        Samples that run at once, on copies of the network with cores of their own.  They share the static power; each
+        has a dynamic part as if it were alone.
     chips
         Chips that take part, each with the power of one.
 
@@ -70,15 +71,17 @@ def bracket(rates: Rates, steps: int, neurons: int, *, in_flight: int = 1, chips
         raise InputError(f"{in_flight} samples in flight: at least one is needed")
     low, high = step_time(rates, neurons)
     latency = steps * low, steps * high
+    dynamic = rates["rails_low"] - rates["static"], rates["rails_high"] - rates["static"]
 
     def energy(least: float, most: float) -> Ends:
-        return least * latency[0] * chips / in_flight, most * latency[1] * chips / in_flight
+        """Energy for a low and a high power, whose part that is not dynamic the samples in flight share."""
+        shared = [(power - own) / in_flight + own for power, own in zip((least, most), dynamic, strict=True)]
+        return shared[0] * latency[0] * chips, shared[1] * latency[1] * chips
 
-    rails = rates["rails_low"], rates["rails_high"]
     return Bracket(
         latency_s=latency,
-        dynamic_j=energy(*(power - rates["static"] for power in rails)),
-        rails_j=energy(*rails),
+        dynamic_j=energy(*dynamic),
+        rails_j=energy(rates["rails_low"], rates["rails_high"]),
         board_j=energy(rates["board"], rates["board"]),
         samples_per_s=(in_flight / latency[1], in_flight / latency[0]),
     )

@@ -82,8 +82,7 @@ def replay(program: AnyProgram, run: AnyRun, x: FloatArray, cores: Sequence[Core
     BackendError
         If SANA-FE fails, or takes too long.
     """
-    if find_spec("sanafe") is None:
-        raise InputError("SANA-FE is not installed: pip install 'qif2hw[sanafe]'")
+    check_installed()
     if len(x) != 1:
         raise InputError(f"SANA-FE replays one sample, not {len(x)}")
     if program.synapse_count > MOST_SYNAPSES:
@@ -113,6 +112,12 @@ def replay(program: AnyProgram, run: AnyRun, x: FloatArray, cores: Sequence[Core
         "synapses": synapses,
     }
     return Replay(**_run(job))
+
+
+def check_installed() -> None:
+    """`InputError` unless sanafe is installed."""
+    if find_spec("sanafe") is None:
+        raise InputError("SANA-FE is not installed: pip install 'qif2hw[sanafe]'")
 
 
 def _run(job: dict[str, Any]) -> dict[str, Any]:

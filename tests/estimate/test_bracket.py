@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from qif2hw import api, estimate, zoo
@@ -55,7 +56,11 @@ def test_the_boundaries_hold_each_other() -> None:
         assert found.rails_j[k] - found.dynamic_j[k] == pytest.approx(RATES["static"] * found.latency_s[k])
     four = bracket(RATES, 500, 40, in_flight=4)
     assert four.latency_s == found.latency_s
-    assert four.rails_j == pytest.approx([e / 4 for e in found.rails_j])
+    # Four samples share the static power, and nothing else.
+    assert four.dynamic_j == found.dynamic_j
+    for name in ("rails_j", "board_j"):
+        static = np.subtract(getattr(found, name), found.dynamic_j)
+        assert getattr(four, name) == pytest.approx(static / 4 + found.dynamic_j)
     assert four.samples_per_s == pytest.approx([4 / found.latency_s[1], 4 / found.latency_s[0]])
     assert bracket(RATES, 500, 40, chips=3).board_j == pytest.approx([3 * e for e in found.board_j])
     with pytest.raises(InputError, match="0 samples in flight"):
