@@ -1,12 +1,25 @@
 """Make lava-dl's netx know the QIF neuron, so that ``netx.hdf5.Network`` runs networks of it on Lava."""
 
+import multiprocessing
+import sys
 from typing import Any
 
 import numpy as np
+
+if (
+    "lava.magma.runtime.message_infrastructure.multiprocessing" not in sys.modules
+    and multiprocessing.get_start_method(allow_none=True) == "fork"
+):
+    # Lava sets the start method when it is imported, and fails if anything has used multiprocessing before, as
+    # scikit-learn does: let it set the same one again.
+    multiprocessing.set_start_method(None, force=True)
 from lava.lib.dl.netx.hdf5 import Network
 
 from qif2hw.ir.stepped_program import EulerStep, PlaneStep
 from qif2hw_lava.processes.discrete_qif import DiscreteQIF
+from qif2hw_slayer.importer.neurons import STEPS
+
+__all__ = ["Network", "register"]
 
 _neuron_params_of_netx = Network.get_neuron_params
 
@@ -41,10 +54,8 @@ def neuron_params(
 
 def arithmetic(values: dict[str, Any]) -> PlaneStep | EulerStep:
     """The integers of the group ``neuron`` of a QIF layer."""
-
-    def one(name: str) -> Any:
-        return np.array([values[name]])
-
-    if values["kind"] in (b"euler", "euler"):
-        return EulerStep(one("curvature"), one("distance"), one("vTh"), one("vReset"))
-    return PlaneStep(int(values["decay"]), one("coupling"), int(values["couplingShift"]), one("vTh"), one("vReset"))
+    kind = values["kind"].decode()
+    own: dict[str, Any] = {field: np.array([values[key]]) for key, field in STEPS[kind].items()}
+    if kind == "euler":
+        return EulerStep(**own)
+    return PlaneStep(**own | {name: own[name].item() for name in ("decay", "coupling_shift")})

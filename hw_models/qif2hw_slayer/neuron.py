@@ -17,6 +17,7 @@ from qif2hw.errors import InputError
 from qif2hw.ir.stepped_program import EulerStep, PlaneStep
 from qif2hw.kernels import discrete as kernels
 from qif2hw.nn.discrete import Window
+from qif2hw_slayer.importer.neurons import STEPS
 
 STATE_EXP = 6
 """A sum of weights is shifted left by this many bits to become a state, as in lava-dl's other neurons."""
@@ -36,9 +37,11 @@ class _Steps(torch.autograd.Function):
         fired, counts = potentials(neuron.arithmetic, current)
         numbers = neuron.equation.parameter_vector().numpy().astype(given.dtype)
         threshold = numbers[-2]
-        v = counts.astype(given.dtype) / neuron.s_scale + given.dtype.type(np.real(neuron.parameters_.u1))
+        v = counts.astype(given.dtype) / neuron.s_scale + given.dtype.type(neuron.constants.rest)
         # The machine's rounded threshold decides; the kernel below compares with the real one.
-        v = np.where(fired, np.maximum(v, threshold), np.minimum(v, np.nextafter(threshold, -np.inf)))
+        v = np.where(
+            fired, np.maximum(v, threshold), np.minimum(v, np.nextafter(threshold, -threshold.dtype.type(np.inf)))
+        )
         ctx.saved = np.ascontiguousarray(v, given.dtype), numbers, neuron.equation
         potential = torch.from_numpy(v.T.copy()).view(x.shape)
         ctx.mark_non_differentiable(potential)
@@ -114,7 +117,7 @@ class DiscreteQIF(Neuron):
         if not (self.norm is None or isinstance(self.norm, MeanOnlyBatchNorm)):
             raise InputError(f"norm = {type(self.norm).__name__}: MeanOnlyBatchNorm alone can be written as a bias")
         neuron = SteppedQIF(a, u1, u2, self.threshold, reset, kind=kind)
-        self.parameters_ = neuron
+        self.constants = neuron
         self.equation = nn.DiscreteQIF(neuron, window=window, detach_reset=detach_reset)
         arithmetic = arithmetic_of(neuron, np.array([1 / self.s_scale]))
         assert isinstance(arithmetic, PlaneStep | EulerStep)
@@ -125,12 +128,7 @@ class DiscreteQIF(Neuron):
     @property
     def device_params(self) -> dict[str, Any]:
         """What `export_hdf5` of a block writes into the group ``neuron``."""
-        neuron, own = self.parameters_, self.arithmetic
-        step: dict[str, Any] = (
-            {"curvature": own.curvature.item(), "distance": own.distance.item()}
-            if isinstance(own, EulerStep)
-            else {"decay": own.decay, "coupling": own.coupling.item(), "couplingShift": own.coupling_shift}
-        )
+        neuron, own = self.constants, self.arithmetic
         return {
             "type": "QIF",
             "kind": neuron.kind,
@@ -140,9 +138,7 @@ class DiscreteQIF(Neuron):
             "vThMant": self.v_th_mant,
             "refDelay": 1,
             "gradedSpike": self.graded_spike,
-            "vTh": own.threshold.item(),
-            "vReset": own.reset.item(),
-            **step,
+            **{key: np.asarray(getattr(own, field)).item() for key, field in STEPS[neuron.kind].items()},
         }
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from slayer_files import write
 
 import qif2hw
 from qif2hw import zoo
@@ -25,7 +26,7 @@ else:
     import tomli as tomllib
 
 LANGUAGES = {"python", "sh", "toml", "text", "yaml"}
-SLOW = {"tutorial.md", "README.md"}
+SLOW = {"tutorial.md", "README.md", "lava-dl.md"}
 RUN = {"compile", "emit", "estimate", "import", "inspect", "run", "parity"}
 """Commands that take seconds, and are run where a page shows them."""
 NOT_RUN = ("lava", "loihi2", "docs/results/", "chip.toml", "--max-error")
@@ -61,7 +62,9 @@ def provide(name: str, session: dict[str, Any]) -> None:
         network = zoo.network("parabola")
         weights = {f"w{k}": np.asarray(p.weight) for k, p in enumerate(network.projections)}
         np.savez(name, phi0=np.concatenate([p.phi0 for p in network.order]), **weights)
-    elif name != "lava":
+    elif name == "network.net":
+        write(Path(name))
+    elif name not in ("lava", "lava-dl"):
         raise AssertionError(f"nothing is known about '{name}', which a page takes as given")
 
 
@@ -70,7 +73,7 @@ def python_pages() -> list[Any]:
     for page in PAGES:
         chosen = [b for b in blocks(page) if b.language == "python" and not b.title and b.not_run is None]
         marks = [pytest.mark.slow] if page.name in SLOW else []
-        if any("lava" in b.given for b in chosen):
+        if any({"lava", "lava-dl"} & set(b.given) for b in chosen):
             marks.append(pytest.mark.lava)
         if chosen:
             found.append(pytest.param(page, chosen, id=page.name, marks=marks))
@@ -86,6 +89,8 @@ def test_python_runs_in_order(page: Path, chosen: list[Block], tmp_path: Path, m
             qif2hw_lava.find_interpreter()
         except qif2hw_lava.LavaMissing as reason:
             pytest.skip(str(reason))
+    if any("lava-dl" in block.given for block in chosen):
+        pytest.importorskip("lava.lib.dl.slayer", reason="lava-dl needs Python 3.10")
     monkeypatch.chdir(tmp_path)
     session: dict[str, Any] = {"__name__": "__main__"}
     for block in chosen:
@@ -189,7 +194,7 @@ def short_commands() -> list[Any]:
 @pytest.mark.parametrize("arguments", short_commands())
 def test_short_commands_run(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    files = {"model.onnx", "M.onnx", "model.qif", "M.qif", "x.npy", "weights.npz"}
+    files = {"model.onnx", "M.onnx", "model.qif", "M.qif", "x.npy", "weights.npz", "network.net"}
     outputs = {arguments[k + 1] for k, word in enumerate(arguments[:-1]) if word in ("-o", "--report")}
     for name in (files - outputs) & set(arguments):
         provide(name, {})

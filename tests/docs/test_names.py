@@ -20,7 +20,9 @@ def exists(name: str) -> bool:
     for k in range(len(parts), 0, -1):
         try:
             thing = importlib.import_module(".".join(parts[:k]))
-        except ModuleNotFoundError:
+        except ModuleNotFoundError as error:
+            if not name.startswith(f"{error.name}"):
+                return True  # the module is there, a package that it needs is not
             continue
         for part in parts[k:]:
             if not hasattr(thing, part):

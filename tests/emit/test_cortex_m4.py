@@ -26,13 +26,13 @@ def test_golden_inputs(name: str, tmp_path: Path) -> None:
     golden(name, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(set(zoo.names()) - set(SMALL)))
 def test_golden_inputs_of_larger_networks(name: str, tmp_path: Path) -> None:
     golden(name, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", SMALL)
 def test_many_inputs(name: str, tmp_path: Path) -> None:
     bundle = zoo.bundle(name)

@@ -116,7 +116,7 @@ def test_any_network(tmp_path_factory: pytest.TempPathFactory, drawn: tuple[Step
     check(drawn, tmp_path_factory.mktemp("any"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(networks())
 def test_many_networks(tmp_path_factory: pytest.TempPathFactory, drawn: tuple[SteppedNetwork, int]) -> None:

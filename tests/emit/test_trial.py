@@ -25,7 +25,7 @@ def test_networks_of_the_zoo(name: str, tmp_path: Path) -> None:
     check(zoo.bundle(name), tmp_path, 1000 if name in MANY else 20)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(set(zoo.names()) - set(MANY)))
 def test_networks_of_the_zoo_on_many_inputs(name: str, tmp_path: Path) -> None:
     check(zoo.bundle(name), tmp_path, 1000)
@@ -79,7 +79,7 @@ def test_any_network(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -
     check_golden(bundle, tmp_path_factory.mktemp("any"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=40, deadline=None)
 @given(bundles())
 def test_many_networks(tmp_path_factory: pytest.TempPathFactory, bundle: Bundle) -> None:

@@ -67,7 +67,7 @@ def test_potentials_follow_the_equation(kind: Any) -> None:
     x = inputs((200, 5, 8), 0.6)
     spikes, v = neuron(x), None
     assert neuron.voltage is not None
-    v, own = neuron.voltage.double().numpy(), neuron.parameters_
+    v, own = neuron.voltage.double().numpy(), neuron.constants
     assert ((v >= 1) == spikes.numpy().astype(bool)).all()
     assert 0.02 < spikes.mean() < 0.6
     u = np.full(v.shape[:-1], own.reset)
@@ -114,7 +114,7 @@ def test_gradient_is_that_of_the_float_neuron(kind: Any, detach: bool) -> None:
 
 def test_the_analytic_window() -> None:
     neuron = DiscreteQIF(window="analytic")
-    widths = [deviation for _, deviation in potential_moments(neuron.parameters_, 3)]
+    widths = [deviation for _, deviation in potential_moments(neuron.constants, 3)]
     assert 1 < widths[2] != widths[1]
     x = torch.tensor([[[1.0, 0.0, 0.0]]], requires_grad=True)
     neuron(x).sum().backward()
