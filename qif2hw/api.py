@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeAlias, overload
 
@@ -13,6 +13,7 @@ from qif2hw import backends
 from qif2hw import bundle as bundles
 from qif2hw.bundle import AnyBundle, Bundle, Golden, SteppedBundle, SteppedGolden
 from qif2hw.errors import InputError
+from qif2hw.estimate import Core, Estimate
 from qif2hw.ir import Network, Program
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.stepped import AnyNetwork, AnyRun, SteppedNetwork
@@ -182,3 +183,86 @@ def run(bundle: AnyBundle | AnyPath, x: ArrayLike, backend: str = "engine", **op
     """
     loaded = bundle if isinstance(bundle, AnyBundle) else load(bundle)
     return backends.run(backend, loaded, x, **options)
+
+
+def estimate(
+    bundle: AnyBundle | AnyPath,
+    x: ArrayLike | None = None,
+    *,
+    target: str | None = None,
+    rates: str | None = None,
+    in_flight: int = 1,
+    neurons_per_core: int | None = None,
+    run: AnyRun | None = None,
+) -> Estimate:
+    """What a sample costs on a chip: counters by core from the engine's spikes, and a bracket of latency and energy.
+
+    Within the published figures, in order of magnitude: `qif2hw.estimate.bracket`.  Nothing has run on a chip.
+
+    Parameters
+    ----------
+    bundle
+        A bundle or its path.
+    x
+        Inputs, as for `run`; by default the bundle's golden inputs.
+    target
+        Another chip than it was compiled for, by name or as a TOML file.
+    rates
+        What a chip costs, by name or as a TOML file; by default those of the target, if anything is published.
+    in_flight
+        Samples that run at once, each on cores of its own.
+    neurons_per_core
+        Fewer neurons on a core than fit, so that the network is spread over more cores.
+    run
+        The engine's run of these inputs, if there is one already.
+
+    Raises
+    ------
+    InputError
+        If an argument is wrong, a neuron does not fit a core, or the samples in flight do not fit the chip.
+    """
+    from qif2hw.estimate import assemble, count, joined, load_rates, rates_for
+
+    loaded = bundle if isinstance(bundle, AnyBundle) else load(bundle)
+    given = loaded.golden.x if x is None else np.asarray(x)
+    inputs = loaded.network.check_inputs(given)
+    name, cores, limit = _placed(loaded, target, neurons_per_core)
+    costs = rates_for(name) if rates is None else load_rates(rates)
+    if run is not None:
+        counts = count(loaded.program, run, inputs, cores)
+    else:
+        # Spikes of all samples at once may not fit into memory.
+        parts = [slice(low, low + _ESTIMATED) for low in range(0, len(inputs), _ESTIMATED)]
+        counts = joined(count(loaded.program, loaded.run(given[p]), inputs[p], cores) for p in parts)
+    return assemble(loaded.program, counts, name, costs, core_limit=limit, in_flight=in_flight)
+
+
+_ESTIMATED = 128
+"""Samples whose spikes are held at a time."""
+
+
+def _placed(
+    bundle: AnyBundle, target: str | None, neurons_per_core: int | None
+) -> tuple[str, tuple[Core, ...], int | None]:
+    """Name of a target, what its cores hold, and how many there are: as compiled, or mapped anew."""
+    from qif2hw.compiler.clocks import clock_of
+    from qif2hw.compiler.mapping import map_cores
+    from qif2hw.compiler.targets import Limit, load_target
+
+    fit = bundle.report.get("fit")
+    if target is None and neurons_per_core is None and fit is not None:
+        problems = {name: found["problem"] for name, found in fit["populations"].items() if found["problem"]}
+        shares, name, limit = fit["map"], fit["target"], fit["core_limit"]
+    else:
+        chip = load_target(target or bundle.options["target"])
+        if neurons_per_core is not None:
+            if neurons_per_core < 1:
+                raise InputError(f"{neurons_per_core} neurons per core: at least one is needed")
+            most = min(neurons_per_core, chip.limit("neurons_per_core") or neurons_per_core)
+            chip = replace(chip, limits={**chip.limits, "neurons_per_core": Limit(most, "as asked for")})
+        mapped = map_cores(clock_of(bundle.program).needs(bundle.program), chip)
+        problems, name, limit = mapped.problems, chip.name, chip.limit("cores")
+        shares = [vars(share) for share in mapped.shares]
+    for population, why in problems.items():
+        raise InputError(f"the network does not fit the target '{name}', population '{population}': {why}")
+    return name, tuple(Core(s["population"], s["first"], s["stop"], s["parts"], s["bytes"]) for s in shares), limit

@@ -62,13 +62,13 @@ install() {
         [ -z "${PIP_FIND_LINKS-}" ] || export UV_FIND_LINKS="${UV_FIND_LINKS-$(printf %s "$PIP_FIND_LINKS" | tr ' ' ',')}"
         [ -z "${PIP_CERT-}" ] || export SSL_CERT_FILE="${SSL_CERT_FILE-$PIP_CERT}"
         "$1/bin/uv" pip install --python "$1/bin/python" -e ".[$3]" -c constraints.txt &&
-            { [ -z "${4-}" ] || "$1/bin/uv" pip install --python "$1/bin/python" --no-deps "$4"; }
+            { [ -z "${4-}" ] || "$1/bin/uv" pip install --python "$1/bin/python" --no-deps $4; }
     ); then
         return 0
     fi
     say "make-env: uv cannot be had or cannot install here; going on with pip"
     $pip install -e ".[$3]" -c constraints.txt
-    [ -z "${4-}" ] || $pip install --no-deps "$4"
+    [ -z "${4-}" ] || $pip install --no-deps $4
 }
 
 lava_left_out() {
@@ -108,12 +108,14 @@ if [ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "$wanted" ] && .venv/bin/python -c '
 fi
 
 rm -f "$STAMP"
+# NeuroBench demands data loaders that its metrics do not need.
+NEUROBENCH=neurobench==2.3.0
 case $mode in
     # lava-dl pins pytest and pillow to versions that it does not need; what it needs is the extra slayer.
-    lava) install .venv "$python" train,lava,baselines,slayer,report,search,dask,docs,dev lava-dl==0.6.0 ;;
-    nolava) install .venv "$python" train,baselines,slayer,report,search,dask,docs,dev ;;
+    lava) install .venv "$python" train,lava,baselines,slayer,report,search,dask,sanafe,docs,dev "lava-dl==0.6.0 $NEUROBENCH" ;;
+    nolava) install .venv "$python" train,baselines,slayer,report,search,dask,sanafe,docs,dev "$NEUROBENCH" ;;
     child)
-        install .venv "$python" train,baselines,slayer,report,search,dask,docs,dev
+        install .venv "$python" train,baselines,slayer,report,search,dask,sanafe,docs,dev "$NEUROBENCH"
         install .venv-lava "$lava_python" lava
         ;;
 esac

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qif2hw_cli.console import Output, example, json_option, percent, seconds
+from qif2hw_cli.estimate import for_report
 from qif2hw_cli.parity import choose, facts, show
 from qif2hw_cli.train import run_training
 
@@ -61,7 +62,8 @@ def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps
         _rows(variants),
     )
     about = {"task": TASK, "seed": str(seed)} | facts(best.bundle)
-    page.write(report, page.render(best.parity, title=f"qif2hw demo: {TASK}", stages=best.times, facts=about))
+    cost, title = for_report(out, best.bundle, best.parity.x), f"qif2hw demo: {TASK}"
+    page.write(report, page.render(best.parity, title=title, stages=best.times, facts=about, estimate=cost))
     ok = all(v.parity.ok for v in variants)
     if "lava" not in names:
         out.say("Lava was left out, see above.")

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from qif2hw_cli.console import Output, example, json_option
+from qif2hw_cli.estimate import show
 from qif2hw_cli.report_tables import show_report
 from qif2hw_cli.stepped_tables import layers
 
@@ -16,15 +17,17 @@ from qif2hw_cli.stepped_tables import layers
 def command(bundle: str, target: str | None, as_json: bool) -> None:
     """Show what is in a bundle: sizes, tables, registers, a map of the cores; does it fit, and if not why.
 
-    Of networks in time steps also layers, thresholds, and spikes and synaptic operations per image. Verifies every
-    part, and runs the golden inputs on the engine. Exit code 1 if the program does not fit its target, or the golden
-    spikes are not reproduced.
+    Of networks in time steps also layers, thresholds and spikes. Verifies every part, runs the golden inputs on the
+    engine, and estimates what one of them costs (qif2hw estimate says more). Exit code 1 if the program does not fit
+    its target, or the golden spikes are not reproduced.
     """
     from dataclasses import replace
 
+    from qif2hw import api
     from qif2hw import bundle as bundles
     from qif2hw.compiler import clock_of
     from qif2hw.compiler.targets import load_target
+    from qif2hw.errors import InputError
 
     out = Output(as_json)
     found = bundles.load_any(bundle)
@@ -40,11 +43,20 @@ def command(bundle: str, target: str | None, as_json: bool) -> None:
     out.say(f"network   {', '.join(f'{name} {count}' for name, count in sizes.items())}; {synapses} synapses")
     out.say(f"options   {', '.join(f'{key} {value}' for key, value in found.options.items() if value)}")
     out.say(f"made by   {', '.join(f'{key} {value}' for key, value in found.versions.items())}")
+    facts: dict[str, Any]
     if isinstance(found, bundles.SteppedBundle):
         facts = layers(out, found.program, run)
     else:
         facts = {"steps": found.program.steps, "delta": found.program.grid.delta}
     show_report(out, found.report, clock)
+    try:
+        cost = api.estimate(found, run=run)
+        show(out, cost)
+        facts["estimate"] = cost.as_json()
+    except InputError as error:
+        # It does not fit: what a core would do is not known.
+        out.say(f"estimate  none: {error}")
+        facts["estimate"] = None
     samples = len(found.golden.x)
     out.say(f"golden    {samples} inputs: the engine {'gives the same spikes' if golden else 'gives OTHER spikes'}")
     # None: the passes that made it did not estimate resources.

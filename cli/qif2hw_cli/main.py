@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qif2hw_cli import compile as compile
     from qif2hw_cli import demo as demo
     from qif2hw_cli import emit as emit
+    from qif2hw_cli import estimate as estimate
     from qif2hw_cli import import_model as import_model
     from qif2hw_cli import inspect as inspect
     from qif2hw_cli import parity as parity
@@ -33,7 +34,20 @@ if TYPE_CHECKING:
 # A group without a command, which prints its help; before click 8.2 that is no error.
 NoArguments: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
-_COMMANDS = ("demo", "train", "import", "compile", "run", "parity", "inspect", "emit", "search", "bench", "reproduce")
+_COMMANDS = (
+    "demo",
+    "train",
+    "import",
+    "compile",
+    "run",
+    "parity",
+    "inspect",
+    "estimate",
+    "emit",
+    "search",
+    "bench",
+    "reproduce",
+)
 
 
 class Commands(click.Group):

@@ -7,6 +7,7 @@ import click
 
 from qif2hw import backends
 from qif2hw_cli.console import Output, backend_options, example, given_options, percent, seconds, to_json
+from qif2hw_cli.estimate import for_report
 
 if TYPE_CHECKING:
     from qif2hw.bundle import AnyBundle
@@ -123,7 +124,8 @@ def command(
             outcome = check(loaded, x, bounds=bounds, progress=stage.update, **given)
         show(out, outcome)
     if report is not None:
-        page.write(report, page.render(outcome, title=f"Parity of {Path(bundle).name}", facts=facts(loaded)))
+        cost, title = for_report(out, loaded, x), f"Parity of {Path(bundle).name}"
+        page.write(report, page.render(outcome, title=title, facts=facts(loaded), estimate=cost))
         out.say(f"report: {report}")
     if json_path == "-":
         click.echo(to_json(outcome.to_dict()))

@@ -30,6 +30,13 @@ from qif2hw_cli.console import Output, example, json_option, percent, seconds, s
 @click.option(
     "--rounding", type=click.Choice(["adapt", "nearest"]), default="adapt", show_default=True, help="As for compile."
 )
+@click.option(
+    "--objectives",
+    default="error,memory,steps,operations",
+    show_default=True,
+    metavar="A,B,..",
+    help="What is minimised; latency and energy (upper ends of qif2hw estimate) are possible too.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the proposals.")
 @json_option
 def command(
@@ -43,6 +50,7 @@ def command(
     sampler: str,
     target: str,
     rounding: str,
+    objectives: str,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -56,13 +64,27 @@ def command(
     from qif2hw.ir import onnx_io
 
     out = Output(as_json)
-    options = SearchOptions(trials=trials, sampler=sampler, target=target, rounding=rounding, seed=seed)
+    aims = tuple(name.strip() for name in objectives.split(","))
+    options = SearchOptions(
+        trials=trials, sampler=sampler, target=target, rounding=rounding, seed=seed, objectives=aims
+    )
     network = onnx_io.load(model)
     with out.stage("search") as stage, workers(backend, jobs, scheduler) as pool:
         front, every = search(network, Path(output), options, pool, resume=resume, progress=stage.update)
     out.table(
         f"Pareto front of {len(every)} settings: no other is better in one without being worse in another",
-        ["weight bits", "form", "table bits", "steps", "payload bits", "error", "unseen", "memory", "operations"],
+        [
+            "weight bits",
+            "form",
+            "table bits",
+            "steps",
+            "payload bits",
+            "error",
+            "unseen",
+            "memory",
+            "operations",
+            "latency",
+        ],
         [
             [
                 print_bits(f.setting.weight_bits),
@@ -74,6 +96,7 @@ def command(
                 percent(f.unseen or 0.0),
                 size(f.outcome.memory),
                 f"{f.outcome.operations:.0f}",
+                f"{f.outcome.latency * 1e3:.2g} ms" if f.outcome.latency else "",
             ]
             for f in front
         ],
@@ -92,6 +115,8 @@ def command(
                     "memory": f.outcome.memory,
                     "steps": f.outcome.steps,
                     "operations": f.outcome.operations,
+                    "latency": f.outcome.latency,
+                    "energy": f.outcome.energy,
                 }
                 for f in front
             ],

@@ -1,7 +1,6 @@
 """What the compiler found about a network with a stepped clock, in tables."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from qif2hw_cli.console import Output
@@ -13,18 +12,19 @@ if TYPE_CHECKING:
 
 
 def layers(out: Output, program: "SteppedProgram", run: "SteppedRun") -> dict[str, Any]:
-    """Shapes, synapses and work of every population in a run; for machines the same."""
-    from qif2hw.engine.stepped.operations import operations
-
-    work = operations(program, run)
+    """Shapes, synapses, spikes and what they reach of every population in a run; for machines the same."""
     rows, facts = [], {}
     for p in program.populations:
         incoming = program.incoming(p.name)
-        shape, spikes = " x ".join(map(str, p.shape)), work.spikes.get(p.name)
+        shape, spikes = " x ".join(map(str, p.shape)), run.spikes_per_sample.get(p.name)
         synapses, weights = sum(q.synapses.count for q in incoming), sum(q.weight.size for q in incoming)
         kinds = [f"{q.pre}: {kind_of(q)}" for q in incoming]
         facts[p.name] = {"shape": list(p.shape), "synapses": synapses, "weights": weights, "incoming": kinds}
-        sent = ["", ""] if spikes is None else [f"{spikes:.5g}", f"{work.synapses[p.name]:.5g}"]
+        sent = ["", ""]
+        if spikes is not None:
+            reached = sum(int(run.counts[p.name] @ q.synapses.fan_out) for q in program.projections if q.pre == p.name)
+            facts[p.name] |= {"spikes": spikes, "operations": reached / len(run.y)}
+            sent = [f"{spikes:.5g}", f"{reached / len(run.y):.5g}"]
         rows.append([p.name, shape, "; ".join(kinds), str(synapses), str(weights), *sent])
     out.table(
         f"Layers; spikes and the synapses that they reach, of a mean golden input in {program.clock.count} time steps",
@@ -32,12 +32,7 @@ def layers(out: Output, program: "SteppedProgram", run: "SteppedRun") -> dict[st
         rows,
         names=3,
     )
-    total, spikes = sum(work.synapses.values()), sum(work.spikes.values())
-    out.say(
-        f"work      {spikes:.5g} spikes, {total:.5g} synaptic operations, {work.inputs} operations of inputs and "
-        f"{work.updates} neuron updates per image"
-    )
-    return {"time_steps": program.clock.count, "layers": facts, "work": asdict(work)}
+    return {"time_steps": program.clock.count, "layers": facts}
 
 
 def kind_of(projection: "ProgramProjection") -> str:

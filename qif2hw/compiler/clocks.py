@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qif2hw.compiler.mapping import Need, needs_of
 from qif2hw.compiler.options import CompileOptions, SteppedOptions
 from qif2hw.compiler.pass_spec import PASSES, STEPPED_PASSES
 from qif2hw.compiler.passes import fit
 from qif2hw.compiler.passes.fit import Fit
 from qif2hw.compiler.stepped import fit as stepped_fit
+from qif2hw.compiler.stepped import needs as stepped_needs
 from qif2hw.compiler.targets import Target
 from qif2hw.ir import Network, Program
 from qif2hw.ir.stepped import SteppedNetwork
@@ -27,6 +29,8 @@ class Clock:
         Types of the float network, of the integer program, and of what a user may choose.
     passes
         Every pass by name.
+    needs
+        What the populations of a program ask of a chip.
     assess
         Whether a program, of which the compiler reported what is given, fits a target.
     """
@@ -36,6 +40,7 @@ class Clock:
     program: type
     options: type[CompileOptions] | type[SteppedOptions]
     passes: dict[str, Any]
+    needs: Callable[[Any], tuple[Need, ...]]
     assess: Callable[[Any, Target, Mapping[str, Any]], Fit]
 
 
@@ -47,9 +52,15 @@ def _assess_stepped(program: SteppedProgram, target: Target, _: Mapping[str, Any
     return stepped_fit.assess(program, target)
 
 
-TRIAL = Clock("an event-driven network", Network, Program, CompileOptions, PASSES, _assess)
+TRIAL = Clock("an event-driven network", Network, Program, CompileOptions, PASSES, needs_of, _assess)
 STEPPED = Clock(
-    "a network with a stepped clock", SteppedNetwork, SteppedProgram, SteppedOptions, STEPPED_PASSES, _assess_stepped
+    "a network with a stepped clock",
+    SteppedNetwork,
+    SteppedProgram,
+    SteppedOptions,
+    STEPPED_PASSES,
+    stepped_needs.needs_of,
+    _assess_stepped,
 )
 
 

@@ -7,8 +7,9 @@ from importlib import resources
 from pathlib import Path
 
 from qif2hw.errors import InputError
+from qif2hw.estimate import Estimate
 from qif2hw.files import write_text
-from qif2hw.parity import sections, stepped_sections
+from qif2hw.parity import cost, sections, stepped_sections
 from qif2hw.parity.outcome import Outcome
 from qif2hw.parity.results import ParityReport
 from qif2hw.parity.stepped import SteppedReport
@@ -26,6 +27,7 @@ def render(
     stages: Mapping[str, float] | None = None,
     facts: Mapping[str, str] | None = None,
     sample: int | None = None,
+    estimate: Estimate | None = None,
 ) -> str:
     """Render a check as one self-contained page.
 
@@ -41,6 +43,9 @@ def render(
         What else to say on top, by name: task, target, weight bits ...
     sample
         The sample that is drawn; by default the one whose results are furthest off.
+
+    estimate
+        What a sample costs on a chip: counts, latency and energy within the published figures.
 
     Raises
     ------
@@ -61,6 +66,7 @@ def render(
         _tiles(tiles),
         *own,
         sections.times(report, stages or {}),
+        "" if estimate is None else cost.section(estimate),
         f"<footer>{foot}</footer>",
     ]
     style = resources.files("qif2hw.parity").joinpath("report.css").read_text("utf-8")

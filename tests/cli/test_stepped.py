@@ -108,7 +108,8 @@ def test_inspect(call: Any, model: Path, tmp_path: Path) -> None:
     bundle = bundles.load_any(out)
     assert isinstance(bundle, bundles.SteppedBundle)
     spikes = bundle.golden.spikes["first"].sum() / len(bundle.golden.x)
-    assert facts["work"]["spikes"]["first"] == spikes
+    assert facts["layers"]["first"]["spikes"] == spikes
+    assert facts["estimate"]["counts"]["neuron_updates"] == (6 * 64 + 6 * 16 + 5) * (4 + 3)
     assert facts["report"]["fit"]["cores"] == 3
     refused = call("inspect", out, "--target", chip)
     assert refused.exit_code == 1

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import ordinary
 
+import qif2hw.api
 from qif2hw import engine
 from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.compiler.search import (
@@ -122,7 +123,34 @@ def test_settings_cost_what_they_should() -> None:
         assert evaluate(problem, setting).operations == pytest.approx(expected)
     refused = evaluate(problem, Setting((8, 9), 7, 256, 8, "cotangent"))
     assert "weight bits = 8/9" in refused.refused
-    assert refused.values == Outcome().values == (np.inf,) * 4
+    assert refused.values() == Outcome().values() == (np.inf,) * 4
+
+
+def test_latency_and_energy_are_objectives(tmp_path: Path) -> None:
+    aims = ("error", "latency", "energy")
+    options = SearchOptions(**{**vars(SMALL), "trials": 6, "objectives": aims})
+    front, every = run(tmp_path / "costs", options)
+    chosen = pareto(every, lambda f: f.outcome.values(aims))
+    assert [f.setting for f in front] == [f.setting for f in sorted(chosen, key=lambda f: f.outcome.values(aims))]
+    written = json.loads((tmp_path / "costs/front.json").read_text())
+    assert written["objectives"] == [*aims]
+    assert [t["latency"] for t in written["front"]] == [f.outcome.latency for f in front]
+    # Fewer steps take less time: the fastest of the front has the fewest steps.
+    fastest = min(front, key=lambda f: f.outcome.latency)
+    assert fastest.outcome.steps == min(f.outcome.steps for f in every)
+    best = written["front"][0]
+    bundle = qif2hw.compile(NETWORK, rounding="nearest", **best["options"])
+    found = qif2hw.api.estimate(bundle)
+    assert found.bracket is not None
+    assert (best["latency"], best["energy"]) == pytest.approx((found.bracket.latency_s[1], found.bracket.rails_j[1]))
+    assert run(tmp_path / "costs", options, resume=True) == (front, every)
+    with pytest.raises(InputError, match="with another objectives"):
+        run(tmp_path / "costs", SMALL, resume=True)
+    with pytest.raises(InputError, match="target 'unconstrained': nothing is published about its latency and energy"):
+        run(tmp_path / "none", SearchOptions(**{**vars(options), "target": "unconstrained"}))
+    for wrong in (("error",), ("error", "error"), ("error", "price")):
+        with pytest.raises(InputError, match="two or more of error, memory, steps, operations, latency, energy"):
+            SearchOptions(objectives=wrong)
 
 
 def test_wrong_folders_and_options(tmp_path: Path) -> None:

@@ -51,6 +51,9 @@ def test_as_torch(synapses: Conv2d, seed: int) -> None:
     assert np.array_equal(synapses.fan_in, (synapses.dense(np.ones_like(weight)) != 0).sum(axis=1))
     assert np.array_equal(synapses.fan_out, (synapses.dense(np.ones_like(weight)) != 0).sum(axis=0))
     assert synapses.count == len(synapses.edges().post)
+    first, stop = np.sort(rng.integers(0, synapses.shape[0] + 1, 2))
+    some = (synapses.dense(np.ones_like(weight)) != 0)[first:stop].sum(axis=0)
+    assert np.array_equal(synapses.fan_out_to(first, stop), some)
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

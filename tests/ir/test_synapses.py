@@ -55,6 +55,9 @@ def test_every_question_has_the_answer_of_the_full_array(matrix: np.ndarray, see
         total = np.ones((3, matrix.shape[0]), np.int64)
         synapses.by_source(weight).add(sent, total)
         assert np.array_equal(total, 1 + sent @ matrix.T)
+        first, stop = len(matrix) // 3, len(matrix)
+        there = synapses.dense(np.ones_like(weight))[first:stop]
+        assert np.array_equal(synapses.fan_out_to(first, stop), there.sum(axis=0))
         for neuron in range(matrix.shape[0]):
             row = np.zeros(matrix.shape[1], np.int64)
             sources, own = synapses.of_neuron(weight, neuron)

@@ -2,10 +2,11 @@
 
 from qif2hw.compiler.search.front import pareto, picture
 from qif2hw.compiler.search.pool import run_bulk, workers
-from qif2hw.compiler.search.setting import OBJECTIVES, Outcome, SearchProblem, Setting, evaluate
+from qif2hw.compiler.search.setting import COSTS, OBJECTIVES, Outcome, SearchProblem, Setting, evaluate
 from qif2hw.compiler.search.study import Found, SearchOptions, search
 
 __all__ = [
+    "COSTS",
     "OBJECTIVES",
     "Found",
     "Outcome",

@@ -6,7 +6,7 @@ from typing import Any
 from qif2hw import engine
 from qif2hw.compiler.driver import Kept, run_passes
 from qif2hw.compiler.error_measures import error_by_size
-from qif2hw.compiler.mapping import needs_of
+from qif2hw.compiler.mapping import map_cores, needs_of
 from qif2hw.compiler.passes.adapt import AdaptRounding
 from qif2hw.compiler.passes.given_forms import MakeGivenForms
 from qif2hw.compiler.passes.lower import Lower
@@ -18,12 +18,14 @@ from qif2hw.compiler.passes.weights import RoundWeights
 from qif2hw.compiler.state import Pass, State
 from qif2hw.compiler.targets import load_target
 from qif2hw.errors import InputError
-from qif2hw.ir import Network, Program, Run
+from qif2hw.estimate import Core, bracket, count, rates_for
+from qif2hw.ir import Network, Program
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.ptc import second_moment
 
 OBJECTIVES = ("error", "memory", "steps", "operations")
-"""What is minimised: see `Outcome`."""
+"""What is minimised unless other ones are asked for: see `Outcome`."""
+COSTS = ("latency", "energy")
+"""What may be minimised besides: upper ends of the bracket of `qif2hw.estimate`."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ class Outcome:
         Machine steps of a trial.
     operations
         Synaptic operations of a trial, flush included: messages times the synapses that they reach.
+    latency, energy
+        Seconds of a trial, and Joules on the chip's rails: upper ends of the bracket, 0 where no rates are published
+        for the target.
     refused
         Why it cannot be compiled; the numbers are infinite then.
     """
@@ -85,12 +90,13 @@ class Outcome:
     memory: float = float("inf")
     steps: float = float("inf")
     operations: float = float("inf")
+    latency: float = float("inf")
+    energy: float = float("inf")
     refused: str = ""
 
-    @property
-    def values(self) -> tuple[float, ...]:
+    def values(self, objectives: tuple[str, ...] = OBJECTIVES) -> tuple[float, ...]:
         """The objectives, in order."""
-        return tuple(getattr(self, name) for name in OBJECTIVES)
+        return tuple(getattr(self, name) for name in objectives)
 
 
 def compile_setting(problem: SearchProblem, setting: Setting) -> Program:
@@ -116,26 +122,17 @@ def evaluate(problem: SearchProblem, setting: Setting) -> Outcome:
     except InputError as error:
         return Outcome(refused=str(error))
     run = engine.run(program, problem.x)
+    # Operations are the same on any cores.
+    counts = count(program, run, problem.x, [Core(p.name, 0, p.size) for p in program.populations])
+    needs, target = needs_of(program), load_target(problem.target)
+    fullest = max(share.stop - share.first for share in map_cores(needs, target).shares)
+    rates = rates_for(target.name)
+    cost = None if rates is None else bracket(rates, program.steps, fullest)
     return Outcome(
         error_by_size(run.y, problem.y),
-        float(sum(need.bytes(need.neurons) for need in needs_of(program))),
+        float(sum(need.bytes(need.neurons) for need in needs)),
         float(program.steps),
-        operations(program, run, len(problem.x)),
+        float(counts.syn_ops.sum()) / counts.samples,
+        0.0 if cost is None else cost.latency_s[1],
+        0.0 if cost is None else cost.rails_j[1],
     )
-
-
-def operations(program: Program, run: Run, samples: int) -> float:
-    """Synaptic operations of a mean trial: synapses that the messages reach."""
-    inputs = {e.name for e in program.encoders}
-    total = 0.0
-    for p in program.projections:
-        # A square is another message.
-        each = 1 if second_moment(program.population(p.post).ptc) is None else 2
-        if p.pre in inputs:
-            # A channel sends once.
-            total += p.synapses.count * each
-        else:
-            # A neuron sends its spikes and once in the flush.
-            reached = p.synapses.fan_out[run.step_spikes[p.pre].neuron].sum()
-            total += float(reached) / samples * each + p.synapses.count
-    return total

@@ -14,9 +14,10 @@ from qif2hw.compiler.default_inputs import spread
 from qif2hw.compiler.error_measures import error_by_size
 from qif2hw.compiler.search.front import pareto, picture
 from qif2hw.compiler.search.pool import Workers, run_bulk
-from qif2hw.compiler.search.setting import OBJECTIVES, Outcome, SearchProblem, Setting, compile_setting, evaluate
+from qif2hw.compiler.search.setting import COSTS, OBJECTIVES, Outcome, SearchProblem, Setting, compile_setting, evaluate
 from qif2hw.compiler.targets import load_target
 from qif2hw.errors import InputError
+from qif2hw.estimate import rates_for
 from qif2hw.files import check_writable, make_folder, write_text
 from qif2hw.ir import Network, onnx_io
 from qif2hw.ir.arrays import FloatArray
@@ -44,6 +45,8 @@ class SearchOptions:
         Inputs that a setting is tried on, and others on which the front is measured at the end.
     seed
         Of the proposals.
+    objectives
+        What is minimised, two or more of `OBJECTIVES` and `COSTS`.
     """
 
     trials: int = 64
@@ -54,14 +57,20 @@ class SearchOptions:
     samples: int = 256
     check: int = 1024
     seed: int = 0
+    objectives: tuple[str, ...] = OBJECTIVES
 
     def __post_init__(self) -> None:
+        known = (*OBJECTIVES, *COSTS)
+        if len(set(self.objectives)) < 2 or len(set(self.objectives) & {*known}) < len(self.objectives):
+            raise InputError(
+                f"objectives = {','.join(self.objectives)}: two or more of {', '.join(known)} are possible"
+            )
         for name in ("trials", "batch", "samples", "check"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} = {getattr(self, name)}: at least one is needed")
-        for name, known in (("sampler", ("nsga2", "tpe")), ("rounding", ("adapt", "nearest"))):
-            if getattr(self, name) not in known:
-                raise InputError(f"{name} = {getattr(self, name)}: {' and '.join(known)} are possible")
+        for name, choices in (("sampler", ("nsga2", "tpe")), ("rounding", ("adapt", "nearest"))):
+            if getattr(self, name) not in choices:
+                raise InputError(f"{name} = {getattr(self, name)}: {' and '.join(choices)} are possible")
 
 
 @dataclass(frozen=True)
@@ -92,8 +101,11 @@ def search(
     Raises
     ------
     InputError
-        If the folder holds a search and ``resume`` is not set, or one of another network or with other options.
+        If the folder holds a search and ``resume`` is not set, or one of another network or with other options; if
+        latency or energy is to be minimised on a target about which nothing is published.
     """
+    if set(options.objectives) & {*COSTS} and rates_for(load_target(options.target).name) is None:
+        raise InputError(f"target '{options.target}': nothing is published about its latency and energy")
     study = _study(network, folder, options, resume)
     x = spread(options.samples, network.inputs)
     problem = SearchProblem(network, options.target, options.rounding, x, reference.run(network, x).y)
@@ -109,28 +121,29 @@ def search(
             known[new[count - 1]] = outcome
             if progress is not None:
                 progress(len(done) + count, options.trials)
-        _tell(study, trials, [known[s] for s in settings])
+        _tell(study, trials, [known[s] for s in settings], options.objectives)
         done = _done(study)
     every = [f for f in dict.fromkeys(done) if not f.outcome.refused]
     if not every:
         raise InputError(f"none of {len(done)} settings can be compiled: {done[0].outcome.refused}")
-    front = pareto(every, lambda found: found.outcome.values)
-    front = _measure(problem, sorted(front, key=lambda f: f.outcome.values), options, pool)
+    aims = options.objectives
+    front = sorted(pareto(every, lambda f: f.outcome.values(aims)), key=lambda f: f.outcome.values(aims))
+    front = _measure(problem, front, options, pool)
     facts = {
-        "objectives": list(OBJECTIVES),
+        "objectives": list(aims),
         "options": asdict(options),
         "tried": len(done),
         "refused": len([f for f in done if f.outcome.refused]),
         "front": [_plain(found) for found in front],
     }
     write_text(folder / FRONT, json.dumps(facts, indent=2) + "\n")
-    drawn = picture([f.outcome.values for f in every], [f.outcome.values for f in front], OBJECTIVES)
+    drawn = picture([f.outcome.values(aims) for f in every], [f.outcome.values(aims) for f in front], aims)
     write_text(folder / PICTURE, drawn)
     return front, every
 
 
 def _plain(found: Found) -> dict[str, Any]:
-    values = dict(zip(OBJECTIVES, found.outcome.values, strict=True))
+    values = {name: value for name, value in asdict(found.outcome).items() if name != "refused"}
     return {"options": found.setting.options(), **values, "unseen_error": found.unseen}
 
 
@@ -162,14 +175,15 @@ def _study(network: Network, folder: Path, options: SearchOptions, resume: bool)
     make_folder(folder)
     for name in (FRONT, PICTURE):
         check_writable(folder / name)
-    asked = asdict(options) | {"network": hashlib.sha256(onnx_io.to_bytes(network)).hexdigest()}
+    asked = asdict(options) | {"objectives": list(options.objectives)}
+    asked |= {"network": hashlib.sha256(onnx_io.to_bytes(network)).hexdigest()}
     # More trials, or others to check by, may be asked for when it goes on.
     asked = {k: v for k, v in asked.items() if k not in ("trials", "check")}
     try:
         backend = optuna.storages.journal.JournalFileBackend(str(journal))
         storage = optuna.storages.JournalStorage(backend)
         study = optuna.create_study(
-            storage=storage, study_name="search", directions=["minimize"] * len(OBJECTIVES), load_if_exists=True
+            storage=storage, study_name="search", directions=["minimize"] * len(options.objectives), load_if_exists=True
         )
     except (ValueError, KeyError, json.JSONDecodeError) as error:
         raise InputError(f"{journal}: is not the journal of a search ({error})") from None
@@ -221,14 +235,16 @@ def _sampler(options: SearchOptions, done: int) -> Any:
     return optuna.samplers.NSGAIISampler(seed=seed, population_size=options.batch)
 
 
-def _tell(study: Any, trials: list[Any], outcomes: list[Outcome]) -> None:
+def _tell(study: Any, trials: list[Any], outcomes: list[Outcome], objectives: tuple[str, ...]) -> None:
     state = _optuna().trial.TrialState
     for trial, outcome in zip(trials, outcomes, strict=True):
         trial.set_user_attr("refused", outcome.refused)
+        if not outcome.refused:
+            trial.set_user_attr("outcome", asdict(outcome))
         if outcome.refused:
             study.tell(trial, state=state.FAIL)
         else:
-            study.tell(trial, list(outcome.values))
+            study.tell(trial, list(outcome.values(objectives)))
 
 
 def _done(study: Any) -> list[Found]:
@@ -241,5 +257,5 @@ def _done(study: Any) -> list[Found]:
         bits = tuple(p[f"weight_bits_{k}"] for k in range(sum(name.startswith("weight_bits_") for name in p)))
         setting = Setting(bits, p["table_bits"], p["steps"], p["payload_bits"], p["form"])
         refused = trial.user_attrs["refused"]
-        found.append(Found(setting, Outcome(refused=refused) if refused else Outcome(*trial.values)))
+        found.append(Found(setting, Outcome(refused=refused) if refused else Outcome(**trial.user_attrs["outcome"])))
     return found

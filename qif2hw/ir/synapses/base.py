@@ -84,6 +84,12 @@ class Synapses(ABC, ByValue):
         """Number of synapses of each source, (pre,)."""
         return np.bincount(self.edges().pre, minlength=self.shape[1])
 
+    def fan_out_to(self, first: int, stop: int) -> IntArray:
+        """Number of synapses of each source that lead to neurons ``first`` to ``stop`` (exclusive), (pre,)."""
+        post, pre, _ = self.edges()
+        low, high = np.searchsorted(post, [first, stop])
+        return np.bincount(pre[low:high], minlength=self.shape[1])
+
     def dense(self, weight: NDArray[Any]) -> NDArray[Any]:
         """Weights as an array (post, pre), with zeros where there is no synapse."""
         post, pre, place = self.edges()

@@ -122,6 +122,20 @@ class Conv2d(Synapses):
         one = self.out_channels // self.groups * np.outer(rows, columns).ravel()
         return np.tile(one, self.in_shape[0])
 
+    def fan_out_to(self, first: int, stop: int) -> IntArray:
+        """Number of synapses of each source that lead to neurons ``first`` to ``stop``, (pre,), not unrolled."""
+        _, height, width = self.out_shape
+        chosen = np.zeros(self.shape[0], np.int64)
+        chosen[first:stop] = 1
+        # Channels of a group at each place of the output.
+        here = chosen.reshape(self.groups, -1, height, width).sum(axis=1)
+        total = np.zeros((self.groups, *self.in_shape[1:]), np.int64)
+        (rows, real_rows), (columns, real_columns) = self._reads()
+        for k, l in np.ndindex(*self.kernel):
+            down, across = real_rows[:, k], real_columns[:, l]
+            total[:, rows[down, k][:, None], columns[across, l]] += here[:, down][:, :, across]
+        return np.repeat(total, self.in_shape[0] // self.groups, axis=0).reshape(-1)
+
     @property
     def count(self) -> int:
         """Number of synapses, each pair of neurons counted."""

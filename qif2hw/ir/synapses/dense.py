@@ -56,6 +56,10 @@ class Dense(Synapses):
         """``post`` for every source."""
         return np.full(self.pre, self.post)
 
+    def fan_out_to(self, first: int, stop: int) -> IntArray:
+        """``stop - first`` for every source."""
+        return np.full(self.pre, stop - first)
+
     def edges(self) -> Edges:
         """All pairs."""
         post, pre = np.divmod(np.arange(self.count), self.pre)
