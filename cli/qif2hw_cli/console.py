@@ -143,6 +143,15 @@ class Stage:
             self._progress.stop()
 
 
+def can_show(text: str) -> bool:
+    """Whether standard output has these characters."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
 def plain(value: Any) -> Any:
     """A value as JSON has it: arrays (numpy's have ``tolist``) become lists, numbers that JSON lacks become null."""
     if isinstance(value, Mapping):

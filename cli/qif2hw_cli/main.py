@@ -5,12 +5,16 @@
 
 import importlib
 import io
+import os
 import sys
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from qif2hw.errors import BackendError, InputError
+from qif2hw.files import reason
 
 if TYPE_CHECKING:
     # What `Commands.get_command` imports by name, for those who check who imports whom.
@@ -61,6 +65,14 @@ class Commands(click.Group):
         command: click.Command = importlib.import_module(f"qif2hw_cli.{module}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        threads = os.environ.get("NUMBA_NUM_THREADS", "1")
+        # numba says so in many lines, or counts the threads itself.
+        if not (threads.isdecimal() and int(threads) > 0):
+            raise InputError(f"NUMBA_NUM_THREADS = {threads}: a number of threads, 1 or more, is needed, or unset it")
+        return super().invoke(ctx)
+
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the command and exit: an error is one line on stderr."""
         if not extra.get("standalone_mode", True):
@@ -76,11 +88,20 @@ class Commands(click.Group):
         except InputError as error:
             code = _refuse(str(error), 2)
         except BackendError as error:
-            code = _refuse(str(error), 1)
-        except (click.Abort, KeyboardInterrupt):
+            # Its first line is the reason, the others what the process printed.
+            code = _refuse(str(error).partition("\n")[0], 1)
+        except (click.Abort, KeyboardInterrupt) as error:
+            if isinstance(error.__cause__, EOFError):
+                # click takes it for the end of what a user types.
+                raise error.__cause__ from None
             click.echo("interrupted", err=True)
             code = 130
-        sys.exit(code)
+        except MemoryError:
+            code = _refuse("not enough memory", 1)
+        except OSError as error:
+            where = "" if error.filename is None else f"{error.filename}: "
+            code = _refuse(f"{where}{reason(error)}", 1)
+        sys.exit(_flushed(code))
 
 
 def _refuse(message: str, code: int, context: click.Context | None = None) -> int:
@@ -88,6 +109,22 @@ def _refuse(message: str, code: int, context: click.Context | None = None) -> in
     line = " ".join(message.split())
     click.echo(f"error: {line} ({context.command_path} --help)" if context else f"error: {line}", err=True)
     return code
+
+
+def _flushed(code: int) -> int:
+    """The exit code once all output is written: 1 if it cannot be, in silence if nobody reads it any more."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer would fail again when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1 if isinstance(error, BrokenPipeError) else _refuse(f"standard output: {reason(error)}", 1)
+    return code
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning in one line."""
+    click.echo(f"warning: {' '.join(str(message).split())}", err=True)
 
 
 @click.group("qif2hw", cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -104,8 +141,12 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the command line."""
+    # Closed by whoever started this: what is printed is for nobody.
+    nobody = Path(os.devnull).open("w")  # noqa: SIM115  # to the end of the process
+    sys.stdout, sys.stderr = sys.stdout or nobody, sys.stderr or nobody
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal or file that cannot show a character gets a question mark, not a traceback.
             stream.reconfigure(errors="replace")
+    warnings.showwarning = _warn
     cli.main(prog_name="qif2hw")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from qif2hw_cli import stepped_tables
-from qif2hw_cli.console import Output, percent, size
+from qif2hw_cli.console import Output, can_show, percent, size
 
 if TYPE_CHECKING:
     from qif2hw.compiler.clocks import Clock
@@ -231,6 +231,8 @@ def _chips(fit: Mapping[str, Any]) -> str:
 
 def bar(share: float, width: int = 24) -> str:
     """A bar of blocks, an eighth of a character fine; full where more than all is taken."""
+    if not can_show("█▏·"):
+        return ("#" * min(max(round(share * width), 1), width)).ljust(width, ".")
     eighths = min(round(share * width * 8), width * 8)
     whole, rest = divmod(max(eighths, 1), 8)
     return ("█" * whole + " ▏▎▍▌▋▊▉"[rest] * (rest > 0)).ljust(width, "·")

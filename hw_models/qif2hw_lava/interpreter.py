@@ -120,7 +120,8 @@ def ask(path: str) -> Interpreter | str:
         answer = json.loads(done.stdout.strip().splitlines()[-1])
         python, lava, numpy, safetensors = (answer[key] for key in ("python", "lava", "numpy", "safetensors"))
     except (ValueError, LookupError, TypeError):
-        return f"it does not run as a Python ({(done.stderr.strip() or 'no message').splitlines()[-1]})"
+        what = "is there but does not start" if done.returncode else "does not run as a Python"
+        return f"it {what} ({_reason(done.stderr)})"
     if not python.startswith("3.10."):
         return f"Python {python}, lava-nc needs 3.10"
     if lava is None:
@@ -130,3 +131,11 @@ def ask(path: str) -> Interpreter | str:
     if safetensors is None:
         return "no safetensors"
     return Interpreter(program, python, lava, numpy, safetensors)
+
+
+def _reason(printed: str) -> str:
+    """What a program that is no Python, or a broken one, says: the line that helps."""
+    lines = [line.strip() for line in printed.splitlines() if line.strip()] or ["no message"]
+    if lines[0].startswith("pyenv:"):
+        return "pyenv has no such version"
+    return lines[-1 if lines[0].startswith("Traceback") else 0]

@@ -24,6 +24,8 @@ P = TypeVar("P", Program, SteppedProgram)
 
 ERROR = "error.json"
 """Written by a process that fails: keys ``where`` and ``traceback``."""
+FINISHED = "finished"
+"""Written by a worker when all results are there."""
 PROGRESS = "progress"
 """Steps done so far, in decimal."""
 LOG = "log.txt"

@@ -16,7 +16,7 @@ from pathlib import Path
 from qif2hw import errors
 from qif2hw.errors import BackendError
 from qif2hw_lava.interpreter import Interpreter, clean_environment
-from qif2hw_lava.job import ERROR, LOG, PROGRESS
+from qif2hw_lava.job import ERROR, FINISHED, LOG, PROGRESS
 from qif2hw_lava.processgroup import end_group
 
 NETWORK = "qif2hw_lava.network"
@@ -84,29 +84,38 @@ def run_worker(
         worker.wait()
         if worker.stdin is not None:
             worker.stdin.close()
+    # Judged by what is there: another thread, or an ignored SIGCHLD, may have taken the worker's exit code.
+    if (job / FINISHED).exists():
+        return
     if (job / ERROR).exists():
         failure = json.loads((job / ERROR).read_text(encoding="utf-8"))
         reason = failure["traceback"].strip().splitlines()[-1]
         raise LavaError(f"{failure['where']} failed under Lava: {reason}\n{failure['traceback']}\n{_tail(job)}".strip())
-    if worker.returncode != 0:
-        raise LavaError(f"the Lava worker ended with code {worker.returncode}\n{_tail(job)}".strip())
+    raise LavaError(f"the Lava worker ended with code {worker.returncode} and no results\n{_tail(job)}".strip())
 
 
 def _watch(worker: int, job: Path, timeout: float, progress: Callable[[int], None] | None) -> None:
     deadline, reported = time.monotonic() + timeout, 0
-    # Not reaped here: as long as it is a zombie, its number, which is the group's, goes to no other process.
-    while os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+    while _runs(worker):
         done = _steps_done(job)
         if progress is not None and done > reported:
             progress(done)
             reported = done
         if time.monotonic() > deadline:
-            if (job / ERROR).exists():
+            if (job / ERROR).exists() or (job / FINISHED).exists():
                 return
             raise LavaTimeout(
                 f"Lava did not finish within {timeout:g} s ({done} steps done); its processes were ended\n{_tail(job)}"
             )
         time.sleep(0.02)
+
+
+def _runs(worker: int) -> bool:
+    # Not reaped here: as long as it is a zombie, its number, which is the group's, goes to no other process.
+    try:
+        return os.waitid(os.P_PID, worker, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:
+        return False
 
 
 def _steps_done(job: Path) -> int:

@@ -15,7 +15,7 @@ import time
 import traceback
 from pathlib import Path
 
-from qif2hw_lava.job import ERROR, write_error
+from qif2hw_lava.job import ERROR, FINISHED, write_error, write_text
 
 
 def watch(job: Path, finished: threading.Event) -> None:
@@ -54,6 +54,8 @@ def main(folder: str, module: str) -> int:
     """Run the job; 0 when all results are written."""
     job = Path(folder)
     finished = threading.Event()
+    # Inherited, an ignored one would hide that a process of Lava has ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
         # Imported here: a broken lava-nc is then reported like any other failure.  And before the watch, which takes
         # every child that ends for one of Lava's: some packages run programs when they are imported.
@@ -61,6 +63,7 @@ def main(folder: str, module: str) -> int:
         threading.Thread(target=watch, args=(job, finished), daemon=True).start()
         process = execute(job)
         finished.set()
+        write_text(job / FINISHED, "")
         process.stop()
     except BaseException:
         finished.set()

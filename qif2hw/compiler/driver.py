@@ -8,6 +8,7 @@ from typing import Any
 from qif2hw.compiler.state import Checked, CompilerState, N, Pass
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import same
+from qif2hw.threads import one_blas_thread
 
 MOST_KEPT = 64
 """Results that are kept; the oldest goes first."""
@@ -54,6 +55,8 @@ def run_passes(
 ) -> tuple[CompilerState[N], dict[str, float]]:
     """Run passes one after the other; facts that can be checked are verified after each that changes them.
 
+    The same bits on any number of threads: linear algebra uses one meanwhile.
+
     Parameters
     ----------
     state
@@ -82,7 +85,8 @@ def run_passes(
         seen = replace(state, facts={kind: state[kind] for kind in one.reads}, passes=())
         found = None if kept is None else kept.find(one, seen)
         if found is None:
-            made = one.run(seen)
+            with one_blas_thread():
+                made = one.run(seen)
             found = tuple(made[kind] for kind in one.writes if kind in made.facts)
             if kept is not None:
                 kept.add(one, seen, found)

@@ -13,6 +13,7 @@ from qif2hw.ir.network import Network, Population
 from qif2hw.ir.spikes import Run, Spikes
 from qif2hw.ir.synapses import BySource, join
 from qif2hw.reference.kernels import collect, place, propagate
+from qif2hw.threads import one_blas_thread
 
 _CHUNK = 4096
 """Samples run at once: bounds the memory of the spike buffers."""
@@ -72,7 +73,8 @@ def trace(network: Network, x: ArrayLike) -> Trace:
     (pseudospikes).
     """
     checked = network.check_inputs(x)
-    parts = [_trace_chunk(network, checked[i : i + _CHUNK], i) for i in range(0, len(checked), _CHUNK)]
+    with one_blas_thread():
+        parts = [_trace_chunk(network, checked[i : i + _CHUNK], i) for i in range(0, len(checked), _CHUNK)]
     if len(parts) == 1:
         return parts[0]
     return Trace(

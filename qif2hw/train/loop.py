@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -15,6 +16,7 @@ from qif2hw.files import check_writable
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.network import Network
 from qif2hw.nn.network import QIFNetwork
+from qif2hw.threads import one_blas_thread
 from qif2hw.train import checkpoint as saved
 from qif2hw.train.diagnosis import Diagnosis, diagnose
 from qif2hw.train.memory import keep_pages
@@ -84,7 +86,8 @@ def train(
     task
         The problem.
     seed
-        Of the initialisation and of the order of the samples: the same seed gives the same weights, bit for bit.
+        Of the initialisation and of the order of the samples: the same seed gives the same weights, bit for bit, on any
+        number of threads (torch has one meanwhile; the compiled kernels use all).
     steps
         Steps with free weights, instead of the task's own number; a teacher's are cut in proportion.
     weight_bits
@@ -104,6 +107,19 @@ def train(
     """
     keep_pages()
     path = None if checkpoint is None else check_writable(checkpoint)
+    with one_blas_thread(), one_torch_thread():
+        return _train(task, seed, steps, weight_bits, progress, path, teacher)
+
+
+def _train(
+    task: Task,
+    seed: int,
+    steps: int | None,
+    weight_bits: int | None,
+    progress: Progress | None,
+    path: Path | None,
+    teacher: Model | None,
+) -> TrainResult:
     model, seconds = _fit(task, seed, steps, weight_bits, progress, path, teacher)
     test_set = task.test_set()
     values = _evaluate(task, model, test_set)
@@ -232,6 +248,17 @@ def batch_of(samples: int, size: int | None, seed: int, step: int) -> Tensor | N
     epoch, at = divmod(step, per_epoch)
     order = np.random.default_rng([seed, epoch]).permutation(samples)[at * size : (at + 1) * size]
     return torch.from_numpy(order)
+
+
+@contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let torch use one thread meanwhile: the bits of its sums depend on their number."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @torch.no_grad()

@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,6 +110,60 @@ def test_a_process_that_does_not_come_back(
         with pytest.raises(expected, match=message):
             run_worker(lava, job, 5, module="faulty")
         assert time.monotonic() - start < 5 + SLACK
+
+
+@pytest.fixture(params=["ignored", "reaped by another thread"])
+def exit_codes_lost(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Children whose exit codes this process does not get."""
+    if request.param == "ignored":
+        before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        yield
+        signal.signal(signal.SIGCHLD, before)
+        return
+    over = threading.Event()
+
+    def reap() -> None:
+        while not over.is_set():
+            with suppress(ChildProcessError):
+                os.waitpid(-1, os.WNOHANG)
+
+    thread = threading.Thread(target=reap)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+@pytest.mark.usefixtures("exit_codes_lost")
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("pass", None),
+        ("os._exit(3)", r"it ended by itself: process \d+, code 3"),
+        ("os.kill(os.getppid(), signal.SIGKILL)", r"ended with code .* and no results"),
+    ],
+    ids=["none", "a process exits", "the worker is killed"],
+)
+def test_exit_codes_that_others_take(fault: str, message: str | None, traces: "Traces", lava: Interpreter) -> None:
+    job = traces.folder / "job"
+    job.mkdir()
+    (job / "faulty.py").write_text(_FAULTY.format(fault=fault))
+    if message is None:
+        run_worker(lava, job, 30, module="faulty")
+    else:
+        with pytest.raises(LavaError, match=message):
+            run_worker(lava, job, 30, module="faulty")
+
+
+def test_results_that_are_there_are_not_lost(traces: "Traces", lava: Interpreter) -> None:
+    """The limit passes while Lava stops its processes."""
+    job = traces.folder / "job"
+    job.mkdir()
+    (job / "faulty.py").write_text(
+        "import time\n\nclass Slow:\n    def stop(self):\n        time.sleep(1000)\n\n"
+        "def execute(folder):\n    return Slow()\n"
+    )
+    run_worker(lava, job, 3, module="faulty")
 
 
 def test_a_worker_without_its_modules(traces: "Traces", lava: Interpreter) -> None:

@@ -16,6 +16,16 @@ from qif2hw_lava import Interpreter, LavaMissing, find_interpreter, interpreter
 
 GOOD = {"python": "3.10.4", "lava": "0.10.0", "numpy": "1.26.4", "safetensors": "0.5.0"}
 
+PYENV = """\
+pyenv: python3.10: command not found
+
+The python3.10 command exists in these Python versions:
+  3.10.14
+
+Note: See pyenv help global for tips on allowing both
+      python2 and python3 to be found.
+"""
+
 
 def fake(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +110,16 @@ def test_no_python_at_all(tmp_path: Path) -> None:
         (tmp_path / "nothing", r"it does not start \(no such file or directory\)"),
         (tmp_path / "text", r"it does not start \(permission denied\)"),
         (fake(tmp_path / "mute", "exit 0"), r"it does not run as a Python \(no message\)"),
-        (fake(tmp_path / "odd", "echo 5; echo first >&2; echo last >&2"), r"it does not run as a Python \(last\)"),
+        (fake(tmp_path / "odd", "echo 5; echo first >&2; echo last >&2"), r"it does not run as a Python \(first\)"),
+        (
+            fake(tmp_path / "shim", f"printf '{PYENV}' >&2; exit 127"),
+            r"it is there but does not start \(pyenv has no su",
+        ),
+        (
+            fake(tmp_path / "asdf", "echo 'No version is set'; echo 'No version is set' >&2; exit 126"),
+            "No version is set",
+        ),
+        (fake(tmp_path / "cut", f"{sys.executable} -c 'import absent'"), "No module named 'absent'"),
     ):
         with pytest.raises(LavaMissing, match=reason):
             find_interpreter(path)

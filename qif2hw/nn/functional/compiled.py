@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from operator import ge
 from typing import Any, ClassVar
 
+import numba
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -69,6 +70,8 @@ class _Pass(torch.autograd.Function):
     def forward(
         ctx: Any, make: Callable[..., Kernel], rooms: tuple[int, ...], *tensors: Tensor | None
     ) -> tuple[Any, ...]:
+        if numba.config.DISABLE_JIT:
+            raise InputError("NUMBA_DISABLE_JIT is set: a layer needs compiled kernels, unset it (or use path='eager')")
         kernel = make(*tensors)
         ctx.set_materialize_grads(kernel.zeros_for_none)
         while True:
