@@ -207,7 +207,8 @@ def test_search(call: Any, kit: Any, tmp_path: Path) -> None:
     assert "holds a search already" in call.refused(*arguments, "--trials", 3)
     told = json.loads(call(*arguments, "--trials", 4, "--resume", "--json").stdout)
     assert told["settings"] == 4
-    assert set(told["front"][0]) == {"options", "error", "unseen_error", "memory", "steps", "operations"}
+    costs = {"memory", "steps", "operations", "latency", "energy"}
+    assert set(told["front"][0]) == {"options", "error", "unseen_error"} | costs
     assert json.loads((folder / "front.json").read_text())["front"] == told["front"]
     assert "needs the address of a scheduler" in call.refused(*arguments, "--backend", "dask", "--resume")
 

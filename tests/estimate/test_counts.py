@@ -31,7 +31,7 @@ def bundle_of(name: str) -> tuple[Any, np.ndarray]:
         "chain": (ordinary((3, 7, 5, 2)), {"steps": 64, "lateness_moments": 1}),
         "square": (ordinary((3, 7, 5, 2)), {"steps": 64, "lateness_moments": 2}),
         "packed": (ordinary((1, 6, 2)), {"steps": 64, "payload_bits": 3, "weight_bits": 4}),
-        "branched": (branched(), {"steps": 96}),
+        "branched": (branched(), {"steps": 96, "payload_bits": 2}),
         "listed": (listed(branched(), slice(0, 3)), {"steps": 64}),
     }[name]
     return qif2hw.compile(network, rounding="nearest", **options), RNG.random((4, network.inputs))
