@@ -48,7 +48,7 @@ def test_wrong_batch() -> None:
         bench(batch=0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.lava
 def test_peers() -> None:
     """On one network: Lava, SLAYER and netx, which must give the engine's spikes."""

@@ -16,7 +16,7 @@ from qif2hw.nn.models import neurons, resnet19, small_conv, threshold_norm, vggs
 STEPS = 2
 MODELS: dict[str, tuple[Callable[..., nn.Module], tuple[int, ...], dict[str, Any]]] = {
     "small_conv": (small_conv, (2, 1, 8, 8), {"size": 8}),
-    "small_conv frames": (small_conv, (2, STEPS, 3, 8, 8), {"size": 8, "channels": 3, "frames": True}),
+    "small_conv frames": (small_conv, (2, STEPS, 3, 8, 8), {"size": 8, "channels": (3, 16, 32), "frames": True}),
     "vggsnn": (vggsnn, (2, STEPS, 2, 16, 16), {"size": 16}),
     "vggsnn images": (vggsnn, (2, 3, 16, 16), {"size": 16, "channels": 3, "frames": False}),
     "resnet19": (resnet19, (2, 3, 8, 8), {}),
