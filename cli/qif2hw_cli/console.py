@@ -172,9 +172,9 @@ def to_json(value: Mapping[str, Any]) -> str:
     return json.dumps(plain(value), indent=2, allow_nan=False)
 
 
-def percent(value: float) -> str:
-    """A relative error for people."""
-    return f"{100 * value:.3g} %"
+def percent(value: float | None) -> str:
+    """A relative error for people; a dash where there is none."""
+    return "-" if value is None or not math.isfinite(value) else f"{100 * value:.3g} %"
 
 
 def seconds(value: float) -> str:

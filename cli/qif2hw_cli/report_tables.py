@@ -75,11 +75,17 @@ def _weights(out: Output, weights: Mapping[str, Any]) -> None:
 def _adapted(out: Output, adapted: Mapping[str, Any]) -> None:
     if "error" in adapted:
         out.say(
-            f"rounding  changes the results by {percent(adapted['error'])} of their spread; to the nearest: "
-            f"{percent(adapted['plain_error'])} ({adapted['samples']} inputs)"
+            f"rounding  changes the results by {_error(adapted, 'error', 'absolute')} of their spread; to the nearest: "
+            f"{_error(adapted, 'plain_error', 'plain_absolute')} ({adapted['samples']} inputs)"
         )
     else:
         out.say(f"rounding  not adapted: {adapted['skipped']}")
+
+
+def _error(found: Mapping[str, Any], relative: str, absolute: str) -> str:
+    """A relative error with the absolute one beside it, which reports of older bundles do not have."""
+    beside = f" ({found[absolute]:.3g})" if absolute in found else ""
+    return f"{percent(found[relative])}{beside}"
 
 
 def _tables(out: Output, tables: Mapping[str, Any]) -> None:
@@ -141,19 +147,24 @@ def _registers(out: Output, proven: Mapping[str, Any]) -> None:
 
 
 def _budget(out: Output, budget: Mapping[str, Any]) -> None:
-    rows = [[name.replace("_", " "), percent(value)] for name, value in budget["terms"].items()]
+    absolute = budget.get("absolute", {})
+    rows = [
+        [name.replace("_", " ") if name != "total" else "all together", percent(value)]
+        + ([f"{absolute[name]:.3g}"] if absolute else [])
+        for name, value in (budget["terms"] | {"total": budget["total"]}).items()
+    ]
     out.table(
-        f"Where the result's error comes from: relative RMS on {budget['samples']} inputs",
-        ["cause", "error"],
-        [*rows, ["all together", percent(budget["total"])]],
+        f"Where the result's error comes from: RMS on {budget['samples']} inputs",
+        ["cause", "relative error", *(["absolute"] if absolute else [])],
+        rows,
     )
 
 
 def _compensated(out: Output, found: Mapping[str, Any]) -> None:
     if "error" in found:
         out.say(
-            f"phases    shifted: an error of {percent(found['error'])} in place of {percent(found['error_before'])} "
-            f"({found['samples']} inputs)"
+            f"phases    shifted: an error of {_error(found, 'error', 'absolute')} in place of "
+            f"{_error(found, 'error_before', 'absolute_before')} ({found['samples']} inputs)"
         )
     else:
         out.say(f"phases    not shifted: {found['skipped']}")

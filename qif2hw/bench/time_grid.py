@@ -7,7 +7,7 @@ import numpy as np
 
 from qif2hw import engine, reference
 from qif2hw.compiler import CompileOptions, compile_network
-from qif2hw.compiler.error_measures import error_by_size
+from qif2hw.compiler.error_measures import by_size, check_not_zero
 from qif2hw.errors import InputError
 from qif2hw.ir import Network
 
@@ -53,6 +53,7 @@ def time_grid_errors(
         raise InputError(f"samples = {samples}: at least one is needed")
     x = np.random.default_rng(seed).random((samples, network.inputs))
     exact = reference.run(network, x).y
+    check_not_zero(network, exact)
     rows: list[dict[str, Any]] = []
     for most in steps:
         error: dict[str, float] = {}
@@ -60,6 +61,6 @@ def time_grid_errors(
             if progress is not None:
                 progress(len(rows) * len(PAYLOADS) + len(error), len(steps) * len(PAYLOADS), f"{most}: {name}")
             program = compile_network(network, CompileOptions(steps=most, **options)).program  # type: ignore[arg-type]
-            error[name] = error_by_size(engine.run(program, x).y, exact)
+            error[name] = by_size(exact)(engine.run(program, x).y)
         rows.append({"steps": most, "error": error})
     return rows

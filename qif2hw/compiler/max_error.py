@@ -7,7 +7,7 @@ import numpy as np
 
 from qif2hw import engine, reference
 from qif2hw.compiler.driver import Kept, run_passes
-from qif2hw.compiler.error_measures import size
+from qif2hw.compiler.error_measures import by_size, check_not_zero
 from qif2hw.compiler.passes.budget import measured_inputs
 from qif2hw.compiler.passes.given_forms import MakeGivenForms
 from qif2hw.compiler.passes.lower import Lower
@@ -83,7 +83,7 @@ def meet_max_error(state: State, passes: tuple[Pass, ...], max_error: float, kep
     Raises
     ------
     InputError
-        If no setting meets it; the message names the best reached.
+        If no setting meets it (the message names the best reached), or the results are all zero.
     """
     search = _Search(state, passes, kept)
     most = search.most
@@ -112,6 +112,7 @@ class _Search:
         self.weights = tuple(p for p in before if not isinstance(p, ChooseTimeGrid))
         self.x = measured_inputs(state)
         self.exact = reference.run(state.network, self.x).y
+        check_not_zero(state.network, self.exact)
         self.tried: list[Trial] = []
         self.forms: tuple[str, ...] = ()
 
@@ -148,7 +149,7 @@ class _Search:
         choices = state.get(TableChoices)
         if choices is not None:
             self.forms = tuple(choices.populations[p.name].form for p in state.network.populations)
-        return size(engine.run(state[Program], self.x).y - self.exact) / size(self.exact)
+        return by_size(self.exact)(engine.run(state[Program], self.x).y)
 
     def _passes(self, steps: int, bits: int, tables: Pass) -> Iterator[Pass]:
         yield ChooseTimeGrid(steps, bits)

@@ -37,7 +37,8 @@ def weight_bits(weight: NDArray[Any]) -> int:
 def nearest_unit(weight: FloatArray, bits: int) -> float:
     """The unit that puts ``max|w|`` on the largest grid point (1 for an all-zero array); ``weight`` of any shape."""
     largest = float(np.abs(weight).max(initial=0.0))
-    return largest / largest_weight(bits) if largest > 0 else 1.0
+    # Of the smallest numbers the quotient would be 0.
+    return max(largest / largest_weight(bits), float(np.nextafter(0.0, 1.0))) if largest > 0 else 1.0
 
 
 def closest_unit(weight: FloatArray, bits: int) -> float:

@@ -1,5 +1,6 @@
 """A problem to train: its data, its network, its loss and its measure of error."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
@@ -103,8 +104,9 @@ Objective: TypeAlias = Callable[[int], Tensor]
 
 
 def relative_l2(y: FloatArray, truth: FloatArray) -> float:
-    """``|y - truth| / |truth|``."""
-    return float(np.linalg.norm(y - truth) / np.linalg.norm(truth))
+    """``|y - truth| / |truth|``; where the truth is zero, infinite, or 0 if ``y`` is zero too."""
+    difference, whole = float(np.linalg.norm(y - truth)), float(np.linalg.norm(truth))
+    return difference / whole if whole > 0 else (0.0 if difference == 0 else math.inf)
 
 
 def results_themselves(x: FloatArray, y: FloatArray) -> FloatArray:

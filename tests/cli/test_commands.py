@@ -308,3 +308,24 @@ def test_a_terminal_that_cannot_show_a_character(kit: Any, encoding: str) -> Non
     )
     assert done.returncode == 0, done.stderr
     assert b"golden" in done.stdout
+
+
+@pytest.mark.parametrize("scale", [0, 1])
+def test_a_network_of_zeros_goes_the_whole_way(call: Any, tmp_path: Path, scale: int) -> None:
+    weights, model, bundle, x = (tmp_path / name for name in ("w.npz", "m.onnx", "m.qif", "x.npy"))
+    np.savez(weights, w0=np.zeros((8, 1)), w1=np.zeros((2, 8)), phi0=np.full(10, 3.0))
+    np.save(x, np.linspace(0, 1, 5)[:, None])
+    trial = ["--trial", 6.5, "--encode", 0.05, 1.95]
+    for words in (
+        ["import", weights, "-o", model, *trial, "--scale", scale],
+        ["compile", model, "-o", bundle],
+        ["run", bundle, "--inputs", x, "-o", tmp_path / "o.npz"],
+        ["parity", bundle, "--backends", "reference,engine", "--report", tmp_path / "r.html"],
+        ["inspect", bundle],
+    ):
+        result = call(*words)
+        assert result.exit_code == 0, result.output
+    assert "all together" in result.stdout
+    budget = json.loads(call("inspect", bundle, "--json").stdout)["report"]["budget"]
+    assert (budget["total"], budget["absolute"]["total"]) == (None, 0)
+    assert "results are all zero" in call.refused("compile", model, "-o", tmp_path / "n.qif", "--max-error", 0.01)

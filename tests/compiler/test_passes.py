@@ -17,7 +17,7 @@ from qif2hw.compiler import (
 )
 from qif2hw.compiler.default_inputs import spread
 from qif2hw.compiler.driver import run_passes
-from qif2hw.compiler.error_measures import error_by_size, error_by_spread
+from qif2hw.compiler.error_measures import by_size, by_spread
 from qif2hw.compiler.passes.budget import Budget
 from qif2hw.compiler.passes.tables import MakeTables
 from qif2hw.compiler.passes.weights import Weights
@@ -52,9 +52,13 @@ def test_options_as_a_bundle_stores_them() -> None:
 def test_errors_by_spread_and_by_size() -> None:
     exact = np.array([[3.0, 1.0], [5.0, 1.0]])
     value = exact + 0.5
-    assert error_by_size(value, exact) == pytest.approx(0.5 / 3)
-    assert error_by_spread(value, exact) == pytest.approx(0.5 / np.sqrt(0.5))
-    assert error_by_size(exact, exact) == error_by_spread(exact, exact) == 0
+    assert by_size(exact)(value) == pytest.approx(0.5 / 3)
+    assert by_spread(exact)(value) == pytest.approx(0.5 / np.sqrt(0.5))
+    assert by_size(exact)(exact) == by_spread(exact)(exact) == 0
+    for measure in (by_size(exact), by_spread(exact)):
+        error = measure(value)
+        assert measure.relative(error) == error
+        assert measure.absolute(error) == pytest.approx(0.5)
 
 
 def test_passes_as_text_compile_the_same_program() -> None:

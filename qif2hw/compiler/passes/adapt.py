@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from qif2hw.compiler.error_measures import error_by_spread
+from qif2hw.compiler.error_measures import by_spread, rounding_of
 from qif2hw.compiler.passes.weights import (
     Bits,
     Weights,
@@ -43,15 +43,20 @@ class Adaptation:
         Calibration inputs used.
     plain_error, error
         Difference of the results from the float network's, relative to their spread: rounded to the nearest, adapted.
+        None where they have none.
+    plain_absolute, absolute
+        The same in the results' own unit.
     history
-        Errors of the networks tried, in order.
+        Errors of the networks tried, in order: relative, or absolute where the results have no spread.
     skipped
         Why the rounding was left as it was; empty if it was adapted.
     """
 
     samples: int = 0
-    plain_error: float = 0.0
-    error: float = 0.0
+    plain_error: float | None = 0.0
+    error: float | None = 0.0
+    plain_absolute: float = 0.0
+    absolute: float = 0.0
     history: tuple[float, ...] = ()
     skipped: str = ""
 
@@ -90,20 +95,29 @@ class AdaptRounding:
         x = state.calibration[:samples]
         exact = sensitivity(network, x)
         weights, phases = state[Weights], state[Phases]
-        plain_error = error_by_spread(sensitivity(as_network(network, weights, phases), x).value, exact.value)
+        measure = by_spread(exact.value, rounding_of(network))
+        plain_error = measure(sensitivity(as_network(network, weights, phases), x).value)
         bits = list(bits_of(self.bits, network).values())
         weights = _choose_units(network, weights, exact, bits)
         best, lowest, history = (weights, phases), np.inf, []
         for left in range(self.rounds, -1, -1):
             now = sensitivity(as_network(network, weights, phases), x)
-            error = error_by_spread(now.value, exact.value)
+            error = measure(now.value)
             history.append(error)
             if error < lowest:
                 best, lowest = (weights, phases), error
             if left == 0 or error < GOOD_ENOUGH:
                 break
             weights, phases = _descend(network, weights, phases, now, exact.value, bits)
-        return state.having(*best, Adaptation(samples, plain_error, lowest, tuple(history)))
+        found = Adaptation(
+            samples,
+            measure.relative(plain_error),
+            measure.relative(lowest),
+            measure.absolute(plain_error),
+            measure.absolute(lowest),
+            tuple(history),
+        )
+        return state.having(*best, found)
 
     def report(self, state: State) -> Section:
         """Errors before and after."""

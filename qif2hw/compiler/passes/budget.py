@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from qif2hw import engine, reference
-from qif2hw.compiler.error_measures import size
+from qif2hw.compiler.error_measures import by_size, rounding_of, size
 from qif2hw.compiler.passes.lower import NEEDED, lower
 from qif2hw.compiler.passes.tables import Curves, TableChoices, make_curve
 from qif2hw.compiler.passes.weights import Weights
@@ -25,25 +25,28 @@ FINE_PAYLOAD = 12
 
 @dataclass(frozen=True)
 class Budget:
-    """Relative root mean square errors of the result.
+    """Root mean square errors of the result.
 
     Parameters
     ----------
     samples
         Calibration inputs used.
     terms
-        By cause.
+        By cause, relative to the results' size; None where that is zero.
     saturated_weights
         Weights beyond the grid.
     sum, total
         Root of the sum of the squared terms, and the error itself.
+    absolute
+        The same in the results' own unit: terms by cause, ``sum`` and ``total``.
     """
 
     samples: int
-    terms: dict[str, float]
+    terms: dict[str, float | None]
     saturated_weights: int
-    sum: float
-    total: float
+    sum: float | None
+    total: float | None
+    absolute: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class MeasureBudget:
             engine.run(program, x).y,
         ]
         names = ("weights", "time_grid", "tables", "payload")
-        whole = size(exact)
+        measure = by_size(exact, rounding_of(state.network))
+        whole = measure.unit or 1.0
         terms = {
             name: size(after - before) / whole
             for name, before, after in zip(names, results[:-1], results[1:], strict=True)
@@ -87,14 +91,17 @@ class MeasureBudget:
         if saturated:
             clipped = reference.run(inside, x).y
             alone, others = np.sum((clipped - exact) ** 2), np.sum((rounded - clipped) ** 2)
-            share = float(alone / (alone + others))
+            share = float(alone / (alone + others)) if alone > 0 else 0.0
         terms = {
             "saturation": float(np.sqrt(share) * terms["weights"]),
             **terms,
             "weights": float(np.sqrt(1 - share) * terms["weights"]),
         }
-        together = float(np.sqrt(sum(t**2 for t in terms.values())))
-        return state.having(Budget(len(x), terms, saturated, together, size(results[-1] - exact) / whole))
+        errors = terms | {"sum": float(np.sqrt(sum(t**2 for t in terms.values()))), "total": measure(results[-1])}
+        relative = {name: measure.relative(error) for name, error in errors.items()}
+        together, total = relative.pop("sum"), relative.pop("total")
+        absolute = {name: measure.absolute(error) for name, error in errors.items()}
+        return state.having(Budget(len(x), relative, saturated, together, total, absolute))
 
     def report(self, state: State) -> Section:
         """The terms."""

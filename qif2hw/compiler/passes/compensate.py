@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from qif2hw import engine
-from qif2hw.compiler.error_measures import error_by_spread
+from qif2hw.compiler.error_measures import by_spread, rounding_of
 from qif2hw.compiler.passes.adapt import FEWEST_SAMPLES, TOO_LARGE, calibration_samples, phase_solution, shifted
 from qif2hw.compiler.passes.lower import NEEDED, lower
 from qif2hw.compiler.passes.weights import Weights, as_network
@@ -27,9 +27,11 @@ class Compensation:
     samples
         Calibration inputs used.
     error_before, error
-        Difference from the float network's results, relative to their spread.
+        Difference from the float network's results, relative to their spread; None where they have none.
+    absolute_before, absolute
+        The same in the results' own unit.
     history
-        Errors after each shift, in order.
+        Errors after each shift, in order: relative, or absolute where the results have no spread.
     kept
         Whether any shift helped.
     skipped
@@ -37,8 +39,10 @@ class Compensation:
     """
 
     samples: int = 0
-    error_before: float = 0.0
-    error: float = 0.0
+    error_before: float | None = 0.0
+    error: float | None = 0.0
+    absolute_before: float = 0.0
+    absolute: float = 0.0
     history: tuple[float, ...] = ()
     kept: bool = False
     skipped: str = ""
@@ -72,7 +76,8 @@ class CompensatePhases:
         x = state.calibration[:samples]
         exact = sensitivity(state.network, x).value
         value = engine.run(state[Program], x).y
-        history = [error_by_spread(value, exact)]
+        measure = by_spread(exact, rounding_of(state.network))
+        history = [measure(value)]
         for _ in range(self.rounds):
             now = sensitivity(as_network(state.network, state[Weights], state[Phases]), x)
             shift = -phase_solution(now) @ (value - exact).ravel()
@@ -80,7 +85,7 @@ class CompensatePhases:
                 moved = state.having(shifted(state.network, state[Phases], scale * shift))
                 moved = moved.having(lower(moved))
                 found = engine.run(moved[Program], x).y
-                error = error_by_spread(found, exact)
+                error = measure(found)
                 if error < history[-1]:
                     break
             else:
@@ -89,7 +94,18 @@ class CompensatePhases:
             history.append(error)
             if error > WORTH * history[-2]:
                 break
-        return state.having(Compensation(samples, history[0], history[-1], tuple(history), len(history) > 1))
+        before, after = history[0], history[-1]
+        return state.having(
+            Compensation(
+                samples,
+                measure.relative(before),
+                measure.relative(after),
+                measure.absolute(before),
+                measure.absolute(after),
+                tuple(history),
+                kept=len(history) > 1,
+            )
+        )
 
     def report(self, state: State) -> Section:
         """Errors before and after."""

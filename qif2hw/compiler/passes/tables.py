@@ -138,9 +138,7 @@ class MakeTables:
         chosen: dict[str, PTC] = {}
         for population in state.network.populations:
             name = population.name
-            made = {
-                form: make_curve(state, population, form, self.table_bits, moments) for form in self._forms(moments)
-            }
+            made = self._made(state, population, moments)
             tried = {form: _measure(state, population, ptc) for form, ptc in made.items()}
             form, why = self._choose(name, tried, room)
             chosen[name] = made[form]
@@ -174,9 +172,21 @@ class MakeTables:
         fitting = (
             fits(program_population(state, p, curve), grid, state[Ranges].populations[p.name])
             for p in state.network.populations
-            for curve in (make_curve(state, p, form, self.table_bits, 2) for form in self._forms(2))
+            for curve in self._made(state, p, 2).values()
         )
         return 2 if all(fitting) else 1
+
+    def _made(self, state: State, population: Population, moments: int) -> dict[str, PTC]:
+        """The curves by form: of all forms, those whose constants fit the registers."""
+        made: dict[str, PTC] = {}
+        for form in self._forms(moments):
+            try:
+                made[form] = make_curve(state, population, form, self.table_bits, moments)
+            except InputError as error:
+                refused = f"population '{population.name}', form '{form}': {error}"
+        if not made:
+            raise InputError(f"{refused}: use smaller weights, or another form")
+        return made
 
     def _forms(self, moments: int) -> tuple[str, ...]:
         if self.form != "auto":

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw import engine, reference
-from qif2hw.compiler.error_measures import error_by_spread
+from qif2hw.compiler.error_measures import by_spread, rounding_of
 from qif2hw.compiler.passes.lower import NEEDED, lower
 from qif2hw.compiler.passes.tables import Curves
 from qif2hw.compiler.state import Section, State, plain
@@ -33,7 +33,10 @@ class Tuning:
     knots
         Number of knots that can be moved.
     error_before, error_after
-        Difference from exact results with the same weights, relative to their spread, on the inputs kept back.
+        Difference from exact results with the same weights, relative to their spread, on the inputs kept back; None
+        where they have none.
+    absolute_before, absolute_after
+        The same in the results' own unit.
     adjusted
         Whether any move helped.
     skipped
@@ -41,8 +44,10 @@ class Tuning:
     """
 
     knots: int = 0
-    error_before: float = 0.0
-    error_after: float = 0.0
+    error_before: float | None = 0.0
+    error_after: float | None = 0.0
+    absolute_before: float = 0.0
+    absolute_after: float = 0.0
     adjusted: bool = False
     skipped: str = ""
 
@@ -79,7 +84,8 @@ class TuneTables:
         program = _lowered(state, start)
         exact, value = reference.run(program.network(), x).y, engine.run(program, x).y
         half = len(x) // 2
-        before = error_by_spread(value[half:], exact[half:])
+        measure = by_spread(exact[half:], rounding_of(state.network))
+        before = measure(value[half:])
         moves = np.maximum(2.0, STEP * np.abs(np.gradient(start)))
         slopes = np.empty((value[:half].size, start.size))
         for k in range(start.size):
@@ -88,12 +94,18 @@ class TuneTables:
             slopes[:, k] = (engine.run(_lowered(state, moved), x[:half]).y - value[:half]).ravel()
         best, error = start, before
         for knots in _candidates(start, moves, slopes, (value - exact)[:half].ravel()):
-            found = error_by_spread(engine.run(_lowered(state, knots), x[half:]).y, exact[half:])
+            found = measure(engine.run(_lowered(state, knots), x[half:]).y)
             if found < error:
                 best, error = knots, found
-        return state.having(
-            _with_knots(state[Curves], best), Tuning(int(start.size), before, error, adjusted=error < before)
+        tuning = Tuning(
+            int(start.size),
+            measure.relative(before),
+            measure.relative(error),
+            measure.absolute(before),
+            measure.absolute(error),
+            adjusted=error < before,
         )
+        return state.having(_with_knots(state[Curves], best), tuning)
 
     def report(self, state: State) -> Section:
         """Errors before and after."""

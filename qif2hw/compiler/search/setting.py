@@ -5,7 +5,7 @@ from typing import Any
 
 from qif2hw import engine
 from qif2hw.compiler.driver import Kept, run_passes
-from qif2hw.compiler.error_measures import error_by_size
+from qif2hw.compiler.error_measures import by_size
 from qif2hw.compiler.mapping import map_cores, needs_of
 from qif2hw.compiler.passes.adapt import AdaptRounding
 from qif2hw.compiler.passes.given_forms import MakeGivenForms
@@ -129,7 +129,7 @@ def evaluate(problem: SearchProblem, setting: Setting) -> Outcome:
     rates = rates_for(target.name)
     cost = None if rates is None else bracket(rates, program.steps, fullest)
     return Outcome(
-        error_by_size(run.y, problem.y),
+        by_size(problem.y)(run.y),
         float(sum(need.bytes(need.neurons) for need in needs)),
         float(program.steps),
         float(counts.syn_ops.sum()) / counts.samples,

@@ -11,7 +11,7 @@ import numpy as np
 
 from qif2hw import reference
 from qif2hw.compiler.default_inputs import spread
-from qif2hw.compiler.error_measures import error_by_size
+from qif2hw.compiler.error_measures import by_size, check_not_zero
 from qif2hw.compiler.search.front import pareto, picture
 from qif2hw.compiler.search.pool import Workers, run_bulk
 from qif2hw.compiler.search.setting import COSTS, OBJECTIVES, Outcome, SearchProblem, Setting, compile_setting, evaluate
@@ -101,14 +101,17 @@ def search(
     Raises
     ------
     InputError
-        If the folder holds a search and ``resume`` is not set, or one of another network or with other options; if
-        latency or energy is to be minimised on a target about which nothing is published.
+        If the network's results are all zero, so that there is no relative error; if the folder holds a search and
+        ``resume`` is not set, or one of another network or with other options; if latency or energy is to be minimised
+        on a target about which nothing is published.
     """
     if set(options.objectives) & {*COSTS} and rates_for(load_target(options.target).name) is None:
         raise InputError(f"target '{options.target}': nothing is published about its latency and energy")
-    study = _study(network, folder, options, resume)
     x = spread(options.samples, network.inputs)
-    problem = SearchProblem(network, options.target, options.rounding, x, reference.run(network, x).y)
+    exact = reference.run(network, x).y
+    check_not_zero(network, exact)
+    study = _study(network, folder, options, resume)
+    problem = SearchProblem(network, options.target, options.rounding, x, exact)
     done = _done(study)
     while len(done) < options.trials:
         # Seeded by what is done: a search that was interrupted goes on as if it had not been.
@@ -150,11 +153,8 @@ def _plain(found: Found) -> dict[str, Any]:
 def _measure(problem: SearchProblem, front: list[Found], options: SearchOptions, pool: Workers) -> list[Found]:
     """The front on inputs that the search has not used."""
     x: FloatArray = np.random.default_rng(options.seed).random((options.check, problem.network.inputs))
-    y = reference.run(problem.network, x).y
-    return [
-        Found(f.setting, f.outcome, error_by_size(run_bulk(compile_setting(problem, f.setting), x, pool), y))
-        for f in front
-    ]
+    measure = by_size(reference.run(problem.network, x).y)
+    return [Found(f.setting, f.outcome, measure(run_bulk(compile_setting(problem, f.setting), x, pool))) for f in front]
 
 
 def _optuna() -> Any:
