@@ -90,7 +90,7 @@ class Bundles(Format):
         manifest = json.loads(parts.pop(container.MANIFEST))
         about = {key: manifest.get(key) for key in ("target", "options", "versions")}
         how = rng.integers(10)
-        with contextlib.suppress(ValueError, KeyError):
+        with contextlib.suppress(Exception):  # of parts that earlier changes left unreadable
             if how < 6:
                 parts["program.json"] = _json(mutate.json_tree(rng, json.loads(parts["program.json"])))
             elif how < 8:
@@ -164,7 +164,7 @@ class Models(Format):
             reference.run(network, np.full((SAMPLES, network.inputs), 0.5))
             if path.stat().st_size % 8 == 0:
                 qif2hw.compile(network, steps=32, table_bits=2, rounding="nearest").run(np.zeros((1, network.inputs)))
-        else:
+        elif network.clock.count < 100:
             stepped_reference.run(network, np.zeros((1, 1, network.inputs)))
 
 
@@ -200,7 +200,8 @@ class Weights(Format):
         rng = np.random.default_rng(0)
         dense = {"w0": rng.normal(size=(4, 2)), "w1": rng.normal(size=(2, 4)), "phi0": np.full(6, 3.0)}
         sparse = {
-            "w0.data": rng.normal(size=5), "w0.indices": np.array([0, 1, 0, 1, 1]), "w0.indptr": np.array([0, 2, 3, 4, 5]),
+            "w0.data": rng.normal(size=5), "w0.indices": np.array([0, 1, 0, 1, 1]),
+            "w0.indptr": np.array([0, 2, 3, 4, 5]),
             "w0.shape": np.array([4, 2]), "w1": rng.normal(size=(2, 4)), "phi0": np.full(6, 3.0),
         }  # fmt: skip
         return [_npz(arrays) for arrays in (dense, sparse)]
@@ -282,7 +283,9 @@ class Slayer(Format):
         from qif2hw_slayer.importer import import_network
 
         network = import_network(path)
-        stepped_reference.run(network, np.zeros((1, 1, network.inputs)))
+        # A file may ask for a million time steps.
+        if network.clock.count < 100:
+            stepped_reference.run(network, np.zeros((1, 1, network.inputs)))
 
 
 class Checkpoints(Format):
