@@ -316,7 +316,10 @@ class Checkpoints(Format):
         try:
             arrays = safetensors.numpy.load(data)
             if rng.integers(2):
-                state = mutate.json_tree(rng, json.loads(bytes(arrays["state.json"])))
+                state = json.loads(bytes(arrays["state.json"]))
+                # The others say which run it is, and must agree.
+                moving = {key: state[key] for key in ("done", "seconds", "adam_steps") if key in state}
+                state = state | mutate.json_tree(rng, moving) if rng.integers(4) else mutate.json_tree(rng, state)
                 arrays["state.json"] = np.frombuffer(json.dumps(state).encode(), np.uint8)
                 return bytes(safetensors.numpy.save(arrays))
             return bytes(safetensors.numpy.save(mutate.some(rng, arrays)))
@@ -326,7 +329,8 @@ class Checkpoints(Format):
     def use(self, path: Path) -> None:
         from qif2hw.train import train
 
-        train(self.task, steps=2, weight_bits=4 if path.stat().st_size % 2 else None, checkpoint=path)
+        bits = 4 if b'"weight_bits": 4' in path.read_bytes() else None
+        train(self.task, steps=2, weight_bits=bits, checkpoint=path)
 
 
 class Targets(Format):
