@@ -72,7 +72,7 @@ def command(bundle: str, inputs: str, output: str, backend: str, as_json: bool, 
 def _trial(run: "Run") -> tuple[str, dict[str, Any]]:
     """What to say about a run of an event-driven network, in words and for machines."""
     ordinary = float(run.ordinary.mean())
-    spikes = {name: len(found) for name, found in run.spikes.items()}
+    spikes = {name: int(count.sum()) for name, count in run.counts.items()}
     return f"{100 * ordinary:.4g} % of the output spikes are ordinary", {
         "ordinary_fraction": ordinary,
         "spikes": spikes,

@@ -16,6 +16,8 @@ from qif2hw.bundle import load_program
 from qif2hw.engine.host import encode, finish
 from qif2hw.errors import InputError
 from qif2hw.ir import MachineOutput, Program, Run, StepSpikes
+from qif2hw.ir.arrays import IntArray
+from qif2hw.ir.spikes import Keep, check_keep
 from qif2hw_lava import stepped
 from qif2hw_lava.interpreter import LavaMissing, find_interpreter
 from qif2hw_lava.job import Job, Mode, read_arrays, write_job
@@ -34,6 +36,7 @@ def run(
     mode: Mode = "fused",
     timeout: float | None = None,
     interpreter: AnyPath | None = None,
+    keep: Keep = "spikes",
     progress: Callable[[int, int], None] | None = None,
 ) -> Run:
     """Run inputs ``x`` (samples, inputs) in [0, 1] on Lava's CPU simulator, in a child process.
@@ -51,6 +54,8 @@ def run(
         Hard limit in seconds; by default a generous one that grows with samples, steps and network.
     interpreter
         The Python with Lava; see `qif2hw_lava.find_interpreter` for where it is looked for when not given.
+    keep
+        ``spikes``: every spike.  ``counts``: how many each neuron sent, so that memory grows with the results alone.
     progress
         Called with machine steps done and machine steps in all.
 
@@ -64,21 +69,22 @@ def run(
         When Lava did not finish within the limit, or failed.  No process is left in any case.
     """
     started = time.perf_counter()
+    check_keep(keep)
     if mode not in get_args(Mode):
         raise InputError(f"unknown mode '{mode}': known are {', '.join(get_args(Mode))}")
     if timeout is not None and not (timeout > 0 and math.isfinite(timeout)):
         raise InputError(f"timeout = {timeout}: a positive number of seconds is needed")
     if not isinstance(program, Program):
         program = load_program(program)
-    job = prepare(program, x, mode)
+    job = prepare(program, x, mode, keep)
     python = find_interpreter(interpreter)
     report = None if progress is None else lambda done: progress(done, job.steps)
     with tempfile.TemporaryDirectory(prefix="qif2hw-lava-") as name:
         folder = Path(name)
         write_job(folder, job)
         run_worker(python, folder, default_timeout(job) if timeout is None else timeout, report)
-        output, spikes = collect(folder, job)
-    return finish(program, "lava", output, spikes, time.perf_counter() - started)
+        output, spikes, counts = collect(folder, job)
+    return finish(program, "lava", output, spikes, time.perf_counter() - started, counts)
 
 
 def missing() -> str | None:
@@ -96,7 +102,7 @@ LAVA = Backend(
     "program",
     run,
     exact=True,
-    options=("mode", "timeout", "progress"),
+    options=("mode", "timeout", "keep", "progress"),
     missing=missing,
     in_parity=True,
     stepped=Execution(stepped.run, ("mode", "timeout", "keep", "progress")),
@@ -104,11 +110,11 @@ LAVA = Backend(
 """Entry point ``lava``."""
 
 
-def prepare(program: Program, x: ArrayLike, mode: Mode) -> Job:
+def prepare(program: Program, x: ArrayLike, mode: Mode, keep: Keep = "spikes") -> Job:
     """The job of running inputs ``x``."""
     step_in, late_in = encode(program, x)
     widest = max([*(e.size for e in program.encoders), *(p.size for p in program.populations)])
-    return Job(mode, program, step_in, late_in, copies=max(1, min(step_in.shape[0], WIDEST[mode] // widest)))
+    return Job(mode, program, step_in, late_in, max(1, min(step_in.shape[0], WIDEST[mode] // widest)), keep)
 
 
 def default_timeout(job: Job) -> float:
@@ -122,15 +128,19 @@ def default_timeout(job: Job) -> float:
     return 60 + job.steps * (0.01 * parts + 4e-8 * synapses * job.copies**2)
 
 
-def collect(folder: Path, job: Job) -> tuple[MachineOutput, dict[str, StepSpikes]]:
-    """What the Processes left, without the samples that only filled up the last round."""
+def collect(folder: Path, job: Job) -> tuple[MachineOutput, dict[str, StepSpikes], dict[str, IntArray] | None]:
+    """What the Processes left, without the samples that only filled up the last round: outputs, spikes or counts."""
     firsts = [read_arrays(folder, f"first{k}") for k in range(len(job.program.output_populations))]
     columns = (
         np.concatenate([first[key][: job.samples] for first in firsts], axis=1).astype(np.int32)
         for key in ("step", "lateness", "flush")
     )
+    names = [population.name for population in job.program.populations]
+    if job.keep == "counts":
+        counts = {name: read_arrays(folder, f"spikes{k}")["counts"] for k, name in enumerate(names)}
+        return MachineOutput(*columns), {}, counts
     spikes = {}
-    for k, population in enumerate(job.program.populations):
+    for k, name in enumerate(names):
         rows = read_arrays(folder, f"spikes{k}")["rows"]
-        spikes[population.name] = StepSpikes.of(rows[rows[:, 0] < job.samples])
-    return MachineOutput(*columns), spikes
+        spikes[name] = StepSpikes.of(rows[rows[:, 0] < job.samples])
+    return MachineOutput(*columns), spikes, None

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from qif2hw.bundle.packing import pack, unpack
 from qif2hw.ir.program import Program
+from qif2hw.ir.spikes import Keep
 from qif2hw.ir.stepped_program import SteppedProgram
 
 Mode: TypeAlias = Literal["fused", "modular"]
@@ -36,7 +37,7 @@ LOG = "log.txt"
 class Job:
     """A program, encoded inputs (samples, inputs) and how to run them.
 
-    ``copies`` samples run side by side, in ``rounds`` rounds.
+    ``copies`` samples run side by side, in ``rounds`` rounds; ``keep`` says what is kept of their spikes.
     """
 
     mode: Mode
@@ -44,6 +45,7 @@ class Job:
     step_in: NDArray[np.int32]
     late_in: NDArray[np.int32]
     copies: int
+    keep: Keep = "spikes"
 
     @property
     def samples(self) -> int:
@@ -74,7 +76,8 @@ def write_job(folder: Path, job: Job) -> None:
     write_program(folder, job.program)
     inputs = {"step": np.ascontiguousarray(job.step_in), "lateness": np.ascontiguousarray(job.late_in)}
     (folder / "inputs.safetensors").write_bytes(safetensors.numpy.save(inputs))
-    (folder / "job.json").write_text(json.dumps({"mode": job.mode, "copies": job.copies}), encoding="utf-8")
+    how = {"mode": job.mode, "copies": job.copies, "keep": job.keep}
+    (folder / "job.json").write_text(json.dumps(how), encoding="utf-8")
 
 
 def write_program(folder: Path, program: Program | SteppedProgram) -> None:
@@ -96,7 +99,7 @@ def read_job(folder: Path) -> Job:
     program = read_program(folder, Program)
     inputs = safetensors.numpy.load((folder / "inputs.safetensors").read_bytes())
     how = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    return Job(how["mode"], program, inputs["step"], inputs["lateness"], how["copies"])
+    return Job(how["mode"], program, inputs["step"], inputs["lateness"], how["copies"], how["keep"])
 
 
 def write_arrays(folder: Path, name: str, arrays: dict[str, NDArray[Any]]) -> None:

@@ -29,7 +29,9 @@ def execute(folder: Path) -> AbstractProcess:
 def fused(job: Job, folder: Path) -> AbstractProcess:
     """A fused network as one Process."""
     step_in, late_in = job.batches()
-    return FusedNetwork(program=job.program, step_in=step_in, late_in=late_in, job=str(folder))
+    return FusedNetwork(
+        program=job.program, step_in=step_in, late_in=late_in, job=str(folder), keep=job.keep, samples=job.samples
+    )
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
     """The graph of a program; returns one of its Processes, from which Lava finds the others."""
     program = job.program
     common = {"job": str(folder), "steps": program.steps, "rounds": job.rounds, "copies": job.copies}
+    kept = {"keep": job.keep, "samples": job.samples}
     sources: dict[str, _Source] = {}
     step_in, late_in = job.batches()
     for encoder in program.encoders:
@@ -59,7 +62,7 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
             grid=program.grid,
             file=f"spikes{k}",
             packed_bits=program.packed_bits(population.name),
-            common=common,
+            common=common | kept,
         )
         for projection in program.incoming(population.name):
             source = sources[projection.pre]

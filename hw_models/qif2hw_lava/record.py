@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from qif2hw.ir.spikes import Keep
+
 
 class SpikeLog:
     """Rows (sample, neuron, step, lateness) of all ordinary spikes of a population."""
@@ -22,6 +24,27 @@ class SpikeLog:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All rows, for a file."""
         return {"rows": np.concatenate(self.parts)}
+
+
+class SpikeCounts:
+    """Number of ordinary spikes of every neuron of a population, without the samples that only fill up a round."""
+
+    def __init__(self, samples: int, size: int) -> None:
+        self.samples = samples
+        self.counts = np.zeros(size, np.int64)
+
+    def add(self, first_sample: int, n: int, flag: NDArray[Any], payload: NDArray[Any]) -> None:
+        """Count the spikes of machine step ``n``; arrays (copies, neurons)."""
+        self.counts += np.count_nonzero(flag[: self.samples - first_sample], axis=0)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The counts, for a file."""
+        return {"counts": self.counts}
+
+
+def spike_record(keep: Keep, samples: int, size: int) -> SpikeLog | SpikeCounts:
+    """What notes the spikes of a population as a run keeps them."""
+    return SpikeLog() if keep == "spikes" else SpikeCounts(samples, size)
 
 
 class FirstSpikes:

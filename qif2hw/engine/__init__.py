@@ -1,36 +1,88 @@
 """The integer machine: `spec` defines it, `fast` runs it."""
 
 import time
-from typing import Literal
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Literal, TypeAlias
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from qif2hw.engine.host import encode, finish
+from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.network import check_inputs
 from qif2hw.ir.program import Program
-from qif2hw.ir.spikes import Run
+from qif2hw.ir.spikes import Keep, MachineOutput, Run, StepSpikes, check_keep, joined_runs
 
 __all__ = ["encode", "finish", "run"]
 
+MOST_SAMPLES = 4096
+"""Most samples of a block."""
+BLOCK = 1 << 22
+"""Integers that a block of samples may take: what bounds the memory."""
 
-def run(program: Program, x: ArrayLike, *, machine: Literal["fast", "spec", "checked"] = "fast") -> Run:
-    """Execute a program on inputs ``x`` (samples, inputs) in [0, 1].
 
-    ``machine`` names the implementation: ``fast`` (compiled), ``spec`` (plain), or ``checked`` (plain, and raises
-    `qif2hw.engine.spec.RegisterOverflow` when a register leaves its width).  All return the same spikes.
+_Execute: TypeAlias = Callable[
+    [Program, NDArray[np.int32], NDArray[np.int32]], tuple[MachineOutput, dict[str, StepSpikes]]
+]
+
+
+def run(
+    program: Program,
+    x: ArrayLike,
+    *,
+    machine: Literal["fast", "spec", "checked"] = "fast",
+    keep: Keep = "spikes",
+    progress: Callable[[int, int], None] | None = None,
+) -> Run:
+    """Execute a program, block by block of samples.
+
+    Parameters
+    ----------
+    program
+        What to run.
+    x
+        Inputs (samples, inputs) in [0, 1].
+    machine
+        The implementation: ``fast`` (compiled), ``spec`` (plain), or ``checked`` (plain, and raises
+        `qif2hw.engine.spec.RegisterOverflow` when a register leaves its width).  All return the same spikes.
+    keep
+        ``spikes``: every spike.  ``counts``: how many each neuron sent, so that memory grows with the results alone.
+    progress
+        Called with machine steps done and machine steps of all samples.
 
     Raises
     ------
     InputError
-        On inputs of a wrong shape or outside [0, 1].
+        On inputs of a wrong shape or outside [0, 1], or an unknown ``keep``.
     """
-    step, late = encode(program, x)
-    start = time.perf_counter()
-    if machine == "fast":
+    check_keep(keep)
+    inputs = check_inputs(x, program.inputs)
+    return joined_runs(_blocks(program, inputs, _machine(machine), progress), keep)
+
+
+def _machine(name: str) -> _Execute:
+    """What runs encoded inputs."""
+    if name == "fast":
         from qif2hw.engine import fast
 
-        output, spikes = fast.run(program, step, late)
-    else:
-        from qif2hw.engine import spec
+        return fast.run
+    from qif2hw.engine import spec
 
-        output, spikes = spec.run(program, step, late, checked=machine == "checked")
-    return finish(program, "engine", output, spikes, time.perf_counter() - start)
+    return partial(spec.run, checked=name == "checked")
+
+
+def _blocks(
+    program: Program, x: FloatArray, execute: _Execute, progress: Callable[[int, int], None] | None
+) -> Iterator[tuple[int, Run]]:
+    """Runs of blocks of samples, with the number of the first."""
+    # Where the spikes of each step begin, for every sender, and room for the spikes of every neuron.
+    words = len(program.sizes) * program.steps + 12 * sum(program.sizes.values())
+    block = max(1, min(MOST_SAMPLES, BLOCK // words))
+    for low in range(0, len(x), block):
+        step, late = encode(program, x[low : low + block])
+        start = time.perf_counter()
+        output, spikes = execute(program, step, late)
+        yield low, finish(program, "engine", output, spikes, time.perf_counter() - start)
+        if progress is not None:
+            progress(min(low + block, len(x)) * program.steps, len(x) * program.steps)

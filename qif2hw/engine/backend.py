@@ -6,6 +6,7 @@ from qif2hw.engine import stepped
 
 ENGINE = Backend(
     "engine", "integer machine, compiled", "program", engine.run, exact=True, in_parity=True,
+    options=("keep", "progress"),
     stepped=Execution(stepped.run, ("keep", "progress")),
 )  # fmt: skip
 """Entry point ``engine``."""

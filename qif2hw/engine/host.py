@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.network import check_inputs
 from qif2hw.ir.program import Program
 from qif2hw.ir.readout import decode
-from qif2hw.ir.spikes import MachineOutput, Run, Spikes, StepSpikes
+from qif2hw.ir.spikes import MachineOutput, Run, Spikes, StepSpikes, counts_of
 
 
 def encode(program: Program, x: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -50,9 +50,14 @@ def spike_times(program: Program, output: MachineOutput) -> tuple[FloatArray, ND
 
 
 def finish(
-    program: Program, backend: str, output: MachineOutput, step_spikes: dict[str, StepSpikes], seconds: float
+    program: Program,
+    backend: str,
+    output: MachineOutput,
+    step_spikes: dict[str, StepSpikes],
+    seconds: float,
+    counts: dict[str, IntArray] | None = None,
 ) -> Run:
-    """Decode what a machine returned into a `Run`."""
+    """Decode what a machine returned into a `Run`; ``counts`` are those of the spikes, if they are not given."""
     times, ordinary = spike_times(program, output)
     sizes = [program.population(name).size for name in program.output_populations]
     parts = np.split(times, np.cumsum(sizes)[:-1], axis=1)
@@ -69,4 +74,5 @@ def finish(
         machine=output,
         step_spikes=step_spikes,
         seconds=seconds,
+        counts=counts_of(step_spikes, program.sizes) if counts is None else counts,
     )

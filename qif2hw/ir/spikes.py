@@ -1,11 +1,14 @@
 """What a run returns: spikes and results, in time units and, from an integer machine, in steps."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.ir.arrays import ByValue, FloatArray
+from qif2hw.errors import InputError
+from qif2hw.ir.arrays import ByValue, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +83,8 @@ class Run:
         From integer backends: the same in steps and ticks.
     seconds
         Wall-clock time of the execution.
+    counts
+        Number of ordinary spikes of every neuron over all samples, (neurons,), by population.
     """
 
     backend: str
@@ -90,8 +95,65 @@ class Run:
     machine: MachineOutput | None = None
     step_spikes: dict[str, StepSpikes] = field(default_factory=dict)
     seconds: float = 0.0
+    counts: dict[str, IntArray] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        spikes = sum(len(found) for found in self.spikes.values())
+        spikes = sum(map(len, self.spikes.values())) or sum(int(count.sum()) for count in self.counts.values())
         results = " x ".join(map(str, self.y.shape))
         return f"Run({self.backend}: {results} results, {spikes} spikes in {self.seconds:.3g} s)"
+
+
+Keep: TypeAlias = Literal["spikes", "counts"]
+"""What a run keeps besides the results: every spike, or how many each neuron sent."""
+
+
+def check_keep(keep: str) -> None:
+    """`InputError` unless a run can keep this."""
+    if keep not in get_args(Keep):
+        raise InputError(f"keep = {keep}: {' and '.join(get_args(Keep))} are possible")
+
+
+def counts_of(spikes: Mapping[str, Spikes | StepSpikes], sizes: Mapping[str, int]) -> dict[str, IntArray]:
+    """Number of spikes of every neuron (neurons,), by population."""
+    return {name: np.bincount(found.neuron, minlength=sizes[name]) for name, found in spikes.items()}
+
+
+def joined_runs(parts: Iterable[tuple[int, Run]], keep: Keep) -> Run:
+    """One run of those of consecutive blocks of samples, each with the number of its first sample.
+
+    Spikes that are not kept are dropped block by block.
+    """
+    found: list[Run] = []
+    counts: dict[str, IntArray] = {}
+    for first, part in parts:
+        for name, count in part.counts.items():
+            counts[name] = counts.get(name, 0) + count
+        found.append(_from(first, part) if keep == "spikes" else replace(part, spikes={}, step_spikes={}))
+    if len(found) == 1:
+        return found[0]
+    return Run(
+        found[0].backend,
+        np.concatenate([part.y for part in found]),
+        np.concatenate([part.spike_time for part in found]),
+        np.concatenate([part.ordinary for part in found]),
+        {name: _joined([part.spikes[name] for part in found]) for name in found[0].spikes},
+        None if found[0].machine is None else _joined([part.machine for part in found]),
+        {name: _joined([part.step_spikes[name] for part in found]) for name in found[0].step_spikes},
+        sum(part.seconds for part in found),
+        counts,
+    )
+
+
+def _from(first: int, run: Run) -> Run:
+    """The run with its samples numbered from ``first`` on."""
+
+    def moved(spikes: dict[str, Any]) -> dict[str, Any]:
+        return {name: replace(found, sample=found.sample + np.int32(first)) for name, found in spikes.items()}
+
+    return replace(run, spikes=moved(run.spikes), step_spikes=moved(run.step_spikes)) if first else run
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Dataclasses of arrays, one behind the other."""
+    names = [f.name for f in fields(parts[0])]
+    return type(parts[0])(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

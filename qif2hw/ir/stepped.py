@@ -14,7 +14,6 @@ after the last step.  A CUBA neuron follows the equations of `qif2hw.discrete.cu
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +23,9 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, IntArray, finite
 from qif2hw.ir.graph import Graph
 from qif2hw.ir.network import Network, Projection
+from qif2hw.ir.spikes import Keep as Keep
 from qif2hw.ir.spikes import Run
+from qif2hw.ir.spikes import check_keep as check_keep
 from qif2hw.ir.whole import checked_units, whole
 
 
@@ -285,9 +286,6 @@ def _counted(fired: NDArray[np.bool_]) -> IntArray:
 AnyRun = Run | SteppedRun
 """Result of a network of either clock."""
 
-Keep: TypeAlias = Literal["spikes", "counts"]
-"""What a run keeps besides the results: every spike, or how many each neuron sent."""
-
 
 def joined(backend: str, parts: Iterable[SteppedRun], keep: Keep) -> SteppedRun:
     """One run of those of consecutive blocks of samples; spikes that are not kept are dropped block by block."""
@@ -304,12 +302,6 @@ def joined(backend: str, parts: Iterable[SteppedRun], keep: Keep) -> SteppedRun:
             spikes.setdefault(name, []).append(fired)
     whole = {name: np.concatenate(spikes.pop(name)) for name in list(spikes)}
     return SteppedRun(backend, np.concatenate(y), whole, seconds, counts)
-
-
-def check_keep(keep: str) -> None:
-    """`InputError` unless a run can keep this."""
-    if keep not in get_args(Keep):
-        raise InputError(f"keep = {keep}: {' and '.join(get_args(Keep))} are possible")
 
 
 def check_frames(x: ArrayLike, groups: list[tuple[int, ...]], steps: int) -> FloatArray:

@@ -1,6 +1,7 @@
 """Run a network population by population, in the order of their depth."""
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,13 +11,15 @@ from qif2hw import neuron
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.network import Network, Population
-from qif2hw.ir.spikes import Run, Spikes
+from qif2hw.ir.spikes import Keep, Run, Spikes, check_keep, counts_of, joined_runs
 from qif2hw.ir.synapses import BySource, join
 from qif2hw.reference.kernels import collect, place, propagate
 from qif2hw.threads import one_blas_thread
 
-_CHUNK = 4096
-"""Samples run at once: bounds the memory of the spike buffers."""
+MOST_SAMPLES = 4096
+"""Most samples of a block."""
+BLOCK = 1 << 24
+"""Numbers that a block of samples may take: what bounds the memory."""
 _EXPONENT_ROOM = 900
 """Powers of two a plane vector may grow or shrink by between renormalisations; float64 has 1022 each way."""
 
@@ -74,7 +77,8 @@ def trace(network: Network, x: ArrayLike) -> Trace:
     """
     checked = network.check_inputs(x)
     with one_blas_thread():
-        parts = [_trace_chunk(network, checked[i : i + _CHUNK], i) for i in range(0, len(checked), _CHUNK)]
+        block = _block(network)
+        parts = [_trace_chunk(network, checked[i : i + block], i) for i in range(0, len(checked), block)]
     if len(parts) == 1:
         return parts[0]
     return Trace(
@@ -91,12 +95,50 @@ def trace(network: Network, x: ArrayLike) -> Trace:
     )
 
 
-def run(network: Network, x: ArrayLike) -> Run:
+def run(
+    network: Network,
+    x: ArrayLike,
+    *,
+    keep: Keep = "spikes",
+    progress: Callable[[int, int], None] | None = None,
+) -> Run:
     """Execute a network and decode its result: the exact run that every other backend is measured against.
 
-    See `trace` for what is computed, the parameters, and the errors raised.  Times are in time units, results (samples,
-    outputs).
+    See `trace` for what is computed.  Times are in time units, results (samples, outputs).
+
+    Parameters
+    ----------
+    network, x
+        As of `trace`.
+    keep
+        ``spikes``: every spike.  ``counts``: how many each neuron sent, so that memory grows with the results alone.
+    progress
+        Called with samples done and samples in all.
+
+    Raises
+    ------
+    InputError
+        As of `trace`, or on an unknown ``keep``.
     """
+    check_keep(keep)
+    return joined_runs(_blocks(network, network.check_inputs(x), progress), keep)
+
+
+def _blocks(network: Network, x: FloatArray, progress: Callable[[int, int], None] | None) -> Iterator[tuple[int, Run]]:
+    """Runs of blocks of samples, with the number of the first."""
+    block = _block(network)
+    for low in range(0, len(x), block):
+        yield low, _run(network, x[low : low + block])
+        if progress is not None:
+            progress(min(low + block, len(x)), len(x))
+
+
+def _block(network: Network) -> int:
+    """Number of samples of a block."""
+    return max(1, min(MOST_SAMPLES, BLOCK // (8 * sum(network.sizes.values()))))
+
+
+def _run(network: Network, x: FloatArray) -> Run:
     begin = time.perf_counter()
     result = trace(network, x)
     times, ordinary = {}, {}
@@ -113,6 +155,7 @@ def run(network: Network, x: ArrayLike) -> Run:
         ordinary=np.concatenate([ordinary[name] for name in network.output_populations], axis=1),
         spikes=result.spikes,
         seconds=time.perf_counter() - begin,
+        counts=counts_of(result.spikes, network.sizes),
     )
 
 

@@ -56,7 +56,7 @@ def test_samples_do_not_see_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     network = two_branches(0, gain=3.0)
     x = np.random.default_rng(2).uniform(size=(20, network.inputs))
     whole = reference.trace(network, x)
-    monkeypatch.setattr(execute, "_CHUNK", 7)
+    monkeypatch.setattr(execute, "MOST_SAMPLES", 7)
     chunked = reference.trace(network, x)
     monkeypatch.undo()
     for name, spikes in whole.spikes.items():

@@ -12,10 +12,11 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
 from qif2hw.ir.program import Program
+from qif2hw.ir.spikes import Keep
 from qif2hw_lava.arithmetic import Int
 from qif2hw_lava.machine import Machine
 from qif2hw_lava.processes.guarded import GuardedModel
-from qif2hw_lava.record import FirstSpikes, SpikeLog
+from qif2hw_lava.record import FirstSpikes, spike_record
 
 
 class FusedNetwork(AbstractProcess):
@@ -32,6 +33,8 @@ class FusedNetwork(AbstractProcess):
         Encoded inputs, (rounds, copies, inputs).
     job
         Folder for the results.
+    keep, samples
+        See `qif2hw_lava.record.spike_record`.
 
     Attributes
     ----------
@@ -39,13 +42,17 @@ class FusedNetwork(AbstractProcess):
         Ordinary spikes so far.
     """
 
-    def __init__(self, *, program: Program, step_in: Int, late_in: Int, job: str) -> None:
+    def __init__(
+        self, *, program: Program, step_in: Int, late_in: Int, job: str, keep: Keep = "spikes", samples: int
+    ) -> None:
         super().__init__(
             name="network",
             program=program,
             step_in=step_in,
             late_in=late_in,
             job=job,
+            keep=keep,
+            samples=samples,
             steps=program.steps,
             rounds=step_in.shape[0],
         )
@@ -67,7 +74,8 @@ class PyFusedNetwork(GuardedModel):
         self.late_in: Int = proc_params["late_in"]
         self.copies = self.step_in.shape[1]
         self.machine = Machine(program, self.copies)
-        self.spikes = {p.name: SpikeLog() for p in program.populations}
+        keep, samples = proc_params["keep"], proc_params["samples"]
+        self.spikes = {p.name: spike_record(keep, samples, p.size) for p in program.populations}
         self.first = {
             name: FirstSpikes(self.rounds, self.copies, program.population(name).size)
             for name in program.output_populations

@@ -26,7 +26,7 @@ from qif2hw.engine import spec
 from qif2hw.ir.program import ProgramPopulation, TimeGrid
 from qif2hw_lava.arithmetic import Int
 from qif2hw_lava.processes.guarded import GuardedModel
-from qif2hw_lava.record import FirstSpikes, SpikeLog
+from qif2hw_lava.record import FirstSpikes, spike_record
 
 
 class SpikeInput(AbstractProcess):
@@ -98,7 +98,7 @@ class PhaseNeurons(AbstractProcess):
     packed_bits
         Bits of the message it sends below the flag; how it is spoken to, the population says.
     common
-        ``job``, ``steps``, ``rounds``, ``copies``.
+        ``job``, ``steps``, ``rounds``, ``copies``; ``keep`` and ``samples``, see `qif2hw_lava.record.spike_record`.
 
     Attributes
     ----------
@@ -143,7 +143,7 @@ class PyPhaseNeurons(GuardedModel):
         self.population: ProgramPopulation = proc_params["population"]
         self.grid: TimeGrid = proc_params["grid"]
         self.copies: int = proc_params["copies"]
-        self.spikes = SpikeLog()
+        self.spikes = spike_record(proc_params["keep"], proc_params["samples"], self.population.size)
 
     def reset(self, current: int) -> None:
         """Initial registers."""
@@ -168,7 +168,7 @@ class PyPhaseNeurons(GuardedModel):
         self.spikes.add(current * self.copies, n, flag, payload)
 
     def deliver(self) -> None:
-        """All spikes."""
+        """All spikes, or their counts."""
         self.save(self.proc_params["file"], self.spikes.arrays())
 
 
