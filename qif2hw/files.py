@@ -23,6 +23,7 @@ BROKEN_ZIP = (
     ValueError,
 )
 """What `zipfile` raises on damaged archives."""
+_PART = 1 << 24
 
 
 def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
@@ -32,12 +33,18 @@ def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
         if path.is_dir():
             raise InputError(f"{path}: this is a folder, a file is needed")
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            # In parts: one read takes memory for all that it may find.
+            parts, left = [], limit + 1
+            while left > 0 and (part := file.read(min(left, _PART))):
+                parts.append(part)
+                left -= len(part)
+    except MemoryError:
+        raise InputError(f"{path}: too large for the memory") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({reason(error)})") from None
-    if len(data) > limit:
+    if left <= 0:
         raise InputError(f"{path}: larger than the limit of {limit} bytes")
-    return data
+    return b"".join(parts)
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:

@@ -69,6 +69,8 @@ class QIF:
             raise InputError(f"tau = {self.tau:g}: the membrane time constant must be positive")
         if not (math.isfinite(self.i0) and self.i0 > 0.25):
             raise InputError(f"I0 = {self.i0:g}: an oscillating QIF neuron needs a drive above 1/4")
+        if not (self.omega > 0 and 0 < self.period < math.inf):
+            raise InputError(f"tau = {self.tau:g}, I0 = {self.i0:g}: the period of such a neuron is no number")
 
     @property
     def r(self) -> float:

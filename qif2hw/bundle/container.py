@@ -104,7 +104,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Json, dict[str, bytes]]:
         raise InputError(f"{path}: not a qif2hw bundle ('{MANIFEST}' is missing)")
     for name in parts:
         if name != MANIFEST and name not in PARTS:
-            raise InputError(f"{path}: unknown part '{name}'")
+            raise InputError(f"{path}: unknown part {name!r}")
     with naming(path, MANIFEST):
         manifest = _manifest(parts.pop(MANIFEST))
     for name in PARTS:
@@ -177,7 +177,7 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
         if name in parts:
             raise InputError(f"{path}: part '{name}' is there twice")
         if name != MANIFEST and name not in PARTS:
-            raise InputError(f"{path}: unknown part '{name}'")
+            raise InputError(f"{path}: unknown part {name!r}")
         total += member.file_size
         if total > MAX_BYTES:
             raise InputError(f"{path}: part '{name}' is too large (the limit of a bundle is {MAX_BYTES} bytes)")

@@ -12,6 +12,8 @@ from qif2hw.errors import InputError
 
 T = TypeVar("T")
 
+_LARGEST = 1 << 53
+
 
 def pack(value: object, arrays: dict[str, NDArray[Any]], path: str = "") -> Any:
     """JSON of a dataclass; its arrays go into ``arrays`` under dotted paths, which stand in their place.
@@ -87,6 +89,8 @@ def _unpack(hint: Any, packed: Any, arrays: Mapping[str, NDArray[Any]], path: st
     if is_dataclass(hint):
         return _dataclass(hint, packed, arrays, path, used, where)
     if hint in (bool, int, float, str) and type(packed) is hint:
+        if hint is int and abs(packed) > _LARGEST:
+            raise InputError(f"{where} is an impossible number of {packed.bit_length()} bits")
         return packed
     raise InputError(f"{where} is no {_name(hint)}")
 
@@ -107,7 +111,9 @@ def _dataclass(cls: Any, packed: Any, arrays: Mapping[str, NDArray[Any]], path: 
     }
     try:
         value = cls(**values)
-    except (ArithmeticError, LookupError, MemoryError, TypeError) as error:
+    except InputError:
+        raise
+    except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
         raise InputError(f"{where} holds impossible values ({type(error).__name__})") from None
     # The classes convert arrays silently; here another type than they hold means a damaged or foreign file.
     for name, given in values.items():

@@ -198,7 +198,9 @@ def _kick(  # type: ignore[no-untyped-def]
         curvature = _rounded_shift(m2 * (v + 2 * a0) * second[4], second[5])
         a1 += min(max(curvature, -CURVATURE_MAX), CURVATURE_MAX)
     v += a0 - loss + _rounded_shift(a1 * (2 * v + a0), LATE_FRACTION)
-    distance = max(_look_up(other, numbers[10], numbers[11], min(abs(v), numbers[7])), edge)
+    # Not the size of v: the smallest integer has none.
+    saturated = abs(min(max(v, -numbers[7]), numbers[7]))
+    distance = max(_look_up(other, numbers[10], numbers[11], saturated), edge)
     return distance if v < 0 else threshold - distance
 
 

@@ -139,6 +139,9 @@ def parse(data: bytes) -> ModelProto:
         raise InputError("not an ONNX file") from None
     if not model.ir_version or not model.HasField("graph"):
         raise InputError("not an ONNX file")
+    # Of bytes that are no text the parser makes no text.
+    if not all(isinstance(name, str) for name in _names(model.graph)):
+        raise InputError("not a valid ONNX model (a name is not UTF-8)")
     versions = {o.domain: o.version for o in model.opset_import}
     if DOMAIN not in versions:
         found = list(dict.fromkeys(node.op_type for node in model.graph.node))[:4]
@@ -158,6 +161,13 @@ def parse(data: bytes) -> ModelProto:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise InputError(f"not a valid ONNX model ({reason})") from None
     return model
+
+
+def _names(graph: GraphProto) -> Iterator[object]:
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    yield from (part.name for part in (*graph.input, *graph.output, *graph.initializer))
 
 
 def _all_tensors(graph: GraphProto) -> Iterator[TensorProto]:

@@ -4,6 +4,7 @@ Compiling turns a `Network` (float, units of time) into a `Program` (integers, s
 `qif2hw.engine.spec` defines what each number does.  Every class checks the widths of what it holds.
 """
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,10 +16,13 @@ from qif2hw.ir.arrays import ByValue, FloatArray, frozen
 from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.graph import Graph
 from qif2hw.ir.network import Network, Population, Projection
-from qif2hw.ir.ptc import ACCUMULATOR_BITS, PTC, STATE_BITS, STATE_MAX, need
+from qif2hw.ir.ptc import ACCUMULATOR_BITS, PTC, STATE_BITS, STATE_MAX, PlaneVector, check_curve, need
 from qif2hw.ir.readout import Product, ReadFromFirstSpikes, Readout
 from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_delay, checked_synapses
 from qif2hw.neuron import QIF
+
+MOST_STEPS = 1 << 16
+"""Most machine steps of a trial."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class TimeGrid:
     layers: int
 
     def __post_init__(self) -> None:
-        need(self.period > 0 and self.trial > 0, "time grid: period and trial must be positive")
+        need(0 < self.period < math.inf and 0 < self.trial < math.inf, "time grid: period and trial must be positive")
         need(0 <= self.phase_bits < STATE_BITS, f"time grid: {self.phase_bits} phase bits do not fit the state")
         need(self.period_steps >= 2, f"time grid: {self.period_steps} steps per period, at least 2 are needed")
         need(
@@ -59,6 +63,11 @@ class TimeGrid:
         need(
             self.threshold + self.increment <= STATE_MAX,
             f"time grid: threshold {self.threshold} + increment {self.increment} exceed the {STATE_BITS}-bit state",
+        )
+        need(1 <= self.layers <= MOST_STEPS, f"time grid: {self.layers} layers")
+        need(
+            self.trial <= MOST_STEPS * self.delta,
+            f"time grid: a trial of more than the {MOST_STEPS} steps there may be",
         )
 
     @property
@@ -153,6 +162,15 @@ class ProgramPopulation(ByValue):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "phase0", frozen(self.phase0, np.int32))
+        need(
+            self.phase0.ndim == 1 and self.phase0.size > 0,
+            f"population '{self.name}': initial phases have shape {self.phase0.shape}, (neurons,) is needed",
+        )
+        if isinstance(self.ptc, PlaneVector):
+            need(
+                self.ptc.start.shape[1] == self.size,
+                f"population '{self.name}': {self.ptc.start.shape[1]} plane vectors for {self.size} neurons",
+            )
         need(self.depth >= 1, f"population '{self.name}' has depth {self.depth}")
         need(0 <= self.packed_bits < ACCUMULATOR_BITS, f"population '{self.name}': packed_bits = {self.packed_bits}")
         need(0 <= self.flush_drop < STATE_BITS, f"population '{self.name}': flush_drop = {self.flush_drop}")
@@ -240,17 +258,29 @@ class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirs
                 p.synapses.shape == (self.sizes[p.post], self.sizes[p.pre]),
                 f"{where}: its synapses have shape {p.synapses.shape}",
             )
+        for encoder in self.encoders:
+            need(
+                encoder.earliest > 0 and encoder.latest < self.grid.trial,
+                f"input group '{encoder.name}' encodes into ({encoder.earliest:g}, {encoder.latest:g}): "
+                f"this must lie inside the trial (0, {self.grid.trial:g})",
+            )
         for population in self.populations:
+            where = f"population '{population.name}'"
+            check_curve(population.ptc, self.grid.threshold, where)
+            need(int(population.phase0.max()) < self.grid.threshold, f"{where}: initial phases beyond the threshold")
             need(bool(self.incoming(population.name)), f"population '{population.name}' has no input")
             drops = {self.population(p.pre).flush_drop for p in self.incoming(population.name) if depth[p.pre] > 0}
             for p in self.incoming(population.name):
                 self.packed_bits(p.pre)
             need(len(drops) <= 1, f"population '{population.name}': its sources drop different numbers of flush bits")
-            need(population.depth <= self.grid.layers, f"population '{population.name}' is deeper than the time grid")
+        deepest = max(p.depth for p in self.populations)
+        need(deepest == self.grid.layers, f"time grid: {self.grid.layers} layers for populations {deepest} deep")
+        posts = {p.name for p in self.populations}
         for readout in self.readouts:
-            need(readout.population in depth, f"readout of '{readout.population}': no such population")
-            top = max(int(readout.start.max()), int(readout.stop.max()))
-            need(top < self.sizes[readout.population], f"readout of '{readout.population}': no neuron {top}")
+            need(readout.population in posts, f"readout of '{readout.population}': no such population")
+            index = np.concatenate([readout.start, readout.stop])
+            for end in (int(index.min()), int(index.max())):
+                need(0 <= end < self.sizes[readout.population], f"readout of '{readout.population}': no neuron {end}")
 
     @cached_property
     def depth(self) -> dict[str, int]:

@@ -54,7 +54,15 @@ class Table(ByValue):
     def __post_init__(self) -> None:
         object.__setattr__(self, "knots", frozen(self.knots, np.int32))
         need(0 <= self.mantissa_bits <= self.first_octave, "table: an octave cannot hold more knots than integers")
+        need(self.first_octave <= STATE_BITS, f"table: a first octave of {self.first_octave} bits")
         need(self.knots.ndim == 1 and self.knots.size >= 2, "table: at least two knots are needed")
+
+    def covers(self, x: int) -> bool:
+        """Whether it has a value at ``x >= 0``; its last knot is that of `qif2hw.engine.curve.knot_before`."""
+        octave = max(x.bit_length() - self.first_octave, 0)
+        start = 1 << (self.first_octave + octave - 1) if octave else 0
+        spacing = self.first_octave - self.mantissa_bits + max(octave - 1, 0)
+        return (octave << self.mantissa_bits) + ((x - start) >> spacing) < self.knots.size
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,9 @@ class CotangentTables(ByValue):
         _check_scales(self)
         for table in (self.to_potential, self.to_phase):
             need(bool((np.diff(table.knots.astype(np.int64)) <= 0).all()), "tables: knots must not increase")
-        need(int(self.to_potential.knots.max()) <= STATE_MAX, f"tables: the potential does not fit {STATE_BITS} bits")
+        need(0 <= self.limit <= STATE_MAX, f"tables: the potential does not fit {STATE_BITS} bits")
+        need(self.to_phase.covers(self.limit), "tables: the phases end before the largest potential")
+        need(0 <= self.edge <= STATE_MAX, f"tables: edge = {self.edge} does not fit the phase")
 
     @property
     def limit(self) -> int:
@@ -174,6 +184,9 @@ class PhaseWeightTable(ByValue):
         need(self.twist.shape == self.shift.shape[1:], "table: shift and twist need the same phase knots")
         need(min(self.shift.shape) >= 2, "table: at least two knots each way are needed")
         need(bool((np.abs(self.shift.astype(np.int64)) <= STATE_MAX).all()), "table: shifts do not fit the state")
+        need(
+            max(self.phase_spacing, self.kick_spacing) < STATE_BITS, "table: knots further apart than the state reaches"
+        )
         _check_scales(self)
 
     @property
@@ -248,6 +261,20 @@ PTC: TypeAlias = CotangentTables | PhaseWeightTable | PlaneVector
 def second_moment(curve: PTC) -> SecondMoment | None:
     """What a curve does with the second moment of lateness; None if it takes none."""
     return None if isinstance(curve, PhaseWeightTable) else curve.second
+
+
+def check_curve(curve: PTC, threshold: int, where: str) -> None:
+    """`InputError` unless a curve has values for all phases from 0 to ``threshold``, and leads to none beyond."""
+    if isinstance(curve, CotangentTables):
+        need(curve.to_potential.covers(threshold >> 1), f"{where}: its tables end before half of the cycle")
+        phases = curve.to_phase.knots
+        need(
+            int(phases.min()) >= 0 and max(int(phases.max()), curve.edge) <= threshold,
+            f"{where}: its tables lead to phases beyond the threshold {threshold}",
+        )
+    elif isinstance(curve, PhaseWeightTable):
+        columns = (threshold - 1 >> curve.phase_spacing) + 2
+        need(curve.shift.shape[1] >= columns, f"{where}: its table has {curve.shift.shape[1]} phases, not {columns}")
 
 
 def _check_scales(curve: PTC | SecondMoment) -> None:

@@ -18,6 +18,7 @@ from qif2hw.train.optim.soap import Soap
 
 _SCALARS = "state.json"
 _LARGEST = 2**31
+_LONGEST = 1e12
 
 
 def write(path: Path, scalars: dict[str, Any], optimizer: FlatAdam | Soap, others: dict[str, Tensor]) -> None:
@@ -35,12 +36,13 @@ def write_state(path: Path, scalars: dict[str, Any], tensors: dict[str, Tensor])
 def read(
     path: Path,
     expected: dict[str, Any],
+    total: int,
     optimizer_after: Callable[[int], FlatAdam | Soap],
     others: dict[str, Tensor],
 ) -> tuple[dict[str, Any], FlatAdam | Soap]:
     """Restore what `write` wrote, parameters and ``others`` included; its scalars, and the optimiser to go on with.
 
-    ``optimizer_after(done)`` makes the optimiser in use after ``done`` steps.
+    ``optimizer_after(done)`` makes the optimiser in use after ``done`` steps, at most ``total``.
 
     Raises
     ------
@@ -48,9 +50,13 @@ def read(
         If this is no checkpoint, or one of another run: ``expected`` names the scalars that must agree.
     """
     scalars, tensors = read_state(path, expected)
-    optimizer = optimizer_after(int(scalars["done"]))
+    done, seconds, steps = (scalars.get(name) for name in ("done", "seconds", "adam_steps"))
+    whole = type(done) is int and type(steps) is int and type(seconds) in (int, float)
+    if not (whole and 0 <= done <= total and 0 <= steps <= done and 0 <= seconds <= _LONGEST):  # type: ignore[operator]
+        raise InputError(f"{path}: this checkpoint is damaged (done = {done!r:.20}, of {total} steps)")
+    optimizer = optimizer_after(done)  # type: ignore[arg-type]
     restore(path, tensors, optimizer.state() | others)
-    optimizer.steps = int(scalars["adam_steps"])
+    optimizer.steps = steps  # type: ignore[assignment]
     return scalars, optimizer
 
 
@@ -72,8 +78,8 @@ def read_state(path: Path, expected: dict[str, Any]) -> tuple[dict[str, Any], di
     for name, value in expected.items():
         if scalars.get(name) != value:
             raise InputError(
-                f"{path}: this checkpoint is of another run ({name} = {scalars.get(name)}, here {value}): "
-                "delete it or name another file"
+                f"{path}: this checkpoint is of another run "
+                f"({name} = {scalars.get(name)!r:.200}, here {value!r:.200}): delete it or name another file"
             )
     return scalars, tensors
 

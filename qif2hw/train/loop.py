@@ -173,7 +173,7 @@ def _fit(
     others = {} if quantizer is None else quantizer.state()
     done = 0
     if path is not None and path.exists():
-        scalars, optimizer = saved.read(path, identity, optimizer_after, others)
+        scalars, optimizer = saved.read(path, identity, total, optimizer_after, others)
         done, before = int(scalars["done"]), before + float(scalars["seconds"])
     started = time.perf_counter()
     objective = (task.objective or regression)(task, model, seed, teacher)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import qif2hw_lava
 from qif2hw.ir import CotangentTables, Program
-from qif2hw_lava import Interpreter, LavaError, LavaTimeout, Mode
+from qif2hw_lava import Interpreter, LavaError, LavaTimeout
 from qif2hw_lava.launch import run_worker
 
 if TYPE_CHECKING:
@@ -37,24 +37,66 @@ def wait_for(condition: Callable[[], object], seconds: float) -> None:
         time.sleep(0.02)
 
 
-def broken(program: Program) -> Program:
-    """A program whose first look-up fails: its table ends after two knots."""
-    first, *others = program.populations
-    assert isinstance(first.ptc, CotangentTables)
-    table = replace(first.ptc.to_potential, knots=first.ptc.to_potential.knots[:2])
-    return replace(program, populations=(replace(first, ptc=replace(first.ptc, to_potential=table)), *others))
+# A Process whose model is one of ours.
+_GUARDED = """
+from lava.magma.core.decorator import implements, requires
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from qif2hw_lava.processes.guarded import GuardedModel
+
+class Faulty(AbstractProcess):
+    pass
+
+@implements(proc=Faulty, protocol=LoihiProtocol)
+@requires(CPU)
+class PyFaulty(GuardedModel):
+    def step(self, current, n):
+        pass
+
+    def {method}:
+        [][1]
+
+def execute(folder):
+    process = Faulty(name="faulty", job=str(folder), steps=5, rounds=2)
+    process.run(RunSteps(num_steps=10), Loihi2SimCfg())
+    return process
+"""
 
 
-@pytest.mark.parametrize("mode", ["fused", "modular"])
-def test_a_process_that_raises(
-    mode: Mode, program: Program, x: NDArray[np.float64], traces: "Traces", lava: Interpreter
-) -> None:
+@pytest.mark.parametrize(
+    ("method", "step"),
+    [("step(self, current, n)", 1), ("reset(self, current)", 1), ("deliver(self)", 10)],
+    ids=["in a step", "between rounds", "in its results"],
+)
+def test_a_process_that_raises(method: str, step: int, traces: "Traces", lava: Interpreter) -> None:
+    job = traces.folder / "job"
+    job.mkdir()
+    (job / "faulty.py").write_text(_GUARDED.format(method=method))
     start = time.monotonic()
-    with pytest.raises(LavaError, match=r"^Process '.*', step \d+ failed under Lava: IndexError") as caught:
-        qif2hw_lava.run(broken(program), x, mode=mode)
+    with pytest.raises(LavaError, match=rf"^Process 'faulty', step {step} failed under Lava: IndexError") as caught:
+        run_worker(lava, job, 60, module="faulty")
     assert not isinstance(caught.value, LavaTimeout)
     assert "Traceback" in str(caught.value)
     assert time.monotonic() - start < 30
+
+
+def test_a_program_that_the_worker_refuses(
+    program: Program, x: NDArray[np.float64], traces: "Traces", lava: Interpreter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first table ends after two knots: its own checks would say so here too."""
+    first, *others = program.populations
+    assert isinstance(first.ptc, CotangentTables)
+    table = replace(first.ptc.to_potential, knots=first.ptc.to_potential.knots[:2])
+    with monkeypatch.context() as unchecked:
+        unchecked.setattr("qif2hw.ir.program.check_curve", lambda *_: None)
+        broken = replace(program, populations=(replace(first, ptc=replace(first.ptc, to_potential=table)), *others))
+    with pytest.raises(
+        LavaError, match=r"the Lava worker failed under Lava: .*its tables end before half of the cycle"
+    ):
+        qif2hw_lava.run(broken, x)
 
 
 # A Process of nobody's making, with a model that Lava runs unguarded.

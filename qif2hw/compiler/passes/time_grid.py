@@ -74,7 +74,8 @@ class ChooseTimeGrid:
                 f"payload bits = {self.lateness_bits}: 0 to {min(most, 12)} are possible"
                 + (f" on target '{state.target.name}'" if most < 12 else "")
             )
-        start = math.floor((self.steps - 1 - depth) * period / network.trial)
+        # No grid has more: periods may be any multiple of the trial.
+        start = math.floor(min((self.steps - 1 - depth) * period / network.trial, STATE_MAX))
         for period_steps in range(start, 1, -1):
             phase_bits = (STATE_MAX // (period_steps + 1)).bit_length() - 1
             if phase_bits <= self.lateness_bits:
