@@ -1,5 +1,6 @@
 """A layer of QIF neurons as a torch module, with weights on the hardware's grid if wanted."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -175,6 +176,25 @@ class QIFLayer(nn.Module):
             top = float(np.nextafter(np.float32(self.neuron.period), np.float32(0.0)))
         self.phi0.clamp_(0.0, top)
 
+    @torch.no_grad()
+    def check_parameters(self, name: str = "") -> None:
+        """`InputError` that names a parameter which is not finite, or an initial phase outside [0, Theta).
+
+        ``name`` is that of the layer, with a point at its end; on other devices than the CPU nothing is looked at.
+        """
+        for key, values in self.named_parameters():
+            # One pass without a copy: a sum is finite if all are.
+            if values.is_cpu and not math.isfinite(float(values.sum())) and not bool(values.isfinite().all()):
+                raise InputError(f"parameter {name}{key} holds {_odd(values):g}: finite numbers are needed")
+        if not self.phi0.is_cpu:
+            return
+        low, high = (float(end) for end in self.phi0.aminmax())
+        if low < 0 or high >= self.neuron.period:
+            raise InputError(
+                f"parameter {name}phi0 holds {low if low < 0 else high:.9g}: initial phases lie in [0, Theta) = "
+                f"[0, {self.neuron.period:.9g}); keep_inside() puts them there"
+            )
+
     def forward(self, times: Tensor, psi: Tensor | None = None, *, path: Route | None = None) -> LayerOutput:
         """Spikes of the neurons.
 
@@ -190,9 +210,10 @@ class QIFLayer(nn.Module):
         Raises
         ------
         InputError
-            On inputs that do not fit the layer, and on a path that it does not have.
+            On inputs that do not fit the layer, parameters as of `check_parameters`, and a path that it does not have.
         """
         path = route(times, path)
+        self.check_parameters()
         if path == "kernel":
             return self._compiled(times, psi)
         if self.recurrent:
@@ -236,6 +257,11 @@ class QIFLayer(nn.Module):
                 raise InputError(f"this state is of a layer with {name} = {there:g}, here {here:g}")
         if not torch.equal(own, other):
             raise InputError("this state is of a layer with other synapses")
+
+
+def _odd(values: Tensor) -> float:
+    """A value that is not finite."""
+    return float(values[~values.isfinite()][0])
 
 
 def _synapses(pre: int | None, post: int | None, synapses: AnySynapses | None) -> AnySynapses:

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import numba
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.nn.functional.first_order import first_order
 
 WORTH_THREADS = 1_000_000
 """Updates (input spikes times neurons times samples) of a pass above which all threads pay, even if others work too."""
@@ -85,7 +85,7 @@ class _Pass(torch.autograd.Function):
         return kernel.results()
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         return None, None, *ctx.kernel.backward(ctx.needs_input_grad[2:], *grads)
 

@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from qif2hw import neuron as formulas
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
 from qif2hw.nn.functional.arguments import check
 from qif2hw.nn.functional.compiled import BAD_TIME
+from qif2hw.nn.functional.first_order import first_order
 from qif2hw.nn.functional.output import LayerOutput
 
 # The formulas are written for numbers and arrays; they use operators only and serve tensors as well.
@@ -195,7 +195,7 @@ class _Layer(torch.autograd.Function):
         return spikes, theta / math.pi, trial + (math.pi - theta) / neuron.omega
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         times, psi, weight, phi0 = ctx.saved_tensors
         neuron, trial = ctx.constants
