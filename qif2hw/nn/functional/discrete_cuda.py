@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qif2hw.errors import InputError
+from qif2hw.nn.functional.first_order import SURROGATE, first_order
 
 
 @lru_cache
@@ -65,8 +65,6 @@ class _CudaSteps(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         from qif2hw.kernels import discrete_cuda as kernels
 
-        if torch.is_grad_enabled():
-            raise InputError("a surrogate gradient has no derivative: do without create_graph=True")
         v, start, numbers = ctx.saved_tensors
         gx = v.new_empty((ctx.shape[0], start.numel()))
         gu = grads[1].contiguous().view(-1).clone()
@@ -76,7 +74,7 @@ class _CudaSteps(torch.autograd.Function):
         )
         g = grads[0].contiguous().view(v.shape)
         launch(kernels.backward, start.numel(), v, start, g, gu, half, rates, jump, numbers, gx)
-        return gx.view(ctx.shape), gu.view(ctx.shape[1:]), *[None] * 5
+        return *first_order((gx.view(ctx.shape), gu.view(ctx.shape[1:])), SURROGATE), *[None] * 5
 
 
 def steps_on_cuda(*arguments: Any) -> Any:

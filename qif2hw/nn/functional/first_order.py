@@ -1,6 +1,6 @@
-"""Gradients of compiled passes cannot be differentiated: whoever tries is told, and what to use."""
+"""Gradients that cannot be differentiated: whoever tries is told what to use."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,34 +8,39 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 
+JETS = (
+    "derivatives of results are in the loss, and a compiled pass has first ones only: take them from "
+    "qif2hw.nn.jets or qif2hw.nn.derivative, whose results can be part of a loss"
+)
+SURROGATE = "a surrogate gradient has no derivative: do without create_graph=True"
+
 
 class _Gradient(torch.autograd.Function):
     """A gradient as it is; its own derivative is an error."""
 
     @staticmethod
-    def forward(ctx: Any, gradient: Tensor) -> Tensor:
+    def forward(ctx: Any, reason: str, gradient: Tensor) -> Tensor:
+        ctx.reason = reason
         return gradient.view_as(gradient)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        raise InputError(
-            "derivatives of results are in the loss, and a compiled pass has first ones only: take them from "
-            "qif2hw.nn.jets or qif2hw.nn.derivative, whose results can be part of a loss"
-        )
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        raise InputError(ctx.reason)
 
 
-def first_order(backward: Callable[..., tuple[Tensor | None, ...]]) -> Callable[..., tuple[Tensor | None, ...]]:
-    """Mark the backward pass of a function as one that cannot be differentiated.
+def first_order(gradients: Sequence[Tensor | None], reason: str = JETS) -> tuple[Tensor | None, ...]:
+    """Gradients of a backward pass, marked as ones that cannot be differentiated.
 
     `torch.autograd.function.once_differentiable` does so where a gradient that comes in has a graph.  Derivatives of
     results by inputs come from gradients of ones, which have none: their part of a loss would be left out in silence.
+
+    Parameters
+    ----------
+    gradients
+        What the backward pass returns; computed without a graph.
+    reason
+        The line of the `InputError` that differentiating them raises.
     """
-
-    def once(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        with torch.no_grad():
-            found = backward(ctx, *grads)
-        if not torch.is_grad_enabled():
-            return found
-        return tuple(None if g is None else _Gradient.apply(g.detach().requires_grad_()) for g in found)
-
-    return once
+    if not torch.is_grad_enabled():
+        return tuple(gradients)
+    return tuple(None if g is None else _Gradient.apply(reason, g.detach().requires_grad_()) for g in gradients)

@@ -17,6 +17,7 @@ batch x events x neurons is kept.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -195,20 +196,28 @@ class _Layer(torch.autograd.Function):
         return spikes, theta / math.pi, trial + (math.pi - theta) / neuron.omega
 
     @staticmethod
-    @first_order
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         times, psi, weight, phi0 = ctx.saved_tensors
         neuron, trial = ctx.constants
-        to_weight, to_phi0 = torch.zeros_like(weight), torch.zeros_like(phi0)
-        to_times, to_psi = [], []
-        for some, pseudo, *grad in _portions(weight.shape[0], times, psi, *grads):
-            run = _run(some, pseudo, weight, phi0, neuron, trial)
-            back = _back(run, pseudo, weight, grad, neuron)
-            to_times.append(back[0].reshape(some.shape))
-            to_psi.append(back[1])
-            to_weight += back[2]
-            to_phi0 += back[3]
-        return torch.cat(to_times), torch.cat(to_psi), to_weight, to_phi0, None, None
+        with torch.no_grad():
+            found = _gradients(times, psi, weight, phi0, grads, neuron, trial)
+        return *first_order(found), None, None
+
+
+def _gradients(
+    times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, grads: Sequence[Tensor], neuron: QIF, trial: float
+) -> tuple[Tensor, ...]:
+    """Gradients to input times, pseudo-phases, weights and initial phases."""
+    to_weight, to_phi0 = torch.zeros_like(weight), torch.zeros_like(phi0)
+    to_times, to_psi = [], []
+    for some, pseudo, *grad in _portions(weight.shape[0], times, psi, *grads):
+        run = _run(some, pseudo, weight, phi0, neuron, trial)
+        back = _back(run, pseudo, weight, grad, neuron)
+        to_times.append(back[0].reshape(some.shape))
+        to_psi.append(back[1])
+        to_weight += back[2]
+        to_phi0 += back[3]
+    return torch.cat(to_times), torch.cat(to_psi), to_weight, to_phi0
 
 
 def _portions(post: int, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
