@@ -176,19 +176,24 @@ class QIFLayer(nn.Module):
             top = float(np.nextafter(np.float32(self.neuron.period), np.float32(0.0)))
         self.phi0.clamp_(0.0, top)
 
-    @torch.no_grad()
     def check_parameters(self, name: str = "") -> None:
         """`InputError` that names a parameter which is not finite, or an initial phase outside [0, Theta).
 
         ``name`` is that of the layer, with a point at its end; on other devices than the CPU nothing is looked at.
         """
         for key, values in self.named_parameters():
-            # One pass without a copy: a sum is finite if all are.
-            if values.is_cpu and not math.isfinite(float(values.sum())) and not bool(values.isfinite().all()):
-                raise InputError(f"parameter {name}{key} holds {_odd(values):g}: finite numbers are needed")
-        if not self.phi0.is_cpu:
+            if not values.is_cpu:
+                continue
+            flat = values.detach().numpy().reshape(-1)
+            # One pass without a copy: a product with itself is finite if all are, and are not huge.
+            with np.errstate(over="ignore", invalid="ignore"):
+                fine = math.isfinite(flat @ flat)
+            if not fine and not np.isfinite(flat).all():
+                raise InputError(f"parameter {name}{key} holds {flat[~np.isfinite(flat)][0]:g}: numbers are needed")
+        if not self.phi0.is_cpu or not self.phi0.numel():
             return
-        low, high = (float(end) for end in self.phi0.aminmax())
+        phases = self.phi0.detach().numpy()
+        low, high = phases.min(), phases.max()
         if low < 0 or high >= self.neuron.period:
             raise InputError(
                 f"parameter {name}phi0 holds {low if low < 0 else high:.9g}: initial phases lie in [0, Theta) = "
@@ -257,11 +262,6 @@ class QIFLayer(nn.Module):
                 raise InputError(f"this state is of a layer with {name} = {there:g}, here {here:g}")
         if not torch.equal(own, other):
             raise InputError("this state is of a layer with other synapses")
-
-
-def _odd(values: Tensor) -> float:
-    """A value that is not finite."""
-    return float(values[~values.isfinite()][0])
 
 
 def _synapses(pre: int | None, post: int | None, synapses: AnySynapses | None) -> AnySynapses:

@@ -95,10 +95,10 @@ class _Pass(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         # Raises if one of them was changed in place.
-        _ = ctx.saved_tensors
+        origins = ctx.saved_tensors
         with torch.no_grad():
             found = ctx.kernel.backward(ctx.needs_input_grad[2:], *grads)
-        return None, None, *first_order(found, ctx.kernel.second_derivatives)
+        return None, None, *first_order(found, origins, ctx.kernel.second_derivatives)
 
 
 def _doubled(room: int, needed: int) -> int:

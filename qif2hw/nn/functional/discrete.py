@@ -33,7 +33,7 @@ class _Steps(compiled.Kernel):
 
     def __init__(
         self, steps: int, window: Sequence[float], detach_reset: bool, learned: bool, keep: bool,
-        x: Tensor, state: Tensor, parameters: Tensor,
+        x: Tensor, state: Tensor, parameters: Tensor, origin: Tensor,
     ) -> None:  # fmt: skip
         self.shape, self.start = x.shape, array(state).reshape(-1)
         self.given = array(x).reshape(len(x), self.start.size)
@@ -72,14 +72,15 @@ class _Steps(compiled.Kernel):
             (0.5 / self.window).astype(dtype), self.jump, self.numbers, gx, sums,
         )  # fmt: skip
         to_parameters = torch.from_numpy(sums.sum(axis=0)) if self.learned else None
-        return torch.from_numpy(gx).view(self.shape), torch.from_numpy(gu).view(self.shape[1:]), to_parameters
+        return torch.from_numpy(gx).view(self.shape), torch.from_numpy(gu).view(self.shape[1:]), to_parameters, None
 
 
 def _steps(
     x: Tensor, state: Tensor, parameters: Tensor, steps: int, window: Sequence[float], detach_reset: bool, keep: bool
 ) -> tuple[Tensor, Tensor]:
     make = partial(_Steps, steps, window, detach_reset, keep and parameters.requires_grad, keep)
-    spikes, last = compiled.run(make, (), x, state, parameters)
+    # An empty part in place of the inputs themselves, which need not be kept.
+    spikes, last = compiled.run(make, (), x, state, parameters, x[:0].clone())
     return spikes, last
 
 
@@ -104,7 +105,7 @@ class _Fire(torch.autograd.Function):
         at_threshold = (g - gu * jump) * surrogate
         gv = at_threshold + torch.where(fired, nothing, gu)
         found = gv, -at_threshold.sum(), torch.where(fired, gu, nothing).sum()
-        return *first_order(found, SURROGATE), None, None
+        return *first_order(found, ctx.saved_tensors, SURROGATE), None, None
 
 
 def _numbers(parameters: Tensor, dtype: Any) -> tuple[Any, ...]:

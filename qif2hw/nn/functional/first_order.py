@@ -19,7 +19,7 @@ class _Gradient(torch.autograd.Function):
     """A gradient as it is; its own derivative is an error."""
 
     @staticmethod
-    def forward(ctx: Any, reason: str, gradient: Tensor) -> Tensor:
+    def forward(ctx: Any, reason: str, gradient: Tensor, *origins: Tensor) -> Tensor:
         ctx.reason = reason
         return gradient.view_as(gradient)
 
@@ -28,7 +28,9 @@ class _Gradient(torch.autograd.Function):
         raise InputError(ctx.reason)
 
 
-def first_order(gradients: Sequence[Tensor | None], reason: str = JETS) -> tuple[Tensor | None, ...]:
+def first_order(
+    gradients: Sequence[Tensor | None], origins: Sequence[Tensor], reason: str = JETS
+) -> tuple[Tensor | None, ...]:
     """Gradients of a backward pass, marked as ones that cannot be differentiated.
 
     `torch.autograd.function.once_differentiable` does so where a gradient that comes in has a graph.  Derivatives of
@@ -37,10 +39,13 @@ def first_order(gradients: Sequence[Tensor | None], reason: str = JETS) -> tuple
     Parameters
     ----------
     gradients
-        What the backward pass returns; computed without a graph.
+        What the backward pass returns, of any shapes; computed without a graph.
+    origins
+        Tensors of any shapes that they depend on, as the context of the pass has saved them, or empty parts of these:
+        a derivative by one of them is the one that is refused.
     reason
         The line of the `InputError` that differentiating them raises.
     """
     if not torch.is_grad_enabled():
         return tuple(gradients)
-    return tuple(None if g is None else _Gradient.apply(reason, g.detach().requires_grad_()) for g in gradients)
+    return tuple(None if g is None else _Gradient.apply(reason, g, *origins) for g in gradients)

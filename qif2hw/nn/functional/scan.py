@@ -201,7 +201,7 @@ class _Layer(torch.autograd.Function):
         neuron, trial = ctx.constants
         with torch.no_grad():
             found = _gradients(times, psi, weight, phi0, grads, neuron, trial)
-        return *first_order(found), None, None
+        return *first_order(found, ctx.saved_tensors), None, None
 
 
 def _gradients(
