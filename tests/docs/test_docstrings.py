@@ -62,8 +62,10 @@ def without_shape(sources: dict[str, str]) -> list[str]:
 def test_public_functions_name_the_shapes_of_their_arrays() -> None:
     sources = {
         str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
-        for path in sorted((ROOT / "qif2hw").rglob("*.py"))
+        for pattern in ("qif2hw/**/*.py", "*/qif2hw_*/**/*.py")
+        for path in sorted(ROOT.glob(pattern))
     }
+    assert {path.split("qif2hw", 1)[0] for path in sources} == {"", "cli/", "deploy/", "hw_models/"}
     assert not without_shape(sources)
 
 
