@@ -41,14 +41,14 @@ def takes_or_gives_arrays(function: ast.FunctionDef) -> bool:
 def without_shape(sources: dict[str, str]) -> list[str]:
     """Functions of modules, by path, that lack a shape; an override may leave it to the method of its base class."""
     trees = {path: ast.parse(text) for path, text in sources.items()}
-    found = {one.name: one for tree in trees.values() for one in tree.body if isinstance(one, ast.ClassDef)}
+    every = [one for tree in trees.values() for one in tree.body if isinstance(one, ast.ClassDef)]
 
     def documented(owner: ast.AST, function: ast.FunctionDef) -> bool:
         if not isinstance(owner, ast.ClassDef):
             return names_shape(ast.get_docstring(function) or "")
         own = any(f.name == function.name and names_shape(ast.get_docstring(f) or "") for f in functions(owner.body))
-        bases = (ast.unparse(base).partition("[")[0] for base in owner.bases)
-        return own or any(documented(found[base], function) for base in bases if base in found)
+        bases = {ast.unparse(base).partition("[")[0] for base in owner.bases} - {owner.name}
+        return own or any(documented(one, function) for one in every if one.name in bases)
 
     return [
         f"{path}:{function.lineno} {function.name}"
