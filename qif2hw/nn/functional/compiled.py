@@ -57,7 +57,10 @@ class Kernel(ABC):
         """
 
     def read_again(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
-        """Those of the constructor's tensors that `backward` reads: autograd refuses it if they were changed since."""
+        """Those of the constructor's tensors, of any shapes, that `backward` reads.
+
+        Autograd refuses it if they were changed since.
+        """
         return tensors
 
     @abstractmethod
