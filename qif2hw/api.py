@@ -146,7 +146,7 @@ def make_golden(program: Program | SteppedProgram, calibration: FloatArray | Non
     from qif2hw.engine import stepped
 
     if isinstance(program, Program):
-        x = golden_inputs(program.inputs)
+        x = program.unscaled(golden_inputs(program.width))
         return Golden.of(x, engine.run(program, x))
     if calibration is None:
         calibration = whole_inputs(program.encoders)

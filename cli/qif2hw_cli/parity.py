@@ -108,7 +108,7 @@ def command(
     elif stepped:
         x = loaded.golden.x
     else:
-        x = np.random.default_rng(0).random((_SAMPLES, loaded.program.inputs))
+        x = loaded.program.unscaled(np.random.default_rng(0).random((_SAMPLES, loaded.program.width)))
     given: dict[str, Any] = {"backends": names, **options}
     if isinstance(loaded, bundles.SteppedBundle):
         if labels is not None and inputs is None:

@@ -77,6 +77,8 @@ class _Bundle(ByValue, Generic[P, N, G]):
             object.__setattr__(self, name, from_json(to_json(getattr(self, name))))
         if self.program.inputs != self.network.inputs or self.program.outputs != self.network.outputs:
             raise InputError("the program and the model have different inputs or outputs")
+        if isinstance(self.program, Program) and self.program.host != cast(Network, self.network).host:
+            raise InputError("the program and the model have different parts for the host")
 
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in self.options.items() if value not in (None, ""))

@@ -107,7 +107,7 @@ def search(
     """
     if set(options.objectives) & {*COSTS} and rates_for(load_target(options.target).name) is None:
         raise InputError(f"target '{options.target}': nothing is published about its latency and energy")
-    x = spread(options.samples, network.inputs)
+    x = network.unscaled(spread(options.samples, network.width))
     made = not folder.exists()
     _check_folder(folder, resume)
     exact = reference.run(network, x).y
@@ -159,7 +159,8 @@ def _plain(found: Found) -> dict[str, Any]:
 
 def _measure(problem: SearchProblem, front: list[Found], options: SearchOptions, pool: Workers) -> list[Found]:
     """The front on inputs that the search has not used."""
-    x: FloatArray = np.random.default_rng(options.seed).random((options.check, problem.network.inputs))
+    network = problem.network
+    x = network.unscaled(np.random.default_rng(options.seed).random((options.check, network.width)))
     measure = by_size(reference.run(problem.network, x).y)
     return [Found(f.setting, f.outcome, measure(run_bulk(compile_setting(problem, f.setting), x, pool))) for f in front]
 

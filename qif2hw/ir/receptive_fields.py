@@ -1,0 +1,54 @@
+r"""Gaussian receptive fields: a number as the activities of several neurons, each with a value it answers to most."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from qif2hw.errors import InputError
+from qif2hw.ir.arrays import FloatArray
+
+
+@dataclass(frozen=True)
+class ReceptiveFields:
+    r"""Activities :math:`\exp(-(u - c_k)^2 / 2 \sigma^2)` of ``count`` fields of a number ``u`` in [0, 1].
+
+    Centres :math:`c_k` lie evenly on [0, 1], both ends included; :math:`\sigma` is ``overlap`` times their distance.
+    Activities are in (0, 1]: a latency encoder makes spike times of them, the closest field spikes first.
+
+    Parameters
+    ----------
+    count
+        Number of fields, at least two.
+    overlap
+        Width of a field in units of the distance between two.
+
+    Raises
+    ------
+    InputError
+        For less than two fields or an overlap that is not positive.
+    """
+
+    count: int
+    overlap: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.count < 2:
+            raise InputError(f"{self.count} receptive fields per input: at least two are needed")
+        if not 0 < self.overlap < np.inf:
+            raise InputError(f"overlap {self.overlap:g} of receptive fields: a positive number is needed")
+
+    @property
+    def centres(self) -> FloatArray:
+        """Centres of the fields, (count,)."""
+        return np.linspace(0.0, 1.0, self.count)
+
+    @property
+    def gain(self) -> float:
+        r"""``1 / sigma``: activities are :math:`\exp(-d^2 / 2)` of ``d = gain (u - centre)``."""
+        return (self.count - 1) / self.overlap
+
+    def activities(self, u: FloatArray) -> FloatArray:
+        """Activities (samples, inputs, count) of ``u`` (samples, inputs)."""
+        distance = (u[:, :, None] - self.centres) * self.gain
+        activity: FloatArray = np.exp(-0.5 * (distance * distance))
+        return activity
