@@ -155,7 +155,9 @@ class Backend:
         if progress is not None and "progress" in how.options:
             options["progress"] = progress
         run = how.execute(program if self.runs == "program" else executable.network, inputs, **options)
-        return run if isinstance(run, SteppedRun) or isinstance(program, SteppedProgram) else solved(program, inputs, run)
+        return (
+            run if isinstance(run, SteppedRun) or isinstance(program, SteppedProgram) else solved(program, inputs, run)
+        )
 
 
 def names() -> tuple[str, ...]:

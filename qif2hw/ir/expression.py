@@ -131,7 +131,8 @@ def total(value: Expression) -> Expression:
 
 def formula(result: Expression) -> Formula:
     """The steps that make ``result``; what is used twice is computed once."""
-    names: dict[int, str] = {}
+    made: dict[int, str] = {}
+    equal: dict[tuple[object, ...], str] = {}
     steps: list[Step] = []
     constants: list[Constant] = []
 
@@ -144,11 +145,13 @@ def formula(result: Expression) -> Formula:
             return constants[-1].name
         if not part.inputs:
             return part.op
-        if id(part) not in names:
-            inputs = tuple(name_of(one) for one in part.inputs)
-            steps.append(Step(part.op, inputs, f"v{len(steps)}", part.columns))
-            names[id(part)] = steps[-1].output
-        return names[id(part)]
+        if id(part) not in made:
+            step = (part.op, tuple(name_of(one) for one in part.inputs), part.columns)
+            if step not in equal:
+                equal[step] = f"v{len(steps)}"
+                steps.append(Step(step[0], step[1], equal[step], step[2]))
+            made[id(part)] = equal[step]
+        return made[id(part)]
 
-    name = name_of(result)
-    return Formula(tuple(constants), tuple(steps), name)
+    name_of(result)
+    return Formula(tuple(constants), tuple(steps))

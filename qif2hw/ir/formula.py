@@ -86,21 +86,20 @@ class Formula(ByValue):
     constants
         Numbers that the steps use.
     steps
-        In order: each uses constants, given values, and what steps before it made.
-    result
-        Name of the result.
+        In order: each uses constants, given values, and what steps before it made.  The last one makes the result.
 
     Raises
     ------
     InputError
-        On an operator that is not in `OPERATORS`, by name, and on a name that is used twice.
+        If there is no step, on an operator that is not in `OPERATORS`, by name, and on a name that is used twice.
     """
 
     constants: tuple[Constant, ...]
     steps: tuple[Step, ...]
-    result: str
 
     def __post_init__(self) -> None:
+        if not self.steps:
+            raise InputError("a formula without a step")
         for step in self.steps:
             if step.op not in OPERATORS:
                 raise InputError(
@@ -128,9 +127,7 @@ class Formula(ByValue):
             if step.output in given:
                 raise InputError(f"the name '{step.output}' is used twice in a formula")
             widths[step.output] = _width(step, widths, constants)
-        if self.result not in widths:
-            raise InputError(f"a formula makes no value '{self.result}', which is to be its result")
-        return widths[self.result]
+        return widths[self.steps[-1].output]
 
     def evaluate(self, given: Mapping[str, FloatArray]) -> FloatArray:
         """The result (samples, columns) of ``given`` values, each (samples, columns); `columns` says which fit."""
@@ -138,7 +135,7 @@ class Formula(ByValue):
         with np.errstate(all="ignore"):
             for step in self.steps:
                 values[step.output] = _apply(step, [values[name] for name in step.inputs])
-        return values[self.result]
+        return values[self.steps[-1].output]
 
 
 def _apply(step: Step, inputs: list[FloatArray]) -> FloatArray:

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray
+from qif2hw.ir.expression import Expression, formula, given, side_by_side
 from qif2hw.ir.formula import Formula
 from qif2hw.ir.inputs import Range, check_inputs, check_ranges
 from qif2hw.ir.receptive_fields import ReceptiveFields
@@ -118,19 +119,21 @@ class Host(ByValue):
         ]
         return check_ranges(x, ranges, clip=clip)
 
-    def scaled(self, x: FloatArray) -> FloatArray:
-        """Checked inputs scaled to [0, 1], (samples, inputs)."""
-        low, high = self._ends
-        return (x - low) / (high - low)
-
     def unscaled(self, u: FloatArray) -> FloatArray:
-        """Inverse of `scaled`, but for rounding: inputs (samples, inputs) in the user's units."""
+        """Inputs (samples, inputs) in the user's units of ``u``, of that shape, in [0, 1]."""
         low, high = self._ends
         return np.clip(low + u * (high - low), low, high)
 
+    @property
+    def encoding(self) -> Formula:
+        """What the channels get, in [0, 1], of the user's inputs ``x``."""
+        low, high = self._ends
+        u = (given(X, self.width) - low) / (high - low)
+        return formula(_with_fields(u, [one.fields for one in self.inputs]))
+
     def encoded(self, x: FloatArray) -> FloatArray:
         """What the channels get of checked inputs ``x`` (samples, inputs): (samples, channels), in [0, 1]."""
-        return with_fields(self.scaled(x), [one.fields for one in self.inputs])
+        return self.encoding.evaluate({X: x})
 
     def solve(self, x: FloatArray, y: FloatArray) -> FloatArray:
         """The solution (samples, outputs) at inputs ``x`` (samples, inputs) with results ``y`` (samples, results)."""
@@ -141,14 +144,12 @@ class Host(ByValue):
         return np.array([one.low for one in self.inputs]), np.array([one.high for one in self.inputs])
 
 
-def with_fields(u: FloatArray, fields: Sequence[ReceptiveFields | None]) -> FloatArray:
-    """Channels (samples, channels) of ``u`` (samples, inputs) in [0, 1]: the fields of each input side by side."""
+def _with_fields(u: Expression, fields: Sequence[ReceptiveFields | None]) -> Expression:
+    """Channels of ``u`` in [0, 1]: the fields of each input side by side."""
     if not any(fields):
         return u
-    columns = [u[:, k : k + 1] for k in range(u.shape[1])]
-    return np.concatenate(
-        [c if one is None else one.activities(c)[:, 0, :] for c, one in zip(columns, fields, strict=True)], axis=1
-    )
+    columns = [u[:, k : k + 1] for k in range(u.width)]
+    return side_by_side([c if f is None else f.activities(c) for c, f in zip(columns, fields, strict=True)])
 
 
 class Hosted:

@@ -6,6 +6,7 @@ import numpy as np
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.expression import Expression
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,6 @@ class ReceptiveFields:
         r"""``1 / sigma``: activities are :math:`\exp(-d^2 / 2)` of ``d = gain (u - centre)``."""
         return (self.count - 1) / self.overlap
 
-    def activities(self, u: FloatArray) -> FloatArray:
-        """Activities (samples, inputs, count) of ``u`` (samples, inputs)."""
-        distance = (u[:, :, None] - self.centres) * self.gain
-        activity: FloatArray = np.exp(-0.5 * (distance * distance))
-        return activity
+    def activities(self, u: Expression) -> Expression:
+        """Activities (samples, count) of one number ``u`` (samples, 1)."""
+        return (-0.5 * ((u - self.centres) * self.gain).square()).exp()

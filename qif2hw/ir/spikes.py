@@ -100,7 +100,8 @@ class Run:
     step_spikes: dict[str, StepSpikes] = field(default_factory=dict)
     seconds: float = 0.0
     counts: dict[str, IntArray] = field(default_factory=dict)
-    raw: FloatArray = field(default=None)  # type: ignore[assignment]  # y where not given
+    # y where it is not given.
+    raw: FloatArray = field(default=None)  # type: ignore[arg-type]
 
     def __post_init__(self) -> None:
         if self.raw is None:

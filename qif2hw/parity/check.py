@@ -70,7 +70,8 @@ def check(
     compiled
         A program, or a bundle.
     x
-        Inputs (samples, columns), in the user's units; with a stepped clock as `SteppedNetwork.check_inputs` takes them.
+        Inputs (samples, columns), in the user's units; with a stepped clock as `SteppedNetwork.check_inputs` takes
+        them.
     backends
         What to compare: names from `qif2hw.backends.names`, or backends.
     source
@@ -78,8 +79,8 @@ def check(
     bounds
         Limits of the differences: `Bounds`, or with a stepped clock `SteppedBounds`.
     truth
-        The true solution (samples, outputs); with a stepped clock the true classes, (samples,).  Errors against them are
-        reported, not bounded.
+        The true solution (samples, outputs); with a stepped clock the true classes, (samples,).  Errors against them
+        are reported, not bounded.
     progress, **options
         For the backends: each is passed those that it takes.
 
