@@ -64,7 +64,8 @@ class Backend:
         What ``execute`` is given: the integer ``program``, or the float ``network``.
     execute
         ``execute(program or network, x, **options)`` returns the `qif2hw.ir.Run` of inputs ``x`` (samples, columns) in
-        the user's units: `qif2hw.engine.encode` makes spikes of them.  Its solution may be missing.  Where a run fails on good input, it raises a `qif2hw.errors.BackendError`.
+        the user's units: `qif2hw.engine.encode` makes spikes of them.  Its solution may be missing: `run` makes it.
+        Where a run fails on good input, it raises a `qif2hw.errors.BackendError`.
     exact
         Whether it is the integer machine: then every spike's step and lateness must equal the engine's, bit for bit,
         and `qif2hw.parity.check` holds it to that.

@@ -105,7 +105,7 @@ def command(
     outcome: ParityReport | SteppedReport
     if inputs is not None:
         x = read_inputs(inputs, loaded.network.check_inputs)
-    elif stepped:
+    elif isinstance(loaded, bundles.SteppedBundle):
         x = loaded.golden.x
     else:
         x = loaded.program.unscaled(np.random.default_rng(0).random((_SAMPLES, loaded.program.width)))

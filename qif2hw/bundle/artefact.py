@@ -77,7 +77,7 @@ class _Bundle(ByValue, Generic[P, N, G]):
             object.__setattr__(self, name, from_json(to_json(getattr(self, name))))
         if self.program.inputs != self.network.inputs or self.program.outputs != self.network.outputs:
             raise InputError("the program and the model have different inputs or outputs")
-        if isinstance(self.program, Program) and self.program.host != cast(Network, self.network).host:
+        if isinstance(self.network, Network) and self.network.host != getattr(self.program, "host", None):
             raise InputError("the program and the model have different parts for the host")
 
     def __repr__(self) -> str:

@@ -20,7 +20,6 @@ from qif2hw.errors import InputError
 from qif2hw.estimate import rates_for
 from qif2hw.files import check_writable, make_folder, write_text
 from qif2hw.ir import Network, onnx_io
-from qif2hw.ir.arrays import FloatArray
 
 JOURNAL, FRONT, PICTURE = "journal.log", "front.json", "front.svg"
 STEPS = (32, 48, 64, 96, 128, 192, 256, 384, 512)

@@ -1,6 +1,7 @@
 """The networks of `qif2hw.zoo` from the trained ones: weights onto the grid, then compiled."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from qif2hw.compiler import CompileOptions, rounded_network
@@ -20,7 +21,8 @@ def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
         report(f"zoo: {name}")
         task = tasks.get(name)
         options = CompileOptions(weight_bits=qif.WEIGHT_BITS, steps=qif.STEPS)
-        network = rounded_network(onnx_io.load(path), options, qif.calibration(task))
+        trained = replace(onnx_io.load(path), host=task.host)
+        network = rounded_network(trained, options, qif.calibration(task))
         onnx_io.save(network, home / f"{name}.onnx")
         qif.compiled(network, task).save(home / f"{name}.qif")
         made.append(name)
