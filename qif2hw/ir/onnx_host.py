@@ -10,13 +10,13 @@ import json
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper
+from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from qif2hw.errors import InputError
 from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.formula import OPERATORS, Constant, Formula, Step
 from qif2hw.ir.host import Host, Input, Output, X, Y
-from qif2hw.ir.onnx_graph import GraphReader, GraphWriter, where
+from qif2hw.ir.onnx_graph import GraphReader, GraphWriter, float64, where
 from qif2hw.ir.receptive_fields import ReceptiveFields
 
 KEY = "qif2hw.host"
@@ -142,27 +142,28 @@ class HostReader:
                     raise InputError(f"{where(node)}: it is part of neither the encoding nor the solution")
 
     def _formula(self, nodes: list[NodeProto]) -> Formula:
-        constants: dict[str, Constant] = {}
-        names = {X: X, RESULTS: Y}
+        constants = tuple(
+            Constant(name.removeprefix(_SOLVE), float64(tensor, f"array '{name}'"))
+            for name, tensor in self.reader.tensors.items()
+            if name.startswith(_SOLVE) and tensor.data_type != TensorProto.INT64
+        )
+        names = {X: X, RESULTS: Y} | {f"{_SOLVE}{constant.name}": constant.name for constant in constants}
         steps = []
         for node in nodes:
             own = {"Gather": 1, "ReduceSum": 1}.get(node.op_type, 0)
             given = list(node.input)[: len(node.input) - own]
             self._check_attributes(node)
-            inputs = []
             for name in given:
                 if name not in names:
-                    values = self.reader.tensor(node, name)
-                    constants[name] = Constant(name.removeprefix(_SOLVE), values)
-                    names[name] = constants[name].name
-                inputs.append(names[name])
+                    raise InputError(f"{where(node)}: there is no value '{name}' before it")
+            inputs = [names[name] for name in given]
             columns = self._columns(node) if node.op_type == "Gather" else ()
             output = node.name.removeprefix(_SOLVE)
             names[node.output[0]] = output
             steps.append(Step(node.op_type, tuple(inputs), output, columns))
         if nodes[-1].output[0] != "y":
             raise InputError(f"{where(nodes[-1])}: the last node of the solution must make 'y'")
-        return Formula(tuple(constants.values()), tuple(steps))
+        return Formula(constants, tuple(steps))
 
     def _columns(self, node: NodeProto) -> tuple[int, ...]:
         if len(node.input) != 2:
