@@ -189,9 +189,13 @@ def _described(text: str) -> tuple[tuple[Input, ...], tuple[Output, ...]]:
         about = json.loads(text)
         inputs = []
         for one in about["inputs"]:
+            if not all(type(one[key]) in (int, float) for key in ("low", "high")):
+                raise TypeError
             fields = one.pop("fields", None)
             inputs.append(Input(**one, fields=None if fields is None else ReceptiveFields(**fields)))
         outputs = [Output(**one) for one in about["outputs"]]
+    except InputError:
+        raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise InputError(problem) from None
     parts: list[Any] = [*inputs, *outputs]
