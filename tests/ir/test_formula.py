@@ -57,7 +57,7 @@ def test_onnx_computes_the_same(made: Formula, samples: int, seed: int) -> None:
     graph = GraphWriter()
     onnx_host._write(graph, made, "f:", {"x": "x", "y": "y"}, "result")
     inputs = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.DOUBLE, ["n", w]) for n, w in (("x", 3), ("y", 2))]
-    output = onnx.helper.make_tensor_value_info("result", onnx.TensorProto.DOUBLE, None)
+    output = onnx.helper.make_tensor_value_info("result", onnx.TensorProto.DOUBLE, ["n", "columns"])
     body = onnx.helper.make_graph(graph.nodes, "f", inputs, [output], graph.tensors)
     model = onnx.helper.make_model(body, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model, full_check=True)
