@@ -34,6 +34,10 @@ class Examined(ABC):
         """These values, of which it is known that they lie between the bounds."""
 
     @abstractmethod
+    def shifted_within(self, bits: Any, most: int) -> Any:
+        """These values times ``2^bits``, of which it is known that none is beyond ``most`` either way."""
+
+    @abstractmethod
     def at_ends(self, function: Callable[[Int], Int]) -> Any:
         """Values of a function of int64 arrays that never falls."""
 
@@ -53,6 +57,11 @@ def within(value: Int, low: int, high: int) -> Int:
     It is not checked here; a test does for all that the specification states.
     """
     return cast(Int, value.within(low, high)) if isinstance(value, Examined) else value
+
+
+def shifted_within(value: Int, bits: Int, most: int) -> Int:
+    """``value << bits``, of which it is known, as of `within`, that it is not beyond ``most`` either way."""
+    return cast(Int, value.shifted_within(bits, most)) if isinstance(value, Examined) else value << bits
 
 
 def entry(table: Int, *index: Int) -> Int:
