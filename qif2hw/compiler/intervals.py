@@ -106,7 +106,7 @@ class Interval(Examined, NDArrayOperatorsMixin):
         low, high = _corners(np.left_shift)((self.low, self.high), _ends(bits))
         return self._new(np.maximum(low, -most), np.minimum(high, most))
 
-    def at_ends(self, function: Callable[[Int], Int]) -> "Interval":
+    def at_ends(self, function: Callable[[Int], Int], name: str, first: object) -> "Interval":
         """Values of a function that never falls.
 
         Where numbers are too wide for it, the result is marked as such.

@@ -5,6 +5,7 @@ induction over the steps of a trial: every step takes the states assumed to some
 than those from which the sums were bounded.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,9 @@ def prove(
         If the induction does not close, which a test excludes.
     """
     registers = Registers(product_bits=product_bits)
-    a0, a1, a2, pull = _sums(registers, population, grid, found)
+    given = assumed(registers, population, grid, found)
+    state, a0, a1, a2, pull = given.state, given.a0, given.a1, given.a2, given.pull
     nothing = registers.interval([0], [0])
-    state = _states(registers, population, grid)
     trial: list[Any] = [spec.step(population, grid, m, state, a0, a1, a2) for m in sorted({1, grid.trial_steps})]
     flush: Any = spec.step(population, grid, grid.trial_steps + 1, trial[-1].state, nothing, pull, nothing)
     if grid.trial_steps > 1:
@@ -53,6 +54,23 @@ def prove(
         _check(population, "payload", sent.payload, 0, _latest(grid))
     _check(population, "flush", flush.payload, 0, (grid.threshold >> population.flush_drop) + 1)
     return registers.found
+
+
+@dataclass(frozen=True)
+class Assumed:
+    """Intervals of what a step takes: registers, sums of weights, of weights times lateness, its square, the flush."""
+
+    state: Any
+    a0: Any
+    a1: Any
+    a2: Any
+    pull: Any
+
+
+def assumed(registers: Registers, population: ProgramPopulation, grid: TimeGrid, found: PopulationRange) -> Assumed:
+    """What the proof assumes of a step of a population's trial; what its accumulators hold is noted."""
+    a0, a1, a2, pull = _sums(registers, population, grid, found)
+    return Assumed(_states(registers, population, grid), a0, a1, a2, pull)
 
 
 def fits(

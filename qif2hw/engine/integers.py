@@ -38,8 +38,8 @@ class Examined(ABC):
         """These values times ``2^bits``, of which it is known that none is beyond ``most`` either way."""
 
     @abstractmethod
-    def at_ends(self, function: Callable[[Int], Int]) -> Any:
-        """Values of a function of int64 arrays that never falls."""
+    def at_ends(self, function: Callable[[Int], Int], name: str, first: object) -> Any:
+        """Values of a function of int64 arrays that never falls: of its name, and its first argument."""
 
     @abstractmethod
     def look_in(self, table: Int, *before: Any) -> Any:
@@ -75,7 +75,7 @@ def growing(function: Callable[[T, Int], Int]) -> Callable[[T, Int], Int]:
 
     def marked(first: T, value: Int) -> Int:
         if isinstance(value, Examined):
-            return cast(Int, value.at_ends(lambda x: function(first, x)))
+            return cast(Int, value.at_ends(lambda x: function(first, x), function.__name__.strip("_"), first))
         return function(first, value)
 
     marked.__doc__, marked.__name__ = function.__doc__, function.__name__

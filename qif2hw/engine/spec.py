@@ -17,6 +17,7 @@ each neuron receives the pseudo-phases of its sources as one weighted sum in ``A
 An input channel sends one spike, with its lateness as payload, in the step that its encoded time falls into.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -169,7 +170,12 @@ def _step_vector(
 
 
 def run(
-    program: Program, step_in: NDArray[np.int32], late_in: NDArray[np.int32], *, checked: bool = False
+    program: Program,
+    step_in: NDArray[np.int32],
+    late_in: NDArray[np.int32],
+    *,
+    checked: bool = False,
+    watch: Callable[[str, int, Int, Int, Int, Sent], None] | None = None,
 ) -> tuple[MachineOutput, dict[str, StepSpikes]]:
     """Run the machine on encoded inputs.
 
@@ -181,6 +187,9 @@ def run(
         Step and lateness of each input channel's spike, (samples, inputs), from `qif2hw.engine.host.encode`.
     checked
         Raise `RegisterOverflow` when a register leaves its width.
+    watch
+        Called in every machine step of every population: its name, the step, what arrived (``A0``, ``A1``, ``A2``), and
+        what it then keeps and sends.
 
     Returns
     -------
@@ -239,6 +248,8 @@ def run(
             out = step(population, grid, m, state[name], a0, a1, a2)
             if checked:
                 _check(name, n, "state", out.state, STATE_MAX)
+            if watch is not None:
+                watch(name, n, a0, a1, a2, out)
             state[name], sent[name] = out.state, out
             sample, neuron = np.nonzero(out.flag)
             late = out.payload[sample, neuron]

@@ -212,7 +212,10 @@ class NarrowProducts:
     shear_drop: int
 
     def __post_init__(self) -> None:
-        need(8 <= self.trig_bits <= TRIG_BITS, f"plane vector: {self.trig_bits} fraction bits: 8 to {TRIG_BITS} are possible")
+        need(
+            8 <= self.trig_bits <= TRIG_BITS,
+            f"plane vector: {self.trig_bits} fraction bits: 8 to {TRIG_BITS} are possible",
+        )
         need(0 <= self.shear_drop < LATE_FRACTION, f"plane vector: shear_drop = {self.shear_drop} is no possible shift")
 
 

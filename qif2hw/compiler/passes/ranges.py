@@ -9,7 +9,7 @@ import numpy as np
 from qif2hw.compiler.passes.weights import Weights
 from qif2hw.compiler.state import Section, State
 from qif2hw.errors import InputError
-from qif2hw.ir import Network, ProgramProjection, TimeGrid
+from qif2hw.ir import Network, Program, ProgramProjection, TimeGrid
 from qif2hw.ir.ptc import ACCUMULATOR_BITS, ACCUMULATOR_MAX, STATE_BITS
 
 SOURCES_NAMED = 3
@@ -129,6 +129,22 @@ def load_of(projections: Sequence[ProgramProjection]) -> Load:
         neuron,
         tuple(names[j] for j in heaviest if row[j] > 0),
         int((row > 0).sum()),
+    )
+
+
+def range_of(program: Program, name: str) -> PopulationRange:
+    """The range of a population of a program, from its weights."""
+    population, grid = program.population(name), program.grid
+    incoming = program.incoming(name)
+    load = load_of(incoming)
+    drops = [program.population(q.pre).flush_drop for q in incoming if program.depth[q.pre] > 0]
+    return PopulationRange(
+        load,
+        late_max=load.largest * max(1, grid.ticks - 1),
+        flush_max=load.largest * ((grid.threshold >> max(drops)) + 1) if drops else 0,
+        packed_bits=population.packed_bits,
+        flush_drop=population.flush_drop,
+        one_message=population.one_message,
     )
 
 

@@ -7,7 +7,14 @@ from qif2hw.compiler.passes.ranges import Ranges
 from qif2hw.compiler.passes.weights import Weights
 from qif2hw.compiler.program_population import program_population
 from qif2hw.compiler.proof import fits, prove
-from qif2hw.compiler.ptc_tables import CurveError, cotangent_tables, measure, phase_weight_table, plane_vector, turn_error
+from qif2hw.compiler.ptc_tables import (
+    CurveError,
+    cotangent_tables,
+    measure,
+    phase_weight_table,
+    plane_vector,
+    turn_error,
+)
 from qif2hw.compiler.state import Phases, Section, State
 from qif2hw.compiler.targets import product_bits_of
 from qif2hw.engine.integers import PRODUCT_BITS
@@ -195,9 +202,7 @@ class MakeTables:
         if grid.period_steps >= FINE_STEPS or state.target.limit("messages_per_spike") == 1:
             return 1
         fitting = (
-            _fits(state, p, curve)
-            for p in state.network.populations
-            for curve in self._made(state, p, 2).values()
+            _fits(state, p, curve) for p in state.network.populations for curve in self._made(state, p, 2).values()
         )
         return 2 if all(fitting) else 1
 
@@ -214,7 +219,7 @@ class MakeTables:
         return made
 
     def bits_for(self, state: State, population: Population, form: str) -> int:
-        """Table bits of a form: the most, up to the option's, whose tables the target holds, or the fewest there are."""
+        """Table bits of a form: the most, up to the option's, whose tables the target holds; or the fewest."""
         room, bits = state.target.limit("table_bytes"), self.table_bits
         while (
             room is not None
@@ -226,15 +231,15 @@ class MakeTables:
         return bits
 
     def _limit(self, state: State, population: Population, curve: PTC) -> str:
-        """The target's limit that a curve does not keep, or that made its tables smaller; empty if there is none."""
-        room = state.target.limit("table_bytes")
+        """The target's limits that a curve does not keep, or that made its tables smaller; empty if there are none."""
+        room, names = state.target.limit("table_bytes"), []
         form = "cotangent" if isinstance(curve, CotangentTables) else "grid"
         if not isinstance(curve, PlaneVector) and room is not None:
             if curve.bytes > room or self.bits_for(state, population, form) < self.table_bits:
-                return state.target.named("table_bytes")
+                names.append("table_bytes")
         if product_bits_of(state.target) < PRODUCT_BITS and not _fits(state, population, curve):
-            return state.target.named("product_bits")
-        return ""
+            names.append("product_bits")
+        return "; ".join(state.target.named(name) for name in names)
 
     def _forms(self, moments: int) -> tuple[str, ...]:
         if self.form != "auto":
@@ -269,7 +274,9 @@ def _refused(form: str, fitting: dict[str, CurveError], tried: dict[str, CurveEr
     """Why a form was passed over."""
     if form in limits and form in tried:
         found = tried[form]
-        return f"{form}: an error of {found.max_error_steps:.2g} steps with {found.bytes} bytes of tables, {limits[form]}"
+        return (
+            f"{form}: an error of {found.max_error_steps:.2g} steps with {found.bytes} bytes of tables, {limits[form]}"
+        )
     return f"{form}: {'too large' if form not in fitting else 'not accurate enough'}"
 
 
@@ -286,16 +293,17 @@ def narrow_products(state: State, population: Population, flush_drop: int, secon
     if product_bits >= PRODUCT_BITS:
         return None
     # A product of a register with a constant that has a sign.
-    trig_bits = min(TRIG_BITS, product_bits - STATE_BITS - 1)
-    for drop in range(LATE_FRACTION):
+    trig_bits, drop = min(TRIG_BITS, product_bits - STATE_BITS - 1), 0
+    while True:
         narrow = NarrowProducts(trig_bits, drop)
         curve = plane_vector(
             population, grid, state[Weights].units[name], flush_drop, state.network.depth[name], second, narrow
         )
-        proven = prove(program_population(state, population, curve), grid, state[Ranges].populations[name], product_bits)
-        if proven["shear product"].fits:
-            break
-    return narrow
+        made = program_population(state, population, curve)
+        shear = prove(made, grid, state[Ranges].populations[name], product_bits)["shear product"]
+        if shear.fits or drop == LATE_FRACTION - 1:
+            return narrow
+        drop = min(LATE_FRACTION - 1, drop + max(1, shear.bits - product_bits))
 
 
 def make_curve(state: State, population: Population, form: str, table_bits: int, moments: int) -> PTC:
