@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.bundle.container import from_json
+from qif2hw.bundle.container import MAX_BYTES, from_json
 from qif2hw.conformance.kit import FORMAT, SCHEMA, SPIKES, output_columns
 from qif2hw.conformance.rows import read_csv
 from qif2hw.conformance.traces import TRACE
@@ -99,7 +99,7 @@ def _about(kit: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"{kit}: no conformance kit, kit.json is missing")
     try:
-        about = from_json(read_bytes(path))
+        about = from_json(read_bytes(path, MAX_BYTES))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if about.get("format") != FORMAT or about.get("schema") != SCHEMA or not isinstance(about.get("files"), dict):
@@ -109,7 +109,7 @@ def _about(kit: Path) -> dict[str, Any]:
 
 def _verified(kit: Path, name: str, about: Mapping[str, Any]) -> Path:
     path = kit / name
-    if not path.is_file() or hashlib.sha256(read_bytes(path)).hexdigest() != about["files"].get(name):
+    if not path.is_file() or hashlib.sha256(read_bytes(path, MAX_BYTES)).hexdigest() != about["files"].get(name):
         raise InputError(f"{path}: missing or changed since the kit was made")
     return path
 
@@ -146,7 +146,7 @@ def _traces(golden: Path, path: Path, about: Mapping[str, Any]) -> tuple[int, st
 
 
 def _register_names(kit: Path, population: int) -> dict[str, str]:
-    registers = from_json(read_bytes(kit / "registers.json"))["populations"][population]["neuron_registers"]
+    registers = from_json(read_bytes(kit / "registers.json", MAX_BYTES))["populations"][population]["neuron_registers"]
     return dict(zip(("first", "second"), (r["name"] for r in registers), strict=False))
 
 
@@ -190,7 +190,7 @@ def _counters(golden: Path, path: Path, about: Mapping[str, Any]) -> tuple[int, 
     tables = []
     for p in (golden, path):
         try:
-            cores = from_json(read_bytes(p)).get("cores")
+            cores = from_json(read_bytes(p, MAX_BYTES)).get("cores")
         except InputError as error:
             raise InputError(f"{p}: {error}") from None
         if not isinstance(cores, list) or not all(isinstance(core, dict) for core in cores):
