@@ -34,6 +34,9 @@ def assess(program: SteppedProgram, target: Target) -> Fit:
     needs = needs_of(program)
     programmed = not all(isinstance(p.arithmetic, AddUp | CubaStep) for p in program.populations)
     wide = (*too_wide(needs, target, programmed), *_messages(program, target))
+    if programmed and target.limit("product_bits") is not None:
+        # Nothing is claimed that was not looked at.
+        wide += (Reason("product_bits", "products of neurons in time steps are not proven for such a target"),)
     outputs = tuple(output.population for output in program.outputs)
     return judge(needs, target, wide, lambda: _options(needs, target, outputs, bool(wide)))
 
