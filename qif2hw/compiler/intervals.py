@@ -106,6 +106,11 @@ class Interval(Examined, NDArrayOperatorsMixin):
         low, high = _corners(np.left_shift)((self.low, self.high), _ends(bits))
         return self._new(np.maximum(low, -most), np.minimum(high, most))
 
+    def product_within(self, other: Any, most: int) -> "Interval":
+        """What lies between the bounds too: nothing wider was on the way."""
+        low, high = _corners(np.multiply)((self.low, self.high), _ends(other))
+        return self._new(np.maximum(low, -most), np.minimum(high, most))
+
     def at_ends(self, function: Callable[[Int], Int], name: str, first: object) -> "Interval":
         """Values of a function that never falls.
 

@@ -257,6 +257,11 @@ class _Value(Examined, NDArrayOperatorsMixin):
         box = self.box.shifted_within(bits.box if isinstance(bits, _Value) else bits, most)
         return self.log.add("left_shift", [_name(self), _name(bits)], box)
 
+    def product_within(self, other: Any, most: int) -> "_Value":
+        """A product."""
+        box = self.box.product_within(other.box if isinstance(other, _Value) else other, most)
+        return self.log.add("multiply", [_name(self), _name(other)], box)
+
     def at_ends(self, function: Callable[[Int], Int], name: str, first: object) -> "_Value":
         """A function that has a name."""
         more = [first.first_octave, first.mantissa_bits] if isinstance(first, Table) else []

@@ -38,6 +38,10 @@ class Examined(ABC):
         """These values times ``2^bits``, of which it is known that none is beyond ``most`` either way."""
 
     @abstractmethod
+    def product_within(self, other: Any, most: int) -> Any:
+        """The product with other values, of which it is known that none is beyond ``most`` either way."""
+
+    @abstractmethod
     def at_ends(self, function: Callable[[Int], Int], name: str, first: object) -> Any:
         """Values of a function of int64 arrays that never falls: of its name, and its first argument."""
 
@@ -62,6 +66,11 @@ def within(value: Int, low: int, high: int) -> Int:
 def shifted_within(value: Int, bits: Int, most: int) -> Int:
     """``value << bits``, of which it is known, as of `within`, that it is not beyond ``most`` either way."""
     return cast(Int, value.shifted_within(bits, most)) if isinstance(value, Examined) else value << bits
+
+
+def product_within(value: Int, other: Int, most: Callable[[], int]) -> Int:
+    """``value * other``, of which it is known, as of `within`, that it is not beyond ``most()`` either way."""
+    return cast(Int, value.product_within(other, most())) if isinstance(value, Examined) else value * other
 
 
 def entry(table: Int, *index: Int) -> Int:

@@ -123,6 +123,23 @@ def test_the_choice_names_the_limits_and_what_they_cost() -> None:
         assert f"{small['max_error_steps']:.2g} steps with {small['bytes']} bytes of tables" in found["why"]
 
 
+@pytest.mark.parametrize("name", ["parabola", "poisson_pinn"])
+def test_tables_within_its_limit_are_offered_at_a_cost(name: str) -> None:
+    network = zoo.network(name)
+    options = {"target": TARGET, "rounding": "nearest", "steps": 256}
+    compiled = compile_network(network, CompileOptions(form="cotangent", **options))
+    assert compiled.report["fit"]["fits"], compiled.report["fit"]["reasons"]
+    assert widest(compiled.program) <= PRODUCT_BITS
+    assert all(p.ptc.bytes <= 288 for p in compiled.program.populations)
+    x = np.random.default_rng(0).random((100, network.inputs))
+    exact = reference.run(network, x).y
+    error = [
+        np.linalg.norm(engine.run(program, x).y - exact)
+        for program in (compiled.program, compile_network(network, CompileOptions(**options)).program)
+    ]
+    assert error[0] > 5 * error[1]
+
+
 def test_second_moments_are_a_second_message() -> None:
     network = ordinary((2, 12, 12, 2), 3)
     assert compile_network(network, CompileOptions(target=TARGET, steps=64)).report["tables"]["lateness_moments"] == 1

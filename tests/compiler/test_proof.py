@@ -39,7 +39,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "choice": lambda a, b, _: np.where(a < b, a, -b),
     "logic": lambda a, b, _: np.where(((a >= b) & (a != 0)) | ~(b <= 3), a + 1, b),
     "equality": lambda a, b, _: (a == b).astype(np.int64) + (a > 2).astype(np.int64),
-    "left shift that is known to stay": lambda a, b, s: integers.shifted_within(a, s, 160 << 4),
+    "product that is known to stay": lambda a, b, _: integers.product_within(a, b, lambda: 160 * 160),
+    "left shift that is known to stay": lambda a, b, s: integers.shifted_within(a, s, 160 << 7),
     "highest bit": lambda a, b, _: integers.bit_length(np.abs(a)),
     "stack": lambda a, b, _: np.stack([a, b])[1] + np.zeros_like(a),
     "table": lambda a, b, _: integers.entry(np.array([3, -1, 4, 1, -5, 9, 2, 6]), np.clip(a, 0, 7)),
@@ -118,12 +119,16 @@ def recorded() -> Iterator[dict[str, list[np.ndarray]]]:
     def shifted_within(value: np.ndarray, bits: np.ndarray, most: int) -> np.ndarray:
         return np.where(bits > 0, within(np.where(bits > 0, value << bits, 0), -most, most), value)
 
+    def product_within(value: np.ndarray, other: np.ndarray, most: Callable[[], int]) -> np.ndarray:
+        return within(value * other, -most(), most())
+
     with (
         mock.patch.object(spec, "keep", keep),
         mock.patch.object(curve, "keep", keep),
         mock.patch.object(plane, "keep", keep),
         mock.patch.object(plane, "within", within),
         mock.patch.object(plane, "shifted_within", shifted_within),
+        mock.patch.object(curve, "product_within", product_within),
     ):
         yield found
 
