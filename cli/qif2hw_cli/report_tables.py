@@ -192,7 +192,7 @@ def show_fit(out: Output, fit: Mapping[str, Any]) -> None:
     )
     _map(out, fit)
     if fit["fits"]:
-        out.say(f"fits      {fit['cores']} core(s), within the target's published limits; nothing was run on a chip")
+        out.say(f"fits      {fit['cores']} core(s), within the target's limits; nothing was run on a chip")
         return
     out.say(f"does NOT fit the target '{fit['target']}':")
     # Reports of older bundles name no limits.

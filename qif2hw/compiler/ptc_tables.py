@@ -176,10 +176,10 @@ def direction_of_any_length(angle: float, bits: int) -> tuple[int, int]:
         return cosine, sine
     largest = one * math.cos(angle)
     # The larger coordinate is enumerated: the other one follows.
-    cosine = np.arange(round(largest), math.floor(largest / 2), -1, dtype=np.int64)
-    sine = np.rint(cosine * math.tan(angle)).astype(np.int64)
-    best = int(np.abs(np.arctan2(sine, cosine) - angle).argmin())
-    return int(cosine[best]), int(sine[best])
+    across = np.arange(round(largest), math.floor(largest / 2), -1, dtype=np.int64)
+    up = np.rint(across * math.tan(angle)).astype(np.int64)
+    best = int(np.abs(np.arctan2(up, across) - angle).argmin())
+    return int(across[best]), int(up[best])
 
 
 def turn_error(curve: PlaneVector, grid: TimeGrid) -> float:

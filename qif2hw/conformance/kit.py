@@ -147,7 +147,7 @@ def _listing(population: ProgramPopulation, found: Any) -> str:
 
 
 def spike_rows(bundle: Bundle) -> IntArray:
-    """Golden spikes as rows of `SPIKES`, layer by layer."""
+    """Golden spikes as rows (spikes, 5) of `SPIKES`, layer by layer."""
     rows = [
         np.stack([s.sample, np.full(len(s), k), s.neuron, s.step, s.lateness], axis=1)
         for k, s in enumerate(bundle.golden.step_spikes[p.name] for p in bundle.program.populations)

@@ -172,7 +172,7 @@ def _path(
     log = _Log(_tables(population))
     outputs = run({key: _Value(box, key, log) for key, box in inputs.items()})
     widths = {key: _bits(box) for key, box in inputs.items()}
-    found = {key: value.name if isinstance(value, _Value) else int(value) for key, value in outputs.items()}
+    found: dict[str, str | int] = {key: _name(value) for key, value in outputs.items()}
     return Path(name, when, widths, _used(log.operations, found), found)
 
 
@@ -214,7 +214,7 @@ class _Log:
         """Note an operation, unless its result is a number or one of its arguments."""
         if int(box.low.min()) == int(box.high.max()):
             return _Value(box, int(box.low.min()), self)
-        a, b = (*arguments, None, None)[:2]
+        a, b = (*arguments, 1)[:2]
         if operation in ("add", "bitwise_or") and a == 0:
             return _Value(box, b, self)
         if operation in ("add", "subtract", "left_shift", "right_shift", "bitwise_or") and b == 0:
@@ -227,7 +227,7 @@ class _Log:
         self.operations.append(Operation(name, operation, tuple(arguments), _bits(box)))
         return _Value(box, name, self)
 
-    def change(self, name: str | int | None, **values: Any) -> None:
+    def change(self, name: str | int, **values: Any) -> None:
         """Correct what is known about the result of an operation."""
         for k, one in enumerate(self.operations):
             if one.result == name:
@@ -237,7 +237,7 @@ class _Log:
 class _Value(Examined, NDArrayOperatorsMixin):
     """A number of a step: its interval, and its name among the operations, or the number itself."""
 
-    def __init__(self, box: Any, name: str | int | None, log: _Log) -> None:
+    def __init__(self, box: Any, name: str | int, log: _Log) -> None:
         self.box, self.name, self.log = box, name, log
 
     def keep(self, name: str, bits: int) -> "_Value":

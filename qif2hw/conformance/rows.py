@@ -1,6 +1,7 @@
 """Lines of integers under a header: how a kit and results write their tables."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ LARGEST = 1 << 53
 """Numbers of a file are smaller than this, either way."""
 
 
-def to_csv(columns: tuple[str, ...], rows: NDArray[np.int64]) -> bytes:
-    """A header, and a line per row."""
+def to_csv(columns: tuple[str, ...], rows: NDArray[np.signedinteger[Any]]) -> bytes:
+    """A header, and a line per row of (rows, columns)."""
     lines = [",".join(columns), *(",".join(map(str, row)) for row in rows.tolist())]
     return ("\n".join(lines) + "\n").encode()
 

@@ -1,8 +1,10 @@
 """Single neurons, step by step: what arrives, and what they must keep and send."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from qif2hw.compiler.passes.ranges import PopulationRange, range_of
 from qif2hw.engine import plane, spec
@@ -14,6 +16,9 @@ CANDIDATES = 400
 """Random stimuli of which those are kept that show most."""
 MOST = 6
 """Traces of a population."""
+
+Shown: TypeAlias = NDArray[np.bool_]
+"""Whether each trace shows something, (traces,)."""
 
 STIMULUS = ("trace", "population", "neuron", "step", "a0", "a1", "a2")
 """Columns of what arrives: ``step`` is the local step, every one from 1 to the flush."""
@@ -48,7 +53,7 @@ def make_traces(program: Program) -> Traces:
     return Traces(np.concatenate(stimuli), np.concatenate(traces), tuple(shows))
 
 
-def run(program: Program, population: ProgramPopulation, neuron: Int, given: Int) -> tuple[Int, dict[str, Int]]:
+def run(program: Program, population: ProgramPopulation, neuron: Int, given: Int) -> tuple[Int, dict[str, Shown]]:
     """Single neurons of a population, side by side, from the start of their own trial to the flush.
 
     Parameters
@@ -71,7 +76,8 @@ def run(program: Program, population: ProgramPopulation, neuron: Int, given: Int
     nothing = np.zeros(len(neuron), np.int64)
     for m in range(1 - population.depth, 1):
         state = spec.step(population, grid, m, state, nothing, nothing, nothing).state
-    kept, seen = np.zeros((*given.shape[:2], 4), np.int64), {}
+    kept = np.zeros((*given.shape[:2], 4), np.int64)
+    seen: dict[str, Shown] = {}
     for m in range(1, grid.trial_steps + 2):
         a0, a1, a2 = given[:, m - 1].T
         before, sent = state, spec.step(population, grid, m, state, a0, a1, a2)
@@ -84,7 +90,7 @@ def run(program: Program, population: ProgramPopulation, neuron: Int, given: Int
 
 def _seen(
     population: ProgramPopulation, grid: TimeGrid, m: int, before: Int, a0: Int, a1: Int, sent: spec.Sent
-) -> dict[str, Int]:
+) -> dict[str, Shown]:
     """What a step of each neuron shows, by name."""
     if m == grid.trial_steps + 1:
         return {"flush": sent.payload > 0, "flush with an input": (a1 != 0) & (sent.payload > 0)}
@@ -108,16 +114,19 @@ def _seen(
     return found
 
 
-def _crossed(population: ProgramPopulation, grid: TimeGrid, before: Int) -> Int:
+def _crossed(population: ProgramPopulation, grid: TimeGrid, before: Int) -> Shown:
     curve = population.ptc
-    if not isinstance(curve, PlaneVector):
-        return before[0] + grid.increment >= grid.threshold
-    return plane.cross(*plane.rotate(*before, curve.cosine, curve.sine, curve.trig_bits))[2] > 0
+    if isinstance(curve, PlaneVector):
+        x, y = before
+        return plane.cross(*plane.rotate(x, y, curve.cosine, curve.sine, curve.trig_bits))[2] > 0
+    crossed: Shown = before[0] + grid.increment >= grid.threshold
+    return crossed
 
 
 def _shifted(population: ProgramPopulation, curve: PlaneVector, before: Int, a0: Int, a1: Int) -> Int:
     """Bits by which the vector is too long after the first moment's shear."""
-    x, y, _ = plane.cross(*plane.rotate(*before, curve.cosine, curve.sine, curve.trig_bits))
+    x, y = before
+    x, y, _ = plane.cross(*plane.rotate(x, y, curve.cosine, curve.sine, curve.trig_bits))
     kick0 = rounded_shift(a0 * curve.kick_gain, curve.kick_shift)
     kick1 = rounded_shift(a1 * curve.late_gain, curve.late_shift)
     x, y = plane.shear(x, y, kick0, kick1, np.zeros_like(kick0), curve.shear_drop)
@@ -143,7 +152,7 @@ def _candidates(grid: TimeGrid, population: ProgramPopulation, found: Population
     return neuron, given
 
 
-def _cover(seen: dict[str, Int]) -> list[int]:
+def _cover(seen: dict[str, Shown]) -> list[int]:
     """The first candidate, and as few others as show all that any shows."""
     found = np.stack(list(seen.values()))
     chosen, missing = [0], found.any(axis=1) & ~found[:, 0]

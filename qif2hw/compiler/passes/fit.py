@@ -220,27 +220,22 @@ def _payloads(program: Program, target: Target) -> Iterator[Reason]:
 
 def _arithmetic(program: Program, needs: tuple[Need, ...], target: Target) -> Iterator[Reason]:
     """What the neurons do and the target's cannot."""
-    tables, products, messages = (target.limit(name) for name in ("table_bytes", "product_bits", "messages_per_spike"))
-    for need in needs if tables is not None else ():
-        if need.table_bytes > tables:
-            yield Reason(
-                "table_bytes",
-                f"the tables of population '{need.name}' have {need.table_bytes} bytes, the target's {tables}",
-            )
-    for p in program.populations if products is not None else ():
-        name, bits = widest_product(p, program.grid, range_of(program, p.name))
-        if bits > products:
-            yield Reason(
-                "product_bits",
-                f"'{name}' of population '{p.name}' needs {bits} bits, the target's products have {products}",
-            )
-    for p in program.populations if messages is not None else ():
+    tables, products = target.limit("table_bytes"), target.limit("product_bits")
+    messages = target.limit("messages_per_spike")
+    for need in needs:
+        if tables is not None and need.table_bytes > tables:
+            held = f"have {need.table_bytes} bytes, the target's {tables}"
+            yield Reason("table_bytes", f"the tables of population '{need.name}' {held}")
+    for p in program.populations:
+        if products is not None:
+            name, bits = widest_product(p, program.grid, range_of(program, p.name))
+            if bits > products:
+                held = f"needs {bits} bits, the target's products have {products}"
+                yield Reason("product_bits", f"'{name}' of population '{p.name}' {held}")
         sent = (1 if p.message_bits is not None else 2) + (second_moment(p.ptc) is not None)
-        if sent > messages:
-            yield Reason(
-                "messages_per_spike",
-                f"spikes reach population '{p.name}' as {sent} messages, the target sends {messages}",
-            )
+        if messages is not None and sent > messages:
+            held = f"as {sent} messages, the target sends {messages}"
+            yield Reason("messages_per_spike", f"spikes reach population '{p.name}' {held}")
 
 
 def _places(cores: CoreMap, target: Target) -> Iterator[Reason]:

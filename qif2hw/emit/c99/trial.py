@@ -168,8 +168,7 @@ def _curve(k: int, population: ProgramPopulation) -> Iterator[str]:
     else:
         yield array("int32_t", f"angles_{k}", curve.angles)
         names = ("cosine", "sine", "back_cosine", "back_sine", "kick_gain", "kick_shift", "tick_gain")
-        names += ("trig_bits", "shear_drop")
-        numbers = {name: getattr(curve, name) for name in names}
+        numbers = {name: getattr(curve, name) for name in (*names, "trig_bits", "shear_drop")}
         yield constant("qif_plane", f"curve_{k}", numbers | {"angles": f"angles_{k}", "angle_count": curve.angles.size})
 
 
