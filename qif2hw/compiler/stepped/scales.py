@@ -158,6 +158,7 @@ def scale(
     bits: list[int],
     per_channel: bool,
     input_unit: dict[str, float],
+    shrink: FloatArray | None = None,
 ) -> tuple[FloatArray, list[ProgramProjection]]:
     """Put the weights onto a population on the grid.
 
@@ -194,8 +195,9 @@ def scale(
     if isinstance(population.neuron, Accumulator) or not per_channel or not step.any():
         step = np.full_like(step, step.max() or 1.0)
     step = np.maximum(step, step.max() / widest(population.neuron))
-    first = _exponent(population, float(step.max()))
-    unit = step / 2.0**first
+    finer = step if shrink is None else step * shrink
+    first = _exponent(population, float(finer.max()))
+    unit = finer / 2.0**first
     made = []
     for p, weight, channel, own, b in zip(incoming, weights, channels, wanted, bits, strict=True):
         # As fine as the largest weight of any channel allows.
