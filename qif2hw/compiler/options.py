@@ -17,6 +17,7 @@ from qif2hw.compiler.passes.weights import Bits, RoundWeights
 from qif2hw.compiler.state import Pass
 from qif2hw.compiler.stepped.adapt import AdaptSteppedRounding
 from qif2hw.compiler.stepped.arithmetic import ChooseArithmetic
+from qif2hw.compiler.stepped.budget import MeasureSteppedBudget
 from qif2hw.compiler.stepped.fit import FitSteppedTarget
 from qif2hw.compiler.stepped.inputs import ChooseInputUnits
 from qif2hw.compiler.stepped.lower import LowerStepped
@@ -197,5 +198,6 @@ class SteppedOptions:
             ChooseArithmetic(),
             LowerStepped(),
             ProveSums(),
+            MeasureSteppedBudget(),
             FitSteppedTarget(),
         )

@@ -19,6 +19,7 @@ from qif2hw.compiler.passes.weights import RoundWeights
 from qif2hw.compiler.state import Pass
 from qif2hw.compiler.stepped.adapt import AdaptSteppedRounding
 from qif2hw.compiler.stepped.arithmetic import ChooseArithmetic
+from qif2hw.compiler.stepped.budget import MeasureSteppedBudget
 from qif2hw.compiler.stepped.fit import FitSteppedTarget
 from qif2hw.compiler.stepped.inputs import ChooseInputUnits
 from qif2hw.compiler.stepped.lower import LowerStepped
@@ -53,6 +54,7 @@ STEPPED_PASSES: dict[str, Any] = {
         ChooseArithmetic,
         LowerStepped,
         ProveSums,
+        MeasureSteppedBudget,
         FitSteppedTarget,
     )
 }
