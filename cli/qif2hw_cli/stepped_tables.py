@@ -122,8 +122,5 @@ def show_budget(out: Output, budget: Mapping[str, Any]) -> None:
     out.table(
         "Spikes that change, by population",
         ["population", *changes],
-        [
-            [name, *(percent(found["spikes"][name]) for found in changes.values())]
-            for name in budget["total"]["spikes"]
-        ],
+        [[name, *(percent(found["spikes"][name]) for found in changes.values())] for name in budget["total"]["spikes"]],
     )

@@ -58,8 +58,8 @@ class Features:
         full = rows.reshape(len(rows), *shape).repeat(down, axis=-2).repeat(across, axis=-1)
         return full.reshape(self.projection.weight.shape)
 
-    def covariance(self, sent: NDArray[Any], largest: int) -> FloatArray:
-        """Covariance of the features over samples, steps and places, (features, features).
+    def moments(self, sent: NDArray[Any], largest: int) -> tuple[FloatArray, FloatArray]:
+        """Means of the features, and of their products, over samples, steps and places: (features,), twice that.
 
         ``sent`` are whole numbers of at most ``largest`` in size, (samples, steps, sources).
         """
@@ -76,8 +76,7 @@ class Features:
             total += x.sum(axis=0, dtype=np.float64)
             square += x.T @ x
             count += len(x)
-        mean = total / count
-        return square / count - np.outer(mean, mean)
+        return total / count, square / count
 
     def _laid_out(self, images: NDArray[Any]) -> NDArray[Any]:
         """Features of every place of some images, (places, features)."""

@@ -11,7 +11,7 @@ from qif2hw.compiler.stepped.arithmetic import arithmetic_of
 from qif2hw.compiler.stepped.features import Features
 from qif2hw.compiler.stepped.inputs import InputUnits
 from qif2hw.compiler.stepped.lower import current_counts
-from qif2hw.compiler.stepped.scales import Scales, real_units, scale
+from qif2hw.compiler.stepped.scales import Scales, channels_of, real_units, scale
 from qif2hw.compiler.stepped.thresholds import height
 from qif2hw.engine.stepped.fast import late
 from qif2hw.engine.stepped.neurons import fire
@@ -59,8 +59,12 @@ class Deviation:
 
 @dataclass(frozen=True)
 class Layer:
-    """What reaches a population: unit and bias of its channels, and integer weights by projection."""
+    """What reaches a population: unit and bias of its channels, and integer weights by projection.
 
+    ``shrink`` are the units in parts of those that put the largest weight of a channel at the end of the grid.
+    """
+
+    shrink: FloatArray
     unit: FloatArray
     bias: FloatArray
     incoming: tuple[ProgramProjection, ...]
@@ -115,7 +119,9 @@ class Layers:
         """Round what reaches a population, and run it."""
         name = population.name
         places = [k for k, p in enumerate(self.network.projections) if p.post == name]
-        layer = Layer(self.units[name], self.bias[name], tuple(self.made[k] for k in places))
+        layer = Layer(
+            np.ones(population.shape[0]), self.units[name], self.bias[name], tuple(self.made[k] for k in places)
+        )
         if population.unit is None and name in self.exact:
             layer = self._better(population, places, layer)
         self.units[name], self.bias[name] = layer.unit, layer.bias
@@ -125,18 +131,37 @@ class Layers:
             self.sent[name] = self._run(population, layer, np.ones(len(self.held), np.bool_))
 
     def _better(self, population: SteppedPopulation, places: list[int], plain: Layer) -> Layer:
-        """The layer with adapted roundings, if its neurons do more like the float network's on inputs held out."""
-        adapted = self._adapted(population, places)
-        exact = self.exact[population.name]
-        off = []
-        for layer in (plain, adapted):
-            found = self._run(population, layer, self.held)
-            off.append(float(np.mean(found != exact) if population.spiking else np.sqrt(np.mean((found - exact) ** 2))))
-        deviation = self.deviations[population.name] = Deviation(*off)
-        if not deviation.gains:
-            return plain
-        self.adapted.append(population.name)
-        return adapted
+        """The layer whose neurons do most like the float network's on inputs held out."""
+        layers = [plain, *self._adapted(population, places, plain.bias)]
+        off = [self._off(population, layer) for layer in layers]
+        if len(np.unique(plain.unit)) > 1:
+            layers.append(self._joined(population, places, layers, np.argmin(off, axis=0)))
+            off.append(self._off(population, layers[-1]))
+        total = [float(np.mean(one) if population.spiking else np.sqrt(np.mean(one))) for one in off]
+        deviation = self.deviations[population.name] = Deviation(total[0], min(total[1:]))
+        if deviation.gains:
+            self.adapted.append(population.name)
+        return layers[int(np.argmin(total))]
+
+    def _off(self, population: SteppedPopulation, layer: Layer) -> FloatArray:
+        """Share of the places of spikes that differ, or mean square of what accumulators are off, by channel."""
+        found, exact = self._run(population, layer, self.held), self.exact[population.name]
+        square = (found != exact) if population.spiking else (found - exact) ** 2
+        by_neuron = square.mean(axis=tuple(range(square.ndim - 1)), dtype=np.float64)
+        return np.asarray(by_neuron.reshape(population.shape[0], -1).mean(axis=1))
+
+    def _joined(
+        self, population: SteppedPopulation, places: list[int], layers: list[Layer], choice: NDArray[np.int64]
+    ) -> Layer:
+        """A layer that has each channel from one of several."""
+        shrink, bias = (
+            np.array([getattr(layers[which], name)[c] for c, which in enumerate(choice)]) for name in ("shrink", "bias")
+        )
+        unit, made = self._scaled(population, places, shrink)
+        for k, q in enumerate(made):
+            which = choice[channels_of(population, q)]
+            made[k] = replace(q, weight=np.choose(which, [layer.incoming[k].weight for layer in layers]))
+        return Layer(shrink, unit, bias, tuple(made))
 
     def _run(self, population: SteppedPopulation, layer: Layer, chosen: NDArray[np.bool_]) -> NDArray[Any]:
         """Spikes on the chosen inputs, (samples, steps, neurons); or what accumulators hold, (samples, neurons)."""
@@ -165,31 +190,40 @@ class Layers:
             found.append(fired)
         return np.concatenate(found)
 
-    def _adapted(self, population: SteppedPopulation, places: list[int]) -> Layer:
+    def _adapted(self, population: SteppedPopulation, places: list[int], bias: FloatArray) -> list[Layer]:
+        """Roundings that keep the currents with the bias as it is, and with one that keeps their mean."""
         known = []
         for k in places:
             p = self.network.projections[k]
             features = Features.of(p, self.shapes[p.pre])
             if features is not None:
-                known.append((k, features, features.covariance(self._seen(p.pre), self.largest.get(p.pre, 1))))
-        unit, made = self._scaled(population, places, self._shrink(population, places, known))
-        for k, features, covariance in known:
+                known.append((k, features, *features.moments(self._seen(p.pre), self.largest.get(p.pre, 1))))
+        zero = self._rounded(population, places, [(k, f, square) for k, f, _, square in known])
+        mean = self._rounded(population, places, [(k, f, square - np.outer(m, m)) for k, f, m, square in known])
+        lost = self._lost(population, places, *mean[1:])
+        return [Layer(*zero[:2], bias, tuple(zero[2])), Layer(*mean[:2], bias + lost, tuple(mean[2]))]
+
+    def _rounded(
+        self, population: SteppedPopulation, places: list[int], known: list[tuple[int, Features, FloatArray]]
+    ) -> tuple[FloatArray, FloatArray, list[ProgramProjection]]:
+        """Units, in parts and in full, and weights that make the mean square of what features carry small."""
+        shrink = self._shrink(population, places, known)
+        unit, made = self._scaled(population, places, shrink)
+        for k, features, square in known:
             q, step = made[places.index(k)], weight_step(self.scales.bits[k])
             size = real_units(population, q, unit) * step
             exact = features.rows(self._weight(k) / size)
             nearest = features.rows(q.weight // step).astype(np.float64)
-            ridge = RIDGE * float(np.mean(np.diag(covariance))) * np.eye(len(covariance))
+            guess = square + RIDGE * float(np.mean(np.diag(square))) * np.eye(len(square))
             adapted = nearest.copy()
-            guess = covariance + ridge
-            slope = (nearest - exact) @ guess
-            _descend(adapted, exact, slope, guess, largest_weight(self.scales.bits[k]) // step)
+            slopes = (nearest - exact) @ guess
+            _descend(adapted, exact, slopes, guess, largest_weight(self.scales.bits[k]) // step)
             made[places.index(k)] = replace(q, weight=features.weights(adapted * step).astype(np.int16))
             each = features.rows(size) / height(population.neuron)
             self.errors[k] = CurrentError(
-                *(float(np.sqrt(_variance((w - exact) * each, covariance).mean())) for w in (nearest, adapted))
+                *(float(np.sqrt(_square((w - exact) * each, square).mean())) for w in (nearest, adapted))
             )
-        bias = self.bias[population.name] + self._lost(population, places, unit, made)
-        return Layer(unit, bias, tuple(made))
+        return shrink, unit, made
 
     def _shrink(
         self, population: SteppedPopulation, places: list[int], known: list[tuple[int, Features, FloatArray]]
@@ -199,10 +233,10 @@ class Layers:
         for part in SHRINK if known else ():
             unit, made = self._scaled(population, places, np.full(population.shape[0], part))
             cost = np.zeros(population.shape[0])
-            for k, features, covariance in known:
+            for k, features, square in known:
                 q = made[places.index(k)]
                 change = features.rows(q.weight * real_units(population, q, unit) - self._weight(k))
-                cost += change**2 @ np.diag(covariance)
+                cost += (change**2 @ np.diag(square)).reshape(len(cost), -1).sum(axis=1)
             if len(np.unique(unit)) == 1:
                 # One unit for all.
                 cost[:] = cost.sum()
@@ -241,9 +275,9 @@ class Layers:
         return channels.reshape((-1,) + (1,) * (population.bias.ndim - 1))
 
 
-def _variance(change: FloatArray, covariance: FloatArray) -> FloatArray:
+def _square(change: FloatArray, square: FloatArray) -> FloatArray:
     """``change^T C change`` of each row."""
-    return np.asarray(np.einsum("ij,ij->i", change @ covariance, change))
+    return np.asarray(np.einsum("ij,ij->i", change @ square, change))
 
 
 @compiled

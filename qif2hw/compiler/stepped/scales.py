@@ -201,6 +201,7 @@ def scale(
         step = np.full_like(step, step.max() or 1.0)
     step = np.maximum(step, step.max() / widest(population.neuron))
     finer = step if shrink is None else step * shrink
+    finer = np.maximum(finer, finer.max() / widest(population.neuron))
     first = _exponent(population, float(finer.max()))
     unit = finer / 2.0**first
     made = []
