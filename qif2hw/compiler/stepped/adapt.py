@@ -1,8 +1,8 @@
 r"""Pass: round weights by what they do to the currents, layer by layer on the machine itself.
 
 A neuron receives :math:`\sum_j w_j s_j` in a step, ``s`` being what its sources send.  Rounding changes that by
-:math:`\Delta^T s`.  Its mean goes into the bias; what is left has the variance :math:`\Delta^T C \Delta`, with ``C``
-the covariance of the sources on the calibration inputs.
+:math:`\Delta^T s`, whose mean square on the calibration inputs is :math:`\Delta^T C \Delta` with
+:math:`C = \langle s s^T \rangle`; or, where its mean goes into the bias, with the covariance of the sources.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -13,9 +13,9 @@ import numpy as np
 from qif2hw.compiler.state import Currents, Section, SteppedState
 from qif2hw.compiler.stepped.arithmetic import Arithmetics, arithmetic_of
 from qif2hw.compiler.stepped.inputs import InputUnits
-from qif2hw.compiler.stepped.layers import CurrentError, Deviation, Layers
+from qif2hw.compiler.stepped.layers import Deviation, Layers
 from qif2hw.compiler.stepped.lower import lower
-from qif2hw.compiler.stepped.scales import Scales, labels
+from qif2hw.compiler.stepped.scales import Scales
 from qif2hw.engine import stepped as engine
 from qif2hw.ir.arrays import FloatArray
 
@@ -37,8 +37,6 @@ class SteppedAdaptation:
     ----------
     samples, held
         Calibration inputs used to choose roundings, and others on which they are judged.
-    projections
-        Deviation of the currents by name of the projection; None for weights that were rounded to the nearest.
     populations
         Deviation of each population on the inputs held out: share of its spikes' places that differ, or root mean
         square of what accumulators hold.
@@ -53,7 +51,6 @@ class SteppedAdaptation:
 
     samples: int = 0
     held: int = 0
-    projections: dict[str, CurrentError | None] | None = None
     populations: dict[str, Deviation] | None = None
     results: Deviation | None = None
     adapted: tuple[str, ...] = ()
@@ -62,16 +59,17 @@ class SteppedAdaptation:
 
 @dataclass(frozen=True)
 class AdaptSteppedRounding:
-    """Choose units and roundings that keep the currents, and biases that keep their mean.
+    """Choose units and roundings that keep the currents.
 
     Populations are treated in the order of their depth, each with the spikes that the machine sends it.  The unit of a
-    channel is the one, among a few, whose rounding to the nearest costs least variance.  Then one weight after the
-    other takes the neighbouring grid point if that lowers the variance, until none does.  Weights of zero stay zero,
-    and weights that are on the grid already stay as they are.  Sparse and grouped synapses, and very many of one
-    neuron, are rounded to the nearest.
+    channel is the one, among a few, whose rounding to the nearest costs least.  Then one weight after the other takes
+    the neighbouring grid point if that lowers the cost, until none does.  Weights of zero stay zero, and weights that
+    are on the grid already stay as they are.  Sparse and grouped synapses, and very many of one neuron, are rounded to
+    the nearest.
 
-    Every fourth calibration input is held out.  A population whose spikes differ no less from the float network's on
-    these than with rounding to the nearest is rounded to the nearest, and so are all if the results do not gain.
+    Every fourth calibration input is held out.  On these each channel chooses what keeps most of its spikes: this
+    rounding, the same with a bias that keeps the mean current, or rounding to the nearest.  All are rounded to the
+    nearest if the results do not gain.
     """
 
     name: ClassVar[str] = "adapt-rounding"
@@ -98,7 +96,6 @@ class AdaptSteppedRounding:
         found = SteppedAdaptation(
             samples - int(held.sum()),
             int(held.sum()),
-            dict(zip(labels(network), layers.errors, strict=True)),
             layers.deviations,
             results,
             tuple(layers.adapted) if results.gains else (),

@@ -1,6 +1,7 @@
 """Pass: where the error of a network with a stepped clock comes from."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -127,7 +128,7 @@ def measure(
             None if unit is None else size(after.y - before.y) / unit,
         )
 
-    causes = {name: change(*pair) for name, pair in zip(CAUSES, zip(runs, runs[1:], strict=False), strict=True)}
+    causes = {name: change(*pair) for name, pair in zip(CAUSES, pairwise(runs), strict=True)}
     accuracy = {}
     if labels is not None:
         for name, run in zip(("float", *CAUSES), runs, strict=True):

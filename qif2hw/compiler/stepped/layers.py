@@ -12,7 +12,6 @@ from qif2hw.compiler.stepped.features import Features
 from qif2hw.compiler.stepped.inputs import InputUnits
 from qif2hw.compiler.stepped.lower import current_counts
 from qif2hw.compiler.stepped.scales import Scales, channels_of, real_units, scale
-from qif2hw.compiler.stepped.thresholds import height
 from qif2hw.engine.stepped.fast import late
 from qif2hw.engine.stepped.neurons import fire
 from qif2hw.engine.stepped.sums import Sums, currents
@@ -31,17 +30,6 @@ RIDGE = 0.01
 SWEEPS = 50
 BLOCK = 1 << 24
 """Neurons and steps of a population that are worked on at a time."""
-
-
-@dataclass(frozen=True)
-class CurrentError:
-    """Deviation of a projection's currents from the float network's, over the threshold: to the nearest, and adapted.
-
-    Of accumulators it is in units of what they add up.
-    """
-
-    plain: float
-    adapted: float
 
 
 @dataclass(frozen=True)
@@ -97,12 +85,9 @@ class Layers:
         self.largest = {f.name: f.largest for f in inputs.frames}
         self.shapes = {part.name: part.shape for part in network.parts}
         self.units, self.made, self.bias = dict(scales.units), list(scales.projections), dict(currents.bias)
-        self.errors: list[CurrentError | None] = [None] * len(self.made)
         self.deviations: dict[str, Deviation] = {}
         self.adapted: list[str] = []
-        self.sent: dict[str, NDArray[Any]] = {
-            f.name: f.counts(x[:, :, network.columns[f.name]]) for f in inputs.frames
-        }
+        self.sent: dict[str, NDArray[Any]] = {f.name: f.counts(x[:, :, network.columns[f.name]]) for f in inputs.frames}
         # What the float network's groups send in a step, and what its populations do on inputs that are held out.
         known = x[~held]
         counts = reference.run(network, known, keep="counts").counts
@@ -219,10 +204,6 @@ class Layers:
             slopes = (nearest - exact) @ guess
             _descend(adapted, exact, slopes, guess, largest_weight(self.scales.bits[k]) // step)
             made[places.index(k)] = replace(q, weight=features.weights(adapted * step).astype(np.int16))
-            each = features.rows(size) / height(population.neuron)
-            self.errors[k] = CurrentError(
-                *(float(np.sqrt(_square((w - exact) * each, square).mean())) for w in (nearest, adapted))
-            )
         return shrink, unit, made
 
     def _shrink(
@@ -275,28 +256,23 @@ class Layers:
         return channels.reshape((-1,) + (1,) * (population.bias.ndim - 1))
 
 
-def _square(change: FloatArray, square: FloatArray) -> FloatArray:
-    """``change^T C change`` of each row."""
-    return np.asarray(np.einsum("ij,ij->i", change @ square, change))
-
-
 @compiled
-def _descend(whole: FloatArray, exact: FloatArray, slopes: FloatArray, covariance: FloatArray, most: int) -> None:
-    """Coordinate descent on the variance of each row of ``whole - exact``; at most ``most`` in size, 0 stays 0.
+def _descend(whole: FloatArray, exact: FloatArray, slopes: FloatArray, square: FloatArray, most: int) -> None:
+    """Coordinate descent on ``d^T C d`` of each row ``d`` of ``whole - exact``, with ``C`` the array ``square``.
 
-    ``slopes`` are the products of these rows and the covariance.
+    Whole numbers are at most ``most`` in size, and 0 stays 0; ``slopes`` are the products of these rows and ``C``.
     """
     for row in range(len(whole)):
         slope = slopes[row]
         for _ in range(SWEEPS):
             moves = 0
-            for j in range(len(covariance)):
+            for j in range(len(square)):
                 direction = -1.0 if slope[j] > 0 else 1.0
-                own = covariance[j, j]
+                own = square[j, j]
                 gain = 2 * direction * slope[j] + own
                 if exact[row, j] != 0 and abs(whole[row, j] + direction) <= most and gain < -1e-9 * own:
                     whole[row, j] += direction
-                    slope += direction * covariance[j]
+                    slope += direction * square[j]
                     moves += 1
             if moves == 0:
                 break
