@@ -1,5 +1,6 @@
 """``qif2hw parity``: compare the spikes of several backends."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import click
 from qif2hw import backends
 from qif2hw_cli.console import Output, backend_options, example, given_options, percent, seconds, to_json
 from qif2hw_cli.estimate import for_report
+from qif2hw_cli.stepped_tables import show_budget
 
 if TYPE_CHECKING:
     from qif2hw.bundle import AnyBundle
@@ -214,6 +216,8 @@ def show_stepped(out: Output, outcome: "SteppedReport") -> None:
         spikes = sum(outcome.runs[name].spikes_per_sample.values())
         rows.append([name, "" if accuracy is None else f"{100 * accuracy:.2f} %", moved, f"{spikes:.5g}"])
     out.table("Classes", ["backend", "accuracy", "in another class than the reference", "spikes per sample"], rows)
+    if outcome.budget is not None:
+        show_budget(out, asdict(outcome.budget))
     _show_results(out, outcome)
 
 

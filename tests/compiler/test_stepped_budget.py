@@ -45,7 +45,7 @@ def test_each_cause_alone() -> None:
     found = measure(kept, program, x)
     assert found.causes["weights"] == budget.Change(0.0, {"first": 0.0, "second": 0.0}, 0.0, 0.0)
     assert found.causes["inputs"].results != 0
-    assert found.causes["inputs"].all_spikes == found.causes["inputs"].all_spikes
+    assert 0 < (found.causes["inputs"].all_spikes or 0) < 0.02
     # Inputs of the machine as well: what is left is arithmetic.
     found = measure(kept, program, whole(program, x))
     assert found.causes["inputs"].results == 0
