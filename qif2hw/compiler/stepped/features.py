@@ -44,14 +44,14 @@ class Features:
         return int(self.blocks.weight[0].size)
 
     def rows(self, weight: NDArray[Any]) -> NDArray[Any]:
-        """Weights by channel and feature; they are equal where a feature joins sources."""
+        """Weights of the synapses' shape as (channels, features); they are equal where a feature joins sources."""
         if isinstance(self.blocks.synapses, Dense):
             weight = weight.reshape(len(weight), *self.blocks.shape)
         down, across = self.blocks.block
         return np.ascontiguousarray(weight[..., ::down, ::across]).reshape(len(weight), -1)
 
     def weights(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """Inverse of `rows`."""
+        """From (channels, features) to the synapses' shape: inverse of `rows`."""
         dense = isinstance(self.blocks.synapses, Dense)
         shape = self.blocks.blocks if dense else self.blocks.weight.shape[1:]
         down, across = self.blocks.block

@@ -62,7 +62,10 @@ class ChooseInputUnits:
 
 
 def unit_of(values: FloatArray, levels: int) -> float:
-    """The finest unit of which all magnitudes are whole multiples, up to ``levels``; else the largest is that many."""
+    """The finest unit of which all magnitudes (values,) are whole multiples, up to ``levels``.
+
+    Where there is none, the largest of them is ``levels`` units.
+    """
     largest = float(values.max()) or 1.0
     shares = values / largest
     for count in range(levels, 0, -1):
