@@ -10,7 +10,7 @@ from networks import branched, ordinary
 
 import qif2hw
 from qif2hw.compiler.search import SearchOptions, search
-from qif2hw.compiler.search.pool import Here
+from qif2hw.workers.pool import Here
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, layered
 from qif2hw.parity import check
