@@ -42,7 +42,7 @@ def backend_options(function: F) -> F:
 
 
 def worker_options(function: F) -> F:
-    """Add ``--workers``, ``--jobs`` and ``--scheduler``, which arrive as ``pool``: arguments of `qif2hw.workers.workers`."""
+    """Add ``--workers``, ``--jobs`` and ``--scheduler``: they arrive as ``pool``, arguments of `workers.workers`."""
 
     @functools.wraps(function)
     def with_pool(*, workers: str, jobs: int, scheduler: str, **others: Any) -> Any:
@@ -68,7 +68,7 @@ def shard_options(function: F) -> F:
         "--shards", type=click.Path(), metavar="FOLDER", help="Join the shards in this folder, in place of running."
     )
     one = click.option("--shard", metavar="K/N", help="Run the K-th of N shards of the samples alone, into --shards.")
-    return cast(F, folder(one(function)))
+    return folder(one(function))
 
 
 def given_options() -> set[str]:

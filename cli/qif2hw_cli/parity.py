@@ -99,8 +99,8 @@ def command(
     Integer backends must agree in every spike's step and lateness; the differences of each from the exact reference
     must keep within bounds. Exit code 1 if a bound is broken.
 
-    With --jobs or --workers dask the samples are run in shards, at once. With --shards FOLDER --shard K/N one of them is
-    run on all backends, and written to FOLDER; with --shards FOLDER alone all of them are compared.
+    With --jobs or --workers dask the samples are run in shards, at once. With --shards FOLDER --shard K/N one of them
+    is run on all backends, and written to FOLDER; with --shards FOLDER alone all of them are compared.
     """
     from qif2hw import bundle as bundles
     from qif2hw.errors import InputError

@@ -66,8 +66,8 @@ def command(
       y           (samples, classes) accumulated outputs
       label       (samples,) the class
 
-    With --jobs or --workers dask the samples are run in shards, at once. With --shards FOLDER --shard K/N one of them is
-    run, and written to FOLDER; with --shards FOLDER alone OUT.npz is made of all of them: the same file in each case.
+    With --jobs or --workers dask the samples are run in shards, at once. With --shards FOLDER --shard K/N one of them
+    is run, and written to FOLDER; with --shards FOLDER alone OUT.npz is made of all of them: the same file each time.
     """  # noqa: D301  # click wants the character, not the escape
     from qif2hw import bundle as bundles
     from qif2hw.files import check_writable

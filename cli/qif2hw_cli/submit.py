@@ -1,6 +1,5 @@
 """``qif2hw submit``: a command as a job of a Slurm cluster."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,18 @@ SHARDED = ("run", "parity")
 )
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND ...")
 @click.option("--partition", metavar="NAME", help="Of the cluster; default: the cluster's own.")
-@click.option("--shards", type=int, default=0, metavar="N", help="run, parity: N tasks, each with a part of the samples.")
+@click.option(
+    "--shards", type=int, default=0, metavar="N", help="run, parity: N tasks, each with a part of the samples."
+)
 @click.option("--cpus", type=click.IntRange(min=1), default=1, show_default=True, help="Cores, and threads, of a task.")
 @click.option("--time", metavar="LIMIT", help="Time limit of a task: minutes, or as sbatch takes it (1-12:00:00).")
 @click.option("--memory", metavar="SIZE", help="Memory of a task, as sbatch takes it (4G).")
-@click.option("--sbatch", "more", multiple=True, metavar="OPTION", help="Any other option of sbatch: --sbatch=--account=A")
-@click.option("--folder", type=click.Path(), help="The job's folder; default: jobs/COMMAND-N, the first N that is free.")
+@click.option(
+    "--sbatch", "more", multiple=True, metavar="OPTION", help="Any other option of sbatch: --sbatch=--account=A"
+)
+@click.option(
+    "--folder", type=click.Path(), help="The job's folder; default: jobs/COMMAND-N, the first N that is free."
+)
 @json_option
 def command(
     words: tuple[str, ...],
@@ -45,9 +50,9 @@ def command(
 ) -> None:
     """Hand a command to Slurm's sbatch.
 
-    The job's folder holds the script, logs, exit codes and what has been computed; `qif2hw jobs` shows, ends and resumes
-    jobs. With --shards the samples are run in an array of tasks, and a last task joins them: the results are those of
-    one run, bit for bit. On Intel's cluster with chips (INRC) do not submit: Lava's driver does it.
+    The job's folder holds the script, logs, exit codes and what has been computed; `qif2hw jobs` shows, ends and
+    resumes jobs. With --shards the samples are run in an array of tasks, and a last task joins them: the results are
+    those of one run, bit for bit. On Intel's cluster with chips (INRC) do not submit: Lava's driver does it.
     """
     from qif2hw_deploy.submission import Request, slurm
     from qif2hw_deploy.submission import submit as hand_in
@@ -59,7 +64,7 @@ def command(
     count = check(words, shards)
     home = Path(folder) if folder is not None else _free(words[0])
     given = (f"--job-name=qif2hw-{words[0]}", *(f"{name}={value}" for name, value in options.items() if value), *more)
-    job = hand_in(home, Request(words, os.getcwd(), count, cpus, given))
+    job = hand_in(home, Request(words, str(Path.cwd()), count, cpus, given))
     numbers = [one.number for one in job.submitted]
     out.say(f"{home}: {len(job.request.tasks)} tasks, Slurm jobs {', '.join(map(str, numbers))}")
     out.say(f"qif2hw jobs status {home}")
@@ -106,7 +111,9 @@ def _samples(name: str, params: dict[str, Any]) -> int:
     if params["shards"] or params["shard"]:
         raise InputError("--shards stands before the command: qif2hw submit --shards N -- ...")
     if "loihi2" in (params.get("backend") or params.get("chosen") or "").split(","):
-        raise InputError("backend 'loihi2': Lava's driver submits to the cluster with chips itself: run it without submit")
+        raise InputError(
+            "backend 'loihi2': Lava's driver submits to the cluster with chips itself: run it without submit"
+        )
     for output in ("output", "report", "json_path"):
         if params.get(output) not in (None, "-"):
             check_writable(params[output])

@@ -52,7 +52,7 @@ class Bounds:
 
 def compare(
     program: Program,
-    exact: Run | None,
+    unrounded: Run | None,
     x: FloatArray,
     chosen: Mapping[str, Backend],
     runs: dict[str, Run],
@@ -67,8 +67,8 @@ def compare(
         for name in chosen
         if name != "reference" and "reference" in chosen
     )
-    if exact is not None:
-        runs = {**runs, "float": exact}
+    if unrounded is not None:
+        runs = {**runs, "float": unrounded}
     results = tuple(_result_errors(tuple(chosen), runs, truth))
     exact = tuple(name for name, backend in chosen.items() if backend.exact)
     what = "step and lateness of every spike"

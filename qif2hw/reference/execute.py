@@ -17,8 +17,8 @@ from qif2hw.reference.kernels import collect, place, propagate
 from qif2hw.threads import one_blas_thread
 
 MOST_SAMPLES = 256
-"""Most samples of a block: a power of two, and so are smaller blocks.  Shards begin at multiples of it (`qif2hw.workers`):
-the bits of a product of matrices depend on their sizes."""
+"""Most samples of a block: a power of two, and so are smaller blocks.  Shards (`qif2hw.workers`) begin at multiples of
+it: the bits of a product of matrices depend on their sizes."""
 BLOCK = 1 << 24
 """Numbers that a block of samples may take: what bounds the memory."""
 _EXPONENT_ROOM = 900

@@ -1,4 +1,4 @@
-"""A run shard by shard over files: each shard is computed on its own, whenever and wherever, and joined from its file."""
+"""A run over files: each shard is computed on its own, whenever and wherever, and joined with the others later."""
 
 import hashlib
 import importlib.metadata
@@ -119,7 +119,9 @@ class ShardFolder:
         if not counts:
             raise InputError(f"{self.path}: has no shard of {piece.name}: run them with --shard 1/N and so on")
         if len(counts) > 1:
-            raise InputError(f"{self.path}: has shards of {' and of '.join(map(str, sorted(counts)))}: remove the others")
+            raise InputError(
+                f"{self.path}: has shards of {' and of '.join(map(str, sorted(counts)))}: remove the others"
+            )
         [(count, numbers)] = counts.items()
         missing = sorted({*range(1, count + 1)} - {*numbers})
         if missing:
@@ -159,7 +161,7 @@ class _Replay:
         self.at = dict.fromkeys(pieces, 0)
         self.last: tuple[str, int, AnyRun] | None = None
 
-    def __call__(self, subject: Any, x: FloatArray, **_: Any) -> AnyRun:
+    def __call__(self, subject: Any, x: FloatArray, **_: Any) -> Any:
         piece, count = next(found for found in self.pieces.values() if found[0].subject == subject)
         samples = len(self.folder.x)
         low = self.at[piece.name]

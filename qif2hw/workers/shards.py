@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from qif2hw import backends
@@ -59,7 +60,7 @@ def split(samples: int, shards: int) -> list[slice]:
     units = max(1, -(-samples // UNIT))
     count = max(1, min(shards, units))
     edges = [min(samples, UNIT * (units * k // count)) for k in range(count + 1)]
-    return [slice(low, high) for low, high in zip(edges, edges[1:], strict=False)]
+    return [slice(low, high) for low, high in pairwise(edges)]
 
 
 def join(parts: Iterable[tuple[int, AnyRun]], keep: Keep = "spikes") -> AnyRun:
@@ -76,16 +77,20 @@ def shared(backend: Backend, pool: Workers) -> Backend:
     if isinstance(pool, Here):
         return backend
 
-    def how(stepped: bool, one: Execution) -> Execution:
-        return Execution(partial(_run, pool, backend.name, stepped), (*dict.fromkeys((*one.options, "progress")),))
-
-    trial = how(False, Execution(backend.execute, backend.options))
+    stepped = backend.stepped
+    if stepped is not None:
+        stepped = Execution(partial(_run, pool, backend.name, True), _with_progress(stepped.options))
+    run: Callable[..., Any] = partial(_run, pool, backend.name, False)
     return replace(
         backend,
-        execute=trial.execute,
-        options=trial.options,
-        stepped=None if backend.stepped is None else how(True, backend.stepped),
+        execute=run,
+        options=_with_progress(backend.options),
+        stepped=stepped,
     )
+
+
+def _with_progress(options: tuple[str, ...]) -> tuple[str, ...]:
+    return (*dict.fromkeys((*options, "progress")),)
 
 
 @dataclass(frozen=True)

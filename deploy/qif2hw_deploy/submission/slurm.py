@@ -27,7 +27,12 @@ def ask(*words: str) -> str:
         raise InputError(f"there is no {words[0]} here: `qif2hw submit` needs a machine that submits to Slurm")
     try:
         done = subprocess.run(
-            words, capture_output=True, text=True, timeout=LIMIT, stdin=subprocess.DEVNULL, env=os.environ | {"LC_ALL": "C"}
+            words,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT,
+            stdin=subprocess.DEVNULL,
+            env=os.environ | {"LC_ALL": "C"},
         )
     except subprocess.TimeoutExpired:
         raise InputError(f"{words[0]} has not answered in {LIMIT:g} s: is Slurm's controller running?") from None

@@ -12,8 +12,8 @@ import numpy as np
 from qif2hw import reference
 from qif2hw.compiler.default_inputs import spread
 from qif2hw.compiler.error_measures import by_size, check_not_zero
-from qif2hw.compiler.search.front import pareto, picture
 from qif2hw.compiler.search.bulk import run_bulk
+from qif2hw.compiler.search.front import pareto, picture
 from qif2hw.compiler.search.setting import COSTS, OBJECTIVES, Outcome, SearchProblem, Setting, compile_setting, evaluate
 from qif2hw.compiler.targets import load_target
 from qif2hw.errors import InputError
