@@ -94,7 +94,7 @@ def decode(outputs: tuple[Readout | Product, ...], times: dict[str, FloatArray])
 
 
 def _summed(values: FloatArray) -> FloatArray:
-    """Sum of each row (samples, 1), one column after the other: numpy's own has other bits if there is one row alone."""
+    """Sum of each row, (samples, 1), column after column: numpy's own has other bits where there is one row alone."""
     total = values[:, :1].copy()
     for k in range(1, values.shape[1]):
         total += values[:, k : k + 1]

@@ -125,7 +125,8 @@ class ShardFolder:
         [(count, numbers)] = counts.items()
         missing = sorted({*range(1, count + 1)} - {*numbers})
         if missing:
-            raise InputError(f"{self.path}: {listed(missing)} of {count} of {piece.name} missing: run with --shard")
+            which = f"{listed(missing)} of {count} of {piece.name} {'is' if len(missing) == 1 else 'are'} missing"
+            raise InputError(f"{self.path}: {which}: run {'it' if len(missing) == 1 else 'them'} with --shard")
         if len(split(len(self.x), count)) < count:
             raise InputError(f"{self.path}: has {count} shards of {piece.name}, more than these inputs have")
         return count
@@ -200,8 +201,8 @@ def _holds(path: Path, key: str) -> bool:
 
 
 def listed(shards: Sequence[int]) -> str:
-    """``shard 3 is``, ``shards 1, 2 and 3 are``; a few of many."""
+    """``shard 3``, ``shards 1, 2 and 3``; a few of many."""
     if len(shards) == 1:
-        return f"shard {shards[0]} is"
+        return f"shard {shards[0]}"
     shown = [*map(str, shards[:8]), *([f"{len(shards) - 8} more"] if len(shards) > 8 else [])]
-    return f"shards {', '.join(shown[:-1])} and {shown[-1]} are"
+    return f"shards {', '.join(shown[:-1])} and {shown[-1]}"
