@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +42,12 @@ def refuse(_: Any, item: int) -> int:
 
 def fail(_: Any, item: int) -> int:
     raise BackendError(f"{item} failed")
+
+
+def nap(seconds: float, item: int) -> int:
+    time.sleep(seconds)
+    return item
+
+
+def divide(_: Any, item: int) -> float:
+    return 1 / item

@@ -1,5 +1,6 @@
 """Workers of a Dask cluster."""
 
+import asyncio
 import importlib.metadata
 import logging
 import pickle
@@ -60,8 +61,8 @@ class Cluster:
             except (InputError, BackendError):
                 raise
             except distributed.KilledWorker as error:
-                times = f"{error.allowed_failures + 1} times"
-                raise BackendError(f"{what}: Dask workers that ran it were lost {times} (out of memory?)") from None
+                count = error.allowed_failures + 1
+                raise BackendError(f"{what}: {count} Dask workers were lost that ran it (out of memory?)") from None
             except Exception as error:
                 if future.status in ("error", "cancelled") or self.client.status == "closed":
                     raise BackendError(f"{what}: {self._failure(future, error)}") from None
@@ -104,7 +105,7 @@ def connect(scheduler: str) -> Iterator[Cluster]:
     with client:
         try:
             client.wait_for_workers(1, timeout=CONNECT)
-        except TimeoutError:
+        except asyncio.TimeoutError:
             raise InputError(f"the Dask scheduler at '{scheduler}' has no workers") from None
         yield Cluster(client, scheduler)
 
