@@ -56,6 +56,10 @@ class Processes:
     def map(self, function: Callable[[Any, A], B], first: Any, items: Iterable[A]) -> Iterator[B]:
         """As many at once as there are processes; each reads ``first`` once and keeps it."""
         given = list(items)
+        if len(given) == 1:
+            # Nothing that could run at once.
+            yield function(first, given[0])
+            return
         call = partial(_with_shared, function, pickle.dumps(first))
         waiting = {k: self._submit(call, item) for k, item in enumerate(given)}
         lost = 0

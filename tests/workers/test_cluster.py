@@ -114,7 +114,9 @@ def test_a_lost_worker(dask: Dask, tmp_path: Path) -> None:
 def test_what_ends_every_worker(dask: Dask, monkeypatch: pytest.MonkeyPatch) -> None:
     with workers("dask", scheduler=dask.address) as pool:
         monkeypatch.setattr(module, "CONNECT", 2.0)
-        with pytest.raises(BackendError, match=r"part \d of 8: the Dask cluster at 'tcp://.*' has lost all its workers"):
+        with pytest.raises(
+            BackendError, match=r"part \d of 8: the Dask cluster at 'tcp://.*' has lost all its workers"
+        ):
             [*pool.map(end, None, range(8))]
 
 

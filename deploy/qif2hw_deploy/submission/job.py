@@ -233,7 +233,7 @@ def _task(job: Job, name: str, known: tuple[str, str] | None) -> Task:
         return Task(name, "done")
     state, reason = known or ("", "")
     if state in slurm.WAITING:
-        return Task(name, "waiting", reason)
+        return Task(name, "waiting", "" if reason == "None" else reason)
     if state in slurm.RUNNING:
         return Task(name, "running")
     if state == "CANCELLED":
