@@ -59,7 +59,10 @@ def compare(
     bounds: Bounds,
     truth: FloatArray | None,
 ) -> ParityReport:
-    """The outcome, from the runs of all backends and of the network before rounding; see `qif2hw.parity.check`."""
+    """The outcome, from the runs of all backends on ``x`` (samples, inputs); see `qif2hw.parity.check`.
+
+    ``unrounded`` is the run of the network before rounding; ``truth`` (samples, outputs) is checked already.
+    """
     for name, backend in chosen.items():
         _check_run(program, backend, runs[name], len(x))
     timing = tuple(

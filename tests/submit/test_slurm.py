@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from cluster import Cluster, kill_below
 
+import qif2hw
 from qif2hw_cli.main import cli
 
 LIMIT = 100.0
