@@ -160,7 +160,7 @@ def command(
 
 
 def inputs_of(bundle: "AnyBundle", path: str | None) -> "FloatArray":
-    """The inputs in a file; without one, random ones, or with a stepped clock the golden ones."""
+    """The inputs (samples, ...) in a file; without one, random ones, or with a stepped clock the golden ones."""
     import numpy as np
 
     from qif2hw.bundle import SteppedBundle

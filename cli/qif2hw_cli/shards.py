@@ -34,7 +34,7 @@ def compute(
     pieces: Sequence[Piece],
     shard: Shard,
 ) -> None:
-    """Run one shard, write its files, and say so."""
+    """Run one shard of the inputs ``x`` (samples, ...), write its files, and say so."""
     new = _folder(shards, bundle, x).compute(pieces, shard, stage.update)
     for name, computed in new.items():
         out.say(f"{shards}: shard {shard} of {name}{'' if computed else ' was there already'}")
@@ -43,7 +43,7 @@ def compute(
 
 
 def stored(shards: str, bundle: "AnyBundle", x: "FloatArray", pieces: Sequence[Piece]) -> Backend:
-    """The backend of some pieces, read from their shards."""
+    """The backend of some pieces, their runs on ``x`` (samples, ...) read from their shards."""
     return _folder(shards, bundle, x).backend(pieces)
 
 
