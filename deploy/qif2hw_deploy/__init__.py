@@ -1,1 +1,1 @@
-"""Loihi 2: whether one is within reach.  There is no adapter that runs a program on it yet."""
+"""What stands between a compiled program and a chip: so far `qif2hw_deploy.loihi2`.  Nothing has run on a chip yet."""

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -37,6 +37,8 @@ def run_worker(
     timeout: float,
     progress: Callable[[int], None] | None = None,
     module: str = NETWORK,
+    packages: Sequence[Path] = (),
+    environment: Mapping[str, str | None] | None = None,
 ) -> None:
     """Run ``python -m qif2hw_lava.worker JOB MODULE`` to its end.
 
@@ -52,24 +54,25 @@ def run_worker(
         Called with the number of steps done, when it changes.
     module
         Whose ``execute(job)`` does the work.
+    packages
+        Folders of further packages of ours that the worker sees.
+    environment
+        Variables for the worker; None: it does not have it.
 
     Raises
     ------
     LavaTimeout, LavaError
     """
-    packages = _link_packages(job)
-    environment = clean_environment() | {
-        "PYTHONPATH": str(packages),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        # Lava's processes are ended by signals: what they print must be in the file by then.
-        "PYTHONUNBUFFERED": "1",
+    variables: dict[str, str | None] = {
+        **package_environment(job, packages),
         "OMP_NUM_THREADS": "1",
+        **(environment or {}),
     }
     with (job / LOG).open("wb") as log:
         worker = subprocess.Popen(
             [interpreter.path, "-m", "qif2hw_lava.worker", job, module],
             cwd=job,
-            env=environment,
+            env={name: value for name, value in variables.items() if value is not None},
             # The worker ends its group when this pipe closes: when this process is gone, so is the worker.
             stdin=subprocess.PIPE,
             # Not a pipe: that would have to be read, and would stay open as long as any of Lava's processes.
@@ -131,15 +134,18 @@ def _tail(job: Path, size: int = 2000) -> str:
     return ""
 
 
-def _link_packages(job: Path) -> Path:
-    """A folder with links to our own packages and nothing else.
+def package_environment(folder: Path, packages: Sequence[Path] = ()) -> dict[str, str]:
+    """The environment of a Python that sees our own packages, by links in ``folder``, and nothing else of ours.
 
-    The worker may run on another Python version than we do: it must see our packages, but not the site-packages they
-    lie in.
+    It may be another version of Python than this one: it must not see the site-packages that ours lie in.
     """
-    folder = job / "packages"
-    folder.mkdir(exist_ok=True)
-    for module in (errors.__file__, __file__):
-        package = Path(module).resolve().parent
-        (folder / package.name).symlink_to(package, target_is_directory=True)
-    return folder
+    links = folder / "packages"
+    links.mkdir(exist_ok=True)
+    for package in (Path(errors.__file__).resolve().parent, Path(__file__).resolve().parent, *packages):
+        (links / package.name).symlink_to(package, target_is_directory=True)
+    return clean_environment() | {
+        "PYTHONPATH": str(links),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # Lava's processes are ended by signals: what they print must be in the file by then.
+        "PYTHONUNBUFFERED": "1",
+    }
