@@ -8,19 +8,23 @@ over, however it ended.
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic, sleep
 
 from qif2hw import errors
 from qif2hw.errors import BackendError
 from qif2hw_lava.interpreter import Interpreter, clean_environment
 from qif2hw_lava.job import ERROR, FINISHED, LOG, PROGRESS
-from qif2hw_lava.processgroup import end_group
+from qif2hw_lava.processgroup import describe_end, end_group
 
 NETWORK = "qif2hw_lava.network"
 """The module that turns a job into Processes."""
+
+
+STOPPING = 20.0
+"""Seconds for Lava to stop its processes when all results are there."""
 
 
 class LavaError(BackendError):
@@ -94,23 +98,28 @@ def run_worker(
         failure = json.loads((job / ERROR).read_text(encoding="utf-8"))
         reason = failure["traceback"].strip().splitlines()[-1]
         raise LavaError(f"{failure['where']} failed under Lava: {reason}\n{failure['traceback']}\n{_tail(job)}".strip())
-    raise LavaError(f"the Lava worker ended with code {worker.returncode} and no results\n{_tail(job)}".strip())
+    how = describe_end(worker.returncode)
+    raise LavaError(f"the Lava worker ended with {how} and no results\n{_tail(job)}".strip())
 
 
 def _watch(worker: int, job: Path, timeout: float, progress: Callable[[int], None] | None) -> None:
-    deadline, reported = time.monotonic() + timeout, 0
+    deadline, reported = monotonic() + timeout, 0
+    stopping = False
     while _runs(worker):
         done = _steps_done(job)
         if progress is not None and done > reported:
             progress(done)
             reported = done
-        if time.monotonic() > deadline:
+        if not stopping and (job / FINISHED).exists():
+            stopping = True
+            deadline = min(deadline, monotonic() + STOPPING)
+        if monotonic() > deadline:
             if (job / ERROR).exists() or (job / FINISHED).exists():
                 return
             raise LavaTimeout(
                 f"Lava did not finish within {timeout:g} s ({done} steps done); its processes were ended\n{_tail(job)}"
             )
-        time.sleep(0.02)
+        sleep(0.02)
 
 
 def _runs(worker: int) -> bool:

@@ -3,49 +3,85 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 GRACE = 3.0
 """Seconds between asking a group to end and killing it."""
 
 
-def end_group(group: int) -> None:
-    """End every process of a group, and their shared memory.
+def end_group(group: int, spare: int | None = None) -> None:
+    """End every process of a group but ``spare``, and their shared memory.
 
     SIGTERM ends Lava's processes at once but not the one that Python keeps to track shared memory: this one removes
     the segments that the others left in /dev/shm, and ends by itself when they are gone.  So what has not ended after
     a while is killed, the tracker last.
     """
-    _signal(group, signal.SIGTERM)
+    _signal(group, spare, signal.SIGTERM)
     # A stopped process takes the signal when it goes on.
-    _signal(group, signal.SIGCONT)
-    if _gone(group):
+    _signal(group, spare, signal.SIGCONT)
+    if _gone(group, spare):
         return
     for process in members(group):
-        if not _is_tracker(process):
+        if process != spare and not _is_tracker(process):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGKILL)
-    if not _gone(group):
-        _signal(group, signal.SIGKILL)
-        _gone(group)
+    if not _gone(group, spare):
+        _signal(group, spare, signal.SIGKILL)
+        _gone(group, spare)
 
 
 def members(group: int) -> list[int]:
     """Living processes of a group (those that wait to be reaped do not count)."""
-    processes = []
+    return [s.process for s in _all_stats() if s.group == group and s.state not in "ZX"]
+
+
+def ended_forks(parent: int) -> list[int]:
+    """Processes that ``parent`` has forked and that have ended, as long as nobody has waited for them.
+
+    Programs that it has started do not count: they have a name of their own.
+    """
+    everyone = list(_all_stats())
+    names = {s.name for s in everyone if s.process == parent}
+    return [s.process for s in everyone if s.parent == parent and s.state == "Z" and s.name in names]
+
+
+def describe_end(code: int) -> str:
+    """How a process ended, of its exit code (negative: a signal)."""
+    if code >= 0:
+        return f"code {code}"
+    number = -code
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = "unknown"
+    full = ": /dev/shm is full, or another memory" if number == signal.SIGBUS else ""
+    return f"signal {number} ({name}{full})"
+
+
+@dataclass(frozen=True)
+class _Stat:
+    process: int
+    name: str
+    state: str
+    parent: int
+    group: int
+
+
+def _all_stats() -> Iterator[_Stat]:
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError, ValueError, IndexError):
             # "pid (name) state ppid pgrp ...": the name may hold anything, brackets too
-            state, _, group_of = entry.read_text(errors="replace").rpartition(")")[2].split()[:3]
-            if int(group_of) == group and state not in "ZX":
-                processes.append(int(entry.parent.name))
-    return processes
+            first, _, rest = entry.read_text(errors="replace").rpartition(")")
+            state, parent, group = rest.split()[:3]
+            yield _Stat(int(entry.parent.name), first.partition("(")[2], state, int(parent), int(group))
 
 
-def _gone(group: int) -> bool:
+def _gone(group: int, spare: int | None) -> bool:
     deadline = time.monotonic() + GRACE
-    while members(group):
+    while set(members(group)) - {spare}:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.01)
@@ -58,6 +94,12 @@ def _is_tracker(process: int) -> bool:
     return False
 
 
-def _signal(group: int, number: int) -> None:
+def _signal(group: int, spare: int | None, number: int) -> None:
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
+        if spare is None:
+            os.killpg(group, number)
+    if spare is not None:
+        for process in members(group):
+            with suppress(ProcessLookupError, PermissionError):
+                if process != spare:
+                    os.kill(process, number)

@@ -4,6 +4,7 @@ Started by `qif2hw_lava.launch`, in a session of its own, with a pipe as standar
 anyone waits for the result.  ``execute(JOB)`` of ``MODULE`` does the work.
 """
 
+import ctypes
 import importlib
 import os
 import select
@@ -13,9 +14,16 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from qif2hw_lava.job import ERROR, FINISHED, write_error, write_text
+from qif2hw_lava.processgroup import describe_end, end_group, ended_forks
+
+PATIENCE = 5.0
+"""Seconds for Lava to report what a process told it that ended in order."""
+PR_SET_PDEATHSIG = 1
+"""Of ``linux/prctl.h``: the signal that a process gets when its parent ends."""
 
 
 def watch(job: Path, finished: threading.Event) -> None:
@@ -27,27 +35,52 @@ def watch(job: Path, finished: threading.Event) -> None:
     parent = os.getppid()
     while True:
         if (select.select([0], [], [], 0.05)[0] and not os.read(0, 1)) or os.getppid() != parent:
+            end_group(os.getpgrp(), spare=os.getpid())
             shutil.rmtree(job, ignore_errors=True)
-            os.killpg(os.getpgrp(), signal.SIGTERM)
+            os._exit(1)
         if (job / ERROR).exists():
             os._exit(1)
         dead = None if finished.is_set() else _dead_child()
         if dead is not None:
-            time.sleep(0.2)  # it may be about to leave a report
+            process, code = dead
+            if code == 0:
+                _wait_for_report(job, finished)
             if not finished.is_set():
-                write_error(job, "a process of Lava", f"it ended by itself: {dead}")
+                write_error(job, "a process of Lava", f"it ended by itself: process {process}, {describe_end(code)}")
                 os._exit(1)
 
 
-def _dead_child() -> str | None:
-    """Whether a child has ended; it is left to be waited for."""
+def _dead_child() -> tuple[int, int] | None:
+    """A process of Lava's that has ended, and its code (negative: a signal); it is left to be waited for."""
     try:
-        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return None
+        for process in ended_forks(os.getpid()):
+            ended = os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is not None:
+                return process, ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
     except ChildProcessError:
-        return None
-    if ended is None:
-        return None
-    return f"process {ended.si_pid}, {'code' if ended.si_code == os.CLD_EXITED else 'signal'} {ended.si_status}"
+        pass
+    return None
+
+
+def _wait_for_report(job: Path, finished: threading.Event) -> None:
+    """A process that ends in order may have told Lava that it failed: Lava says it better, unless it hangs."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and not finished.is_set() and not (job / ERROR).exists():
+        time.sleep(0.02)
+
+
+def _end_with(worker: int) -> Callable[[], None]:
+    """What a fork of the worker does first: it makes sure that it ends when the worker does, however that ends."""
+    library = ctypes.CDLL(None)
+
+    def in_child() -> None:
+        library.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != worker:
+            os._exit(1)
+
+    return in_child
 
 
 def main(folder: str, module: str) -> int:
@@ -56,6 +89,7 @@ def main(folder: str, module: str) -> int:
     finished = threading.Event()
     # Inherited, an ignored one would hide that a process of Lava has ended.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.register_at_fork(after_in_child=_end_with(os.getpid()))
     try:
         # Imported here: a broken lava-nc is then reported like any other failure.  And before the watch, which takes
         # every child that ends for one of Lava's: some packages run programs when they are imported.

@@ -1,4 +1,4 @@
-"""Run a program through the adapter: write a job, start the worker in the chip's Python, read what the host's part left."""
+"""Run a program through the adapter: write a job, start a worker in the chip's Python, read what the host left."""
 
 import json
 import math
@@ -16,6 +16,7 @@ from qif2hw.bundle import load_program
 from qif2hw.engine.host import encode, finish
 from qif2hw.errors import InputError
 from qif2hw.ir import Program, Run
+from qif2hw.ir.arrays import IntArray
 from qif2hw.ir.spikes import Keep, check_keep
 from qif2hw_deploy.loihi2.chip import PACKAGE, find_chip, missing
 from qif2hw_deploy.loihi2.profile import NAMES
@@ -59,8 +60,8 @@ def run(
     timeout
         Hard limit in seconds; by default half an hour to start, and more the more steps there are.
     keep
-        ``spikes``: every spike of every population is sent to the host, in every step: for comparisons.  ``counts``: the
-        outputs alone are read, once for each sample; `Run.counts` stays empty.
+        ``spikes``: all populations send their spikes to the host, in every step: for comparisons.  ``counts``: the
+        outputs alone are read, once for each sample; ``counts`` of the run stays empty.
     copies
         Copies of the network side by side, each with samples of its own.
     profile
@@ -157,6 +158,6 @@ def _execute(
         output = collect_output(folder, job)
         spikes = collect_spikes(folder, job) if job.keep == "spikes" else {}
         profile = {} if how["simulated"] else json.loads((folder / "profile.json").read_text(encoding="utf-8"))
-    counts = None if job.keep == "spikes" else {}
+    counts: dict[str, IntArray] | None = None if job.keep == "spikes" else {}
     found = finish(job.program, "loihi2", output, spikes, time.perf_counter() - started, counts)
     return ChipRun(**{f.name: getattr(found, f.name) for f in fields(Run)}, profile=profile)

@@ -59,14 +59,18 @@ def find_chip() -> Chip:
         answer = ask(python)
     place = "there" if python is None else f"in {python.path}"
     if answer["modules"] != []:
-        absent = f", of which it lacks {', '.join(map(str, answer['modules']))}" if _some(answer) else ""
+        modules = answer["modules"]
+        absent = (
+            f", of which it lacks {', '.join(map(str, modules))}" if isinstance(modules, list) and _some(answer) else ""
+        )
         lacking.append(
-            f"Intel's Lava extension for Loihi {place}{absent} (Intel gives it to members of its research community, INRC)"
+            f"Intel's Lava extension for Loihi {place}{absent} (Intel gives it to members of its research community, "
+            "INRC)"
         )
     if not answer["halves"]:
         lacking.append(
-            f"models of the neuron for neuro cores {place}, which are not public (a package with a class under one entry "
-            f"point of the group '{GROUP}', described in qif2hw_deploy.loihi2.half)"
+            f"models of the neuron for neuro cores {place}, which are not public (a package with a class under one "
+            f"entry point of the group '{GROUP}', described in qif2hw_deploy.loihi2.half)"
         )
     try:
         board: Board | None = find_board()

@@ -93,14 +93,15 @@ def _problem(process: Any, model: Any, on_chip: bool) -> str | None:
     from lava.magma.core.model.nc.model import AbstractNcProcessModel
     from lava.magma.core.resources import Loihi2NeuroCore, NeuroCore
 
-    if not isinstance(process, type) or not isinstance(model, type) or not issubclass(model, AbstractProcessModel):
+    if not (isinstance(process, type) and isinstance(model, type) and issubclass(model, AbstractProcessModel)):
         return f"{process} -> {model} is not a Process and a model of it"
-    if model.implements_process is not process:
-        return f"{model.__name__} implements {model.implements_process}, not {process.__name__}"
+    chosen: Any = model
+    if chosen.implements_process is not process:
+        return f"{model.__name__} implements {chosen.implements_process}, not {process.__name__}"
     if not on_chip:
         return None
     if not issubclass(model, AbstractNcProcessModel):
         return f"{model.__name__} is no AbstractNcProcessModel: it would not run on a neuro core"
-    if not {Loihi2NeuroCore, NeuroCore} & set(model.required_resources):
+    if not {Loihi2NeuroCore, NeuroCore} & set(chosen.required_resources):
         return f"{model.__name__} does not require a Loihi2NeuroCore"
     return None

@@ -5,7 +5,7 @@
     PhaseNeurons -> OutAdapter -> SpikeRecorder                                            (where all spikes are wanted)
 
 What stands between the adapters is on the chip; one run takes all samples.
-"""  # noqa: D400
+"""
 
 import json
 from pathlib import Path
@@ -23,7 +23,6 @@ from scipy.sparse import identity
 
 from qif2hw.ir.program import ProgramPopulation
 from qif2hw_deploy.loihi2 import half
-from qif2hw_deploy.loihi2.profile import make_profilers, read_profilers
 from qif2hw_deploy.loihi2.processes.adapters import InAdapter, NxInAdapter, NxOutAdapter, OutAdapter
 from qif2hw_deploy.loihi2.processes.chip import CountdownInput, FirstSpikeLatch
 from qif2hw_deploy.loihi2.processes.host import (
@@ -34,6 +33,7 @@ from qif2hw_deploy.loihi2.processes.host import (
     SampleSource,
     SpikeRecorder,
 )
+from qif2hw_deploy.loihi2.profile import make_profilers, read_profilers
 from qif2hw_deploy.loihi2.rounds import Rounds, input_words
 from qif2hw_lava.job import Job, read_job, write_text
 from qif2hw_lava.network import Source, populations

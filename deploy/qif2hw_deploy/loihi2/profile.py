@@ -10,7 +10,7 @@ NAMES = ("power", "time", "memory", "activity")
 
 
 def make_profilers(names: list[str], steps: int) -> dict[str, Any]:
-    """The profilers of these names for a run of ``steps``, to be handed to the run configuration as ``callback_fxs``."""
+    """The profilers of these names for a run of ``steps``: the ``callback_fxs`` of a run configuration."""
     from lava.utils import loihi2_profiler as profilers
 
     makers = {

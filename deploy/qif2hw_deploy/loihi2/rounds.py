@@ -7,9 +7,9 @@ r"""A round: the steps that one batch of samples takes on the chip.
     step lead + S + 2            they send the flushes
     .. + output_delay            what they sent is on its way to the host
 
-An input word is ``step 2^lateness_bits + lateness``: the neuron counts the step down and sends the lateness.  The word of
-a first spike has the same form, and is 0 where there was none.
-"""  # noqa: D400
+An input word is ``step 2^lateness_bits + lateness``: the neuron counts the step down and sends the lateness.  The
+word of a first spike has the same form, and is 0 where there was none.
+"""
 
 from dataclasses import dataclass
 
@@ -62,8 +62,8 @@ def check_words(program: Program) -> None:
     if bits > WORD_BITS:
         raise InputError(
             f"loihi2: step and lateness of a spike take {bits} bits ({program.steps} steps, "
-            f"{program.grid.lateness_bits} bits of lateness), a graded spike has {WORD_BITS}: compile with fewer steps or "
-            "payload bits"
+            f"{program.grid.lateness_bits} bits of lateness), a graded spike has {WORD_BITS}: compile with fewer steps "
+            "or payload bits"
         )
 
 

@@ -46,7 +46,7 @@ class CountdownInput(AbstractProcess):
     ----------
     left, late : Var
         Steps to go, and lateness, (size,).
-    """  # noqa: D400
+    """
 
     def __init__(self, *, name: str, size: int, packed_bits: int, grid: TimeGrid, common: dict[str, Any]) -> None:
         super().__init__(name=name, size=size, packed_bits=packed_bits, grid=grid, **common)
@@ -103,7 +103,8 @@ class FirstSpikeLatch(AbstractProcess):
     name
         Name of this Process.
     clock
-        ``depth``, ``size``, ``packed_bits`` of the population; ``grid``; ``lead``, steps of a round before the machine's.
+        ``depth``, ``size``, ``packed_bits`` of the population; ``grid``; ``lead``, steps of a round before the first of
+        the machine.
     sent
         The step of a round in which it sends ``first``.
     common
@@ -113,7 +114,7 @@ class FirstSpikeLatch(AbstractProcess):
     ----------
     first, flush : Var
         What it holds, (neurons of all copies,).
-    """  # noqa: D400
+    """
 
     def __init__(self, *, name: str, clock: dict[str, Any], sent: int, common: dict[str, Any]) -> None:
         super().__init__(name=name, sent=sent, **clock, **common)
