@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,25 +12,37 @@ GRACE = 3.0
 """Seconds between asking a group to end and killing it."""
 
 
-def end_group(group: int, spare: int | None = None) -> None:
-    """End every process of a group but ``spare``, and their shared memory.
+def end_group(group: int) -> None:
+    """End every process of a group, and their shared memory.
 
     SIGTERM ends Lava's processes at once but not the one that Python keeps to track shared memory: this one removes
     the segments that the others left in /dev/shm, and ends by itself when they are gone.  So what has not ended after
     a while is killed, the tracker last.
     """
-    _signal(group, spare, signal.SIGTERM)
-    # A stopped process takes the signal when it goes on.
-    _signal(group, spare, signal.SIGCONT)
-    if _gone(group, spare):
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGTERM)
+        # A stopped process takes the signal when it goes on.
+        os.killpg(group, signal.SIGCONT)
+    if _gone(lambda: members(group)):
         return
-    for process in members(group):
-        if process != spare and not _is_tracker(process):
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(process, signal.SIGKILL)
-    if not _gone(group, spare):
-        _signal(group, spare, signal.SIGKILL)
-        _gone(group, spare)
+    _signal(_but_tracker(members(group)), signal.SIGKILL)
+    if not _gone(lambda: members(group)):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, signal.SIGKILL)
+        _gone(lambda: members(group))
+
+
+def end_others(group: int, own: int) -> None:
+    """End every process of a group but ``own`` and the tracker of its memory, which ends when ``own`` does."""
+
+    def others() -> list[int]:
+        return _but_tracker(process for process in members(group) if process != own)
+
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        _signal(others(), number)
+    if not _gone(others):
+        _signal(others(), signal.SIGKILL)
+        _gone(others)
 
 
 def members(group: int) -> list[int]:
@@ -79,13 +91,18 @@ def _all_stats() -> Iterator[_Stat]:
             yield _Stat(int(entry.parent.name), first.partition("(")[2], state, int(parent), int(group))
 
 
-def _gone(group: int, spare: int | None) -> bool:
+def _gone(left: Callable[[], list[int]]) -> bool:
     deadline = time.monotonic() + GRACE
-    while set(members(group)) - {spare}:
+    while left():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.01)
     return True
+
+
+def _but_tracker(processes: Iterable[int]) -> list[int]:
+    """Those that do not track shared memory."""
+    return [process for process in processes if not _is_tracker(process)]
 
 
 def _is_tracker(process: int) -> bool:
@@ -94,12 +111,7 @@ def _is_tracker(process: int) -> bool:
     return False
 
 
-def _signal(group: int, spare: int | None, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        if spare is None:
-            os.killpg(group, number)
-    if spare is not None:
-        for process in members(group):
-            with suppress(ProcessLookupError, PermissionError):
-                if process != spare:
-                    os.kill(process, number)
+def _signal(processes: list[int], number: int) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(process, number)

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from qif2hw_lava.job import ERROR, FINISHED, write_error, write_text
-from qif2hw_lava.processgroup import describe_end, end_group, ended_forks
+from qif2hw_lava.processgroup import describe_end, end_others, ended_forks
 
 PATIENCE = 5.0
 """Seconds for Lava to report what a process told it that ended in order."""
@@ -35,7 +35,7 @@ def watch(job: Path, finished: threading.Event) -> None:
     parent = os.getppid()
     while True:
         if (select.select([0], [], [], 0.05)[0] and not os.read(0, 1)) or os.getppid() != parent:
-            end_group(os.getpgrp(), spare=os.getpid())
+            end_others(os.getpgrp(), os.getpid())
             shutil.rmtree(job, ignore_errors=True)
             os._exit(1)
         if (job / ERROR).exists():

@@ -1,11 +1,11 @@
 """Stand-in for the vendor's half: the models for neuro cores run those for the CPU."""
 
 import os
+from typing import Any
 
 from lava.magma.core.decorator import implements, requires
-from lava.magma.core.model.nc.model import AbstractNcProcessModel
 from lava.magma.core.resources import Loihi2NeuroCore
-from standin_cpu import OnCpu
+from standin_cpu import OnCpu, RunsOnCpu
 
 from qif2hw_deploy.loihi2.processes.chip import (
     CountdownInput,
@@ -14,6 +14,9 @@ from qif2hw_deploy.loihi2.processes.chip import (
     PyFirstSpikeLatch,
 )
 from qif2hw_lava.processes.modular import PhaseNeurons, PyPhaseNeurons
+
+FAULT = os.environ.get("STANDIN_FAULT")
+"""What the tests of failures ask for."""
 
 
 class CpuInput(OnCpu):
@@ -41,14 +44,20 @@ class CpuLatch(OnCpu):
 
 
 class PyCpuLatch(PyFirstSpikeLatch):
-    """The adapter's own model."""
+    """The adapter's own model; with ``STANDIN_FAULT=step`` it fails."""
 
     implements_process = CpuLatch
+
+    def step(self, current: int, n: int) -> None:
+        """Fail in step 5."""
+        if FAULT == "step" and n == 5:
+            n //= 0
+        super().step(current, n)
 
 
 @implements(proc=CountdownInput)
 @requires(Loihi2NeuroCore)
-class NcInput(AbstractNcProcessModel):
+class NcInput(RunsOnCpu):
     """Inputs."""
 
     cpu = CpuInput
@@ -56,7 +65,7 @@ class NcInput(AbstractNcProcessModel):
 
 @implements(proc=PhaseNeurons)
 @requires(Loihi2NeuroCore)
-class NcNeurons(AbstractNcProcessModel):
+class NcNeurons(RunsOnCpu):
     """Neurons."""
 
     cpu = CpuNeurons
@@ -64,10 +73,15 @@ class NcNeurons(AbstractNcProcessModel):
 
 @implements(proc=FirstSpikeLatch)
 @requires(Loihi2NeuroCore)
-class NcLatch(AbstractNcProcessModel):
+class NcLatch(RunsOnCpu):
     """Latches."""
 
     cpu = CpuLatch
+
+    def __init__(self, process: Any) -> None:
+        if FAULT == "build":
+            raise OSError("the board is busy")
+        super().__init__(process)
 
 
 class Half:

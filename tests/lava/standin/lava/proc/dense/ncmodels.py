@@ -1,11 +1,10 @@
 """Stand-in: the model for neuro cores runs Lava's own for the CPU."""
 
 from lava.magma.core.decorator import implements, requires
-from lava.magma.core.model.nc.model import AbstractNcProcessModel
 from lava.magma.core.resources import Loihi2NeuroCore
 from lava.proc.dense.models import PyDenseModelBitAcc
 from lava.proc.dense.process import Dense
-from standin_cpu import OnCpu
+from standin_cpu import OnCpu, RunsOnCpu
 
 
 class CpuDense(OnCpu):
@@ -20,7 +19,7 @@ class PyCpuDense(PyDenseModelBitAcc):
 
 @implements(proc=Dense)
 @requires(Loihi2NeuroCore)
-class NcModelDense(AbstractNcProcessModel):
+class NcModelDense(RunsOnCpu):
     """The synapses."""
 
     cpu = CpuDense

@@ -1,11 +1,10 @@
 """Stand-in: the model for neuro cores runs Lava's own for the CPU."""
 
 from lava.magma.core.decorator import implements, requires
-from lava.magma.core.model.nc.model import AbstractNcProcessModel
 from lava.magma.core.resources import Loihi2NeuroCore
 from lava.proc.sparse.models import PySparseModelBitAcc
 from lava.proc.sparse.process import Sparse
-from standin_cpu import OnCpu
+from standin_cpu import OnCpu, RunsOnCpu
 
 
 class CpuSparse(OnCpu):
@@ -20,7 +19,7 @@ class PyCpuSparse(PySparseModelBitAcc):
 
 @implements(proc=Sparse)
 @requires(Loihi2NeuroCore)
-class NcModelSparse(AbstractNcProcessModel):
+class NcModelSparse(RunsOnCpu):
     """The synapses."""
 
     cpu = CpuSparse
