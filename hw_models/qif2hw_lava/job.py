@@ -105,7 +105,7 @@ def read_job(folder: Path) -> Job:
 
 
 def write_arrays(folder: Path, name: str, arrays: dict[str, NDArray[Any]]) -> None:
-    """Leave results in a job folder."""
+    """Leave results, arrays of any shape, in a job folder."""
     part = folder / f"{name}.part"
     with part.open("wb") as file:
         np.savez(file, **arrays)
@@ -113,7 +113,7 @@ def write_arrays(folder: Path, name: str, arrays: dict[str, NDArray[Any]]) -> No
 
 
 def read_arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
-    """Read what `write_arrays` wrote; `BackendError` if it is not there or cannot be read."""
+    """Read what `write_arrays` wrote, of the same shapes; `BackendError` if it is not there or cannot be read."""
     try:
         with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
             return dict(file)

@@ -134,7 +134,7 @@ class QIFLayer(nn.Module):
         self._weight_bits = bits
 
     def on_grid(self, weight: Tensor) -> Tensor:
-        """An array of weights as the neurons receive it: on the grid of `weight_bits`, if there is one."""
+        """Weights, of any shape, as the neurons receive them: on the grid of `weight_bits`, if there is one."""
         if self._weight_bits is None:
             return weight
         rounded: Tensor = _Rounded.apply(weight, self._weight_bits)
@@ -222,13 +222,13 @@ class QIFLayer(nn.Module):
         return out
 
     def get_extra_state(self) -> Tensor:
-        """Part of a state that `set_extra_state` compares: trial, neuron and synapses, as float64."""
+        """Part of a state that `set_extra_state` compares: trial, neuron and synapses, float64 (numbers,)."""
         kind = [self.trial, self.neuron.tau, self.neuron.i0, float(self.recurrent), self.delay]
         listed = (self.synapses.indptr, self.synapses.indices) if isinstance(self.synapses, Sparse) else ()
         return torch.from_numpy(np.concatenate([kind, *listed]))
 
     def set_extra_state(self, state: Tensor) -> None:
-        """`InputError` unless ``state`` is of a layer that computes the same from the same parameters."""
+        """`InputError` unless ``state`` (numbers,) is of a layer that computes the same from the same parameters."""
         own, other = self.get_extra_state(), state.cpu()
         names = ("trial T", "tau", "I0", "recurrent", "delay")
         for name, here, there in zip(names, own.tolist(), other.tolist(), strict=False):
@@ -251,7 +251,13 @@ def _synapses(pre: int | None, post: int | None, synapses: AnySynapses | None) -
 
 
 def route(times: Tensor, path: Route | None) -> Route:
-    """The way to compute what follows ``times``: ``path``, by default the one for their device; or `InputError`."""
+    """How to compute what follows ``times``, of any shape: ``path``, by default that of their device.
+
+    Raises
+    ------
+    InputError
+        If there is no such path.
+    """
     if path is None:
         return "kernel" if times.device.type == "cpu" else "scan"
     if path not in ROUTES:

@@ -189,11 +189,11 @@ class QIFNetwork(nn.Module):
         return [layer.weight for layer in self.layers], [layer.phi0 for layer in self.layers]
 
     def get_extra_state(self) -> Tensor:
-        """Part of a state that `set_extra_state` compares: spike times of inputs 1 and 0, as float64."""
+        """Part of a state that `set_extra_state` compares: spike times of inputs 1 and 0, float64 (inputs, 2)."""
         return torch.tensor(self.regime.windows(self.sizes[0]), dtype=torch.float64)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """`InputError` unless ``state`` is of a network that encodes its inputs into the same windows."""
+        """`InputError` unless ``state`` (inputs, 2) is of a network that encodes its inputs into the same windows."""
         own, other = self.get_extra_state(), state.cpu()
         if not torch.equal(own, other):
             raise InputError(

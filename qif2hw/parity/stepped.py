@@ -73,7 +73,7 @@ class SteppedReport(Outcome):
         return y, name
 
     def changed_class(self, backend: str) -> NDArray[np.bool_]:
-        """Samples that fall into another class than on the reference."""
+        """Whether each sample falls into another class than on the reference, (samples,)."""
         found: NDArray[np.bool_] = self.runs[backend].label != self.runs["reference"].label
         return found
 
@@ -108,7 +108,7 @@ def _row(population: str, found: SpikeChanges) -> dict[str, Any]:
 
 
 def check_labels(labels: ArrayLike, samples: int, classes: int) -> IntArray:
-    """Classes as integers; `InputError` unless there is one for each sample, from 0 up to the number of classes."""
+    """Classes as int64 (samples,); `InputError` on another shape, or unless each is from 0 to ``classes - 1``."""
     array = np.asarray(labels)
     if array.shape != (samples,) or array.dtype.kind not in "iu":
         raise InputError(f"labels {array.shape} of type {array.dtype}: whole numbers, ({samples},), are needed")
@@ -126,7 +126,10 @@ def compare(
     options: dict[str, Any],
     progress: Callable[[int, int], None] | None,
 ) -> SteppedReport:
-    """Run all backends, as many samples at a time as memory allows, and compare; see `qif2hw.parity.check`."""
+    """Run all backends, as many samples at a time as memory allows, and compare; see `qif2hw.parity.check`.
+
+    Inputs ``x`` (samples, 1 or time steps, inputs) and ``labels`` (samples,) are checked already.
+    """
     program = bundle.program
     exact = tuple(name for name, backend in chosen.items() if backend.exact)
     parts: dict[str, list[SteppedRun]] = {name: [] for name in chosen}

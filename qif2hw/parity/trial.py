@@ -61,7 +61,10 @@ def compare(
     bounds: Bounds,
     truth: FloatArray | None,
 ) -> ParityReport:
-    """The outcome, from the runs of all backends; see `qif2hw.parity.check`."""
+    """The outcome, from the runs of all backends on ``x`` (samples, inputs); see `qif2hw.parity.check`.
+
+    ``truth`` (samples, outputs) is checked already.
+    """
     for name, backend in chosen.items():
         _check_run(program, backend, runs[name], len(x))
     timing = tuple(

@@ -30,7 +30,7 @@ def run(
     network
         What to run.
     x
-        Inputs, as `SteppedNetwork.check_inputs` takes them.
+        Inputs (samples, 1 or time steps, inputs), as `SteppedNetwork.check_inputs` takes them.
     keep
         ``spikes``: every spike.  ``counts``: how many each neuron sent, so that memory does not grow with the samples.
     progress

@@ -127,7 +127,7 @@ def labels(network: SteppedNetwork) -> list[str]:
 
 
 def real_units(population: SteppedPopulation, projection: ProgramProjection, unit: FloatArray) -> FloatArray:
-    """Real weight of one count, for each weight of a projection onto a population."""
+    """Real weight of one count, of the weights' shape, of a projection onto a population with units (channels,)."""
     return unit[channels_of(population, projection)] * 2.0**projection.exponent
 
 
@@ -175,7 +175,7 @@ def scale(
     Returns
     -------
     array, list of ProgramProjection
-        Units by channel, and the integer weights.
+        Units (channels,), and the integer weights.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def _kept(
 
 
 def channels_of(population: SteppedPopulation, projection: Projection | ProgramProjection) -> IntArray:
-    """Channel of the neurons that use each weight."""
+    """Channel of the neurons that use each weight, of the weights' shape."""
     return projection.synapses.neurons() // (population.size // population.shape[0])
 
 

@@ -106,7 +106,7 @@ def _numbers(parameters: Tensor, dtype: Any) -> tuple[Any, ...]:
 def eager_steps(
     x: Tensor, state: Tensor, parameters: Tensor, *, steps: int, window: Sequence[float], detach_reset: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """`discrete_steps` in plain torch operations, step by step, on any device."""
+    """`discrete_steps` in torch operations, on any device; arguments and results are those of `discrete_steps`."""
     learned = parameters.requires_grad and torch.is_grad_enabled()
     numbers = parameters.to(x) if learned else constants(tuple(parameters.tolist()), x.dtype, x.device)
     centre, *coefficients, gain, threshold, reset = numbers.unbind()

@@ -22,7 +22,7 @@ def available() -> bool:
 
 @lru_cache(maxsize=256)
 def constants(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Numbers on a device, copied there once: copies of later calls could not be part of a captured graph."""
+    """Numbers (n,) on a device, copied there once: copies of later calls could not be part of a captured graph."""
     return torch.tensor(values, dtype=torch.float64).to(dtype).to(device)
 
 
