@@ -5,6 +5,7 @@ always does.  So a worker gets a session of its own and a time limit, and its wh
 over, however it ended.
 """
 
+import errno
 import json
 import os
 import subprocess
@@ -97,6 +98,8 @@ def run_worker(
     if (job / ERROR).exists():
         failure = json.loads((job / ERROR).read_text(encoding="utf-8"))
         reason = failure["traceback"].strip().splitlines()[-1]
+        if os.strerror(errno.ENOSPC) in reason:
+            reason += " (in /dev/shm, where Lava keeps its channels, or where temporary files are)"
         raise LavaError(f"{failure['where']} failed under Lava: {reason}\n{failure['traceback']}\n{_tail(job)}".strip())
     how = describe_end(worker.returncode)
     raise LavaError(f"the Lava worker ended with {how} and no results\n{_tail(job)}".strip())

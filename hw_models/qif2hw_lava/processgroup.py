@@ -69,7 +69,7 @@ def describe_end(code: int) -> str:
         name = signal.Signals(number).name
     except ValueError:
         name = "unknown"
-    full = ": /dev/shm is full, or another memory" if number == signal.SIGBUS else ""
+    full = ": no memory behind an address, as when /dev/shm is full" if number == signal.SIGBUS else ""
     return f"signal {number} ({name}{full})"
 
 

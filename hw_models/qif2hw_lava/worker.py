@@ -11,10 +11,12 @@ import select
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 from qif2hw_lava.job import ERROR, FINISHED, write_error, write_text
@@ -83,6 +85,16 @@ def _end_with(worker: int) -> Callable[[], None]:
     return in_child
 
 
+def _keep_sockets_here() -> None:
+    """Make Python's folder for sockets of processes in the job's, which is this one, so that it goes when that goes.
+
+    By a relative name: names of sockets have 107 characters at most.
+    """
+    tempfile.tempdir = os.curdir
+    get_temp_dir()
+    tempfile.tempdir = None
+
+
 def main(folder: str, module: str) -> int:
     """Run the job; 0 when all results are written."""
     job = Path(folder)
@@ -90,6 +102,7 @@ def main(folder: str, module: str) -> int:
     # Inherited, an ignored one would hide that a process of Lava has ended.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.register_at_fork(after_in_child=_end_with(os.getpid()))
+    _keep_sockets_here()
     try:
         # Imported here: a broken lava-nc is then reported like any other failure.  And before the watch, which takes
         # every child that ends for one of Lava's: some packages run programs when they are imported.

@@ -98,9 +98,10 @@ def simulate(
     progress: Callable[[int, int], None] | None = None,
     interpreter: AnyPath | None = None,
 ) -> ChipRun:
-    """Run the graph of Processes for the chip on Lava's CPU simulator: needs nothing but lava-nc, and is slow.
+    """Run inputs ``x`` (samples, inputs) on the chip's graph of Processes, on Lava's CPU simulator: slow.
 
-    Parameters and errors are those of `run`; ``interpreter`` is that of `qif2hw_lava.run`.
+    It needs nothing but lava-nc.  Parameters and errors are those of `run`; ``interpreter`` is that of
+    `qif2hw_lava.run`.
     """
     started = time.perf_counter()
     job = _prepare(program, x, timeout, keep, copies)
