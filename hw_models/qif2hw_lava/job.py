@@ -115,8 +115,9 @@ def write_arrays(folder: Path, name: str, arrays: dict[str, NDArray[Any]]) -> No
 def read_arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
     """Read what `write_arrays` wrote, of the same shapes; `BackendError` if it is not there or cannot be read."""
     try:
-        with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
-            return dict(file)
+        # Opened here: numpy leaves a file open that it cannot read.
+        with (folder / f"{name}.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BackendError(f"the run ended without its results '{name}' ({error})") from error
 

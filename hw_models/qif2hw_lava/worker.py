@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
+from typing import Any
 
 from qif2hw_lava.job import ERROR, FINISHED, write_error, write_text
 from qif2hw_lava.processgroup import describe_end, end_others, ended_forks
@@ -85,6 +86,49 @@ def _end_with(worker: int) -> Callable[[], None]:
     return in_child
 
 
+def _report_failures(job: Path) -> None:
+    """Let each of Lava's processes leave why it failed: Lava only counts them, and may wait for ever before it does."""
+    lava = "lava.magma"
+    processes: Any = sys.modules.get(f"{lava}.runtime.message_infrastructure.multiprocessing")
+    models: Any = sys.modules.get(f"{lava}.core.model.py.model")
+    if processes is None or models is None:
+        return
+    run = processes.SystemProcess.run
+
+    def run_reporting(process: Any) -> None:
+        where = _who(process._kwargs.get("builder"))
+        process._target = _reporting(process._target, job, lambda *_: where)
+        run(process)
+
+    processes.SystemProcess.run = run_reporting
+    for phase in ("_spike", "_pre_mgmt", "_lrn", "_post_mgmt", "_host"):
+        method = getattr(models.PyLoihiProcessModel, phase)
+        setattr(models.PyLoihiProcessModel, phase, _reporting(method, job, _which_step))
+
+
+def _reporting(function: Callable[..., None], job: Path, where: Callable[..., str]) -> Callable[..., None]:
+    def reporting(*args: Any, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+        except BaseException:
+            write_error(job, where(*args), traceback.format_exc())
+            raise
+
+    return reporting
+
+
+def _which_step(model: Any) -> str:
+    return f"Process '{model.proc_params.get('name') or type(model).__name__}', step {model.time_step}"
+
+
+def _who(builder: Any) -> str:
+    """What one of Lava's processes runs: a Process by name, or its model's where it has none."""
+    parameters = getattr(builder, "proc_params", None)
+    if parameters is None:
+        return "a service of Lava's runtime"
+    return f"Process '{parameters.get('name') or builder.proc_model.__name__}'"
+
+
 def _keep_sockets_here() -> None:
     """Make Python's folder for sockets of processes in the job's, which is this one, so that it goes when that goes.
 
@@ -107,6 +151,7 @@ def main(folder: str, module: str) -> int:
         # Imported here: a broken lava-nc is then reported like any other failure.  And before the watch, which takes
         # every child that ends for one of Lava's: some packages run programs when they are imported.
         execute = importlib.import_module(module).execute
+        _report_failures(job)
         threading.Thread(target=watch, args=(job, finished), daemon=True).start()
         process = execute(job)
         finished.set()

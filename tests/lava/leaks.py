@@ -1,6 +1,6 @@
 """``python leaks.py RUNS``: run Lava so often from one process, and print what that left, as JSON.
 
-Every tenth run fails in one of three ways.  Run where /dev/shm is nobody else's (see `faults.alone`).
+Every tenth run fails in one of three ways.  Run where /dev/shm is nobody else's (see `lava_faults.alone`).
 """
 
 import json
@@ -10,7 +10,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from faults import write_fault
+from lava_faults import write_fault
 
 from qif2hw_lava import Interpreter, LavaError, find_interpreter
 from qif2hw_lava.launch import run_worker
@@ -56,7 +56,7 @@ def main(runs: int) -> None:
     before = held()
     worst = dict(before)
     for k in range(runs):
-        one_run(python, FAULTS[k // 10 % 3] if k % 10 == 9 else None)
+        one_run(python, FAULTS[k // 10 % 3] if k % 10 == 3 else None)
         worst = {name: max(value, worst[name]) for name, value in held().items()}
         if k % 100 == 99:
             print(k + 1, file=sys.stderr, flush=True)

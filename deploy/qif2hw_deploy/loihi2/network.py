@@ -88,7 +88,7 @@ def graph(job: Job, rounds: Rounds, folder: Path) -> AbstractProcess:
         inputs = CountdownInput(
             name=encoder.name, size=own.shape[1], packed_bits=bits, grid=program.grid, common=common
         )
-        one_to_one(adapter.out, own.shape[1]).connect(inputs.word)
+        one_to_one(adapter.out, own.shape[1], f"{encoder.name}: words").connect(inputs.word)
         sources[encoder.name] = Source.of(inputs)
 
     def neurons_of(population: ProgramPopulation) -> PhaseNeurons:
@@ -118,7 +118,7 @@ def graph(job: Job, rounds: Rounds, folder: Path) -> AbstractProcess:
             to_host(neurons.message, f"{name}: all spikes", common).connect(recorder.message)
         if name in program.output_populations:
             latch = FirstSpikeLatch(name=f"{name}: latch", clock=clock, sent=rounds.first_spikes_sent, common=common)
-            one_to_one(neurons.message, job.copies * population.size).connect(latch.message)
+            one_to_one(neurons.message, job.copies * population.size, f"{name}: to the latch").connect(latch.message)
             sink = SampleSink(
                 name=f"{name}: first spikes",
                 file=f"first{program.output_populations.index(name)}",
@@ -131,7 +131,7 @@ def graph(job: Job, rounds: Rounds, folder: Path) -> AbstractProcess:
     return host
 
 
-def one_to_one(source: AbstractPort, size: int) -> OutPort:
+def one_to_one(source: AbstractPort, size: int, name: str) -> OutPort:
     """Synapses that hand each message on to one neuron, as it is: weight 2, shifted right by one.  They take a step."""
     process = Sparse(
         weights=2 * identity(size, np.int32, "csr"),
@@ -139,6 +139,7 @@ def one_to_one(source: AbstractPort, size: int) -> OutPort:
         num_weight_bits=8,
         weight_exp=-1,
         sign_mode=SignMode.MIXED,
+        name=name,
     )
     source.connect(process.s_in)
     return process.a_out
