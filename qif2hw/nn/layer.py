@@ -1,5 +1,6 @@
 """A layer of QIF neurons as a torch module, with weights on the hardware's grid if wanted."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -175,6 +176,30 @@ class QIFLayer(nn.Module):
             top = float(np.nextafter(np.float32(self.neuron.period), np.float32(0.0)))
         self.phi0.clamp_(0.0, top)
 
+    def check_parameters(self, name: str = "") -> None:
+        """`InputError` that names a parameter which is not finite, or an initial phase outside [0, Theta).
+
+        ``name`` is that of the layer, with a point at its end; on other devices than the CPU nothing is looked at.
+        """
+        for key, values in self.named_parameters():
+            if not values.is_cpu:
+                continue
+            flat = values.detach().numpy().reshape(-1)
+            # One pass without a copy: a product with itself is finite if all are, and are not huge.
+            with np.errstate(over="ignore", invalid="ignore"):
+                fine = math.isfinite(flat @ flat)
+            if not fine and not np.isfinite(flat).all():
+                raise InputError(f"parameter {name}{key} holds {flat[~np.isfinite(flat)][0]:g}: numbers are needed")
+        if not self.phi0.is_cpu or not self.phi0.numel():
+            return
+        phases = self.phi0.detach().numpy()
+        low, high = phases.min(), phases.max()
+        if low < 0 or high >= self.neuron.period:
+            raise InputError(
+                f"parameter {name}phi0 holds {low if low < 0 else high:.9g}: initial phases lie in [0, Theta) = "
+                f"[0, {self.neuron.period:.9g}); keep_inside() puts them there"
+            )
+
     def forward(self, times: Tensor, psi: Tensor | None = None, *, path: Route | None = None) -> LayerOutput:
         """Spikes of the neurons.
 
@@ -190,9 +215,10 @@ class QIFLayer(nn.Module):
         Raises
         ------
         InputError
-            On inputs that do not fit the layer, and on a path that it does not have.
+            On inputs that do not fit the layer, parameters as of `check_parameters`, and a path that it does not have.
         """
         path = route(times, path)
+        self.check_parameters()
         if path == "kernel":
             return self._compiled(times, psi)
         if self.recurrent:
