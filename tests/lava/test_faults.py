@@ -1,6 +1,6 @@
 """Whatever happens under Lava is reported within the limit, and leaves no process, memory or file behind.
 
-Nothing here depends on how fast the machine is: tests wait for what they need, and a limit passes on a clock of its own.
+Nothing here depends on how fast the machine is: they wait for what they need, limits pass on their own clock.
 """
 
 import json
@@ -123,6 +123,11 @@ FORKS = (
 """The processes that its worker has forked besides itself: that of Lava's shared memory, ..., that of its runtime."""
 
 
+def also(*case: object) -> object:
+    """A case that the ordinary test suite does without."""
+    return pytest.param(*case, marks=pytest.mark.long)
+
+
 @pytest.mark.parametrize(
     ("fault", "expected", "message"),
     [
@@ -130,18 +135,18 @@ FORKS = (
         ("time.sleep(10_000)", LavaTimeout, LATE),
         ("signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(10_000)", LavaTimeout, LATE),
         ("raise ValueError('on purpose')", LavaError, r"^Process 'PyFaulty', step 5 failed under Lava: ValueError: on"),
-        ("raise KeyboardInterrupt", LavaError, r"^Process 'PyFaulty', step 5 failed under Lava: KeyboardInterrupt$"),
-        ("os._exit(0)", LavaError, f"{ENDED}code 0$"),
+        also("raise KeyboardInterrupt", LavaError, r"^Process 'PyFaulty', step 5 failed under Lava: KeyboardInterrupt$"),
+        also("os._exit(0)", LavaError, f"{ENDED}code 0$"),
         ("os._exit(3)", LavaError, f"{ENDED}code 3$"),
         ("os.kill(os.getpid(), signal.SIGKILL)", LavaError, rf"{ENDED}signal 9 \(SIGKILL\)$"),
-        (f"os.kill({FORKS}[0], signal.SIGKILL); time.sleep(10_000)", LavaError, rf"{ENDED}signal 9 \(SIGKILL\)$"),
-        (f"os.kill({FORKS}[-1], signal.SIGKILL); time.sleep(10_000)", LavaError, rf"{ENDED}signal 9 \(SIGKILL\)$"),
-        (
+        also(f"os.kill({FORKS}[0], signal.SIGKILL); time.sleep(10_000)", LavaError, rf"{ENDED}signal 9 \(SIGKILL\)$"),
+        also(f"os.kill({FORKS}[-1], signal.SIGKILL); time.sleep(10_000)", LavaError, rf"{ENDED}signal 9 \(SIGKILL\)$"),
+        also(
             "os.kill(os.getppid(), signal.SIGKILL); time.sleep(10_000)",
             LavaError,
             r"^the Lava worker ended with signal 9 \(SIGKILL\) and no results$",
         ),
-        (
+        also(
             "os.killpg(os.getpgrp(), signal.SIGINT); time.sleep(10_000)",
             LavaError,
             r"^(Process 'PyFaulty', step 5|a service of Lava's runtime|the Lava worker) failed under Lava: Keyboard",
@@ -316,7 +321,7 @@ def run_in_a_process(traces: "Traces") -> "subprocess.Popen[str]":
 
 @pytest.mark.parametrize(
     ("number", "code", "said"),
-    [(signal.SIGINT, 130, "interrupted\n"), (signal.SIGTERM, -15, ""), (signal.SIGKILL, -9, "")],
+    [(signal.SIGINT, 130, "interrupted\n"), also(signal.SIGTERM, -15, ""), (signal.SIGKILL, -9, "")],
     ids=["SIGINT", "SIGTERM", "SIGKILL"],
 )
 def test_a_parent_that_gets_a_signal(
