@@ -1,1 +1,1 @@
-"""What stands between a compiled program and a chip: so far `qif2hw_deploy.loihi2`.  Nothing has run on a chip yet."""
+"""What stands between a compiled program and a chip or a cluster: the adapter for Loihi 2, and submission to Slurm."""

@@ -14,6 +14,7 @@ from qif2hw.bundle import SteppedBundle
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.changes import SpikeChanges, spike_changes, together
+from qif2hw.ir.spikes import power_of_two
 from qif2hw.ir.stepped import SteppedRun, joined
 from qif2hw.ir.stepped_program import SteppedProgram
 from qif2hw.parity.identical import Difference, first_stepped_difference, identity_verdict
@@ -178,7 +179,7 @@ def _blocks(
     """First sample, and runs of all backends by name, of one block of samples after the other."""
     program = bundle.program
     subjects: dict[str, Any] = {"program": program, "network": bundle.network}
-    block = max(1, ENTRIES // (program.clock.count * sum(p.size for p in program.populations)))
+    block = power_of_two(ENTRIES // (program.clock.count * sum(p.size for p in program.populations)))
     for low in range(0, len(x), block):
         part = x[low : low + block]
         runs: dict[str, SteppedRun] = {}
