@@ -20,15 +20,18 @@ if TYPE_CHECKING:
     # What `Commands.get_command` imports by name, for those who check who imports whom.
     from qif2hw_cli import bench as bench
     from qif2hw_cli import compile as compile
+    from qif2hw_cli import conformance as conformance
     from qif2hw_cli import demo as demo
     from qif2hw_cli import emit as emit
     from qif2hw_cli import estimate as estimate
     from qif2hw_cli import import_model as import_model
     from qif2hw_cli import inspect as inspect
+    from qif2hw_cli import jobs as jobs
     from qif2hw_cli import parity as parity
     from qif2hw_cli import reproduce as reproduce
     from qif2hw_cli import run as run
     from qif2hw_cli import search as search
+    from qif2hw_cli import submit as submit
     from qif2hw_cli import train as train
 
 # A group without a command, which prints its help; before click 8.2 that is no error.
@@ -44,9 +47,12 @@ _COMMANDS = (
     "inspect",
     "estimate",
     "emit",
+    "conformance",
     "search",
     "bench",
     "reproduce",
+    "submit",
+    "jobs",
 )
 
 

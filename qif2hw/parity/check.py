@@ -101,7 +101,7 @@ def check(
     if isinstance(program, SteppedProgram) or isinstance(bounds, SteppedBounds):
         raise InputError("parity of an event-driven network has Bounds")
     source = source if source is not None or isinstance(compiled, Program) else compiled.network
-    if source is not None:
+    if source is not None and source.host != program.host:
         source = replace(source, host=program.host)
     inputs = program.check_inputs(x)
     target = None if truth is None else trial.check_truth(truth, (len(inputs), program.solutions))
@@ -112,7 +112,11 @@ def check(
         for name, backend in chosen.items()
     }
     runs = {name: solved(program, inputs, run) for name, run in runs.items()}
-    return trial.compare(program, source, inputs, chosen, runs, bounds or Bounds(), target)
+    unrounded = None
+    if source is not None:
+        exact = chosen.get("reference", registry.get("reference"))
+        unrounded = solved(program, inputs, exact.execute(source, inputs))
+    return trial.compare(program, unrounded, inputs, chosen, runs, bounds or Bounds(), target)
 
 
 def _choose(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from qif2hw import backends as registry
 from qif2hw.backends import Backend
 from qif2hw.bundle import SteppedBundle
+from qif2hw.compiler.stepped.budget import SteppedBudget, measure
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.changes import SpikeChanges, spike_changes, together
+from qif2hw.ir.spikes import power_of_two
 from qif2hw.ir.stepped import SteppedRun, joined
 from qif2hw.ir.stepped_program import SteppedProgram
 from qif2hw.parity.identical import Difference, first_stepped_difference, identity_verdict
@@ -60,11 +62,14 @@ class SteppedReport(Outcome):
         The true classes (samples,), or None.
     changes
         Spikes of each backend against the reference's, by backend and population.
+    budget
+        What changes by cause on the first samples; None if the reference was not asked for.
     """
 
     program: SteppedProgram
     labels: IntArray | None
     changes: dict[str, dict[str, SpikeChanges]]
+    budget: SteppedBudget | None
 
     def base(self) -> tuple[FloatArray, str]:
         """The reference's scores, or the first backend's."""
@@ -97,6 +102,7 @@ class SteppedReport(Outcome):
                 }
                 for name, changes in self.changes.items()
             ],
+            "budget": None if self.budget is None else asdict(self.budget),
         }
 
 
@@ -162,6 +168,7 @@ def compare(
         program=program,
         labels=labels,
         changes=changes,
+        budget=measure(bundle.network, program, x, labels) if "reference" in chosen else None,
     )
     what = "every spike and result"
     same = [identity_verdict(name, exact[0], what, difference) for name, difference in differences.items()]
@@ -178,7 +185,7 @@ def _blocks(
     """First sample, and runs of all backends by name, of one block of samples after the other."""
     program = bundle.program
     subjects: dict[str, Any] = {"program": program, "network": bundle.network}
-    block = max(1, ENTRIES // (program.clock.count * sum(p.size for p in program.populations)))
+    block = power_of_two(ENTRIES // (program.clock.count * sum(p.size for p in program.populations)))
     for low in range(0, len(x), block):
         part = x[low : low + block]
         runs: dict[str, SteppedRun] = {}

@@ -7,11 +7,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qif2hw import reference
 from qif2hw.backends import Backend
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.network import Network
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run
 from qif2hw.parity.identical import first_difference, identity_verdict
@@ -54,7 +52,7 @@ class Bounds:
 
 def compare(
     program: Program,
-    source: Network | None,
+    unrounded: Run | None,
     x: FloatArray,
     chosen: Mapping[str, Backend],
     runs: dict[str, Run],
@@ -63,7 +61,7 @@ def compare(
 ) -> ParityReport:
     """The outcome, from the runs of all backends on ``x`` (samples, inputs); see `qif2hw.parity.check`.
 
-    ``truth`` (samples, outputs) is checked already.
+    ``unrounded`` is the run of the network before rounding; ``truth`` (samples, outputs) is checked already.
     """
     for name, backend in chosen.items():
         _check_run(program, backend, runs[name], len(x))
@@ -72,8 +70,8 @@ def compare(
         for name in chosen
         if name != "reference" and "reference" in chosen
     )
-    if source is not None:
-        runs = {**runs, "float": reference.run(source, x)}
+    if unrounded is not None:
+        runs = {**runs, "float": unrounded}
     results = tuple(_result_errors(tuple(chosen), runs, truth))
     exact = tuple(name for name, backend in chosen.items() if backend.exact)
     what = "step and lateness of every spike"

@@ -12,14 +12,15 @@ import numpy as np
 from qif2hw import reference
 from qif2hw.compiler.default_inputs import spread
 from qif2hw.compiler.error_measures import by_size, check_not_zero
+from qif2hw.compiler.search.bulk import run_bulk
 from qif2hw.compiler.search.front import pareto, picture
-from qif2hw.compiler.search.pool import Workers, run_bulk
 from qif2hw.compiler.search.setting import COSTS, OBJECTIVES, Outcome, SearchProblem, Setting, compile_setting, evaluate
 from qif2hw.compiler.targets import load_target
 from qif2hw.errors import InputError
 from qif2hw.estimate import rates_for
 from qif2hw.files import check_writable, make_folder, write_text
 from qif2hw.ir import Network, onnx_io
+from qif2hw.workers import Workers
 
 JOURNAL, FRONT, PICTURE = "journal.log", "front.json", "front.svg"
 STEPS = (32, 48, 64, 96, 128, 192, 256, 384, 512)

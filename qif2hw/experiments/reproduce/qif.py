@@ -126,10 +126,13 @@ def settings_of(task: Task) -> dict[str, Any]:
     return own | ({} if task.teacher is None else {"teacher": settings_of(task.teacher)})
 
 
-def compiled(network: Network, task: Task) -> Bundle:
-    """The network with the task's part for the host, compiled for the hardware with `calibration` inputs."""
+def compiled(network: Network, task: Task, **options: Any) -> Bundle:
+    """The network with the task's part for the host, compiled for the hardware with `calibration` inputs.
+
+    ``options`` are others of the compiler.
+    """
     network = replace(network, host=task.host)
-    return api.compile(network, calibration=calibration(task), weight_bits=WEIGHT_BITS, steps=STEPS)
+    return api.compile(network, calibration=calibration(task), weight_bits=WEIGHT_BITS, steps=STEPS, **options)
 
 
 def calibration(task: Task) -> FloatArray:
