@@ -151,9 +151,10 @@ def joined_runs(parts: Iterable[tuple[int, Run]], keep: Keep) -> Run:
         found.append(_from(first, part) if keep == "spikes" else replace(part, spikes={}, step_spikes={}))
     if len(found) == 1:
         return found[0]
+    y = np.concatenate([part.y for part in found])
     return Run(
         found[0].backend,
-        np.concatenate([part.y for part in found]),
+        y,
         np.concatenate([part.spike_time for part in found]),
         np.concatenate([part.ordinary for part in found]),
         {name: _joined([part.spikes[name] for part in found]) for name in found[0].spikes},
@@ -161,7 +162,7 @@ def joined_runs(parts: Iterable[tuple[int, Run]], keep: Keep) -> Run:
         {name: _joined([part.step_spikes[name] for part in found]) for name in found[0].step_spikes},
         sum(part.seconds for part in found),
         counts,
-        np.concatenate([part.raw for part in found]),
+        np.concatenate([part.raw for part in found]) if any(part.raw is not part.y for part in found) else y,
     )
 
 
