@@ -16,6 +16,8 @@ ALLOWED = {
     "hw_models/qif2hw_lava/worker.py": {"import_module"},
     # Optional packages of others, and modules of the same room.
     "qif2hw/bench/peers.py": {"import_module"},
+    "qif2hw/bench/simulators/brian.py": {"import_module"},
+    "qif2hw/bench/simulators/nest.py": {"import_module"},
     "cli/qif2hw_cli/bench.py": {"import_module"},
 }
 

@@ -21,6 +21,8 @@ def run(folder: Path, *, on_lava: bool = False) -> None:
     if on_lava:
         importlib.import_module("brian2lava")
         brian.set_device("lava", mode="flexible", hardware="CPU")
+        # It writes arrays as numpy prints them.
+        np.set_printoptions(threshold=sys.maxsize, floatmode="unique")
     job = Job.load(folder)
     v0, source, target, weight = job.copies()
     step = 0.1 * brian.ms
@@ -43,7 +45,9 @@ def run(folder: Path, *, on_lava: bool = False) -> None:
     network = brian.Network(*parts, monitor)
     if not on_lava:
         # Compiles.
-        network.run(0 * step)
+        network.store()
+        network.run(job.steps * step)
+        network.restore()
     begin = time.perf_counter()
     network.run(job.steps * step)
     seconds = time.perf_counter() - begin

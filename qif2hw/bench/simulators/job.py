@@ -1,7 +1,7 @@
 """What a simulator is given and returns: arrays in a folder, a child process with a time limit.
 
-Time is in units of the simulator's step.  The equation is ``tau dv/dt = v (v - 1) + i0``; at ``v > peak`` a neuron spikes
-and goes to ``-peak``, where the exact one comes from infinity.  An input spike of weight ``w`` adds ``w`` to ``v``.
+Time is in units of the simulator's step.  The equation is ``tau dv/dt = v (v - 1) + i0``; at ``v > peak`` a neuron
+spikes and goes to ``-peak``, where the exact one comes from infinity.  An input spike of weight ``w`` adds ``w`` to ``v``.
 """
 
 import json
@@ -89,10 +89,10 @@ class Job:
         )
 
 
-def prepare(network: Network, x: FloatArray, steps: int) -> Job:
+def prepare(network: Network, x: FloatArray, steps: int, peak: float) -> Job:
     """The job of inputs ``x`` (samples, inputs) in [0, 1].
 
-    The peak is ``tau`` in steps: a step moves a neuron there by about as much as it is high.
+    ``peak`` is in units of ``tau`` in steps: at 1, an Euler step moves a neuron there by as much as it is high.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def prepare(network: Network, x: FloatArray, steps: int) -> Job:
         raise InputError("the simulators are given chains of layers of equal neurons: this network is none")
     [kind] = kinds
     dt = network.trial / steps
-    peak = kind.tau / dt
+    peak = peak * kind.tau / dt
     first = np.cumsum([-network.inputs, network.inputs, *(p.size for p in network.order)])
     start = dict(zip(names, first, strict=False))
     source, target, weight = [], [], []
