@@ -7,6 +7,7 @@ import importlib
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ EQUATION = "dv/dt = (v * (v - 1) + i0) / tau : 1"
 
 def run(folder: Path, *, on_lava: bool = False) -> None:
     """Run the job in the folder, on Brian's own runtime or on Lava's CPU simulator."""
-    brian = importlib.import_module("brian2")
+    brian: Any = importlib.import_module("brian2")
     if on_lava:
         importlib.import_module("brian2lava")
         brian.set_device("lava", mode="flexible", hardware="CPU")

@@ -1,7 +1,7 @@
 """What a simulator is given and returns: arrays in a folder, a child process with a time limit.
 
 Time is in units of the simulator's step.  The equation is ``tau dv/dt = v (v - 1) + i0``; at ``v > peak`` a neuron
-spikes and goes to ``-peak``, where the exact one comes from infinity.  An input spike of weight ``w`` adds ``w`` to ``v``.
+spikes and goes to ``-peak``, where the exact one comes from infinity.  A spike of weight ``w`` adds ``w`` to ``v``.
 """
 
 import json
@@ -20,7 +20,7 @@ from qif2hw import neuron
 from qif2hw.errors import BackendError, InputError
 from qif2hw.ir import Network, Spikes
 from qif2hw.ir.arrays import FloatArray, IntArray
-from qif2hw_lava.launch import clean_environment
+from qif2hw_lava.interpreter import clean_environment
 from qif2hw_lava.processgroup import end_group
 
 START = 120.0

@@ -11,6 +11,7 @@ import importlib
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,8 +23,7 @@ STEP = 0.1
 
 def run(folder: Path) -> None:
     """Run the job in the folder."""
-    nest = importlib.import_module("nest")
-    nest.set_verbosity("M_ERROR") if hasattr(nest, "set_verbosity") else None
+    nest: Any = importlib.import_module("nest")
     nest.ResetKernel()
     nest.resolution = STEP
     job = Job.load(folder)
