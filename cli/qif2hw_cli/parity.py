@@ -1,5 +1,6 @@
 """``qif2hw parity``: compare the spikes of several backends."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from qif2hw_cli.console import (
     worker_options,
 )
 from qif2hw_cli.estimate import for_report
+from qif2hw_cli.stepped_tables import show_budget
 
 if TYPE_CHECKING:
     from qif2hw.bundle import AnyBundle
@@ -253,6 +255,8 @@ def show_stepped(out: Output, outcome: "SteppedReport") -> None:
         spikes = sum(outcome.runs[name].spikes_per_sample.values())
         rows.append([name, "" if accuracy is None else f"{100 * accuracy:.2f} %", moved, f"{spikes:.5g}"])
     out.table("Classes", ["backend", "accuracy", "in another class than the reference", "spikes per sample"], rows)
+    if outcome.budget is not None:
+        show_budget(out, asdict(outcome.budget))
     _show_results(out, outcome)
 
 

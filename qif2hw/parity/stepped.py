@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from qif2hw import backends as registry
 from qif2hw.backends import Backend
 from qif2hw.bundle import SteppedBundle
+from qif2hw.compiler.stepped.budget import SteppedBudget, measure
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.changes import SpikeChanges, spike_changes, together
@@ -61,11 +62,14 @@ class SteppedReport(Outcome):
         The true classes (samples,), or None.
     changes
         Spikes of each backend against the reference's, by backend and population.
+    budget
+        What changes by cause on the first samples; None if the reference was not asked for.
     """
 
     program: SteppedProgram
     labels: IntArray | None
     changes: dict[str, dict[str, SpikeChanges]]
+    budget: SteppedBudget | None
 
     def base(self) -> tuple[FloatArray, str]:
         """The reference's scores, or the first backend's."""
@@ -98,6 +102,7 @@ class SteppedReport(Outcome):
                 }
                 for name, changes in self.changes.items()
             ],
+            "budget": None if self.budget is None else asdict(self.budget),
         }
 
 
@@ -163,6 +168,7 @@ def compare(
         program=program,
         labels=labels,
         changes=changes,
+        budget=measure(bundle.network, program, x, labels) if "reference" in chosen else None,
     )
     what = "every spike and result"
     same = [identity_verdict(name, exact[0], what, difference) for name, difference in differences.items()]
