@@ -129,6 +129,53 @@ def kick_third_derivatives(theta: Real, a: Real) -> tuple[Real, Real, Real, Real
     return (2.0 * d_t * d_t / d - d_tt) / (d * d), tta, inner / (d * d), s * s * inner / (d * d)
 
 
+def kick_change(theta: Real, a: Real) -> Real:
+    r"""``H(theta) - theta`` of a `kick`, in (-pi, pi), for an angle that also counts half turns."""
+    s, c = np.sin(theta), np.cos(theta)
+    return np.arctan2(a * s * s, c * (c - a * s) + s * s)
+
+
+def slope(theta: Real, a: Real) -> Real:
+    r"""Slope ``1 / D`` of a `kick`, ``D = sin^2 + (cos - a sin)^2``."""
+    s = np.sin(theta)
+    return 1.0 / (s * s + (np.cos(theta) - a * s) ** 2)
+
+
+def steepest(a: Real) -> Real:
+    r"""Largest slope of a `kick` over all angles, ``L = g^2`` with ``g = (|a| + sqrt(a^2 + 4)) / 2``, a shear's norm."""
+    g = 0.5 * (np.abs(a) + np.sqrt(a * a + 4.0))
+    return g * g
+
+
+def slope_bounds(slope: Real, a: Real, most: Real, reach: Real) -> tuple[Real, Real]:
+    r"""Bounds of the slope ``1 / D`` of a `kick` over all angles within ``reach`` of one where it is ``slope``.
+
+    ``sqrt(D)``, the length of the sheared unit vector, changes by at most ``|a|`` per angle, and ``1 / D`` lies between
+    ``1 / most`` and ``most = L(a)`` (`steepest`).
+    """
+    root = 1.0 / np.sqrt(slope)
+    low, high = root + np.abs(a) * reach, root - np.abs(a) * reach
+    # Where the lower bound of the root is worse than the norm's, the norm's holds.
+    high = np.maximum(high, 1.0 / np.sqrt(most))
+    return np.maximum(1.0 / (low * low), 1.0 / most), 1.0 / (high * high)
+
+
+def swap_bound(a: Real, b: Real, most_a: Real, most_b: Real, turn: Real) -> Real:
+    r"""Bound on what the order of two spikes of shears ``a`` and ``b``, ``turn = omega dt`` apart, changes in the angle.
+
+    The two orders differ by the commutator of two shears, ``C - 1 = a b [N, N'] S^-1 S'^-1`` of norm at most
+    ``kappa = 2 |a b| sin(turn) sqrt(most_a most_b)`` (`steepest`), which turns a vector by at most ``asin(kappa)``, here
+    ``kappa + 12 kappa^3``; above one that is more than the ``4 pi`` by which two spikes can ever move it.
+    """
+    kappa = 2.0 * np.abs(a * b) * np.minimum(turn, 1.0) * np.sqrt(most_a * most_b)
+    return kappa + 12.0 * kappa * kappa * kappa
+
+
+def edge_bound(a: Real, most: Real, distance: Real) -> Real:
+    r"""Bound on ``|H(theta) - theta|`` within ``distance`` of the cycle's ends: ``|a| most distance^2``, ``most`` as of `steepest`."""
+    return np.abs(a) * most * distance * distance
+
+
 def ptc(phase: Real, weight: Real, neuron: QIF) -> Real:
     r"""Phase transition curve ``H_w(phi)``: the phase after an input spike of weight ``w`` at phase ``phi``."""
     return kick(neuron.omega * phase, weight / neuron.r) / neuron.omega
@@ -211,15 +258,14 @@ def commutator(a0: Real, a1: Real, m2: Real, step: Real) -> Real:
     return 1.5 * (a0 * m2 - a1 * a1 / step)
 
 
-def unequal_kick(v: Real, a0: Real, a1: Real, m2: Real, step: Real) -> Real:
+def unequal_kick(v: Real, a0: Real, a1: Real, a2: Real, lost: Real) -> Real:
     """`late_kick` to second order in the lateness, and for spikes of unequal lateness: see `commutator`.
 
     A spike late by ``l`` is the field ``a (cos l + v sin l)^2`` on the line of ``v``, so several are
-    ``a0 - a2 + 2 a1 v + a2 v^2``, and what they do is its exponential, less the `commutator`.  Of second order one term
+    ``a0 - a2 + 2 a1 v + a2 v^2``, and what they do is its exponential, less what is ``lost``: the `commutator`.  Of second order one term
     is left out, ``a0 a2 v / 2``, which saves a product.
     """
-    a2 = m2 * step
-    return v + a0 - a2 - commutator(a0, a1, m2, step) + (a1 + a2 * (0.5 * v + a0)) * (2.0 * v + a0)
+    return v + a0 - a2 - lost + (a1 + a2 * (0.5 * v + a0)) * (2.0 * v + a0)
 
 
 def spike_weight_slope(y: Real, length2: Real, r: float, omega: float) -> Real:
