@@ -160,20 +160,53 @@ def slope_bounds(slope: Real, a: Real, most: Real, reach: Real) -> tuple[Real, R
     return np.maximum(1.0 / (low * low), 1.0 / most), 1.0 / (high * high)
 
 
-def swap_bound(a: Real, b: Real, most_a: Real, most_b: Real, turn: Real) -> Real:
-    r"""Bound on what the order of two spikes of shears ``a`` and ``b``, ``turn = omega dt`` apart, changes in the angle.
+def swap_bound(theta: Real, reach: Real, total: Real, load: Real, window: Real, moved: Real) -> Real:
+    r"""Bound on what another order of spikes that are nearly simultaneous changes in the angle after them.
 
-    The two orders differ by the commutator of two shears, ``C - 1 = a b [N, N'] S^-1 S'^-1`` of norm at most
-    ``kappa = 2 |a b| sin(turn) sqrt(most_a most_b)`` (`steepest`), which turns a vector by at most ``asin(kappa)``, here
-    ``kappa + 12 kappa^3``; above one that is more than the ``4 pi`` by which two spikes can ever move it.
+    Turned back to one time, which is at most ``w = window`` away in angle, each spike is ``1 + a_i N_i`` with
+    ``N_i = N + O(w)``, ``N^2 = 0``, so that the product of all in whatever order is ``1 + a N + E``, ``a`` their
+    ``total`` and ``|E| <= e = w (2 A + A^2 exp(2 w A))``, ``A`` the sum of sizes ``load``.  Swapping two neighbours,
+    ``d`` apart, changes the vector by ``a_i a_j [N_i, N_j] ~ 2 a_i a_j sin(d)`` along the axis, hence the angle after all
+    spikes by ``2 a_i a_j d sin^2(theta) / D``: the same for all orders of the others.
+
+    Parameters
+    ----------
+    theta, reach
+        Angle before the spikes, and how far the exact one may be from it.
+    total, load
+        Sums of ``a_i`` and of ``|a_i|``.
+    window
+        ``w``, in radians.
+    moved
+        Sum of ``|a_i a_j| d_ij`` over the pairs that may be swapped.
+
+    Returns
+    -------
+    Real
+        The bound; ``4 pi`` per spike, more than it can be, is added where the series above says nothing.
     """
-    kappa = 2.0 * np.abs(a * b) * np.minimum(turn, 1.0) * np.sqrt(most_a * most_b)
-    return kappa + 12.0 * kappa * kappa * kappa
+    growth = load * np.exp(np.minimum(2.0 * window * load, 50.0))
+    rest = window * load * (2.0 + growth)
+    beside = 2.0 * rest * (2.0 + rest) + 4.0 * window * (1.0 + load + rest) ** 2
+    s, c = np.sin(theta), np.cos(theta)
+    root = np.sqrt(s * s + (c - total * s) ** 2)
+    high = root + np.abs(total) * reach + rest
+    low = np.maximum(root - np.abs(total) * reach - rest, 1.0 / (1.0 + growth))
+    across = moved * (2.0 * (np.abs(s) + reach + rest) ** 2 + high * beside)
+    shorter = across / (low * low) + moved * (2.0 + beside) / low
+    sine = across / (low * low * np.maximum(1.0 - shorter, 1e-3))
+    # asin(x) <= x + 0.571 x^3 up to one.
+    return sine + 0.571 * sine**3 + 1e9 * (np.maximum(sine - 0.99, 0.0) + np.maximum(shorter - 0.99, 0.0))
 
 
-def edge_bound(a: Real, most: Real, distance: Real) -> Real:
-    r"""Bound on ``|H(theta) - theta|`` within ``distance`` of the cycle's ends: ``|a| most distance^2``, ``most`` as of `steepest`."""
-    return np.abs(a) * most * distance * distance
+def edge_bound(a: Real, distance: Real) -> Real:
+    r"""Bound on ``|H(theta) - theta|`` within ``distance`` of the cycle's ends.
+
+    ``d theta / da = sin^2(theta) / D`` with ``sqrt(D) >= cos - |a| sin``, and ``1 / D <= L`` (see `slope_bounds`).
+    """
+    g = 0.5 * (np.abs(a) + np.sqrt(a * a + 4.0))
+    root = np.maximum(1.0 - np.abs(a) * distance - 0.5 * distance * distance, 1.0 / g)
+    return np.abs(a) * distance * distance / (root * root)
 
 
 def ptc(phase: Real, weight: Real, neuron: QIF) -> Real:

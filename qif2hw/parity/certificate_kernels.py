@@ -154,7 +154,7 @@ def _near(arriving: Arriving, first: int, last: int, p: int, low: float, high: f
         found = 0.0
         for k in range(begin, end):
             a = _shear(shears, arriving.channel[k], i)
-            found += 2.0 * _edge_bound(a, _steepest(a), 2.0 * omega * reach) / omega
+            found += 2.0 * _edge_bound(a, 2.0 * omega * reach) / omega
         if not found <= reach:
             return math.inf
         if found <= moved:
@@ -164,24 +164,28 @@ def _near(arriving: Arriving, first: int, last: int, p: int, low: float, high: f
 
 
 @compiled
-def _swapped(arriving: Arriving, first: int, end: int, rows: FloatArray, i: int, omega: float) -> float:
-    """Bound on what another order of the events ``first:end``, a group, changes in a neuron's angle."""
-    steep = 1.0
-    for k in range(first, end):
-        steep *= _steepest(rows[k - first, i])
-    total = 0.0
+def _swapped(arriving: Arriving, first: int, end: int, rows: FloatArray, i: int, omega: float, theta: float, reach: float) -> float:
+    """Bound on what another order of the events ``first:end``, a group, changes in a neuron's angle.
+
+    ``theta`` is the exact angle before them, turned to the middle of the group's times, known within ``reach``.
+    """
+    total, load, moved = 0.0, 0.0, 0.0
     for k in range(first, end):
         a = rows[k - first, i]
         if a == 0.0:
             continue
+        total += a
+        load += abs(a)
         latest = arriving.time[k] - _sum(arriving.error[k]) + arriving.radius[k]
         for j in range(k + 1, end):
-            b = rows[j - first, i]
             apart = latest - (arriving.time[j] - _sum(arriving.error[j]) - arriving.radius[j])
-            if b != 0.0 and apart > 0.0:
-                most_a, most_b = _steepest(a), _steepest(b)
-                total += _swap_bound(a, b, most_a, most_b, omega * apart) * steep / (most_a * most_b)
-    return total
+            if apart > 0.0:
+                moved += abs(a * rows[j - first, i]) * omega * apart
+    if moved == 0.0:
+        return 0.0
+    group = arriving.group[first]
+    window = 0.5 * omega * (arriving.later[group] - arriving.sooner[group])
+    return _swap_bound(theta, reach, total, load, window, moved)
 
 
 @compiled
@@ -225,7 +229,7 @@ def spread(  # type: ignore[no-untyped-def]
         first, last = arriving.start[b], arriving.start[b + 1]
         offset, before, off, wide = np.empty(size), np.empty(size), np.empty((size, causes)), np.empty(size)
         a0, a1, m2 = np.empty(size), np.empty(size), np.empty(size)
-        row, nxt = np.empty(size), np.empty(size, np.int64)
+        row, nxt, group_angle, group_wide = np.empty(size), np.empty(size, np.int64), np.empty(size), np.empty(size)
         unsure = uncertain[b]
         for i in range(size):
             offset[i] = angle0[i] + omega * lag
@@ -252,6 +256,10 @@ def spread(  # type: ignore[no-untyped-def]
                         rows = np.empty((group_end - event, size))
                         for k in range(event, group_end):
                             _shears(shears, arriving.channel[k], rows[k - event])
+                        middle = 0.5 * (arriving.sooner[arriving.group[event]] + arriving.later[arriving.group[event]])
+                        for i in range(size):
+                            group_angle[i] = offset[i] - _sum(off[i]) + omega * middle
+                            group_wide[i] = wide[i]
                 _shears(shears, arriving.channel[event], row)
                 known, loose = _sum(arriving.error[event]), arriving.radius[event]
                 late = omega * (now - t)
@@ -287,7 +295,9 @@ def spread(  # type: ignore[no-untyped-def]
                 if event == group_end:
                     if group_end - group_first > 1:
                         for i in range(size):
-                            wide[i] += _swapped(arriving, group_first, group_end, rows, i, omega)
+                            wide[i] += _swapped(
+                                arriving, group_first, group_end, rows, i, omega, group_angle[i], group_wide[i]
+                            )
                     group_first = event
             for i in range(size):
                 begin = sent.start[b * size + i]
