@@ -142,7 +142,7 @@ def slope(theta: Real, a: Real) -> Real:
 
 
 def steepest(a: Real) -> Real:
-    r"""Largest slope of a `kick` over all angles, ``L = g^2`` with ``g = (|a| + sqrt(a^2 + 4)) / 2``, a shear's norm."""
+    r"""Largest slope of a `kick` over all angles, ``L = g^2``; ``g = (|a| + sqrt(a^2 + 4)) / 2`` is a shear's norm."""
     g = 0.5 * (np.abs(a) + np.sqrt(a * a + 4.0))
     return g * g
 
@@ -165,9 +165,9 @@ def swap_bound(theta: Real, reach: Real, total: Real, load: Real, window: Real, 
 
     Turned back to one time, which is at most ``w = window`` away in angle, each spike is ``1 + a_i N_i`` with
     ``N_i = N + O(w)``, ``N^2 = 0``, so that the product of all in whatever order is ``1 + a N + E``, ``a`` their
-    ``total`` and ``|E| <= e = w (2 A + A^2 exp(2 w A))``, ``A`` the sum of sizes ``load``.  Swapping two neighbours,
-    ``d`` apart, changes the vector by ``a_i a_j [N_i, N_j] ~ 2 a_i a_j sin(d)`` along the axis, hence the angle after all
-    spikes by ``2 a_i a_j d sin^2(theta) / D``: the same for all orders of the others.
+    ``total`` and ``|E| <= e = w (2 A + A^2 exp(2 w A))``, ``A`` the sum of sizes ``load``.  Swapping two
+    neighbours, ``d`` apart, changes the vector by ``a_i a_j [N_i, N_j] ~ 2 a_i a_j sin(d)`` along the axis, hence the
+    angle after all spikes by ``2 a_i a_j d sin^2(theta) / D``: the same for all orders of the others.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ def swap_bound(theta: Real, reach: Real, total: Real, load: Real, window: Real, 
     Returns
     -------
     Real
-        The bound; ``4 pi`` per spike, more than it can be, is added where the series above says nothing.
+        The bound; more than can be where the series above says nothing.
     """
     growth = load * np.exp(np.minimum(2.0 * window * load, 50.0))
     rest = window * load * (2.0 + growth)
@@ -295,8 +295,8 @@ def unequal_kick(v: Real, a0: Real, a1: Real, a2: Real, lost: Real) -> Real:
     """`late_kick` to second order in the lateness, and for spikes of unequal lateness: see `commutator`.
 
     A spike late by ``l`` is the field ``a (cos l + v sin l)^2`` on the line of ``v``, so several are
-    ``a0 - a2 + 2 a1 v + a2 v^2``, and what they do is its exponential, less what is ``lost``: the `commutator`.  Of second order one term
-    is left out, ``a0 a2 v / 2``, which saves a product.
+    ``a0 - a2 + 2 a1 v + a2 v^2``, and what they do is its exponential, less what is ``lost``: the `commutator`.
+    Of second order one term is left out, ``a0 a2 v / 2``, which saves a product.
     """
     return v + a0 - a2 - lost + (a1 + a2 * (0.5 * v + a0)) * (2.0 * v + a0)
 

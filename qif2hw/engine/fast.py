@@ -144,7 +144,7 @@ def _merge(program: Program, parts: list[_Messages]) -> _Messages:
 def _population(
     program: Program, population: ProgramPopulation, sent: dict[str, _Messages], keep: bool
 ) -> tuple[tuple[Int64, Int64, Int64, Int64, Int64], tuple[Int32, Int32, Int32]]:
-    """Spikes (sample, neuron, step, lateness) and flush payloads of one population; its registers, empty if not kept."""
+    """Spikes (sample, neuron, step, lateness) and flush payloads of a population; its registers, empty if not kept."""
     grid, curve = program.grid, population.ptc
     incoming = program.incoming(population.name)
     messages = _merge(program, [sent[p.pre] for p in incoming])

@@ -71,8 +71,21 @@ def _phase(x: int, y: int, threshold: int, angles: Int64) -> int:
 
 @compiled(parallel=True)
 def run_vectors(  # type: ignore[no-untyped-def]
-    start, source, late_in, flush_in, weight, shape, numbers, angles, initial, second, capacity, kept_step, kept, crossing
-):
+    start,
+    source,
+    late_in,
+    flush_in,
+    weight,
+    shape,
+    numbers,
+    angles,
+    initial,
+    second,
+    capacity,
+    kept_step,
+    kept,
+    crossing,
+):  # fmt: skip
     """Spikes and flush payloads of a population, by sample; ``count`` above ``capacity`` asks for more room."""
     samples, posts = start.shape[0], initial.shape[1]
     threshold, lateness_bits, trial_steps, depth, flush_drop = shape[0], shape[2], shape[3], shape[4], shape[6]

@@ -1,7 +1,7 @@
 r"""Compiled loops of `qif2hw.parity.certificate`: errors of one population, from the registers that a run has kept.
 
-Angles count half turns: a neuron's k-th spike is the angle ``k pi``.  Between kicks the *offset* ``psi = angle - omega t``
-is constant.  The engine's and the exact neuron's offsets differ by ``sum_c error_c + rho``, ``|rho| <= radius``: the
+Angles count half turns: a neuron's k-th spike is the angle ``k pi``.  Between kicks the *offset*,
+``angle - omega t``, is constant.  The engine's and the exact neuron's offsets differ by ``sum_c error_c + rho``, ``|rho| <= radius``: the
 errors are added up to first order, by cause, and the radius bounds what that leaves out.
 """
 
@@ -16,6 +16,7 @@ from qif2hw import neuron
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.synapses import BySource
 from qif2hw.machinecode import compiled
+from qif2hw.parity.spike_errors import AFTER_END, ARITHMETIC, AT_END, CERTIFIED, LOOSE, ORDER, PAYLOAD, START
 
 _change = numba.njit(inline="always")(neuron.kick_change)
 _slope_bounds = numba.njit()(neuron.slope_bounds)
@@ -26,13 +27,8 @@ _late_kick = numba.njit(inline="always")(neuron.late_kick)
 _commutator = numba.njit(inline="always")(neuron.commutator)
 _unequal_kick = numba.njit(inline="always")(neuron.unequal_kick)
 
-CERTIFIED, AT_END, AFTER_END, LOOSE = 0, 1, 2, 3
-"""What is known of a spike: its error is bounded; it may lie on either side of the trial's end; it follows one that may;
-so many spikes may be in another order that there is no bound."""
-ARITHMETIC, ORDER, PAYLOAD, START = 0, 1, 2, 3
-"""Columns of the causes."""
 MARGIN = 2.0**-44
-"""What a rounded evaluation of a kick may miss, in radians, times ``1 + |a|``."""
+"""What a rounded evaluation of a kick may miss, in radians, times ``1 + |a|`` and one plus the angle."""
 _GROWTH = 1.0 + 2.0**-40
 """What rounding may take from a radius in one kick."""
 _ROUNDS = 8
@@ -128,7 +124,9 @@ def _shear(shears: BySource, source: int, i: int) -> float:
 
 
 @compiled
-def _near(arriving: Arriving, first: int, last: int, p: int, low: float, high: float, shears: Any, i: int, omega: float):  # type: ignore[no-untyped-def]
+def _near(
+    arriving: Arriving, first: int, last: int, p: int, low: float, high: float, shears: Any, i: int, omega: float
+):  # type: ignore[no-untyped-def]
     """Bound on the time that spikes near an output spike between ``low`` and ``high`` move it, if they may cross it.
 
     ``p`` is the number of events that were taken to come before it.  Infinite if there is no bound.
@@ -164,7 +162,9 @@ def _near(arriving: Arriving, first: int, last: int, p: int, low: float, high: f
 
 
 @compiled
-def _swapped(arriving: Arriving, first: int, end: int, rows: FloatArray, i: int, omega: float, theta: float, reach: float) -> float:
+def _swapped(
+    arriving: Arriving, first: int, end: int, rows: FloatArray, i: int, omega: float, theta: float, reach: float
+) -> float:
     """Bound on what another order of the events ``first:end``, a group, changes in a neuron's angle.
 
     ``theta`` is the exact angle before them, turned to the middle of the group's times, known within ``reach``.
@@ -225,6 +225,7 @@ def spread(  # type: ignore[no-untyped-def]
         Filled: like ``uncertain`` for what it sends.
     """
     size, causes = phi0.size, error.shape[1]
+    margin = MARGIN * (1.0 + omega * trial)
     for b in numba.prange(step.shape[0]):
         first, last = arriving.start[b], arriving.start[b + 1]
         offset, before, off, wide = np.empty(size), np.empty(size), np.empty((size, causes)), np.empty(size)
@@ -235,7 +236,7 @@ def spread(  # type: ignore[no-untyped-def]
             offset[i] = angle0[i] + omega * lag
             off[i] = 0.0
             off[i, START] = angle0[i] + omega * lag - phi0[i]
-            wide[i] = MARGIN
+            wide[i] = margin
             nxt[i] = sent.start[b * size + i]
         rows = np.empty((1, size))
         event, slot, group_first, group_end = first, 0, first, first
@@ -264,9 +265,10 @@ def spread(  # type: ignore[no-untyped-def]
                 known, loose = _sum(arriving.error[event]), arriving.radius[event]
                 late = omega * (now - t)
                 for i in range(size):
+                    begin = sent.start[b * size + i]
                     while nxt[i] < sent.start[b * size + i + 1] and sent.time[nxt[i]] <= t:
                         unsure = min(unsure, _read(
-                            arriving, sent, shears, nxt[i], i, nxt[i] - sent.start[b * size + i] + 1, first, last, event,
+                            arriving, sent, shears, nxt[i], i, nxt[i] - begin + 1, first, last, event,
                             offset[i], before[i], off[i], wide[i], omega, delta, lag, depth, trial, uncertain[b],
                             error, radius, status,
                         ))  # fmt: skip
@@ -283,7 +285,7 @@ def spread(  # type: ignore[no-untyped-def]
                         high * wide[i]
                         + omega * loose * max(abs(high - 1.0), abs(low - 1.0))
                         + max(high - slope, slope - low) * abs(turn)
-                        + MARGIN * (1.0 + abs(a))
+                        + margin * (1.0 + abs(a))
                     ) * _GROWTH
                     for k in range(causes):
                         off[i, k] = slope * off[i, k] + (slope - 1.0) * omega * arriving.error[event, k]
@@ -317,7 +319,7 @@ def spread(  # type: ignore[no-untyped-def]
                 missed = kept - offset[i] - omega * at
                 off[i, ORDER] += order
                 off[i, ARITHMETIC] += missed - order
-                wide[i] += MARGIN
+                wide[i] += margin
                 offset[i] += missed
             if final:
                 break
@@ -332,12 +334,12 @@ def spread(  # type: ignore[no-untyped-def]
             exact = ((end - begin + 1) * math.pi - offset[i] + _sum(off[i])) / omega
             low, high = exact - wide[i] / omega, exact + wide[i] / omega
             moved = _near(arriving, first, last, last, low, high, shears, i, omega)
-            if low - moved <= trial:
+            if not low - moved > trial:
                 unsure = min(unsure, low - moved)
-            if end > begin and status[end - 1] != CERTIFIED:
+            if not wide[i] < math.inf or (end > begin and status[end - 1] != CERTIFIED):
                 end_radius[b, i] = math.inf
         uncertain_out[b] = unsure
-        if unsure <= trial:
+        if not unsure > trial:
             end_radius[b] = math.inf
 
 
@@ -358,10 +360,11 @@ def _read(  # type: ignore[no-untyped-def]
     exact = sent.time[spike] - _sum(error[spike])
     rest = wide / omega
     moved = _near(arriving, first, last, p, exact - rest, exact + rest, shears, i, omega)
-    rest = (rest + moved) * _GROWTH + MARGIN / omega
+    rest = (rest + moved) * _GROWTH + MARGIN * (1.0 + omega * trial) / omega
     radius[spike] = rest
     low, high = exact - rest, exact + rest
-    if rest == math.inf:
+    if not rest < math.inf:
+        radius[spike] = math.inf
         status[spike] = LOOSE
         return -math.inf
     if high >= uncertain:
