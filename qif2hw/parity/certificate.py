@@ -122,8 +122,8 @@ def _result(program: Program, run: Run, first: SpikeErrors) -> SpikeErrors:
         error, radius = first.error[:, part], first.radius[:, part]
         time = run.spike_time[:, part]
         difference = readout.scale[:, None] * (error[:, readout.stop] - error[:, readout.start])
-        rest: FloatArray = np.abs(readout.scale) * (radius[:, readout.stop] + radius[:, readout.start])
-        return readout.decode(time), difference, rest
+        both = radius[:, readout.stop] + radius[:, readout.start]
+        return readout.decode(time), difference, np.asarray(np.abs(readout.scale) * both, np.float64)
 
     errors, radii = [], []
     # No bound times zero is no bound.
@@ -143,6 +143,6 @@ def _result(program: Program, run: Run, first: SpikeErrors) -> SpikeErrors:
                 errors.append(error)
                 radii.append(radius)
     radius = np.concatenate(radii, axis=1) + MARGIN * (1.0 + np.abs(run.y))
-    finite = np.isfinite(radius)
-    status = np.where(finite, CERTIFIED, LOOSE).astype(np.int8)
-    return SpikeErrors(np.concatenate(errors, axis=1), np.where(finite, radius, np.inf), status)
+    known = np.isfinite(radius)
+    status = np.where(known, CERTIFIED, LOOSE).astype(np.int8)
+    return SpikeErrors(np.concatenate(errors, axis=1), np.where(known, radius, np.inf), status)

@@ -1,8 +1,8 @@
 r"""Compiled loops of `qif2hw.parity.certificate`: errors of one population, from the registers that a run has kept.
 
 Angles count half turns: a neuron's k-th spike is the angle ``k pi``.  Between kicks the *offset*,
-``angle - omega t``, is constant.  The engine's and the exact neuron's offsets differ by ``sum_c error_c + rho``, ``|rho| <= radius``: the
-errors are added up to first order, by cause, and the radius bounds what that leaves out.
+``angle - omega t``, is constant.  The engine's and the exact neuron's offsets differ by ``sum_c error_c + rho``,
+``|rho| <= radius``: the errors are added up to first order, by cause, and the radius bounds what that leaves out.
 """
 
 import math
@@ -126,7 +126,7 @@ def _shear(shears: BySource, source: int, i: int) -> float:
 @compiled
 def _near(
     arriving: Arriving, first: int, last: int, p: int, low: float, high: float, shears: Any, i: int, omega: float
-):  # type: ignore[no-untyped-def]
+) -> float:
     """Bound on the time that spikes near an output spike between ``low`` and ``high`` move it, if they may cross it.
 
     ``p`` is the number of events that were taken to come before it.  Infinite if there is no bound.
