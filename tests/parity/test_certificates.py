@@ -1,4 +1,4 @@
-"""Certificates hold: against the reference, against arbitrary precision, and the bounds they rest on against the kick."""
+"""Certificates hold: against the reference and forty digits; the bounds they rest on hold against the kick itself."""
 
 from dataclasses import replace
 from itertools import permutations
@@ -46,11 +46,11 @@ def violations(seeds: range) -> tuple[list[int], int, int, int]:
 
 
 def test_no_certificate_of_random_networks_is_violated() -> None:
-    wrong, spikes, known, pseudo = violations(range(240))
+    wrong, spikes, known, pseudo = violations(range(200))
     assert not wrong
     # That there is something to violate.
     assert known > 0.75 * spikes
-    assert pseudo > 100
+    assert pseudo > 50
 
 
 @pytest.mark.long
