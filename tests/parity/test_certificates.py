@@ -4,19 +4,18 @@ from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
-import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles.closed_form import closed_form_neuron
 from oracles.nets import random_layers
 from parity.conftest import Case, compiled
 from parity.random_programs import random_program
 
-import qif2hw
 from qif2hw import neuron, parity, reference, zoo
 from qif2hw.engine import encode, fast, spec
-from qif2hw.ir import Program
+from qif2hw.ir import Program, layered
 from qif2hw.parity import certified, trial
 from qif2hw.parity.certificate import certify
 from qif2hw.parity.certified import compare_certificate
@@ -46,11 +45,11 @@ def violations(seeds: range) -> tuple[list[int], int, int, int]:
 
 
 def test_no_certificate_of_random_networks_is_violated() -> None:
-    wrong, spikes, known, pseudo = violations(range(200))
+    wrong, spikes, known, pseudo = violations(range(120))
     assert not wrong
     # That there is something to violate.
     assert known > 0.75 * spikes
-    assert pseudo > 50
+    assert pseudo > 30
 
 
 @pytest.mark.long
@@ -124,45 +123,42 @@ def test_kept_registers_are_those_of_the_specification(seed: int, monkeypatch: p
                 np.testing.assert_array_equal(found.state[b, slot], state)
 
 
-def test_against_forty_digits() -> None:
-    """One neuron, two inputs: the exact spike time by mpmath, independent of the reference."""
-    network = random_layers((2, 1), 5, gain=2.0)
+def test_against_fifty_digits() -> None:
+    """Neurons with two inputs: exact spike times in closed form, by mpmath, independent of the reference."""
+    network = random_layers((2, 2), 5, gain=2.0)
     program = compiled(network, steps=64)
-    float_network = program.network()
-    q, weight = float_network.populations[0].neuron, float_network.projections[0].weight[0]
-    phi0, encoder = float_network.populations[0].phi0[0], float_network.encoders[0]
+    exact = program.network()
+    (population,), (projection,), (encoder,) = exact.populations, exact.projections, exact.encoders
     x = np.random.default_rng(0).random((40, 2))
     found = certify(program, x)
     assert (found.first.status == CERTIFIED).all()
-    with mpmath.workdps(40):
-        for b in range(len(x)):
-            theta, now = q.omega * mpmath.mpf(phi0), mpmath.mpf(0)
-            for t, w in sorted(zip(encoder.times(x[b]), weight, strict=True)):
-                theta += q.omega * (mpmath.mpf(t) - now)
-                now = mpmath.mpf(t)
-                assert theta < mpmath.pi
-                theta = mpmath.acot(mpmath.cot(theta) - mpmath.mpf(w) / q.r) % mpmath.pi
-            exact = now + (mpmath.pi - theta) / q.omega
-            missed = abs(mpmath.mpf(found.run.spike_time[b, 0]) - exact - mpmath.mpf(found.first.estimate[b, 0]))
-            assert missed <= found.first.radius[b, 0]
+    for b, i in np.ndindex(found.first.radius.shape):
+        times, _ = closed_form_neuron(
+            population.neuron.tau, population.neuron.i0, population.phi0[i], encoder.times(x[b]), projection.weight[i],
+            exact.trial,
+        )  # fmt: skip
+        error = found.run.spike_time[b, i] - times[0]
+        assert abs(error - found.first.estimate[b, i]) <= found.first.radius[b, i]
 
 
 def test_a_spike_at_the_end_is_named_not_bounded() -> None:
-    """Without inputs of weight the spike is at Theta - phi0: the trial ends within the rounding of the register."""
-    network = random_layers((1, 4, 2), 0)
-    trial_end = network.trial
-    phi0 = [np.array([network.populations[0].neuron.period - trial_end + 1e-6, 2.0, 3.0, 4.0]), np.array([1.0, 0.5])]
-    weights = [p.weight * (k == 1) for k, p in enumerate(network.projections)]
-    from qif2hw.ir import layered
-
-    program = compiled(layered(weights, phi0, trial=trial_end, encode=(0.05, 1.95)))
-    found = certify(program, np.array([[0.3]]))
-    errors, spikes = found.spikes["hidden1"], found.run.spikes["hidden1"]
-    late = spikes.time > trial_end - program.grid.delta
-    near = reference.run(program.network(), np.array([[0.3]])).spikes["hidden1"].time > trial_end - program.grid.delta
-    assert late.any() or near.any() or (errors.status == AT_END).any()
-    # Whatever the two runs do there, what is certified is right, and the flush, which depends on it, is not.
-    assert not compare_certificate(program, found, "engine", reference.run(program.network(), [[0.3]])).violated
+    """A neuron that receives nothing and sends its second spike exactly when the trial ends: Theta = 6, T = 9."""
+    network = random_layers((1, 4, 2), 0, trial=9.0)
+    weights = [p.weight.copy() for p in network.projections]
+    weights[0][0] = 0.0
+    phi0 = [np.array([3.0, 2.0, 3.5, 4.0]), np.array([1.0, 0.5])]
+    program = compiled(layered(weights, phi0, trial=network.trial, encode=(0.05, 1.95)))
+    x = np.array([[0.3]])
+    found = certify(program, x)
+    spikes, status = found.run.spikes["hidden1"], found.spikes["hidden1"].status
+    assert spikes.neuron[1] == 0
+    assert spikes.time[1] == pytest.approx(network.trial, abs=program.grid.delta)
+    assert list(status) == [CERTIFIED, AT_END, *[CERTIFIED] * (len(status) - 2)]
+    assert found.run.ordinary.all()
+    assert not np.isfinite(found.spikes["hidden1"].radius[1])
+    assert not compare_certificate(program, found, "engine", reference.run(program.network(), x)).violated
+    # What comes before is not touched.
+    assert (found.first.status == CERTIFIED).all()
 
 
 def test_a_wrong_certificate_breaks_parity(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +268,3 @@ def test_the_bound_on_swaps_is_sharp() -> None:
     two += neuron.kick_change(two, a)
     bound = neuron.swap_bound(theta, 0.0, a + b, a + b, 0.5 * apart, a * b * apart)
     assert 0.97 * bound <= abs(one - two) <= bound
-
-
-def test_python_and_package_agree() -> None:
-    assert qif2hw.parity.certify is certify
