@@ -40,9 +40,9 @@ def compile(network: AnyNetwork | AnyPath, *, calibration: ArrayLike | None = No
     network
         A network of either clock, or the path of an ONNX file that holds one.
     calibration
-        Inputs that are typical for its use, as `check_inputs` of the network takes them.  An event-driven network has
-        evenly spread ones where there are none; one with a stepped clock needs them, unless its inputs are integers
-        already, and keeps the first as golden inputs.
+        Inputs that are typical for its use, (samples, inputs), as `check_inputs` of the network takes them.  An
+        event-driven network has evenly spread ones where there are none; one with a stepped clock needs them, unless
+        its inputs are integers already, and keeps the first as golden inputs.
     **options
         Fields of `qif2hw.compiler.CompileOptions` (target, weight_bits, steps, payload_bits, table_bits, rounding ..),
         or with a stepped clock of `qif2hw.compiler.SteppedOptions` (target, weight_bits, input_bits, thresholds ..).
@@ -66,7 +66,10 @@ def compile_timed(
 def compile_timed(
     network: AnyNetwork | AnyPath, *, calibration: ArrayLike | None = None, **options: Any
 ) -> tuple[AnyBundle, dict[str, float]]:
-    """`compile`, with its arguments and errors, and the seconds of each pass by name, which a bundle does not hold."""
+    """`compile`, and the seconds of each pass by name, which a bundle does not hold.
+
+    Arguments and errors are those of `compile`.
+    """
     from qif2hw.compiler import clock_of, compile_network
 
     source = network if isinstance(network, AnyNetwork) else load_model(network)
@@ -133,7 +136,11 @@ def golden_inputs(width: int) -> FloatArray:
 
 
 def make_golden(program: Program | SteppedProgram, calibration: FloatArray | None = None) -> Golden | SteppedGolden:
-    """Golden inputs, and the engine's spikes for them; with a stepped clock they are the first of the calibration."""
+    """Golden inputs, and the engine's spikes for them.
+
+    With a stepped clock they are the first of the ``calibration`` (samples, 1 or time steps, inputs); an event-driven
+    program has those of `golden_inputs`.
+    """
     from qif2hw import engine
     from qif2hw.compiler.default_inputs import whole_inputs
     from qif2hw.engine import stepped
@@ -204,7 +211,7 @@ def estimate(
     bundle
         A bundle or its path.
     x
-        Inputs, as for `run`; by default the bundle's golden inputs.
+        Inputs (samples, inputs), as for `run`; by default the bundle's golden inputs.
     target
         Another chip than it was compiled for, by name or as a TOML file.
     rates

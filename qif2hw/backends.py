@@ -127,7 +127,7 @@ class Backend:
         progress: Callable[[int, int], None] | None = None,
         **options: Any,
     ) -> "AnyRun":
-        """Run inputs ``x``, as `check_inputs` of the network takes them.
+        """Run inputs ``x`` (samples, inputs), as `check_inputs` of the network takes them.
 
         Raises
         ------

@@ -39,7 +39,7 @@ def rectangle(x: float, y: float, width: float, height: float, css: str, *conten
 
 
 def path(x: Sequence[float] | FloatArray, y: Sequence[float] | FloatArray, css: str) -> str:
-    """An open polyline."""
+    """An open polyline through points ``x``, ``y`` (points,), in pixels."""
     points = " ".join(f"{_text(a)},{_text(b)}" for a, b in zip(x, y, strict=True))
     return element("polyline", points=points, class_=css)
 
@@ -72,7 +72,7 @@ class Scale:
         return self.start + (value - self.low) / (self.high - self.low) * (self.stop - self.start)
 
     def many(self, values: FloatArray) -> FloatArray:
-        """Pixels of many values."""
+        """Pixels of many values; element by element."""
         return self.start + (values - self.low) / (self.high - self.low) * (self.stop - self.start)
 
     def ticks(self, count: int = 6) -> list[float]:
@@ -86,7 +86,7 @@ class Scale:
 
 
 def scale(values: FloatArray, start: float, stop: float, margin: float = 0.04) -> Scale:
-    """A scale that holds all values, with a margin on both sides; never empty."""
+    """A scale that holds all values, of any shape, with a margin on both sides; never empty."""
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     room = (high - low) * margin or max(abs(low), 1.0) * 1e-3

@@ -57,13 +57,13 @@ class _Blas:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.callers = 0
-        self.control = threadpoolctl.ThreadpoolController().select(user_api="blas")
         self.limit: threadpoolctl.threadpool_limits | None = None
 
     def enter(self) -> None:
         with self.lock:
             if self.callers == 0:
-                self.limit = self.control.limit(limits=1)
+                # Looked up anew: scipy and torch bring libraries of their own, whenever they are imported.
+                self.limit = threadpoolctl.threadpool_limits(1, "blas")
             self.callers += 1
 
     def leave(self) -> None:

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Install the Debian packages that some tests need, where that is possible: C compilers, and a Cortex-M4 with its emulator
-# (tests/emit). Where it is not, those tests are skipped and say so.
+# (tests/emit); Slurm (tests/submit). Where it is not, those tests are skipped and say so.
 set -u
 
-PACKAGES="gcc libc6-dev make clang gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
+PACKAGES="gcc libc6-dev make clang gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+slurmctld slurmd slurm-client"
 
 say() { printf 'debian-packages: %s\n' "$*"; }
 

@@ -131,6 +131,31 @@ def stepped_images(neuron: Any = REST, steps: int = 4, spread: float = 1.0) -> S
     )
 
 
+def pooled_images() -> SteppedNetwork:
+    """A convolution after an average pooling of 2 x 2, and all to all after another, as `export` folds them."""
+    rng = np.random.default_rng(3)
+    neuron = REST
+    first = Conv2d((2, 8, 8), 6, (3, 3), padding=(1, 1))
+    second = Conv2d((6, 8, 8), 10, (6, 6), (2, 2), (2, 2))
+    weight = rng.normal(0, 0.1, (10, 6, 3, 3)).repeat(2, axis=2).repeat(2, axis=3)
+    dense = rng.normal(size=(7, 10, 2, 2)).repeat(2, axis=2).repeat(2, axis=3).reshape(7, 160)
+    return SteppedNetwork(
+        Steps(4),
+        (Frames("image", (2, 8, 8)),),
+        (
+            SteppedPopulation("first", neuron, (6, 8, 8), rng.normal(0.3, 0.2, 6)),
+            SteppedPopulation("second", neuron, (10, 4, 4), rng.normal(0.3, 0.1, 10)),
+            SteppedPopulation("scores", Accumulator(), (7,), rng.normal(size=7)),
+        ),
+        (
+            Projection("image", "first", rng.normal(0, 0.2, first.weight_shape), first),
+            Projection("first", "second", weight, second),
+            Projection("second", "scores", dense),
+        ),
+        (Accumulated("scores", 0.25),),
+    )
+
+
 def whole_images(steps: int = 12, seed: int = 0) -> SteppedNetwork:
     """Integers as SLAYER leaves them: CUBA neurons, delays, biases; voltages and counts of spikes are read out."""
     rng = np.random.default_rng(seed)

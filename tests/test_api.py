@@ -59,7 +59,7 @@ def test_wrong_arguments() -> None:
     bundle = qif2hw.compile(network, steps=64)
     with pytest.raises(InputError, match=r"unknown backend 'gpu': known are engine, lava, loihi2, reference"):
         bundle.run([[0.5]], "gpu")
-    with pytest.raises(InputError, match=r"backend 'engine' has no option 'mode': its options are none"):
+    with pytest.raises(InputError, match=r"backend 'engine' has no option 'mode': its options are keep"):
         bundle.run([[0.5]], mode="fused")
     with pytest.raises(InputError, match=r"backend 'lava' has no option 'speed': its options are mode, timeout"):
         bundle.run([[0.5]], "lava", speed=1)

@@ -41,6 +41,36 @@ def backend_options(function: F) -> F:
     return cast(F, mode(timeout(with_options)))
 
 
+def worker_options(function: F) -> F:
+    """Add ``--workers``, ``--jobs`` and ``--scheduler``: they arrive as ``pool``, arguments of `workers.workers`."""
+
+    @functools.wraps(function)
+    def with_pool(*, workers: str, jobs: int, scheduler: str, **others: Any) -> Any:
+        return function(**others, pool={"kind": workers, "jobs": jobs, "scheduler": scheduler})
+
+    kind = click.option(
+        "--workers",
+        type=click.Choice(["local", "dask"]),
+        default="local",
+        show_default=True,
+        help="Where the work is done: on this machine, or on a Dask cluster. Results are the same.",
+    )
+    jobs = click.option("--jobs", type=int, default=1, show_default=True, help="Processes of this machine.")
+    scheduler = click.option(
+        "--scheduler", default="", metavar="ADDRESS", help="Of the Dask cluster, like tcp://127.0.0.1:8786."
+    )
+    return cast(F, kind(jobs(scheduler(with_pool))))
+
+
+def shard_options(function: F) -> F:
+    """Add ``--shards`` (a folder or None) and ``--shard`` (``3/8`` or None)."""
+    folder = click.option(
+        "--shards", type=click.Path(), metavar="FOLDER", help="Join the shards in this folder, in place of running."
+    )
+    one = click.option("--shard", metavar="K/N", help="Run the K-th of N shards of the samples alone, into --shards.")
+    return folder(one(function))
+
+
 def given_options() -> set[str]:
     """Names of the parameters that stand on the command line."""
     context = click.get_current_context()

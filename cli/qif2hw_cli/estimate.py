@@ -107,7 +107,7 @@ def show(out: Output, found: "Estimate") -> None:
 
 
 def for_report(out: Output, bundle: "AnyBundle", x: "FloatArray") -> "Estimate | None":
-    """The estimate that a report shows; a note where there is none."""
+    """The estimate of inputs ``x`` (samples, inputs) that a report shows; a note where there is none."""
     from qif2hw import api
     from qif2hw.errors import InputError
 

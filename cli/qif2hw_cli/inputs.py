@@ -17,7 +17,7 @@ from qif2hw.ir.stepped import SteppedRun
 
 
 def read_inputs(path: str | os.PathLike[str], check: Callable[[Any], FloatArray]) -> FloatArray:
-    """Read an npy file of inputs, or the images of a task: ``digits:test``.
+    """Read an npy file of inputs (samples, ...), or the images of a task: ``digits:test``.
 
     ``check`` refuses what the network does not take: its `InputError` names the file.
     """

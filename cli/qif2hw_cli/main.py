@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from qif2hw_cli import estimate as estimate
     from qif2hw_cli import import_model as import_model
     from qif2hw_cli import inspect as inspect
+    from qif2hw_cli import jobs as jobs
     from qif2hw_cli import parity as parity
     from qif2hw_cli import reproduce as reproduce
     from qif2hw_cli import run as run
     from qif2hw_cli import search as search
+    from qif2hw_cli import submit as submit
     from qif2hw_cli import train as train
 
 # A group without a command, which prints its help; before click 8.2 that is no error.
@@ -47,6 +49,8 @@ _COMMANDS = (
     "search",
     "bench",
     "reproduce",
+    "submit",
+    "jobs",
 )
 
 

@@ -1,16 +1,29 @@
 """``qif2hw parity``: compare the spikes of several backends."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from qif2hw import backends
-from qif2hw_cli.console import Output, backend_options, example, given_options, percent, seconds, to_json
+from qif2hw_cli.console import (
+    Output,
+    backend_options,
+    example,
+    given_options,
+    percent,
+    seconds,
+    shard_options,
+    to_json,
+    worker_options,
+)
 from qif2hw_cli.estimate import for_report
+from qif2hw_cli.stepped_tables import show_budget
 
 if TYPE_CHECKING:
     from qif2hw.bundle import AnyBundle
+    from qif2hw.ir.arrays import FloatArray
     from qif2hw.parity import Outcome, ParityReport, SteppedReport
 
 _SAMPLES = 256
@@ -72,6 +85,8 @@ _SAMPLES = 256
     help="Networks in time steps: bound on the share of changed spikes.",
 )
 @backend_options
+@worker_options
+@shard_options
 def command(
     bundle: str,
     inputs: str | None,
@@ -84,40 +99,52 @@ def command(
     tolerance: float,
     classes: float,
     spikes: float,
+    pool: dict[str, Any],
+    shards: str | None,
+    shard: str | None,
     **options: Any,
 ) -> None:
     """Run a bundle on several backends and compare every spike.
 
     Integer backends must agree in every spike's step and lateness; the differences of each from the exact reference
     must keep within bounds. Exit code 1 if a bound is broken.
-    """
-    import numpy as np
 
+    With --jobs or --workers dask the samples are run in shards, at once. With --shards FOLDER --shard K/N one of them
+    is run on all backends, and written to FOLDER; with --shards FOLDER alone all of them are compared.
+    """
     from qif2hw import bundle as bundles
     from qif2hw.errors import InputError
     from qif2hw.files import check_writable, write_text
     from qif2hw.parity import Bounds, SteppedBounds, check
     from qif2hw.parity import report as page
-    from qif2hw_cli.inputs import read_inputs, read_labels
+    from qif2hw.parity.shards import pieces
+    from qif2hw.workers import shared, workers
+    from qif2hw_cli.inputs import read_labels
+    from qif2hw_cli.shards import compute, shard_of, stored
 
     out = Output(json_path == "-")
     for path in (report, json_path):
         if path not in (None, "-"):
             check_writable(str(path))
+    one = shard_of(shards, shard)
     names = choose(out, chosen)
+    working = click.get_current_context().with_resource(workers(**pool))
     loaded = bundles.load_any(bundle)
     stepped = isinstance(loaded, bundles.SteppedBundle)
     for name in given_options() & ({"rms", "tolerance"} if stepped else {"labels", "classes", "spikes"}):
         own = "an event-driven network" if stepped else "a network with a stepped clock"
         raise InputError(f"--{name}: it is an option for {own}, which this bundle is not")
     outcome: ParityReport | SteppedReport
-    if inputs is not None:
-        x = read_inputs(inputs, loaded.network.check_inputs)
-    elif stepped:
-        x = loaded.golden.x
-    else:
-        x = np.random.default_rng(0).random((_SAMPLES, loaded.program.inputs))
-    given: dict[str, Any] = {"backends": names, **options}
+    x = inputs_of(loaded, inputs)
+    able = [shared(backends.get(name), working) for name in names]
+    runs = pieces(loaded, able, options)
+    if shards is not None and one is not None:
+        with out.stage(f"shard {one} of {', '.join(names)}") as stage:
+            compute(out, stage, shards, loaded, x, [piece for group in runs for piece in group], one)
+        return
+    if shards is not None:
+        able = [stored(shards, loaded, x, group) for group in runs]
+    given: dict[str, Any] = {"backends": able, **options}
     if isinstance(loaded, bundles.SteppedBundle):
         if labels is not None and inputs is None:
             raise InputError("--labels: they belong to inputs: give those with --inputs")
@@ -140,6 +167,20 @@ def command(
     elif json_path is not None:
         write_text(json_path, outcome.to_json() + "\n")
     click.get_current_context().exit(0 if outcome.ok else 1)
+
+
+def inputs_of(bundle: "AnyBundle", path: str | None) -> "FloatArray":
+    """The inputs (samples, ...) in a file; without one, random ones, or with a stepped clock the golden ones."""
+    import numpy as np
+
+    from qif2hw.bundle import SteppedBundle
+    from qif2hw_cli.inputs import read_inputs
+
+    if path is not None:
+        return read_inputs(path, bundle.network.check_inputs)
+    if isinstance(bundle, SteppedBundle):
+        return bundle.golden.x
+    return np.random.default_rng(0).random((_SAMPLES, bundle.program.inputs))
 
 
 def choose(out: Output, chosen: str | None = None) -> tuple[str, ...]:
@@ -242,6 +283,8 @@ def show_stepped(out: Output, outcome: "SteppedReport") -> None:
         spikes = sum(outcome.runs[name].spikes_per_sample.values())
         rows.append([name, "" if accuracy is None else f"{100 * accuracy:.2f} %", moved, f"{spikes:.5g}"])
     out.table("Classes", ["backend", "accuracy", "in another class than the reference", "spikes per sample"], rows)
+    if outcome.budget is not None:
+        show_budget(out, asdict(outcome.budget))
     _show_results(out, outcome)
 
 

@@ -265,8 +265,10 @@ TABLES = {
 STEPPED_TABLES = {
     "inputs": stepped_tables.show_inputs,
     "weights": _weights,
+    "adapt-rounding": stepped_tables.show_adapted,
     "arithmetic": stepped_tables.show_arithmetic,
     "lower": _lower,
     "ranges": stepped_tables.show_ranges,
+    "budget": stepped_tables.show_budget,
 }
 """The same for a network with a stepped clock."""

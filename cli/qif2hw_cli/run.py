@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qif2hw import backends
-from qif2hw_cli.console import Output, backend_options, example, json_option, seconds
+from qif2hw_cli.console import (
+    Output,
+    backend_options,
+    example,
+    json_option,
+    seconds,
+    shard_options,
+    worker_options,
+)
 
 if TYPE_CHECKING:
     from qif2hw.ir import Run
@@ -16,6 +24,7 @@ if TYPE_CHECKING:
     epilog=example(
         "qif2hw run model.qif --inputs x.npy -o out.npz",
         "qif2hw run model.qif --inputs x.npy -o out.npz --backend lava --timeout 120",
+        "qif2hw run model.qif --inputs x.npy -o out.npz --workers dask --scheduler tcp://127.0.0.1:8786",
     )
 )
 @click.argument("bundle", type=click.Path())
@@ -31,8 +40,20 @@ if TYPE_CHECKING:
     "--backend", default="engine", show_default=True, metavar="NAME", help=f"Installed: {', '.join(backends.names())}."
 )
 @backend_options
+@worker_options
+@shard_options
 @json_option
-def command(bundle: str, inputs: str, output: str, backend: str, as_json: bool, **options: Any) -> None:
+def command(
+    bundle: str,
+    inputs: str,
+    output: str,
+    backend: str,
+    pool: dict[str, Any],
+    shards: str | None,
+    shard: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Run a compiled network on inputs.
 
     \b
@@ -44,14 +65,21 @@ def command(bundle: str, inputs: str, output: str, backend: str, as_json: bool, 
     or, for networks in time steps,
       y           (samples, classes) accumulated outputs
       label       (samples,) the class
+
+    With --jobs or --workers dask the samples are run in shards, at once. With --shards FOLDER --shard K/N one of them
+    is run, and written to FOLDER; with --shards FOLDER alone OUT.npz is made of all of them: the same file each time.
     """  # noqa: D301  # click wants the character, not the escape
     from qif2hw import bundle as bundles
     from qif2hw.files import check_writable
     from qif2hw.ir.stepped import SteppedRun
+    from qif2hw.workers import shared, workers
+    from qif2hw.workers.folder import Piece
     from qif2hw_cli.inputs import read_inputs, write_run
+    from qif2hw_cli.shards import compute, shard_of, stored
 
     out = Output(as_json)
     check_writable(output)
+    one = shard_of(shards, shard)
     chosen = backends.get(backend)
     chosen.check(options)
     loaded = bundles.load_any(bundle)
@@ -59,7 +87,15 @@ def command(bundle: str, inputs: str, output: str, backend: str, as_json: bool, 
     if "keep" in chosen.execution(loaded.program).options:
         options["keep"] = "counts"
     x = read_inputs(inputs, loaded.network.check_inputs)
-    with out.stage(f"run on {backend}") as stage:
+    with workers(**pool) as working, out.stage(f"run on {backend}") as stage:
+        chosen = shared(chosen, working)
+        subject = loaded.program if chosen.runs == "program" else loaded.network
+        pieces = [Piece(backend, chosen, subject, options)]
+        if shards is not None and one is not None:
+            compute(out, stage, shards, loaded, x, pieces, one)
+            return
+        if shards is not None:
+            chosen = stored(shards, loaded, x, pieces)
         result = chosen.run(loaded, x, progress=stage.update, **options)
         write_run(output, result)
     samples, outputs = result.y.shape

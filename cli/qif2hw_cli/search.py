@@ -1,27 +1,31 @@
 """``qif2hw search``: the Pareto front of error against memory, steps and synaptic operations."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from qif2hw_cli.console import Output, example, json_option, percent, seconds, size
+from qif2hw.errors import InputError
+from qif2hw_cli.console import Output, example, json_option, percent, seconds, size, worker_options
+
+
+def _renamed(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        raise InputError(f"--backend {value}: where settings are tried is --workers {value} now")
 
 
 @click.command(
     epilog=example(
         "qif2hw search model.onnx -o out/search --trials 64 --jobs 4",
         "qif2hw search model.onnx -o out/search --trials 128 --resume",
-        "qif2hw search model.onnx -o out/search --backend dask --scheduler tcp://127.0.0.1:8786",
+        "qif2hw search model.onnx -o out/search --workers dask --scheduler tcp://127.0.0.1:8786",
     )
 )
 @click.argument("model", type=click.Path())
 @click.option("-o", "--output", required=True, type=click.Path(), metavar="FOLDER", help="Journal, table and picture.")
 @click.option("--trials", type=int, default=64, show_default=True, help="Settings to try, all in all.")
-@click.option("--jobs", type=int, default=1, show_default=True, help="Processes that try them.")
-@click.option(
-    "--backend", type=click.Choice(["local", "dask"]), default="local", show_default=True, help="Where they are tried."
-)
-@click.option("--scheduler", default="", metavar="ADDRESS", help="Of the Dask cluster, like tcp://127.0.0.1:8786.")
+@worker_options
+@click.option("--backend", hidden=True, expose_value=False, callback=_renamed)
 @click.option("--resume", is_flag=True, help="Go on with the search in the folder.")
 @click.option(
     "--sampler", type=click.Choice(["nsga2", "tpe"]), default="nsga2", show_default=True, help="What proposes them."
@@ -43,9 +47,7 @@ def command(
     model: str,
     output: str,
     trials: int,
-    jobs: int,
-    backend: str,
-    scheduler: str,
+    pool: dict[str, Any],
     resume: bool,
     sampler: str,
     target: str,
@@ -57,11 +59,12 @@ def command(
     """Search bits of the weights by projection, tables, steps and payload bits.
 
     Tries settings on evenly spread inputs, and measures those on the Pareto front on others. The folder gets
-    front.json, front.svg and the journal from which --resume goes on. The result does not depend on --jobs.
+    front.json, front.svg and the journal from which --resume goes on. The result does not depend on the workers.
     """
     from qif2hw.compiler.passes.weights import print_bits
-    from qif2hw.compiler.search import SearchOptions, search, workers
+    from qif2hw.compiler.search import SearchOptions, search
     from qif2hw.ir import onnx_io
+    from qif2hw.workers import workers
 
     out = Output(as_json)
     aims = tuple(name.strip() for name in objectives.split(","))
@@ -69,8 +72,8 @@ def command(
         trials=trials, sampler=sampler, target=target, rounding=rounding, seed=seed, objectives=aims
     )
     network = onnx_io.load(model)
-    with out.stage("search") as stage, workers(backend, jobs, scheduler) as pool:
-        front, every = search(network, Path(output), options, pool, resume=resume, progress=stage.update)
+    with out.stage("search") as stage, workers(**pool) as working:
+        front, every = search(network, Path(output), options, working, resume=resume, progress=stage.update)
     out.table(
         f"Pareto front of {len(every)} settings: no other is better in one without being worse in another",
         [

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from qif2hw_cli.console import Output
+from qif2hw_cli.console import Output, percent
 
 if TYPE_CHECKING:
     from qif2hw.ir import ProgramProjection
@@ -89,4 +89,38 @@ def show_ranges(out: Output, ranges: Mapping[str, Any]) -> None:
             [name, *(str(found[key]) for key in ("low", "high", "register"))]
             for name, found in ranges["populations"].items()
         ],
+    )
+
+
+def show_adapted(out: Output, adapted: Mapping[str, Any]) -> None:
+    """What adapting the rounding did on inputs that did not choose it."""
+    if "skipped" in adapted:
+        out.say(f"rounding  not adapted: {adapted['skipped']}")
+        return
+    chosen = ", ".join(adapted["adapted"]) or "no population"
+    plain, found = adapted["results"]["plain"], adapted["results"]["adapted"]
+    out.say(
+        f"rounding  adapted onto {chosen}: the results of {adapted['held']} inputs held out are off by {found:.3g}; "
+        f"to the nearest: {plain:.3g}"
+    )
+
+
+def show_budget(out: Output, budget: Mapping[str, Any]) -> None:
+    """Where spikes and classes change, by cause."""
+    causes, accuracy = budget["causes"], budget["accuracy"]
+    changes = causes | {"all together": budget["total"]}
+    after = accuracy | {"all together": accuracy.get("arithmetic")}
+    out.table(
+        f"Where the error comes from: what changes on {budget['samples']} inputs",
+        ["cause", "classes", "results", "spikes", *(["accuracy after it"] if accuracy else [])],
+        [
+            [name, *(percent(found[key]) for key in ("classes", "results", "all_spikes"))]
+            + ([percent(after[name])] if accuracy else [])
+            for name, found in changes.items()
+        ],
+    )
+    out.table(
+        "Spikes that change, by population",
+        ["population", *changes],
+        [[name, *(percent(found["spikes"][name]) for found in changes.values())] for name in budget["total"]["spikes"]],
     )

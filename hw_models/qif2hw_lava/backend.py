@@ -111,7 +111,7 @@ LAVA = Backend(
 
 
 def prepare(program: Program, x: ArrayLike, mode: Mode, keep: Keep = "spikes") -> Job:
-    """The job of running inputs ``x``."""
+    """The job of running inputs ``x`` (samples, inputs); `InputError` if the program does not take them."""
     step_in, late_in = encode(program, x)
     widest = max([*(e.size for e in program.encoders), *(p.size for p in program.populations)])
     return Job(mode, program, step_in, late_in, max(1, min(step_in.shape[0], WIDEST[mode] // widest)), keep)
@@ -129,7 +129,10 @@ def default_timeout(job: Job) -> float:
 
 
 def collect(folder: Path, job: Job) -> tuple[MachineOutput, dict[str, StepSpikes], dict[str, IntArray] | None]:
-    """What the Processes left, without the samples that only filled up the last round: outputs, spikes or counts."""
+    """What the Processes left, without the samples that only filled up the last round.
+
+    Outputs (samples, output neurons), and by population spikes, or counts (neurons,).
+    """
     firsts = [read_arrays(folder, f"first{k}") for k in range(len(job.program.output_populations))]
     columns = (
         np.concatenate([first[key][: job.samples] for first in firsts], axis=1).astype(np.int32)

@@ -103,7 +103,7 @@ def read_job(folder: Path) -> Job:
 
 
 def write_arrays(folder: Path, name: str, arrays: dict[str, NDArray[Any]]) -> None:
-    """Leave results in a job folder."""
+    """Leave results, arrays of any shape, in a job folder."""
     part = folder / f"{name}.part"
     with part.open("wb") as file:
         np.savez(file, **arrays)
@@ -111,7 +111,7 @@ def write_arrays(folder: Path, name: str, arrays: dict[str, NDArray[Any]]) -> No
 
 
 def read_arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
-    """Read what `write_arrays` wrote."""
+    """Read what `write_arrays` wrote, of the same shapes."""
     with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
         return dict(file)
 

@@ -22,7 +22,7 @@ class SpikeLog:
             self.parts.append(np.stack([sample + first_sample, neuron, np.full_like(sample, n), late], axis=1))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All rows, for a file."""
+        """All rows, (spikes, 4), for a file."""
         return {"rows": np.concatenate(self.parts)}
 
 
@@ -38,7 +38,7 @@ class SpikeCounts:
         self.counts += np.count_nonzero(flag[: self.samples - first_sample], axis=0)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The counts, for a file."""
+        """The counts, (neurons,), for a file."""
         return {"counts": self.counts}
 
 
@@ -57,7 +57,7 @@ class FirstSpikes:
         self.flush = np.zeros_like(self.step)
 
     def add(self, current: int, n: int, flag: NDArray[Any], payload: NDArray[Any]) -> None:
-        """Note what was sent in machine step ``n``; a payload without a flag is the flush."""
+        """Note what was sent in machine step ``n``, (copies, neurons); a payload without a flag is the flush."""
         part = slice(current * self.copies, (current + 1) * self.copies)
         new = (flag != 0) & (self.step[part] < 0)
         self.step[part][new] = n
@@ -65,5 +65,5 @@ class FirstSpikes:
         self.flush[part] += np.where(flag == 0, payload, 0)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All three, for a file."""
+        """All three, of their shape, for a file."""
         return {"step": self.step, "lateness": self.lateness, "flush": self.flush}

@@ -80,7 +80,7 @@ def run(
     Parameters
     ----------
     program, x
-        What to run, on what.
+        What to run, on what: inputs (samples, 1 or time steps, inputs).
     mode
         ``fused``: one Process for all, fast.  ``modular``: neurons, and Lava's own Conv, Dense or Sparse between them,
         as on a chip; one sample at a time.  Both give the same spikes.

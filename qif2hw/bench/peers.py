@@ -43,7 +43,7 @@ def versions() -> dict[str, str]:
 
 
 def peers(network: QIFNetwork, x: Tensor, updates: int) -> tuple[dict[str, Step], dict[str, Step], dict[str, str]]:
-    """Peers of ``network`` on inputs ``x``.
+    """Peers of ``network`` on inputs ``x`` (batch, inputs).
 
     Returns
     -------
@@ -86,7 +86,7 @@ def _eager(network: QIFNetwork, x: Tensor) -> None:
 def snntorch_lif(sizes: tuple[int, ...], x: Tensor, steps: int) -> Step:
     """An optimiser step of a snnTorch network of leaky integrate-and-fire neurons; its last layer's potential is read.
 
-    In float32, which is all that its spike function gives.
+    Inputs ``x`` (batch, inputs) are held for all steps, in float32, which is all that its spike function gives.
     """
     snntorch = importlib.import_module("snntorch")
     linear = torch.nn.ModuleList(torch.nn.Linear(a, b) for a, b in pairwise(sizes))
@@ -112,8 +112,8 @@ def snntorch_lif(sizes: tuple[int, ...], x: Tensor, steps: int) -> Step:
 def jaxsnn_qif(network: QIFNetwork, x: Tensor) -> Callable[[], Any]:
     """The same network in jaxsnn, an event-driven simulator with one scan step per event of a layer.
 
-    Its step takes any neuron with a closed form: here the phase of `qif2hw.neuron`.  Gradients by JAX through the
-    scan, with respect to the weights alone.
+    Its step takes any neuron with a closed form: here the phase of `qif2hw.neuron`, on inputs ``x`` (batch, inputs).
+    Gradients by JAX through the scan, with respect to the weights alone.
 
     Returns
     -------

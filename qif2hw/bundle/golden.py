@@ -40,7 +40,7 @@ class Golden(ByValue):
 
     @classmethod
     def of(cls, x: FloatArray, run: Run) -> "Golden":
-        """From a run of an integer backend on ``x``."""
+        """From a run of an integer backend on ``x`` (samples, inputs)."""
         assert run.machine is not None
         return cls(x, run.machine, run.step_spikes)
 
@@ -49,7 +49,7 @@ class Golden(ByValue):
         return run.machine == self.machine and run.step_spikes == self.step_spikes
 
     def arrays(self, program: Program) -> Arrays:
-        """As arrays for a file."""
+        """As arrays for a file: ``x`` (samples, inputs), outputs (samples, output neurons), of spikes (spikes,)."""
         arrays: Arrays = {"x": self.x}
         arrays |= {key: getattr(self.machine, key) for key in self.MACHINE}
         for k, population in enumerate(program.populations):
@@ -59,7 +59,7 @@ class Golden(ByValue):
 
     @classmethod
     def read(cls, arrays: Arrays, program: Program) -> "Golden":
-        """Inverse of `arrays`; `InputError` names an array that is wrong."""
+        """Inverse of `arrays`, of the same shapes; `InputError` names an array that is wrong."""
         names = [p.name for p in program.populations]
         _check_names(arrays, {"x", *cls.MACHINE} | {f"spikes.{k}.{key}" for k in range(len(names)) for key in _SPIKES})
         x = check_inputs(arrays["x"], program.inputs)
@@ -104,7 +104,7 @@ class SteppedGolden(ByValue):
 
     @classmethod
     def of(cls, x: FloatArray, run: SteppedRun) -> "SteppedGolden":
-        """From a run of an integer backend on ``x``."""
+        """From a run of an integer backend on ``x`` (samples, 1 or time steps, inputs)."""
         return cls(x, run.y, run.spikes)
 
     def matches(self, run: SteppedRun) -> bool:
@@ -117,14 +117,14 @@ class SteppedGolden(ByValue):
         )
 
     def arrays(self, program: SteppedProgram) -> Arrays:
-        """As arrays for a file; spikes are packed, eight neurons a byte."""
+        """As arrays for a file; spikes (samples, time steps, bytes) are packed, eight neurons a byte."""
         names = [p.name for p in program.populations]
         packed = {f"spikes.{names.index(name)}": np.packbits(fired, axis=2) for name, fired in self.spikes.items()}
         return {"x": self.x, "y": self.y, **packed}
 
     @classmethod
     def read(cls, arrays: Arrays, program: SteppedProgram) -> "SteppedGolden":
-        """Inverse of `arrays`; `InputError` names an array that is wrong."""
+        """Inverse of `arrays`, of the same shapes; `InputError` names an array that is wrong."""
         spiking = {f"spikes.{k}": p for k, p in enumerate(program.populations) if p.spiking}
         _check_names(arrays, {"x", "y", *spiking})
         x = program.check_inputs(arrays["x"])

@@ -16,7 +16,7 @@ _LARGEST = 1 << 53
 
 
 def pack(value: object, arrays: dict[str, NDArray[Any]], path: str = "") -> Any:
-    """JSON of a dataclass; its arrays go into ``arrays`` under dotted paths, which stand in their place.
+    """JSON of a dataclass; its arrays, of any shape, go into ``arrays`` under dotted paths, which stand in their place.
 
     A dataclass becomes an object with its class name under ``kind``, a tuple a list, numbers and texts stay.  A field
     that is None by default is left out while it is, or while it is of the type that its metadata call ``implied``.
@@ -48,7 +48,7 @@ def pack(value: object, arrays: dict[str, NDArray[Any]], path: str = "") -> Any:
 
 
 def unpack(cls: type[T], packed: Any, arrays: Mapping[str, NDArray[Any]]) -> T:
-    """Inverse of `pack`; ``arrays`` by dotted paths.
+    """Inverse of `pack`; ``arrays``, of any shape, by dotted paths.
 
     Raises
     ------

@@ -43,12 +43,15 @@ class Measure:
 
 
 def by_spread(exact: FloatArray, least: float = 0.0) -> Measure:
-    """Relative to the root mean square around each output's mean; it means nothing up to ``least``."""
+    """Relative to the root mean square of ``exact`` (samples, outputs) around each output's mean.
+
+    It means nothing up to ``least``.
+    """
     return Measure(exact, _meaningful(size(exact - exact.mean(axis=0)), least))
 
 
 def by_size(exact: FloatArray, least: float = 0.0) -> Measure:
-    """Relative to the root mean square of all values; it means nothing up to ``least``."""
+    """Relative to the root mean square of all of ``exact`` (samples, outputs); it means nothing up to ``least``."""
     return Measure(exact, _meaningful(size(exact), least))
 
 
@@ -80,5 +83,5 @@ def check_not_zero(network: Network, exact: FloatArray) -> None:
 
 
 def size(value: FloatArray) -> float:
-    """Root mean square of all values of an array."""
+    """Root mean square of all values of an array of any shape."""
     return float(np.sqrt(np.mean(value**2)))

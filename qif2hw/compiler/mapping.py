@@ -77,7 +77,7 @@ class Source(ByValue):
 
     @property
     def stored(self) -> int | IntArray:
-        """Weights that are stored for each neuron."""
+        """Weights that are stored for each neuron, (neurons,); one number where all have as many."""
         if self.fan_in is not None:
             return self.fan_in
         return self.size if self.lists is None else self.lists

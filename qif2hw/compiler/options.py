@@ -15,7 +15,9 @@ from qif2hw.compiler.passes.tables import MakeTables, Moments
 from qif2hw.compiler.passes.time_grid import ChooseTimeGrid, PayloadBits, parse_payload_bits
 from qif2hw.compiler.passes.weights import Bits, RoundWeights
 from qif2hw.compiler.state import Pass
+from qif2hw.compiler.stepped.adapt import AdaptSteppedRounding
 from qif2hw.compiler.stepped.arithmetic import ChooseArithmetic
+from qif2hw.compiler.stepped.budget import MeasureSteppedBudget
 from qif2hw.compiler.stepped.fit import FitSteppedTarget
 from qif2hw.compiler.stepped.inputs import ChooseInputUnits
 from qif2hw.compiler.stepped.lower import LowerStepped
@@ -44,6 +46,12 @@ class Options(Protocol):
 
     def as_json(self) -> dict[str, Any]:
         """As a bundle stores those that were used: plain values."""
+
+
+def check_rounding(rounding: str) -> None:
+    """`InputError` unless there is such a rounding."""
+    if rounding not in ("adapt", "nearest"):
+        raise InputError(f"rounding = {rounding}: adapt and nearest are possible")
 
 
 def check_alone(options: "CompileOptions | SteppedOptions") -> None:
@@ -104,8 +112,7 @@ class CompileOptions:
     def __post_init__(self) -> None:
         if isinstance(self.weight_bits, list):
             object.__setattr__(self, "weight_bits", tuple(self.weight_bits))
-        if self.rounding not in ("adapt", "nearest"):
-            raise InputError(f"rounding = {self.rounding}: adapt and nearest are possible")
+        check_rounding(self.rounding)
         if self.lateness_moments not in ("auto", 1, 2):
             raise InputError(f"lateness moments = {self.lateness_moments}: 1, 2 and auto are possible")
         if isinstance(self.payload_bits, str):
@@ -157,6 +164,9 @@ class SteppedOptions:
     thresholds
         ``channel``: every channel of a population has a unit of its own, so that its weights use the whole grid;
         ``layer``: one unit per population.
+    rounding
+        ``adapt``: weights are rounded, and biases moved, so that the currents stay; ``nearest``: each weight to its
+        nearest grid point.
     passes
         The passes themselves, as text (see `qif2hw.compiler.pass_spec`), in place of all options but ``target``.
     """
@@ -165,12 +175,14 @@ class SteppedOptions:
     weight_bits: Bits = 8
     input_bits: int = 9
     thresholds: str = "channel"
+    rounding: str = "adapt"
     passes: str = ""
 
     def __post_init__(self) -> None:
         if isinstance(self.weight_bits, list):
             object.__setattr__(self, "weight_bits", tuple(self.weight_bits))
         check_thresholds(self.thresholds)
+        check_rounding(self.rounding)
         check_alone(self)
 
     def as_json(self) -> dict[str, Any]:
@@ -182,8 +194,10 @@ class SteppedOptions:
         return (
             ChooseInputUnits(self.input_bits),
             ScaleWeights(self.weight_bits, self.thresholds),
+            *([AdaptSteppedRounding()] if self.rounding == "adapt" else []),
             ChooseArithmetic(),
             LowerStepped(),
             ProveSums(),
+            MeasureSteppedBudget(),
             FitSteppedTarget(),
         )

@@ -17,7 +17,9 @@ from qif2hw.compiler.passes.time_grid import ChooseTimeGrid
 from qif2hw.compiler.passes.tune import TuneTables
 from qif2hw.compiler.passes.weights import RoundWeights
 from qif2hw.compiler.state import Pass
+from qif2hw.compiler.stepped.adapt import AdaptSteppedRounding
 from qif2hw.compiler.stepped.arithmetic import ChooseArithmetic
+from qif2hw.compiler.stepped.budget import MeasureSteppedBudget
 from qif2hw.compiler.stepped.fit import FitSteppedTarget
 from qif2hw.compiler.stepped.inputs import ChooseInputUnits
 from qif2hw.compiler.stepped.lower import LowerStepped
@@ -45,7 +47,16 @@ PASSES: dict[str, Any] = {
 
 STEPPED_PASSES: dict[str, Any] = {
     one.name: one
-    for one in (ChooseInputUnits, ScaleWeights, ChooseArithmetic, LowerStepped, ProveSums, FitSteppedTarget)
+    for one in (
+        ChooseInputUnits,
+        ScaleWeights,
+        AdaptSteppedRounding,
+        ChooseArithmetic,
+        LowerStepped,
+        ProveSums,
+        MeasureSteppedBudget,
+        FitSteppedTarget,
+    )
 }
 """Every pass of networks with a stepped clock by name."""
 

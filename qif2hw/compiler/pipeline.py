@@ -65,9 +65,9 @@ def compile_network(
     options
         How.
     calibration
-        Inputs that are typical for its use, as `check_inputs` of the network takes them.  An event-driven network has
-        evenly spread ones where there are none; one with a stepped clock needs them, for the range of its inputs,
-        unless these are integers already.
+        Inputs that are typical for its use, (samples, inputs), as `check_inputs` of the network takes them.  An
+        event-driven network has evenly spread ones where there are none; one with a stepped clock needs them, for the
+        range of its inputs, unless these are integers already.
 
     Raises
     ------

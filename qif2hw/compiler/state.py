@@ -76,7 +76,7 @@ class CompilerState(Generic[N]):
 
     @classmethod
     def start(cls, network: N, target: Target, calibration: FloatArray) -> "CompilerState[N]":
-        """Before the first pass: initial phases, or currents, are those of the network."""
+        """Before the first pass: phases, or currents, are the network's; ``calibration`` has the shape of the field."""
         given = (
             Phases({p.name: p.phi0 for p in network.populations})
             if isinstance(network, Network)

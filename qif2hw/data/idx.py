@@ -17,7 +17,12 @@ def read_idx(file: Path) -> NDArray[Any]:
     """The array in an idx file, compressed with gzip or not.
 
     The format: two zero bytes, the element type, the number of dimensions, each dimension as four bytes, the elements;
-    the most significant byte first.
+    the most significant byte first.  The array has the shape and type that the file states.
+
+    Raises
+    ------
+    InputError
+        If the file is not in this format, or is damaged or incomplete.
     """
     data = file.read_bytes()
     if data[:2] == b"\x1f\x8b":

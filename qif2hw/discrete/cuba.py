@@ -79,11 +79,11 @@ def advance(u: Any, v: Any, x: Any, bias: Any, current_decay: Any, voltage_decay
 
 
 def decayed(value: NDArray[np.int64], decay: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What is left of a register, rounded towards zero."""
+    """What is left of a register that loses ``decay / 2^12`` of itself, rounded towards zero; element by element."""
     product = value * (DECAY_UNITY - decay)
     return np.sign(product) * (np.abs(product) >> 12)
 
 
 def wrapped(u: NDArray[np.int64]) -> NDArray[np.int64]:
-    """A current in ``(-2^23, 2^23]``, modulo ``2^24``."""
+    """A current in ``(-2^23, 2^23]``, modulo ``2^24``; element by element."""
     return (u + LARGEST) % (2 * (LARGEST + 1)) - LARGEST

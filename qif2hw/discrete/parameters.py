@@ -298,7 +298,7 @@ Stepped: TypeAlias = SteppedQIF | SteppedLIF
 
 
 def apply(neuron: Stepped, u: NDArray[np.float64] | np.float64) -> NDArray[np.float64] | np.float64:
-    """States after one step without input, in float64."""
+    """States after one step without input, in float64; element by element."""
     relaxation = neuron.relaxation
     result: NDArray[np.float64] = relaxation.centre + relax(u - relaxation.centre, *relaxation[1:])
     return result

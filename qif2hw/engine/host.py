@@ -57,7 +57,7 @@ def finish(
     seconds: float,
     counts: dict[str, IntArray] | None = None,
 ) -> Run:
-    """Decode what a machine returned into a `Run`; ``counts`` are those of the spikes, if they are not given."""
+    """Decode what a machine returned into a `Run`; ``counts`` (neurons,) are those of the spikes, if not given."""
     times, ordinary = spike_times(program, output)
     sizes = [program.population(name).size for name in program.output_populations]
     parts = np.split(times, np.cumsum(sizes)[:-1], axis=1)

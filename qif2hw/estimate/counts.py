@@ -117,7 +117,8 @@ def count(program: AnyProgram, run: AnyRun, x: FloatArray, cores: Sequence[Core]
     Parameters
     ----------
     program, run, x
-        What ran, its run on an integer backend with every spike, and the inputs, as its engine takes them.
+        What ran, its run on an integer backend with every spike, and the inputs (samples, inputs), as its engine takes
+        them.
     cores
         What the cores hold, all neurons of all populations.
 

@@ -71,7 +71,7 @@ def replay(program: AnyProgram, run: AnyRun, x: FloatArray, cores: Sequence[Core
     Parameters
     ----------
     program, run, x
-        As for `qif2hw.estimate.count`, of one sample.
+        As for `qif2hw.estimate.count`, of one sample: (1, inputs).
     cores
         What the cores hold; each becomes a core of Loihi 1, input groups have cores of their own.
 

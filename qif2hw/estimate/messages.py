@@ -63,7 +63,8 @@ def messages(program: AnyProgram, run: AnyRun, x: FloatArray) -> Iterator[Messag
     Parameters
     ----------
     program, run, x
-        What ran, its run on an integer backend with every spike, and the inputs.
+        What ran, its run on an integer backend with every spike, and the inputs (samples, inputs), with a stepped clock
+        (samples, 1 or time steps, inputs).
 
     Raises
     ------

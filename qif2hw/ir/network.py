@@ -166,7 +166,7 @@ def check_inputs(x: ArrayLike, width: int) -> FloatArray:
     if outside.any():
         row, column = (int(i) for i in np.argwhere(outside)[0])
         raise InputError(
-            f"inputs hold {array[row, column]:g} at [{row}, {column}]: every value must be scaled to [0, 1]"
+            f"inputs hold {float(array[row, column])!r} at [{row}, {column}]: every value must be scaled to [0, 1]"
         )
     return array
 

@@ -80,7 +80,7 @@ class GraphWriter:
         self.nodes.append(node)
 
     def store(self, name: str, array: NDArray[Any]) -> str:
-        """Add an array; returns its name."""
+        """Add an array of any shape; returns its name."""
         self.tensors.append(numpy_helper.from_array(array, name))
         return name
 
@@ -256,15 +256,15 @@ class GraphReader:
         return maker
 
     def tensor(self, node: NodeProto, name: str) -> NDArray[np.float64]:
-        """A stored float64 array that is an input of ``node``."""
+        """A stored float64 array, of its shape, that is an input of ``node``; `InputError` if there is none."""
         return float64(self.stored(node, name), f"array '{name}'")
 
     def integers(self, node: NodeProto, name: str) -> NDArray[np.int64]:
-        """A stored int64 array that is an input of ``node``."""
+        """A stored int64 array, of its shape, that is an input of ``node``; `InputError` if there is none."""
         return _read(self.stored(node, name), TensorProto.INT64, f"array '{name}'")
 
     def stored(self, node: NodeProto, name: str) -> TensorProto:
-        """A stored array that is an input of ``node``."""
+        """A stored array that is an input of ``node``; `InputError` if there is none."""
         if name not in self.tensors:
             raise InputError(f"{where(node)}: its input '{name}' must be a stored array (initializer)")
         return self.tensors[name]

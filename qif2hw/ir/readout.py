@@ -89,8 +89,16 @@ def decode(outputs: tuple[Readout | Product, ...], times: dict[str, FloatArray])
         else:
             left = output.left.decode(times[output.left.population])
             right = output.right.decode(times[output.right.population])
-            columns.append(output.offset + output.scale * (left * right).sum(axis=1, keepdims=True))
+            columns.append(output.offset + output.scale * _summed(left * right))
     return np.concatenate(columns, axis=1)
+
+
+def _summed(values: FloatArray) -> FloatArray:
+    """Sum of each row, (samples, 1), column after column: numpy's own has other bits where there is one row alone."""
+    total = values[:, :1].copy()
+    for k in range(1, values.shape[1]):
+        total += values[:, k : k + 1]
+    return total
 
 
 class ReadFromFirstSpikes:

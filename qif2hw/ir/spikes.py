@@ -118,6 +118,11 @@ def counts_of(spikes: Mapping[str, Spikes | StepSpikes], sizes: Mapping[str, int
     return {name: np.bincount(found.neuron, minlength=sizes[name]) for name, found in spikes.items()}
 
 
+def power_of_two(limit: int) -> int:
+    """The largest power of two of at most ``limit``, and at least 1."""
+    return 1 << max(limit, 1).bit_length() - 1
+
+
 def joined_runs(parts: Iterable[tuple[int, Run]], keep: Keep) -> Run:
     """One run of those of consecutive blocks of samples, each with the number of its first sample.
 

@@ -76,7 +76,7 @@ class Frames:
         return int(np.prod(self.shape))
 
     def sent(self, x: FloatArray) -> FloatArray:
-        """What the group sends for these values: on its grid, if it has one.
+        """What the group sends for these values, element by element: on its grid, if it has one.
 
         Raises
         ------

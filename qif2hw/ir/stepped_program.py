@@ -61,7 +61,7 @@ class ProgramFrames:
         return (1 << (self.bits - 1)) - 1
 
     def counts(self, x: FloatArray) -> IntArray:
-        """Real values as integers, to the nearest, saturated."""
+        """Real values as integers, to the nearest, saturated; element by element."""
         return np.clip(np.rint(x / self.unit), -self.largest, self.largest).astype(np.int64)
 
 
@@ -245,7 +245,7 @@ class SteppedProgram(Graph[ProgramFrames, SteppedProgramPopulation, ProgramProje
         return y * np.concatenate(units)
 
     def check_inputs(self, x: ArrayLike) -> FloatArray:
-        """As `qif2hw.ir.stepped.SteppedNetwork.check_inputs`."""
+        """Inputs as float64 (samples, 1 or time steps, inputs); see `qif2hw.ir.stepped.check_frames`."""
         return check_frames(x, [e.shape for e in self.encoders], self.clock.count)
 
 

@@ -42,7 +42,10 @@ def nearest_unit(weight: FloatArray, bits: int) -> float:
 
 
 def closest_unit(weight: FloatArray, bits: int) -> float:
-    """The unit that rounds ``weight`` with the smallest mean square error; ``max|w|`` may be 3 times the grid's end."""
+    """The unit that rounds ``weight``, of any shape, with the smallest mean square error.
+
+    ``max|w|`` may be 3 times the grid's end.
+    """
     first = nearest_unit(weight, bits)
     units = first * np.linspace(1.0, 1 / 3, 41)
     errors = [float(np.mean((round_to_grid(weight, unit, bits) * unit - weight) ** 2)) for unit in units]

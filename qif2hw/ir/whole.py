@@ -19,7 +19,7 @@ EXPONENTS = (-8, 7)
 
 
 def whole(values: FloatArray, unit: float, what: str) -> IntArray:
-    """Values as counts of a unit; `InputError`, naming ``what``, unless they are whole."""
+    """Values, of any shape, as counts of a unit; `InputError`, naming ``what``, unless they are whole."""
     counts = np.rint(values / unit)
     if (np.abs(counts) >= LARGEST).any():
         raise InputError(f"{what} holds {float(values.flat[np.abs(counts).argmax()]):g}, too large for the machine")
@@ -30,12 +30,18 @@ def whole(values: FloatArray, unit: float, what: str) -> IntArray:
 
 
 def counts_of(projection: Projection, unit: float, sent: float) -> IntArray:
-    """Weights of a projection in counts of the potential, ``unit``, for each count of its source, ``sent``."""
+    """Weights of a projection, of their shape, in counts of the potential, ``unit``, per count of its source, ``sent``.
+
+    Raises
+    ------
+    InputError
+        If one is no whole number.
+    """
     return whole(projection.weight * sent, unit, f"weight of projection {projection.pre} -> {projection.post}")
 
 
 def on_grid(counts: IntArray, first: int, what: str) -> tuple[IntArray, int]:
-    """Even integers on the weight grid and the exponent with which they are the counts, exactly.
+    """Even integers on the weight grid and the exponent with which they are the ``counts``, of any shape, exactly.
 
     The exponent is ``first``, or the nearest to it that serves.
 

@@ -34,7 +34,7 @@ def backward(
     theta: FloatArray, shear: FloatArray, left: IntArray, right: IntArray, grad: FloatArray,
     to_theta: FloatArray, to_shear: FloatArray,
 ) -> None:  # fmt: skip
-    """Adjoint of `forward`: gradients of a loss by both jets from ``grad``, the one by the result."""
+    """Adjoint of `forward`: gradients (components, elements) by both jets from ``grad``, the one by the result."""
     n = len(theta) - 1 - len(left)
     for k in range(theta.shape[1]):
         _, by_t, by_a, tt, ta, aa = _kick_derivatives(theta[0, k], shear[0, k])

@@ -118,7 +118,7 @@ class SteppedNeurons(nn.Module):
             return
 
     def parameter_vector(self) -> Tensor:
-        """The numbers of `qif2hw.kernels.discrete.PARAMETERS`, in float64; gradients reach the learned ones."""
+        """The numbers of `qif2hw.kernels.discrete.PARAMETERS`, (9,), in float64; gradients reach the learned ones."""
         values = {
             name: _double(self._parameters.get(name, getattr(self._fixed, name))) for name in self.family.learnable
         }
@@ -248,7 +248,7 @@ class Accumulate(nn.Module):
         self.time_steps = time_steps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scores (N, classes)."""
+        """Scores (N, classes); `InputError` if the rows are not whole batches."""
         if isinstance(x, Proxy):
             return _as_node(self, x)
         if self.time_steps is None:
@@ -266,7 +266,7 @@ class Frames(nn.Module):
     """Frames of event data as convolutions take them: (N, T, C, H, W) becomes (T N, C, H, W), step after step."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Frames (T N, ...)."""
+        """Frames (T N, ...) of ``x`` (N, T, ...); `InputError` on fewer axes."""
         if isinstance(x, Proxy):
             return _as_node(self, x)
         if x.ndim < 3:
@@ -292,7 +292,7 @@ class Standardize(nn.Module):
             raise InputError(f"standardization: mean {mean}, deviation {deviation}: it must be finite and positive")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Standardized inputs, of the mean's type."""
+        """Standardized inputs, of the same shape, of the mean's type."""
         if isinstance(x, Proxy):
             return _as_node(self, x)
         shape = (-1,) + (1,) * (x.ndim - 2)

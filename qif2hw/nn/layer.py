@@ -1,5 +1,6 @@
 """A layer of QIF neurons as a torch module, with weights on the hardware's grid if wanted."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -134,7 +135,7 @@ class QIFLayer(nn.Module):
         self._weight_bits = bits
 
     def on_grid(self, weight: Tensor) -> Tensor:
-        """An array of weights as the neurons receive it: on the grid of `weight_bits`, if there is one."""
+        """Weights, of any shape, as the neurons receive them: on the grid of `weight_bits`, if there is one."""
         if self._weight_bits is None:
             return weight
         rounded: Tensor = _Rounded.apply(weight, self._weight_bits)
@@ -175,6 +176,30 @@ class QIFLayer(nn.Module):
             top = float(np.nextafter(np.float32(self.neuron.period), np.float32(0.0)))
         self.phi0.clamp_(0.0, top)
 
+    def check_parameters(self, name: str = "") -> None:
+        """`InputError` that names a parameter which is not finite, or an initial phase outside [0, Theta).
+
+        ``name`` is that of the layer, with a point at its end; on other devices than the CPU nothing is looked at.
+        """
+        for key, values in self.named_parameters():
+            if not values.is_cpu:
+                continue
+            flat = values.detach().numpy().reshape(-1)
+            # One pass without a copy: a product with itself is finite if all are, and are not huge.
+            with np.errstate(over="ignore", invalid="ignore"):
+                fine = math.isfinite(flat @ flat)
+            if not fine and not np.isfinite(flat).all():
+                raise InputError(f"parameter {name}{key} holds {flat[~np.isfinite(flat)][0]:g}: numbers are needed")
+        if not self.phi0.is_cpu or not self.phi0.numel():
+            return
+        phases = self.phi0.detach().numpy()
+        low, high = phases.min(), phases.max()
+        if low < 0 or high >= self.neuron.period:
+            raise InputError(
+                f"parameter {name}phi0 holds {low if low < 0 else high:.9g}: initial phases lie in [0, Theta) = "
+                f"[0, {self.neuron.period:.9g}); keep_inside() puts them there"
+            )
+
     def forward(self, times: Tensor, psi: Tensor | None = None, *, path: Route | None = None) -> LayerOutput:
         """Spikes of the neurons.
 
@@ -190,9 +215,10 @@ class QIFLayer(nn.Module):
         Raises
         ------
         InputError
-            On inputs that do not fit the layer, and on a path that it does not have.
+            On inputs that do not fit the layer, parameters as of `check_parameters`, and a path that it does not have.
         """
         path = route(times, path)
+        self.check_parameters()
         if path == "kernel":
             return self._compiled(times, psi)
         if self.recurrent:
@@ -222,13 +248,13 @@ class QIFLayer(nn.Module):
         return out
 
     def get_extra_state(self) -> Tensor:
-        """Part of a state that `set_extra_state` compares: trial, neuron and synapses, as float64."""
+        """Part of a state that `set_extra_state` compares: trial, neuron and synapses, float64 (numbers,)."""
         kind = [self.trial, self.neuron.tau, self.neuron.i0, float(self.recurrent), self.delay]
         listed = (self.synapses.indptr, self.synapses.indices) if isinstance(self.synapses, Sparse) else ()
         return torch.from_numpy(np.concatenate([kind, *listed]))
 
     def set_extra_state(self, state: Tensor) -> None:
-        """`InputError` unless ``state`` is of a layer that computes the same from the same parameters."""
+        """`InputError` unless ``state`` (numbers,) is of a layer that computes the same from the same parameters."""
         own, other = self.get_extra_state(), state.cpu()
         names = ("trial T", "tau", "I0", "recurrent", "delay")
         for name, here, there in zip(names, own.tolist(), other.tolist(), strict=False):
@@ -251,7 +277,13 @@ def _synapses(pre: int | None, post: int | None, synapses: AnySynapses | None) -
 
 
 def route(times: Tensor, path: Route | None) -> Route:
-    """The way to compute what follows ``times``: ``path``, by default the one for their device; or `InputError`."""
+    """How to compute what follows ``times``, of any shape: ``path``, by default that of their device.
+
+    Raises
+    ------
+    InputError
+        If there is no such path.
+    """
     if path is None:
         return "kernel" if times.device.type == "cpu" else "scan"
     if path not in ROUTES:

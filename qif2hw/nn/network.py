@@ -150,8 +150,8 @@ class QIFNetwork(nn.Module):
 
     def run(self, x: Tensor, *, path: Route | None = None) -> ForwardPass:
         """Forward pass of ``x`` (batch, inputs) with the spikes of every layer; ``path`` as in `QIFLayer.forward`."""
-        if x.ndim != 2 or x.shape[1] != self.sizes[0]:
-            raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {self.sizes[0]}) is needed")
+        self.check_inputs(x)
+        self.check_parameters()
         layers, encoder = list(self.layers), (self.earliest, self.latest)
         if route(x, path) == "kernel" and can_chain(layers):
             given = (x, encoder) if x.dtype == encoder[0].dtype else (self.encode(x), None)
@@ -189,16 +189,32 @@ class QIFNetwork(nn.Module):
         return [layer.weight for layer in self.layers], [layer.phi0 for layer in self.layers]
 
     def get_extra_state(self) -> Tensor:
-        """Part of a state that `set_extra_state` compares: spike times of inputs 1 and 0, as float64."""
+        """Part of a state that `set_extra_state` compares: spike times of inputs 1 and 0, float64 (inputs, 2)."""
         return torch.tensor(self.regime.windows(self.sizes[0]), dtype=torch.float64)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """`InputError` unless ``state`` is of a network that encodes its inputs into the same windows."""
+        """`InputError` unless ``state`` (inputs, 2) is of a network that encodes its inputs into the same windows."""
         own, other = self.get_extra_state(), state.cpu()
         if not torch.equal(own, other):
             raise InputError(
                 f"this state is of a network that encodes its inputs into {other.tolist()}, here {own.tolist()}"
             )
+
+    @torch.no_grad()
+    def check_inputs(self, x: Tensor) -> None:
+        """`InputError` unless ``x`` has shape (samples, inputs) and values in [0, 1]."""
+        if x.ndim != 2 or x.shape[1] != self.sizes[0]:
+            raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {self.sizes[0]}) is needed")
+        if not x.numel():
+            return
+        low, high = (float(end) for end in x.aminmax())
+        if not (low >= 0 and high <= 1):
+            raise InputError(f"inputs hold {high if low >= 0 else low!r}: every value must be scaled to [0, 1]")
+
+    def check_parameters(self) -> None:
+        """`QIFLayer.check_parameters` of all layers, with their names."""
+        for k, layer in enumerate(self.layers):
+            layer.check_parameters(f"layers.{k}.")
 
     def check_equal(self) -> None:
         """`InputError` if a layer has another neuron or trial than the network; only `run` can compute such layers."""

@@ -30,7 +30,10 @@ def random_synapses(pre: int, post: int, density: float, *, generator: torch.Gen
 
 
 def joined(projections: Sequence[Projection]) -> tuple[AnySynapses, FloatArray]:
-    """Synapses from several sources, numbered through, and their weights: listed if those of any source are."""
+    """Synapses from several sources, numbered through, and their weights: listed if those of any source are.
+
+    Weights are (post, pre), or (synapses,) where synapses are listed; those of one source keep their shape.
+    """
     if all(isinstance(p.synapses, Dense) for p in projections):
         weight = np.concatenate([p.weight for p in projections], axis=1)
         return Dense(*weight.shape), weight
@@ -46,7 +49,10 @@ def joined(projections: Sequence[Projection]) -> tuple[AnySynapses, FloatArray]:
 
 
 def columns(synapses: AnySynapses, weight: FloatArray, low: int, high: int) -> tuple[AnySynapses, FloatArray]:
-    """Synapses from the channels ``low`` to ``high``, and their ``weight``: one part of what `joined` puts together."""
+    """Synapses from the channels ``low`` to ``high``, and their weights: one part of what `joined` puts together.
+
+    Weights are (post, pre), or (synapses,) where synapses are listed.
+    """
     post, pre = synapses.shape
     if (low, high) == (0, pre):
         return synapses, weight

@@ -106,7 +106,10 @@ def check(
         name: backend.execute(subjects[backend.runs], inputs, **registry.options_for(backend.execution(program), given))
         for name, backend in chosen.items()
     }
-    return trial.compare(program, source, inputs, chosen, runs, bounds or Bounds(), target)
+    unrounded = None
+    if source is not None:
+        unrounded = chosen.get("reference", registry.get("reference")).execute(source, inputs)
+    return trial.compare(program, unrounded, inputs, chosen, runs, bounds or Bounds(), target)
 
 
 def _choose(

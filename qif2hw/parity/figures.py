@@ -74,7 +74,7 @@ def histogram(row: PopulationParity, bound: float | None) -> str:
 
 
 def spark(values: FloatArray, label: str, tip: Callable[[int, float], str]) -> str:
-    """A small bar for each value; ``tip`` says what it is."""
+    """A small bar for each of ``values`` (bars,); ``tip`` says what it is."""
     size, top = len(values), float(np.nanmax(values, initial=0.0))
     if not top > 0:
         return ""

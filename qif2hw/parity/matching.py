@@ -34,24 +34,24 @@ class Matching:
 
     @cached_property
     def paired(self) -> IntArray:
-        """Indices of the expected spikes that have a partner."""
+        """Indices of the expected spikes that have a partner, (pairs,)."""
         return np.flatnonzero(self.partner >= 0)
 
     @cached_property
     def missing(self) -> IntArray:
-        """Indices of the expected spikes that have none."""
+        """Indices of the expected spikes that have none, (missing,)."""
         return np.flatnonzero(self.partner < 0)
 
     @cached_property
     def extra(self) -> IntArray:
-        """Indices of the actual spikes that have none."""
+        """Indices of the actual spikes that have none, (extra,)."""
         taken = np.zeros(len(self.actual), np.bool_)
         taken[self.partner[self.paired]] = True
         return np.flatnonzero(~taken)
 
     @cached_property
     def error(self) -> FloatArray:
-        """Actual minus expected time of each pair, in the order of `paired`; positive is late."""
+        """Actual minus expected time of each pair of `paired`, (pairs,), in time units; positive is late."""
         return self.actual.time[self.partner[self.paired]] - self.expected.time[self.paired]
 
 

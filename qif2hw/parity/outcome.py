@@ -15,12 +15,12 @@ IDENTITY = "difference"
 
 
 def rms(error: FloatArray) -> float:
-    """Root mean square, NaN of nothing."""
+    """Root mean square of an array of any shape, NaN of nothing."""
     return float(np.sqrt(np.mean(error**2))) if error.size else math.nan
 
 
 def largest(error: FloatArray) -> float:
-    """Largest magnitude, NaN of nothing."""
+    """Largest magnitude in an array of any shape, NaN of nothing."""
     return float(np.abs(error).max()) if error.size else math.nan
 
 
@@ -123,7 +123,7 @@ class Outcome(ABC):
 
     @abstractmethod
     def base(self) -> tuple[FloatArray, str]:
-        """Results that the others are compared with in figures, and whose they are."""
+        """Results (samples, outputs) that the others are compared with in figures, and whose they are."""
 
     def to_json(self) -> str:
         """All numbers as JSON; what is not a finite number is null."""

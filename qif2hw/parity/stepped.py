@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from qif2hw import backends as registry
 from qif2hw.backends import Backend
 from qif2hw.bundle import SteppedBundle
+from qif2hw.compiler.stepped.budget import SteppedBudget, measure
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.changes import SpikeChanges, spike_changes, together
+from qif2hw.ir.spikes import power_of_two
 from qif2hw.ir.stepped import SteppedRun, joined
 from qif2hw.ir.stepped_program import SteppedProgram
 from qif2hw.parity.identical import Difference, first_stepped_difference, identity_verdict
@@ -60,11 +62,14 @@ class SteppedReport(Outcome):
         The true classes (samples,), or None.
     changes
         Spikes of each backend against the reference's, by backend and population.
+    budget
+        What changes by cause on the first samples; None if the reference was not asked for.
     """
 
     program: SteppedProgram
     labels: IntArray | None
     changes: dict[str, dict[str, SpikeChanges]]
+    budget: SteppedBudget | None
 
     def base(self) -> tuple[FloatArray, str]:
         """The reference's scores, or the first backend's."""
@@ -73,7 +78,7 @@ class SteppedReport(Outcome):
         return y, name
 
     def changed_class(self, backend: str) -> NDArray[np.bool_]:
-        """Samples that fall into another class than on the reference."""
+        """Whether each sample falls into another class than on the reference, (samples,)."""
         found: NDArray[np.bool_] = self.runs[backend].label != self.runs["reference"].label
         return found
 
@@ -97,6 +102,7 @@ class SteppedReport(Outcome):
                 }
                 for name, changes in self.changes.items()
             ],
+            "budget": None if self.budget is None else asdict(self.budget),
         }
 
 
@@ -108,7 +114,7 @@ def _row(population: str, found: SpikeChanges) -> dict[str, Any]:
 
 
 def check_labels(labels: ArrayLike, samples: int, classes: int) -> IntArray:
-    """Classes as integers; `InputError` unless there is one for each sample, from 0 up to the number of classes."""
+    """Classes as int64 (samples,); `InputError` on another shape, or unless each is from 0 to ``classes - 1``."""
     array = np.asarray(labels)
     if array.shape != (samples,) or array.dtype.kind not in "iu":
         raise InputError(f"labels {array.shape} of type {array.dtype}: whole numbers, ({samples},), are needed")
@@ -126,7 +132,10 @@ def compare(
     options: dict[str, Any],
     progress: Callable[[int, int], None] | None,
 ) -> SteppedReport:
-    """Run all backends, as many samples at a time as memory allows, and compare; see `qif2hw.parity.check`."""
+    """Run all backends, as many samples at a time as memory allows, and compare; see `qif2hw.parity.check`.
+
+    Inputs ``x`` (samples, 1 or time steps, inputs) and ``labels`` (samples,) are checked already.
+    """
     program = bundle.program
     exact = tuple(name for name, backend in chosen.items() if backend.exact)
     parts: dict[str, list[SteppedRun]] = {name: [] for name in chosen}
@@ -159,6 +168,7 @@ def compare(
         program=program,
         labels=labels,
         changes=changes,
+        budget=measure(bundle.network, program, x, labels) if "reference" in chosen else None,
     )
     what = "every spike and result"
     same = [identity_verdict(name, exact[0], what, difference) for name, difference in differences.items()]
@@ -175,7 +185,7 @@ def _blocks(
     """First sample, and runs of all backends by name, of one block of samples after the other."""
     program = bundle.program
     subjects: dict[str, Any] = {"program": program, "network": bundle.network}
-    block = max(1, ENTRIES // (program.clock.count * sum(p.size for p in program.populations)))
+    block = power_of_two(ENTRIES // (program.clock.count * sum(p.size for p in program.populations)))
     for low in range(0, len(x), block):
         part = x[low : low + block]
         runs: dict[str, SteppedRun] = {}

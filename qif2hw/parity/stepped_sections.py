@@ -40,7 +40,7 @@ def page(report: SteppedReport, sample: int | None) -> list[str]:
     """All sections in order."""
     return [
         summary(report), sections.bounds(report), classes(report), results(report), populations(report),
-        one_sample(report, sample),
+        causes(report), one_sample(report, sample),
     ]  # fmt: skip
 
 
@@ -139,6 +139,39 @@ def _by_step(found: SpikeChanges) -> FloatArray:
 
 def _step(step: int, share: float) -> str:
     return f"step {step + 1}: {100 * share:.3g} %"
+
+
+def causes(report: SteppedReport) -> str:
+    """What changes when one cause of errors after the other is added."""
+    budget = report.budget
+    if budget is None:
+        return ""
+    changes = budget.causes | {"all together": budget.total}
+    rows, by_population = [], []
+    for name, change in changes.items():
+        shares = (change.classes, change.results, change.all_spikes)
+        cells = [CAUSE.get(name, name), *(DASH if share is None else html.percent(share) for share in shares)]
+        if budget.accuracy:
+            cells.append(html.percent(budget.accuracy.get(name, budget.accuracy["arithmetic"])))
+        rows.append(row([cell(c) for c in cells]))
+    for name in budget.total.spikes:
+        found = [change.spikes[name] for change in changes.values()]
+        by_population.append(row([cell(c) for c in (name, *(DASH if f is None else html.percent(f) for f in found))]))
+    head = ["", "another class", "result", "changed spikes", *(["accuracy after it"] if budget.accuracy else [])]
+    tables = html.table(head, rows), html.table(["changed spikes of", *changes], by_population)
+    words = (
+        f"Each line adds a cause to those above it, on the first {budget.samples:,} samples: what changes then, and "
+        "the accuracy that is left. A sample or spike may change and change back, so that shares may add up to more."
+    )
+    return section("Where the error comes from", *tables, words=words)
+
+
+CAUSE = {
+    "weights": "weights and biases on their grid",
+    "inputs": "integer inputs",
+    "arithmetic": "thresholds, step and registers in integers",
+}
+"""Causes of errors in words."""
 
 
 def one_sample(report: SteppedReport, sample: int | None) -> str:

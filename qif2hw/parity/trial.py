@@ -7,11 +7,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import ArrayLike
 
-from qif2hw import reference
 from qif2hw.backends import Backend
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.network import Network
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run
 from qif2hw.parity.certificate import certify
@@ -61,14 +59,17 @@ class Bounds:
 
 def compare(
     program: Program,
-    source: Network | None,
+    unrounded: Run | None,
     x: FloatArray,
     chosen: Mapping[str, Backend],
     runs: dict[str, Run],
     bounds: Bounds,
     truth: FloatArray | None,
 ) -> ParityReport:
-    """The outcome, from the runs of all backends; see `qif2hw.parity.check`."""
+    """The outcome, from the runs of all backends on ``x`` (samples, inputs); see `qif2hw.parity.check`.
+
+    ``unrounded`` is the run of the network before rounding; ``truth`` (samples, outputs) is checked already.
+    """
     for name, backend in chosen.items():
         _check_run(program, backend, runs[name], len(x))
     timing = tuple(
@@ -76,8 +77,8 @@ def compare(
         for name in chosen
         if name != "reference" and "reference" in chosen
     )
-    if source is not None:
-        runs = {**runs, "float": reference.run(source, x)}
+    if unrounded is not None:
+        runs = {**runs, "float": unrounded}
     results = tuple(_result_errors(tuple(chosen), runs, truth))
     exact = tuple(name for name, backend in chosen.items() if backend.exact)
     certified = _certified(program, x, exact, runs, bounds)

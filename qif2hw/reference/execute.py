@@ -11,13 +11,14 @@ from qif2hw import neuron
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.network import Network, Population
-from qif2hw.ir.spikes import Keep, Run, Spikes, check_keep, counts_of, joined_runs
+from qif2hw.ir.spikes import Keep, Run, Spikes, check_keep, counts_of, joined_runs, power_of_two
 from qif2hw.ir.synapses import BySource, join
 from qif2hw.reference.kernels import collect, place, propagate
 from qif2hw.threads import one_blas_thread
 
-MOST_SAMPLES = 4096
-"""Most samples of a block."""
+MOST_SAMPLES = 256
+"""Most samples of a block: a power of two, and so are smaller blocks.  Shards (`qif2hw.workers`) begin at multiples of
+it: the bits of a product of matrices depend on their sizes."""
 BLOCK = 1 << 24
 """Numbers that a block of samples may take: what bounds the memory."""
 _EXPONENT_ROOM = 900
@@ -135,7 +136,7 @@ def _blocks(network: Network, x: FloatArray, progress: Callable[[int, int], None
 
 def _block(network: Network) -> int:
     """Number of samples of a block."""
-    return max(1, min(MOST_SAMPLES, BLOCK // (8 * sum(network.sizes.values()))))
+    return power_of_two(min(MOST_SAMPLES, BLOCK // (8 * sum(network.sizes.values()))))
 
 
 def _run(network: Network, x: FloatArray) -> Run:

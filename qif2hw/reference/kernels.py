@@ -165,7 +165,10 @@ def collect(
     neuron_: NDArray[np.int32],
     time: FloatArray,
 ) -> None:
-    """Pack the buffers of `propagate` into one entry per spike, sorted by sample, neuron, time."""
+    """Pack the buffers (samples, capacity) of `propagate` into one entry per spike, sorted by sample, neuron, time.
+
+    ``start`` (samples + 1,) says where each sample begins in ``sample``, ``neuron_`` and ``time`` (spikes,).
+    """
     position = np.empty(size + 1, np.int64)
     for b in range(start.size - 1):
         found = start[b + 1] - start[b]
@@ -192,7 +195,11 @@ def place(
     into_channel: NDArray[np.int32],
     into_time: FloatArray,
 ) -> None:
-    """Copy the spikes of one source behind those already placed, channels shifted; ``position`` moves on."""
+    """Copy the spikes of one source behind those already placed, channels shifted; ``position`` moves on.
+
+    ``position`` (samples,) is where the next spike of each sample goes, ``start`` (samples + 1,) where each sample
+    begins in ``channel`` and ``time`` (spikes,).
+    """
     for b in range(position.size):
         for k in range(start[b], start[b + 1]):
             into_channel[position[b]] = channel[k] + first_channel

@@ -8,10 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF, apply, cuba
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.spikes import power_of_two
 from qif2hw.ir.stepped import Accumulator, Keep, SteppedNetwork, SteppedPopulation, SteppedRun, check_keep, joined
 
 MOST_SAMPLES = 64
-"""Most samples of a block."""
+"""Most samples of a block: a power of two, as in `qif2hw.reference.execute`."""
 BLOCK = 1 << 22
 """Neurons of a population that are worked on at a time: what bounds the memory."""
 
@@ -30,7 +31,7 @@ def run(
     network
         What to run.
     x
-        Inputs, as `SteppedNetwork.check_inputs` takes them.
+        Inputs (samples, 1 or time steps, inputs), as `SteppedNetwork.check_inputs` takes them.
     keep
         ``spikes``: every spike.  ``counts``: how many each neuron sent, so that memory does not grow with the samples.
     progress
@@ -51,7 +52,7 @@ def _blocks(
 ) -> Iterator[SteppedRun]:
     """Runs of blocks of samples."""
     steps = network.clock.count
-    block = max(1, min(MOST_SAMPLES, BLOCK // max(p.size for p in network.populations)))
+    block = power_of_two(min(MOST_SAMPLES, BLOCK // max(p.size for p in network.populations)))
     for low in range(0, len(x), block):
         begin = time.perf_counter()
         y, spikes = _run(network, x[low : low + block])

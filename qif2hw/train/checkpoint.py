@@ -22,12 +22,12 @@ _LONGEST = 1e12
 
 
 def write(path: Path, scalars: dict[str, Any], optimizer: FlatAdam | Soap, others: dict[str, Tensor]) -> None:
-    """Write the parameters, the optimiser's moments, the ``scalars`` and the ``others``."""
+    """Write the parameters, the optimiser's moments, the ``scalars`` and the ``others``, tensors of any shape."""
     write_state(path, {**scalars, "adam_steps": optimizer.steps}, {**optimizer.state(), **others})
 
 
 def write_state(path: Path, scalars: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Write scalars and tensors."""
+    """Write scalars, and tensors of any shape."""
     text = json.dumps(scalars, sort_keys=True).encode()
     stored = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_bytes(path, save({**stored, _SCALARS: torch.from_numpy(np.frombuffer(text, np.uint8).copy())}))
@@ -42,7 +42,8 @@ def read(
 ) -> tuple[dict[str, Any], FlatAdam | Soap]:
     """Restore what `write` wrote, parameters and ``others`` included; its scalars, and the optimiser to go on with.
 
-    ``optimizer_after(done)`` makes the optimiser in use after ``done`` steps, at most ``total``.
+    ``optimizer_after(done)`` makes the optimiser in use after ``done`` steps, at most ``total``.  The ``others`` have
+    the shapes that were written.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def read(
 
 
 def read_state(path: Path, expected: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Scalars and tensors that `write_state` wrote.
+    """Scalars and tensors, of their shapes, that `write_state` wrote.
 
     Raises
     ------
@@ -86,7 +87,7 @@ def read_state(path: Path, expected: dict[str, Any]) -> tuple[dict[str, Any], di
 
 @torch.no_grad()
 def restore(path: Path, tensors: dict[str, Tensor], targets: dict[str, Tensor]) -> None:
-    """Copy tensors of a checkpoint into those of a run; `InputError` unless they are the same ones."""
+    """Copy tensors of a checkpoint into those of a run; `InputError` unless names, shapes and types are the same."""
     if {k: (v.shape, v.dtype) for k, v in tensors.items()} != {k: (v.shape, v.dtype) for k, v in targets.items()}:
         raise InputError(f"{path}: this checkpoint does not fit the network")
     for name, target in targets.items():

@@ -73,16 +73,16 @@ class Diagnosis:
 
 
 def diagnose(network: QIFNetwork, x: Tensor, y: Tensor | None = None, *, grid_step: float | None = None) -> Diagnosis:
-    """Diagnose ``network`` on inputs ``x``.
+    """Diagnose ``network`` on inputs ``x`` (batch, inputs).
 
     Parameters
     ----------
     network
         The network; its gradients are left as they were.
     x, y
-        Samples; without ``y`` there are no gradient norms.
+        Inputs (batch, inputs) and wanted results (batch, outputs); without these there are no gradient norms.
     grid_step
-        Step of the time grid to count collisions on; ``T / 512`` by default.
+        Step of the time grid to count collisions on, in time units; ``T / 512`` by default.
     """
     step = network.regime.trial / 512 if grid_step is None else grid_step
     run = network.run(x)

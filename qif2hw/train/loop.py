@@ -212,7 +212,7 @@ def _fit(
 
 
 def evenly(count: int, block: int, most: int) -> IntArray:
-    """About ``most`` of ``count`` rows, evenly spread; blocks of rows that belong together stay together."""
+    """Indices (rows,) of about ``most`` of ``count`` rows, evenly spread; rows of a ``block`` stay together."""
     blocks = count // block
     starts = np.linspace(0, blocks - 1, min(blocks, -(-most // block))).round().astype(np.int64) * block
     return (starts[:, None] + np.arange(block)).ravel()
@@ -241,7 +241,7 @@ def regression(task: Task, model: Model, seed: int, teacher: Model | None) -> Ob
 
 
 def batch_of(samples: int, size: int | None, seed: int, step: int) -> Tensor | None:
-    """Indices of the samples of a step, in an order that follows from the epoch's number; None for all of them."""
+    """Indices (size,) of the samples of a step, in an order that follows from the epoch's number; None for all."""
     if size is None or size >= samples:
         return None
     per_epoch = samples // size

@@ -44,7 +44,7 @@ class IncrementalQuantizer:
             self.level = [torch.full_like(w, torch.nan) for w in self.weights]
 
     def state(self) -> dict[str, Tensor]:
-        """State from which a run goes on, to be written and restored in place."""
+        """State to go on from, to be written and restored in place: units (arrays,), others of the weights' shapes."""
         state = {"grid_step": self.step}
         for k, (square, level) in enumerate(zip(self.square, self.level, strict=True)):
             state |= {f"grid_square{k}": square, f"grid_level{k}": level}

@@ -104,13 +104,13 @@ Objective: TypeAlias = Callable[[int], Tensor]
 
 
 def relative_l2(y: FloatArray, truth: FloatArray) -> float:
-    """``|y - truth| / |truth|``; where the truth is zero, infinite, or 0 if ``y`` is zero too."""
+    """``|y - truth| / |truth|``, both (samples,); where the truth is zero, infinite, or 0 if ``y`` is zero too."""
     difference, whole = float(np.linalg.norm(y - truth)), float(np.linalg.norm(truth))
     return difference / whole if whole > 0 else (0.0 if difference == 0 else math.inf)
 
 
 def results_themselves(x: FloatArray, y: FloatArray) -> FloatArray:
-    """The solution of a task that wants a network's results as they are."""
+    """The solution of a task that wants a network's results ``y`` (samples, outputs) as they are."""
     del x
     return y
 

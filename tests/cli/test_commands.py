@@ -15,7 +15,7 @@ import qif2hw
 from qif2hw import backends
 from qif2hw.ir import onnx_io
 
-COMMANDS = ["demo", "train", "import", "compile", "run", "parity", "inspect", "emit", "search"]
+COMMANDS = ["demo", "train", "import", "compile", "run", "parity", "inspect", "emit", "search", "submit"]
 
 
 def test_help_lists_the_commands_in_order(call: Any) -> None:
@@ -210,7 +210,7 @@ def test_search(call: Any, kit: Any, tmp_path: Path) -> None:
     costs = {"memory", "steps", "operations", "latency", "energy"}
     assert set(told["front"][0]) == {"options", "error", "unseen_error"} | costs
     assert json.loads((folder / "front.json").read_text())["front"] == told["front"]
-    assert "needs the address of a scheduler" in call.refused(*arguments, "--backend", "dask", "--resume")
+    assert "needs the address of a scheduler" in call.refused(*arguments, "--workers", "dask", "--resume")
 
 
 def test_parity(call: Any, kit: Any, tmp_path: Path) -> None:
@@ -329,3 +329,41 @@ def test_a_network_of_zeros_goes_the_whole_way(call: Any, tmp_path: Path, scale:
     budget = json.loads(call("inspect", bundle, "--json").stdout)["report"]["budget"]
     assert (budget["total"], budget["absolute"]["total"]) == (None, 0)
     assert "results are all zero" in call.refused("compile", model, "-o", tmp_path / "n.qif", "--max-error", 0.01)
+
+
+def test_shards_over_files(call: Any, kit: Any, tmp_path: Path) -> None:
+    x, out, shards = tmp_path / "x.npy", tmp_path / "out.npz", tmp_path / "shards"
+    np.save(x, np.random.default_rng(0).random((600, 3)))
+    run = ["run", kit.bundle, "--inputs", x, "-o"]
+    assert call(*run, tmp_path / "one.npz").exit_code == 0
+    for number in (1, 2, 2):
+        assert call(*run, out, "--shards", shards, "--shard", f"{number}/2").exit_code == 0
+        assert not out.exists()
+    assert call(*run, out, "--shards", shards).exit_code == 0
+    assert out.read_bytes() == (tmp_path / "one.npz").read_bytes()
+    assert (
+        f"{shards}: shard 2/2 of engine was there already"
+        in call(*run, out, "--shards", shards, "--shard", "2/2").stdout
+    )
+    parity = ["parity", kit.bundle, "--inputs", x, "--backends", "reference,engine", "--shards", shards]
+    told = json.loads(call(*parity, "--shard", "1/2", "--json").stdout)
+    assert told["computed"] == {"reference": True, "float": True, "engine": True}
+    assert "shard 2 of 2 of reference is missing: run it with --shard" in call.refused(*parity)
+    assert call(*parity, "--shard", "2/2").exit_code == 0
+    assert "parity holds" in call(*parity).stdout
+
+
+def test_wrong_shards_and_workers(call: Any, kit: Any, tmp_path: Path) -> None:
+    run = ["run", kit.bundle, "--inputs", kit.inputs, "-o", tmp_path / "out.npz"]
+    assert "--shard 1/2: it is written to a folder: name it with --shards" in call.refused(*run, "--shard", "1/2")
+    assert "shard 'x': a number and how many" in call.refused(*run, "--shard", "x", "--shards", tmp_path / "s")
+    assert "20 samples have at most 1 shards" in call.refused(*run, "--shard", "1/2", "--shards", tmp_path / "s")
+    assert "has no shard of engine" in call.refused(*run, "--shards", tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+    for command in (run, ["parity", kit.bundle], ["search", kit.model, "-o", tmp_path / "search"]):
+        assert "jobs = 0: at least one" in call.refused(*command, "--jobs", 0)
+        assert "need the address of a scheduler" in call.refused(*command, "--workers", "dask")
+        assert "local workers have none" in call.refused(*command, "--scheduler", "tcp://127.0.0.1:9")
+    line = call.refused("search", kit.model, "-o", tmp_path / "search", "--backend", "dask")
+    assert line == "error: --backend dask: where settings are tried is --workers dask now"
+    assert list(tmp_path.iterdir()) == []

@@ -49,6 +49,9 @@ def test_what_is_for_the_other_clock_is_refused(call: Any, kit: Any, model: Path
     assert "--thresholds: it is an option for a network with a stepped clock" in call.refused(
         "compile", kit.model, "-o", out, "--thresholds", "layer"
     )
+    assert "--max-error: it is an option for an event-driven network" in call.refused(
+        "compile", model, "-o", out, "--calibration", x, "--max-error", 0.1
+    )
     assert "needs calibration inputs" in call.refused("compile", model, "-o", out)
     wrong = "weight bits = 8/6: 2 numbers for 4 projections"
     assert wrong in call.refused("compile", model, "-o", out, "--calibration", x, "--weight-bits", "8/6")
@@ -76,7 +79,8 @@ def test_parity(call: Any, model: Path, tmp_path: Path) -> None:
     wide = ("--classes", 0.2, "--spikes", 0.2, "--backends", "reference,engine")
     shown = call("parity", out, "--inputs", x, "--labels", y, *wide, "--report", page, "--json", numbers)
     assert shown.exit_code == 0
-    assert "parity holds" in shown.stdout
+    for words in ("parity holds", "Where the error comes from", "accuracy after it"):
+        assert words in shown.stdout, words
     assert "parity holds" in page.read_text()
     facts = json.loads(numbers.read_text())
     assert facts["ok"]
@@ -100,7 +104,9 @@ def test_inspect(call: Any, model: Path, tmp_path: Path) -> None:
     shown = call("inspect", out)
     assert shown.exit_code == 0
     for words in ("6 x 8 x 8", "conv 4x4 stride 2", "conv 2x2 stride 2", "all to all", "PlaneStep",
-                  "synaptic operations", "the engine gives the same spikes", "Proven ranges", "3 core(s)"):  # fmt: skip
+                  "synaptic operations", "the engine gives the same spikes", "Proven ranges", "3 core(s)",
+                  "rounding  adapted onto", "Where the error comes from",
+                  "Spikes that change, by population"):  # fmt: skip
         assert words in shown.stdout, words
     facts = json.loads(call("inspect", out, "--json").stdout)
     assert facts["time_steps"] == 4
@@ -111,6 +117,9 @@ def test_inspect(call: Any, model: Path, tmp_path: Path) -> None:
     assert facts["layers"]["first"]["spikes"] == spikes
     assert facts["estimate"]["counts"]["neuron_updates"] == (6 * 64 + 6 * 16 + 5) * (4 + 3)
     assert facts["report"]["fit"]["cores"] == 3
+    assert facts["report"]["budget"]["samples"] == 30
+    assert set(facts["report"]["budget"]["causes"]) == {"weights", "inputs", "arithmetic"}
+    assert facts["report"]["adapt-rounding"]["held"] == 7
     refused = call("inspect", out, "--target", chip)
     assert refused.exit_code == 1
     assert "does NOT fit" in refused.stdout

@@ -10,12 +10,12 @@ from networks import branched, ordinary
 
 import qif2hw
 from qif2hw.compiler.search import SearchOptions, search
-from qif2hw.compiler.search.pool import Here
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, layered
 from qif2hw.parity import check
 from qif2hw.parity import report as page
 from qif2hw.train import relative_l2
+from qif2hw.workers.pool import Here
 
 BASE = ordinary((2, 6, 2))
 SMALLEST = float(np.nextafter(0.0, 1.0))

@@ -24,10 +24,10 @@ from qif2hw.compiler.search import (
     pareto,
     run_bulk,
     search,
-    workers,
 )
 from qif2hw.compiler.search.setting import compile_setting
 from qif2hw.errors import InputError
+from qif2hw.workers import workers
 
 pytest.importorskip("optuna")
 
@@ -169,27 +169,3 @@ def test_wrong_folders_and_options(tmp_path: Path) -> None:
         SearchOptions(trials=0)
     with pytest.raises(InputError, match="sampler = grid"):
         SearchOptions(sampler="grid")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"backend": "moon"}, "no backend 'moon'"),
-        ({"jobs": 0}, "jobs = 0"),
-        ({"backend": "dask"}, "needs the address of a scheduler"),
-    ],
-)
-def test_wrong_workers(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message), workers(**arguments):
-        pass
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_scheduler_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("distributed")
-    monkeypatch.setattr("qif2hw.compiler.search.pool.CONNECT", 0.5)
-    with (
-        pytest.raises(InputError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:9'"),
-        workers("dask", scheduler="tcp://127.0.0.1:9"),
-    ):
-        pass

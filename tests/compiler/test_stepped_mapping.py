@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import stepped_images
+from networks import pooled_images, stepped_images
 
 from qif2hw.compiler import SteppedOptions, compile_network
 from qif2hw.compiler.stepped.needs import needs_of
@@ -22,31 +22,6 @@ def write(path: Path, **limits: int) -> str:
     text += "".join(f'[limits.{name}]\nvalue = {value}\nsource = "made up"\n' for name, value in limits.items())
     path.write_text(text)
     return str(path)
-
-
-def pooled() -> SteppedNetwork:
-    """A convolution after an average pooling of 2 x 2, and all to all after another, as `export` folds them."""
-    rng = np.random.default_rng(3)
-    neuron = SteppedQIF(0.25, 0.0, 0.5)
-    first = Conv2d((2, 8, 8), 6, (3, 3), padding=(1, 1))
-    second = Conv2d((6, 8, 8), 10, (6, 6), (2, 2), (2, 2))
-    weight = rng.normal(0, 0.1, (10, 6, 3, 3)).repeat(2, axis=2).repeat(2, axis=3)
-    dense = rng.normal(size=(7, 10, 2, 2)).repeat(2, axis=2).repeat(2, axis=3).reshape(7, 160)
-    return SteppedNetwork(
-        Steps(4),
-        (Frames("image", (2, 8, 8)),),
-        (
-            SteppedPopulation("first", neuron, (6, 8, 8), rng.normal(0.3, 0.2, 6)),
-            SteppedPopulation("second", neuron, (10, 4, 4), rng.normal(0.3, 0.1, 10)),
-            SteppedPopulation("scores", Accumulator(), (7,), rng.normal(size=7)),
-        ),
-        (
-            Projection("image", "first", rng.normal(0, 0.2, first.weight_shape), first),
-            Projection("first", "second", weight, second),
-            Projection("second", "scores", dense),
-        ),
-        (Accumulated("scores", 0.25),),
-    )
 
 
 def memory(program: SteppedProgram, population: SteppedProgramPopulation, first: int, stop: int, bits: int) -> int:
@@ -73,7 +48,7 @@ def memory(program: SteppedProgram, population: SteppedProgramPopulation, first:
     return size + 3 * len(own) * len(channels)
 
 
-@pytest.mark.parametrize("make", [stepped_images, pooled])
+@pytest.mark.parametrize("make", [stepped_images, pooled_images])
 @pytest.mark.parametrize("limit", [400, 700, 1500, 4000, 100_000])
 def test_cores_hold_what_is_counted_by_hand(make: Any, limit: int, tmp_path: Path) -> None:
     target = write(tmp_path / "tiny.toml", memory_per_core_bytes=limit, neurons_per_core=200)
@@ -98,7 +73,7 @@ def test_cores_hold_what_is_counted_by_hand(make: Any, limit: int, tmp_path: Pat
 
 
 def test_pooling_is_stored_once() -> None:
-    program = compile_network(pooled(), None, X).program
+    program = compile_network(pooled_images(), None, X).program
     kernel = {need.name: need.sources[0] for need in needs_of(program)}
     assert kernel["second"].kernel == 6 * 9
     assert kernel["scores"].lists == 40
@@ -130,7 +105,9 @@ def test_axons_bound_the_sources_of_any_neurons(neurons: int, groups: int) -> No
 
 def test_what_does_not_fit_names_what_helps(tmp_path: Path) -> None:
     def fit_of(target: str, **options: Any) -> dict[str, Any]:
-        found: dict[str, Any] = compile_network(pooled(), SteppedOptions(target=target, **options), X).report["fit"]
+        found: dict[str, Any] = compile_network(pooled_images(), SteppedOptions(target=target, **options), X).report[
+            "fit"
+        ]
         return found
 
     free = write(tmp_path / "free.toml", memory_per_core_bytes=400)
@@ -145,9 +122,9 @@ def test_what_does_not_fit_names_what_helps(tmp_path: Path) -> None:
     assert not fit_of(target, weight_bits=bits + 1)["fits"]
     assert "2 chips in place of one" in fit["options"]
     narrow = write(tmp_path / "narrow.toml", payload_bits=8)
-    fit = compile_network(pooled(), SteppedOptions(target=narrow), X).report["fit"]
+    fit = compile_network(pooled_images(), SteppedOptions(target=narrow), X).report["fit"]
     assert fit["reasons"] == ["values of input group 'image' have 9 bits, the target's spikes carry 8"]
-    assert compile_network(pooled(), SteppedOptions(target=narrow, input_bits=8), X).report["fit"]["fits"]
+    assert compile_network(pooled_images(), SteppedOptions(target=narrow, input_bits=8), X).report["fit"]["fits"]
 
 
 def test_units_by_layer_need_no_parameters_by_channel() -> None:

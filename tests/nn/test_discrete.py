@@ -401,5 +401,22 @@ def test_refused_in_one_line(act: Any, message: str) -> None:
 def test_second_derivatives_are_refused(function: Any) -> None:
     x = torch.zeros(3, 2, requires_grad=True)
     s, _ = function(x, torch.zeros(2), parameters(SteppedLIF()), steps=3, window=(0.5,) * 3)
+    (slope,) = torch.autograd.grad(s.sum(), x, create_graph=True)
     with pytest.raises(InputError, match="surrogate gradient has no derivative"):
-        torch.autograd.grad(s.sum(), x, create_graph=True)
+        torch.autograd.grad(slope.sum(), x, allow_unused=True, retain_graph=True)
+    with pytest.raises(InputError, match="surrogate gradient has no derivative"):
+        slope.sum().backward()
+
+
+def test_inputs_changed_before_the_gradient_are_refused() -> None:
+    """Inputs are read again where parameters are learned, and states always."""
+    x, state, numbers = torch.zeros(3, 2), torch.zeros(2), parameters(SteppedLIF())
+    for learned, changed in ((True, x), (True, state), (False, state)):
+        given = (x.clone().requires_grad_(), state, numbers.clone().requires_grad_(learned))
+        if changed is x:
+            given = (x, *given[1:])
+        s, _ = discrete_steps(*given, steps=3, window=(0.5,) * 3)
+        changed += 1.0
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            s.sum().backward()
+        changed -= 1.0

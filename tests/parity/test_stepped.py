@@ -73,12 +73,29 @@ def test_numbers_are_those_of_the_runs(bundle: SteppedBundle, report: SteppedRep
     assert measured["engine", "changed spikes, all populations"] == pytest.approx(odd_ / all_)
 
 
+def test_causes_add_up_to_what_was_compared(bundle: SteppedBundle, report: SteppedReport) -> None:
+    facts = json.loads(report.to_json())
+    budget, own = facts["budget"], facts["changes"][0]
+    assert budget["samples"] == 60
+    assert list(budget["causes"]) == ["weights", "inputs", "arithmetic"]
+    assert budget["total"]["all_spikes"] == pytest.approx(own["all_populations"]["share"])
+    assert budget["total"]["classes"] == pytest.approx(1 - own["class_agreement"])
+    assert budget["accuracy"]["float"] == pytest.approx(facts["accuracy"]["reference"])
+    assert budget["accuracy"]["arithmetic"] == pytest.approx(facts["accuracy"]["engine"])
+    page = Page(render(report))
+    for words in ("Where the error comes from", "integer inputs", "all together", "accuracy after it"):
+        assert words in page.words, words
+    without = check(bundle, X[:5], backends=("engine", other()))
+    assert without.budget is None
+    assert "Where the error comes from" not in Page(render(without)).words
+
+
 def test_blocks_change_nothing(bundle: SteppedBundle, report: SteppedReport, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stepped, "ENTRIES", 7 * 4 * sum(p.size for p in bundle.program.populations))
+    monkeypatch.setattr(stepped, "ENTRIES", 9 * 4 * sum(p.size for p in bundle.program.populations))
     calls: list[int] = []
     counted = other(lambda run: (calls.append(len(run.y)), run)[1])
     again = check(bundle, X, backends=("reference", "engine", counted), truth=LABELS, bounds=WIDE)
-    assert calls == [7] * 8 + [4]
+    assert calls == [8] * 7 + [4]
     whole, parts = json.loads(report.to_json()), json.loads(again.to_json())
     del whole["seconds"], parts["seconds"], whole["results"], parts["results"]
     assert whole == parts

@@ -52,11 +52,11 @@ def test_first_spike_is_the_earliest_of_several() -> None:
 
 
 def test_samples_do_not_see_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One by one, in odd chunks, or all at once: the same spikes."""
+    """One by one, in chunks, or all at once: the same spikes."""
     network = two_branches(0, gain=3.0)
     x = np.random.default_rng(2).uniform(size=(20, network.inputs))
     whole = reference.trace(network, x)
-    monkeypatch.setattr(execute, "MOST_SAMPLES", 7)
+    monkeypatch.setattr(execute, "MOST_SAMPLES", 8)
     chunked = reference.trace(network, x)
     monkeypatch.undo()
     for name, spikes in whole.spikes.items():

@@ -53,5 +53,5 @@ class GuardedModel(PyLoihiProcessModel):
         """Called after the last step of all."""
 
     def save(self, file: str, arrays: dict[str, NDArray[Any]]) -> None:
-        """Leave results in the job folder: milliseconds, where ``Var.get`` takes 20 us a number."""
+        """Leave results, of any shape, in the job folder: milliseconds, where ``Var.get`` takes 20 us a number."""
         write_arrays(self.job, file, arrays)

@@ -69,13 +69,13 @@ class Layer:
         return f"layer {self.place} ({self.kind})"
 
     def array(self, key: str) -> FloatArray:
-        """An array; `InputError` if it is missing."""
+        """An array of the file, of its shape; `InputError` if it is missing."""
         if key not in self.values:
             raise InputError(f"{self}: '{key}' is missing")
         return self.values[key]
 
     def whole(self, key: str) -> FloatArray:
-        """An array of whole numbers; `InputError` if it is missing or holds others."""
+        """An array of whole numbers, of its shape; `InputError` if it is missing or holds others."""
         return whole_numbers(self.array(key), f"'{key}' of {self}")
 
     def single(self, key: str, default: float) -> float:
@@ -97,7 +97,7 @@ class File:
 
 
 def whole_numbers(values: FloatArray, what: str) -> FloatArray:
-    """The values; `InputError` unless they are whole."""
+    """The values, of any shape; `InputError` unless they are whole."""
     odd = values[values != np.rint(values)]
     if odd.size:
         raise InputError(f"{what} holds {odd.flat[0]:g}: whole numbers are needed")

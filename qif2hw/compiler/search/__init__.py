@@ -1,7 +1,7 @@
 """Search: which precision where, for which error: the Pareto front over settings of the compiler."""
 
+from qif2hw.compiler.search.bulk import run_bulk
 from qif2hw.compiler.search.front import pareto, picture
-from qif2hw.compiler.search.pool import run_bulk, workers
 from qif2hw.compiler.search.setting import COSTS, OBJECTIVES, Outcome, SearchProblem, Setting, evaluate
 from qif2hw.compiler.search.study import Found, SearchOptions, search
 
@@ -18,5 +18,4 @@ __all__ = [
     "picture",
     "run_bulk",
     "search",
-    "workers",
 ]

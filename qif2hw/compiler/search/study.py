@@ -12,8 +12,8 @@ import numpy as np
 from qif2hw import reference
 from qif2hw.compiler.default_inputs import spread
 from qif2hw.compiler.error_measures import by_size, check_not_zero
+from qif2hw.compiler.search.bulk import run_bulk
 from qif2hw.compiler.search.front import pareto, picture
-from qif2hw.compiler.search.pool import Workers, run_bulk
 from qif2hw.compiler.search.setting import COSTS, OBJECTIVES, Outcome, SearchProblem, Setting, compile_setting, evaluate
 from qif2hw.compiler.targets import load_target
 from qif2hw.errors import InputError
@@ -21,6 +21,7 @@ from qif2hw.estimate import rates_for
 from qif2hw.files import check_writable, make_folder, write_text
 from qif2hw.ir import Network, onnx_io
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.workers import Workers
 
 JOURNAL, FRONT, PICTURE = "journal.log", "front.json", "front.svg"
 STEPS = (32, 48, 64, 96, 128, 192, 256, 384, 512)
@@ -108,9 +109,16 @@ def search(
     if set(options.objectives) & {*COSTS} and rates_for(load_target(options.target).name) is None:
         raise InputError(f"target '{options.target}': nothing is published about its latency and energy")
     x = spread(options.samples, network.inputs)
+    made = not folder.exists()
+    _check_folder(folder, resume)
     exact = reference.run(network, x).y
-    check_not_zero(network, exact)
-    study = _study(network, folder, options, resume)
+    try:
+        check_not_zero(network, exact)
+    except InputError:
+        if made:
+            folder.rmdir()
+        raise
+    study = _study(network, folder, options)
     problem = SearchProblem(network, options.target, options.rounding, x, exact)
     done = _done(study)
     while len(done) < options.trials:
@@ -167,14 +175,18 @@ def _optuna() -> Any:
     return optuna
 
 
-def _study(network: Network, folder: Path, options: SearchOptions, resume: bool) -> Any:
-    optuna = _optuna()
-    journal = folder / JOURNAL
-    if journal.exists() and not resume:
+def _check_folder(folder: Path, resume: bool) -> None:
+    """Whether the search can be written; makes the folder."""
+    _optuna()
+    if (folder / JOURNAL).exists() and not resume:
         raise InputError(f"{folder}: holds a search already: resume it, or take another folder")
     make_folder(folder)
     for name in (FRONT, PICTURE):
         check_writable(folder / name)
+
+
+def _study(network: Network, folder: Path, options: SearchOptions) -> Any:
+    optuna, journal = _optuna(), folder / JOURNAL
     asked = asdict(options) | {"objectives": list(options.objectives)}
     asked |= {"network": hashlib.sha256(onnx_io.to_bytes(network)).hexdigest()}
     # More trials, or others to check by, may be asked for when it goes on.

@@ -71,7 +71,7 @@ def _facts(arithmetic: Arithmetic) -> dict[str, Any]:
 
 
 def arithmetic_of(neuron: SteppedNeuron, unit: FloatArray) -> Arithmetic:
-    """The integer step of a neuron; ``unit`` is the input, by channel, that counts as one.
+    """The integer step of a neuron; ``unit`` (channels,) is the input that counts as one.
 
     Raises
     ------

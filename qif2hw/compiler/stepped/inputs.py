@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from qif2hw.compiler.state import Section, SteppedState
+from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.stepped_program import ProgramFrames
 
 
@@ -23,9 +24,10 @@ class InputUnits:
 
 @dataclass(frozen=True)
 class ChooseInputUnits:
-    """Give each input group a unit that puts its largest calibration input on the largest integer.
+    """Give each input group a unit that puts its largest calibration input on, or near, the largest integer.
 
-    A group of integers keeps its own.
+    Near it if all calibration inputs are then whole, as pixels in few grey levels are.  A group of integers keeps its
+    own unit.
 
     Parameters
     ----------
@@ -46,8 +48,8 @@ class ChooseInputUnits:
             if e.unit is not None:
                 made.append(ProgramFrames(e.name, e.shape, e.unit, e.bits))
                 continue
-            largest = float(np.abs(state.calibration[:, :, state.network.columns[e.name]]).max()) or 1.0
-            made.append(ProgramFrames(e.name, e.shape, largest / ((1 << (self.bits - 1)) - 1), self.bits))
+            values = np.unique(np.abs(state.calibration[:, :, state.network.columns[e.name]]))
+            made.append(ProgramFrames(e.name, e.shape, unit_of(values, (1 << (self.bits - 1)) - 1), self.bits))
         return state.having(InputUnits(tuple(made)))
 
     def report(self, state: SteppedState) -> Section:
@@ -57,3 +59,20 @@ class ChooseInputUnits:
             "bits": self.bits,
             "groups": {f.name: {"unit": f.unit, "largest": f.unit * f.largest} for f in frames},
         }
+
+
+def unit_of(values: FloatArray, levels: int) -> float:
+    """The finest unit of which all magnitudes (values,) are whole multiples, up to ``levels``.
+
+    Where there is none, the largest of them is ``levels`` units.
+    """
+    largest = float(values.max()) or 1.0
+    shares = values / largest
+    for count in range(levels, 0, -1):
+        # Few values tell for most units that they do not serve.
+        for some in (shares[:: max(1, len(shares) // 64)], shares):
+            if np.abs(some * count - np.rint(some * count)).max() > 1e-6 * count:
+                break
+        else:
+            return largest / count
+    return largest / levels

@@ -34,7 +34,7 @@ def lower(state: SteppedState) -> SteppedProgram:
 
 
 def current_counts(bias: FloatArray, unit: FloatArray) -> NDArray[np.int32]:
-    """A current, by channel or neuron, in whole units by channel."""
+    """A current, (channels,) or (channels, height, width), in whole units (channels,)."""
     return np.rint(bias / unit.reshape((-1,) + (1,) * (bias.ndim - 1))).astype(np.int32)
 
 

@@ -40,11 +40,14 @@ class Scales(ByValue):
         Real value of one unit of the potential, by population: (channels,).
     projections
         Integer weights in the network's order.
+    thresholds
+        What has a unit of its own: see `ScaleWeights`.
     """
 
     bits: tuple[int, ...]
     units: dict[str, FloatArray]
     projections: tuple[ProgramProjection, ...]
+    thresholds: str = "channel"
 
     def check(self, state: SteppedState) -> None:
         """Shapes and finiteness, which a network checks when it is made."""
@@ -101,7 +104,7 @@ class ScaleWeights:
                 units,
             )
             made |= dict(zip(places, found, strict=True))
-        scales = Scales(bits, own, tuple(made[k] for k in range(len(bits))))
+        scales = Scales(bits, own, tuple(made[k] for k in range(len(bits))), self.thresholds)
         return state.having(scales, _errors(network, scales, units))
 
     def report(self, state: SteppedState) -> Section:
@@ -127,7 +130,7 @@ def labels(network: SteppedNetwork) -> list[str]:
 
 
 def real_units(population: SteppedPopulation, projection: ProgramProjection, unit: FloatArray) -> FloatArray:
-    """Real weight of one count, for each weight of a projection onto a population."""
+    """Real weight of one count, of the weights' shape, of a projection onto a population with units (channels,)."""
     return unit[channels_of(population, projection)] * 2.0**projection.exponent
 
 
@@ -158,6 +161,7 @@ def scale(
     bits: list[int],
     per_channel: bool,
     input_unit: dict[str, float],
+    shrink: FloatArray | None = None,
 ) -> tuple[FloatArray, list[ProgramProjection]]:
     """Put the weights onto a population on the grid.
 
@@ -171,11 +175,13 @@ def scale(
         One unit per channel, or one for the whole population; accumulators always have one.
     input_unit
         Real value of one count, by input group.
+    shrink
+        Factors of the units, by channel, with which the largest weights lie beyond the grid and saturate.
 
     Returns
     -------
     array, list of ProgramProjection
-        Units by channel, and the integer weights.
+        Units (channels,), and the integer weights.
 
     Raises
     ------
@@ -194,8 +200,10 @@ def scale(
     if isinstance(population.neuron, Accumulator) or not per_channel or not step.any():
         step = np.full_like(step, step.max() or 1.0)
     step = np.maximum(step, step.max() / widest(population.neuron))
-    first = _exponent(population, float(step.max()))
-    unit = step / 2.0**first
+    finer = step if shrink is None else step * shrink
+    finer = np.maximum(finer, finer.max() / widest(population.neuron))
+    first = _exponent(population, float(finer.max()))
+    unit = finer / 2.0**first
     made = []
     for p, weight, channel, own, b in zip(incoming, weights, channels, wanted, bits, strict=True):
         # As fine as the largest weight of any channel allows.
@@ -228,7 +236,7 @@ def _kept(
 
 
 def channels_of(population: SteppedPopulation, projection: Projection | ProgramProjection) -> IntArray:
-    """Channel of the neurons that use each weight."""
+    """Channel of the neurons that use each weight, of the weights' shape."""
     return projection.synapses.neurons() // (population.size // population.shape[0])
 
 

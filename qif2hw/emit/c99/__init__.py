@@ -22,7 +22,8 @@ def to_c99(bundle: AnyBundle, x: ArrayLike | None = None) -> dict[str, bytes]:
     bundle
         Of either clock.
     x
-        Inputs as `qif2hw.run` takes them; they are written to ``inputs.csv`` as the host encodes them, in integers.
+        Inputs (samples, inputs) as `qif2hw.run` takes them; they are written to ``inputs.csv`` as the host encodes
+        them, in integers.
 
     Returns
     -------

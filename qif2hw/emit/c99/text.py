@@ -13,7 +13,7 @@ _WIDTH = 110
 
 
 def array(kind: str, name: str, values: ArrayLike, *, public: bool = False) -> str:
-    """A constant array of integers, flattened; C has no empty ones, so that of no values holds a zero."""
+    """A constant array of integers of any shape, flattened; C has no empty ones: that of no values holds a zero."""
     flat = [str(value) for value in np.asarray(values).ravel().tolist()] or ["0"]
     lines = [", ".join(flat[low : low + _PER_LINE]) for low in range(0, len(flat), _PER_LINE)]
     return (
@@ -68,7 +68,7 @@ def index_type(sizes: Mapping[str, int]) -> str:
 
 
 def halves(weight: NDArray[np.int16]) -> NDArray[np.int64]:
-    """Half of weights that are even: 8 bits hold them."""
+    """Half of weights, of any shape, that are even: 8 bits hold them."""
     return weight.astype(np.int64) // 2
 
 
@@ -78,5 +78,5 @@ def places(counts: Sequence[int]) -> list[int]:
 
 
 def csv(rows: NDArray[Any]) -> str:
-    """A line per row."""
+    """A line per row of an array (rows, columns)."""
     return "".join(",".join(map(str, row)) + "\n" for row in rows.tolist())

@@ -44,7 +44,7 @@ class Machine:
         held: dict[str, NDArray[np.int64]] = {}
         for population in program.populations:
             name = population.name
-            received = [(sums(_late(sent[pre], sums.delay, steps)), sums.exponent) for pre, sums in self.incoming[name]]
+            received = [(sums(late(sent[pre], sums.delay, steps)), sums.exponent) for pre, sums in self.incoming[name]]
             current = currents(population.of_neurons(population.bias), received)
             if isinstance(population.arithmetic, AddUp):
                 every = np.broadcast_to(current, (len(x), steps, population.size))
@@ -59,7 +59,7 @@ class Machine:
         return np.concatenate([held[output.population] for output in program.outputs], axis=1), spikes
 
 
-def _late(sent: NDArray[Any], delay: NDArray[np.int32] | None, steps: int) -> NDArray[Any]:
+def late(sent: NDArray[Any], delay: NDArray[np.int32] | None, steps: int) -> NDArray[Any]:
     """What sources sent, (samples, 1 or time steps, pre), as it arrives after their delays."""
     if delay is None:
         return sent

@@ -124,7 +124,7 @@ _STEPS: dict[type, Callable[[SteppedProgramPopulation, Any, Int, Int], tuple[Int
 
 
 def shifted(total: NDArray[Any], exponent: int) -> NDArray[Any]:
-    """A sum of weights in units of the potential."""
+    """A sum of weights in units of the potential; element by element."""
     return total << exponent if exponent >= 0 else rounded_shift(total, -exponent)
 
 

@@ -50,7 +50,10 @@ class Ann(ChainModel):
         return result
 
     def activations(self, k: int, z: Tensor) -> list[Tensor]:
-        """What every layer of chain ``k`` gives for scaled inputs: tanh of the hidden ones, the last one as it is."""
+        """What every layer of chain ``k`` gives, (distinct, neurons), for scaled inputs ``z`` (distinct, inputs).
+
+        Of hidden layers tanh, of the last one the sum as it is.
+        """
         *hidden, last = self.layers[k]
         activations = []
         for linear in hidden:

@@ -64,7 +64,7 @@ class Rows:
         return (branch * trunk).sum(dim=1, keepdim=True)
 
     def batch(self, size: int | None, seed: int, step: int) -> "tuple[Rows, Tensor | slice]":
-        """The rows of a training step, and their indices; with two chains ``size`` counts branch inputs."""
+        """The rows of a training step, and their indices (rows,); with two chains ``size`` counts branch inputs."""
         chosen = batch_of(len(self.parts[0]), size, seed, step)
         if chosen is None:
             return self, slice(None)

@@ -52,7 +52,7 @@ class RateSearch:
 
 
 def descend(model: nn.Module, objective: Objective, steps: int, rate: float) -> FloatArray:
-    """Take steps of Adam at a rate that decays to zero as a cosine; returns the loss of every step."""
+    """Take steps of Adam at a rate that decays to zero as a cosine; returns the loss of every step, (steps,)."""
     optimizer = FlatAdam([list(model.parameters())])
     losses = np.empty(steps)
     for step in range(steps):
@@ -65,7 +65,7 @@ def descend(model: nn.Module, objective: Objective, steps: int, rate: float) -> 
 
 
 def final_loss(losses: FloatArray) -> float:
-    """Mean over the last tenth of the steps."""
+    """Mean over the last tenth of the steps, of ``losses`` (steps,); infinite if that is not finite."""
     mean = float(losses[-max(1, len(losses) // SHARE) :].mean())
     return mean if math.isfinite(mean) else math.inf
 

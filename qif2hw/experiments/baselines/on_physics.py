@@ -41,7 +41,7 @@ def scale_to_points(model: Ann, equation: Equation, seed: int) -> None:
 
 
 def residuals(model: Ann, equation: Equation, x: Tensor) -> Tensor:
-    """Sum of the squared residuals at each of the points ``x``."""
+    """Sum of the squared residuals, (points,), at points ``x`` (points, inputs)."""
     network = derivatives(model, x, equation.directions, equation.pairs)
     return equation.residual(network.value, network.gradient, network.second, x).square().sum(dim=1)
 

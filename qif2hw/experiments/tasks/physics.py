@@ -51,7 +51,7 @@ class Physics:
 
     @property
     def directions(self) -> Tensor:
-        """Rows: how the inputs in [0, 1] change with each coordinate."""
+        """Rows (coordinates, inputs): how the inputs in [0, 1] change with each coordinate."""
         low, high = torch.tensor(self.domain, dtype=torch.float64).T
         return torch.diag(1 / (high - low))
 
@@ -75,7 +75,7 @@ class Physics:
         return self.base(c) + self.factor(c) * results
 
     def solution(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """`value` of arrays ``x`` and ``y``, for `qif2hw.train.task.Task.solution`."""
+        """`value` of arrays ``x`` (samples, inputs) and ``y`` (samples, quantities), for `qif2hw.train.task.Task`."""
         values: FloatArray = self.value(torch.from_numpy(x), torch.from_numpy(y)).numpy()
         return values
 

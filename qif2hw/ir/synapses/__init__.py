@@ -48,7 +48,7 @@ LEFT_OUT = {"implied": Dense}
 
 
 def checked_synapses(synapses: AnySynapses | None, weight: NDArray[Any], where: str) -> AnySynapses:
-    """Synapses of a projection, `Dense` where none are given; `InputError` if the weights have another shape."""
+    """Synapses of a projection, `Dense` of weights (post, pre) where none are given; `InputError` on another shape."""
     if synapses is None:
         if weight.ndim != 2:
             raise InputError(f"{where}: the weight has shape {weight.shape}, (post, pre) is needed")
@@ -58,7 +58,7 @@ def checked_synapses(synapses: AnySynapses | None, weight: NDArray[Any], where: 
 
 
 def checked_delay(delay: NDArray[Any] | None, synapses: Synapses, where: str) -> NDArray[np.int32] | None:
-    """Delays of a projection by source, None where there are none; `InputError` on another shape or values below 0."""
+    """Delays of a projection in steps, (pre,), None where all are 0; `InputError` on another shape or range."""
     if delay is None:
         return None
     steps = np.asarray(delay)

@@ -15,7 +15,7 @@ _BLOCK = 1 << 24
 
 
 def working_type(weight: NDArray[Any], sent: NDArray[Any]) -> Any:
-    """Type in which products of ``weight`` and ``sent`` are added: their own, float64 for integers."""
+    """Type in which products of ``weight`` and ``sent``, of any shape, are added: their own, float64 for integers."""
     kind = np.result_type(weight, sent)
     return kind if np.issubdtype(kind, np.floating) else np.float64
 
@@ -105,7 +105,7 @@ class Synapses(ABC, ByValue):
         return total
 
     def of_neuron(self, weight: NDArray[Any], neuron: int) -> tuple[IntArray, NDArray[Any]]:
-        """Sources of one neuron, and the weights from them."""
+        """Sources of one neuron, (fan-in,), and the weights from them, (fan-in,); ``weight`` has `weight_shape`."""
         post, pre, place = self.edges()
         low, high = np.searchsorted(post, [neuron, neuron + 1])
         return pre[low:high], weight.ravel()[place[low:high]]
@@ -133,7 +133,7 @@ class Synapses(ABC, ByValue):
         return rows
 
     def by_source(self, weight: NDArray[Any]) -> BySource:
-        """Weights by the source that asks for them."""
+        """Weights, of the shape `weight_shape`, by the source that asks for them."""
         post, pre, place = self.edges()
         order = np.argsort(pre, kind="stable")
         begin = np.searchsorted(pre[order], np.arange(self.shape[1] + 1))

@@ -150,7 +150,7 @@ class Conv2d(Synapses):
     def _edges(self) -> Edges:
         channels, height, width = self.in_shape
         source = np.arange(1, 1 + channels * height * width).reshape(1, *self.in_shape)
-        windows = self._windows(source)[0]
+        windows = self.windows(source)[0]
         out, per, _, _ = self.weight_shape
         place = np.arange(int(np.prod(self.weight_shape))).reshape(self.weight_shape)
         group = np.repeat(np.arange(self.groups), out // self.groups)
@@ -171,7 +171,7 @@ class Conv2d(Synapses):
         first = np.arange(self.out_channels) * (height * width)
         return np.broadcast_to(first[:, None, None, None], self.weight_shape)
 
-    def _windows(self, x: NDArray[Any]) -> NDArray[Any]:
+    def windows(self, x: NDArray[Any]) -> NDArray[Any]:
         """What each output position reads: (samples, channels, rows, columns, kernel rows, kernel columns)."""
         (top, left), (down, across) = self.padding, self.dilation
         padded = np.pad(x, ((0, 0), (0, 0), (top, top), (left, left)))
@@ -194,7 +194,7 @@ class Conv2d(Synapses):
         total = np.empty((len(x), self.shape[0]), np.result_type(weight, sent))
         block = max(1, _BLOCK // (self.groups * size * height * width))
         for low in range(0, len(x), block):
-            windows = self._windows(x[low : low + block])
+            windows = self.windows(x[low : low + block])
             samples = len(windows)
             # (samples, groups, channels and kernel, positions)
             flat = windows.transpose(0, 1, 4, 5, 2, 3).reshape(samples, self.groups, size, height * width)

@@ -92,7 +92,7 @@ class Sparse(Synapses):
 
     @property
     def rows(self) -> IntArray:
-        """Neuron of each synapse."""
+        """Neuron of each synapse, (synapses,)."""
         return np.repeat(np.arange(self.indptr.size - 1), np.diff(self.indptr))
 
     @property

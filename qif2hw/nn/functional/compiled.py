@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import numba
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.nn.functional.first_order import JETS, first_order
 
 WORTH_THREADS = 1_000_000
 """Updates (input spikes times neurons times samples) of a pass above which all threads pay, even if others work too."""
@@ -30,6 +30,9 @@ class Kernel(ABC):
 
     zeros_for_none: ClassVar[bool] = True
     """Whether `backward` gets zeros, or None, for results that the loss does not depend on."""
+
+    second_derivatives: ClassVar[str] = JETS
+    """Line of the error that differentiating a gradient raises."""
 
     chunks: int = 1
     """Parts of the batch: kernels run them in parallel and add up their gradients in a fixed order."""
@@ -52,6 +55,13 @@ class Kernel(ABC):
         sequence of int
             The numbers that were needed; above its room where results are incomplete, -1 for a bad input time.
         """
+
+    def read_again(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Those of the constructor's tensors, of any shapes, that `backward` reads.
+
+        Autograd refuses it if they were changed since.
+        """
+        return tensors
 
     @abstractmethod
     def results(self) -> tuple[Any, ...]:
@@ -82,12 +92,16 @@ class _Pass(torch.autograd.Function):
                 break
             rooms = tuple(_doubled(room, n) for room, n in zip(rooms, needed, strict=True))
         ctx.kernel = kernel
+        ctx.save_for_backward(*kernel.read_again([t for t in tensors if t is not None]))
         return kernel.results()
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        return None, None, *ctx.kernel.backward(ctx.needs_input_grad[2:], *grads)
+        # Raises if one of them was changed in place.
+        origins = ctx.saved_tensors
+        with torch.no_grad():
+            found = ctx.kernel.backward(ctx.needs_input_grad[2:], *grads)
+        return None, None, *first_order(found, origins, ctx.kernel.second_derivatives)
 
 
 def _doubled(room: int, needed: int) -> int:

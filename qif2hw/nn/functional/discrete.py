@@ -5,6 +5,7 @@ of the compiled ones.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ from torch import Tensor
 from qif2hw.discrete import maps
 from qif2hw.errors import InputError
 from qif2hw.kernels import discrete as kernels
-from qif2hw.nn.functional import discrete_cuda
+from qif2hw.nn.functional import compiled, discrete_cuda
+from qif2hw.nn.functional.compiled import array
 from qif2hw.nn.functional.discrete_cuda import constants
+from qif2hw.nn.functional.first_order import SURROGATE, first_order
 
 WORTH_THREADS = 100_000
 """Updates (neurons times steps) of a pass from which on threads pay."""
@@ -23,51 +26,62 @@ WORTH_THREADS = 100_000
 TYPES = (torch.float32, torch.float64)
 
 
-class _Steps(torch.autograd.Function):
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, state: Tensor, parameters: Tensor, steps: int, window: Sequence[float], detach_reset: bool,
-        keep: bool,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        given = x.contiguous().numpy().reshape(len(x), state.numel())
-        start = state.contiguous().numpy().reshape(-1)
-        u, numbers = start.copy(), _numbers(parameters, given.dtype)
-        v = np.empty((steps if keep else 1, u.size), u.dtype)
-        s = np.empty((steps, u.size), u.dtype)
-        parallel = s.size > WORTH_THREADS
-        (kernels.forward_parallel if parallel else kernels.forward)(given, u, v, s, numbers)
-        if keep:
-            # The inputs are read again for the gradients of the parameters alone.
-            ctx.save_for_backward(state, parameters, *([x] if ctx.needs_input_grad[2] else []))
-            ctx.saved = v, numbers, parallel
-            ctx.window, ctx.detach_reset, ctx.shape = window, detach_reset, x.shape
-        return torch.from_numpy(s).view(steps, *x.shape[1:]), torch.from_numpy(u).view(x.shape[1:])
+class _Steps(compiled.Kernel):
+    """Spikes of all steps, and the states after the last."""
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        _refuse_second_derivatives()
-        v, numbers, parallel = ctx.saved
-        state, parameters, *inputs = ctx.saved_tensors
-        learned = bool(inputs)
-        start = state.contiguous().numpy().reshape(-1)
-        gx = np.empty((ctx.shape[0], start.size), v.dtype)
-        given = inputs[0].contiguous().numpy().reshape(gx.shape) if learned else gx
-        g = grads[0].contiguous().numpy().reshape(v.shape)
-        gu = grads[1].contiguous().numpy().reshape(-1).copy()
-        sums = np.zeros((kernels.blocks(start.size) if learned else 0, len(kernels.PARAMETERS)))
-        window = np.asarray(ctx.window)
-        threshold, reset = numbers[-2:]
-        (kernels.backward_parallel if parallel else kernels.backward)(
-            v, start, g, gu, given, window.astype(v.dtype), (0.5 / window).astype(v.dtype),
-            numbers[0] * 0 if ctx.detach_reset else threshold - reset, numbers, gx, sums,
+    second_derivatives = SURROGATE
+
+    def __init__(
+        self, steps: int, window: Sequence[float], detach_reset: bool, learned: bool, keep: bool,
+        x: Tensor, state: Tensor, parameters: Tensor, origin: Tensor,
+    ) -> None:  # fmt: skip
+        self.shape, self.start = x.shape, array(state).reshape(-1)
+        self.given = array(x).reshape(len(x), self.start.size)
+        self.numbers = _numbers(parameters, self.given.dtype)
+        self.steps, self.window, self.learned, self.keep = steps, np.asarray(window), learned, keep
+        threshold, reset = self.numbers[-2:]
+        self.jump = self.numbers[0] * 0 if detach_reset else threshold - reset
+
+    def forward(self, rooms: tuple[int, ...]) -> tuple[int, ...]:
+        size, dtype = self.start.size, self.start.dtype
+        self.u, self.s = self.start.copy(), np.empty((self.steps, size), dtype)
+        self.v = np.empty((self.steps if self.keep else 1, size), dtype)
+        self.parallel = self.s.size > WORTH_THREADS
+        run = kernels.forward_parallel if self.parallel else kernels.forward
+        run(self.given, self.u, self.v, self.s, self.numbers)
+        return ()
+
+    def read_again(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+        # Inputs for the gradients of the parameters alone.
+        return tensors if self.learned else tensors[1:]
+
+    def results(self) -> tuple[Tensor, Tensor]:
+        spikes, state = torch.from_numpy(self.s), torch.from_numpy(self.u)
+        if not self.learned:
+            self.given = np.empty((len(self.given), 0), self.given.dtype)
+        del self.s, self.u
+        return spikes.view(self.steps, *self.shape[1:]), state.view(self.shape[1:])
+
+    def backward(self, needed: Sequence[bool], *grads: Any) -> tuple[Tensor | None, ...]:
+        v, dtype = self.v, self.v.dtype
+        gx = np.empty((len(self.given), self.start.size), dtype)
+        g, gu = array(grads[0]).reshape(v.shape), array(grads[1]).reshape(-1).copy()
+        sums = np.zeros((kernels.blocks(self.start.size) if self.learned else 0, len(kernels.PARAMETERS)))
+        (kernels.backward_parallel if self.parallel else kernels.backward)(
+            v, self.start, g, gu, self.given if self.learned else gx, self.window.astype(dtype),
+            (0.5 / self.window).astype(dtype), self.jump, self.numbers, gx, sums,
         )  # fmt: skip
-        to_parameters = torch.from_numpy(sums.sum(axis=0)).to(parameters) if learned else None
-        return (
-            torch.from_numpy(gx).view(ctx.shape),
-            torch.from_numpy(gu).view(ctx.shape[1:]),
-            to_parameters,
-            *[None] * 4,
-        )
+        to_parameters = torch.from_numpy(sums.sum(axis=0)) if self.learned else None
+        return torch.from_numpy(gx).view(self.shape), torch.from_numpy(gu).view(self.shape[1:]), to_parameters, None
+
+
+def _steps(
+    x: Tensor, state: Tensor, parameters: Tensor, steps: int, window: Sequence[float], detach_reset: bool, keep: bool
+) -> tuple[Tensor, Tensor]:
+    make = partial(_Steps, steps, window, detach_reset, keep and parameters.requires_grad, keep)
+    # An empty part in place of the inputs themselves, which need not be kept.
+    spikes, last = compiled.run(make, (), x, state, parameters, x[:0].clone())
+    return spikes, last
 
 
 class _Fire(torch.autograd.Function):
@@ -84,19 +98,14 @@ class _Fire(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        _refuse_second_derivatives()
         (g, gu), (v, threshold, reset, half) = grads, ctx.saved_tensors
         fired, nothing = v >= threshold, torch.zeros_like(v)
         jump = torch.zeros_like(threshold) if ctx.detach_reset else threshold - reset
         surrogate = torch.where((v - threshold).abs() < half, 0.5 / half, nothing)
         at_threshold = (g - gu * jump) * surrogate
         gv = at_threshold + torch.where(fired, nothing, gu)
-        return gv, -at_threshold.sum(), torch.where(fired, gu, nothing).sum(), None, None
-
-
-def _refuse_second_derivatives() -> None:
-    if torch.is_grad_enabled():
-        raise InputError("a surrogate gradient has no derivative: do without create_graph=True")
+        found = gv, -at_threshold.sum(), torch.where(fired, gu, nothing).sum()
+        return *first_order(found, ctx.saved_tensors, SURROGATE), None, None
 
 
 def _numbers(parameters: Tensor, dtype: Any) -> tuple[Any, ...]:
@@ -106,7 +115,7 @@ def _numbers(parameters: Tensor, dtype: Any) -> tuple[Any, ...]:
 def eager_steps(
     x: Tensor, state: Tensor, parameters: Tensor, *, steps: int, window: Sequence[float], detach_reset: bool = False
 ) -> tuple[Tensor, Tensor]:
-    """`discrete_steps` in plain torch operations, step by step, on any device."""
+    """`discrete_steps` in torch operations, on any device; arguments and results are those of `discrete_steps`."""
     learned = parameters.requires_grad and torch.is_grad_enabled()
     numbers = parameters.to(x) if learned else constants(tuple(parameters.tolist()), x.dtype, x.device)
     centre, *coefficients, gain, threshold, reset = numbers.unbind()
@@ -159,7 +168,7 @@ def discrete_steps(
     if not x.is_cpu and (learned or not x.is_cuda or not discrete_cuda.available()):
         return eager_steps(x, state, parameters, steps=steps, window=window, detach_reset=detach_reset)
     keep = torch.is_grad_enabled() and (x.requires_grad or state.requires_grad or parameters.requires_grad)
-    function = _Steps.apply if x.is_cpu else discrete_cuda.steps_on_cuda
+    function = _steps if x.is_cpu else discrete_cuda.steps_on_cuda
     result: tuple[Tensor, Tensor] = function(x, state, parameters, steps, window, detach_reset, keep)
     return result
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from qif2hw.errors import InputError
+from qif2hw.nn.functional.first_order import SURROGATE, first_order
 
 
 @lru_cache
@@ -22,7 +22,7 @@ def available() -> bool:
 
 @lru_cache(maxsize=256)
 def constants(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Numbers on a device, copied there once: copies of later calls could not be part of a captured graph."""
+    """Numbers (n,) on a device, copied there once: copies of later calls could not be part of a captured graph."""
     return torch.tensor(values, dtype=torch.float64).to(dtype).to(device)
 
 
@@ -44,7 +44,7 @@ def launch(kernel: Any, neurons: int, *tensors: Tensor) -> None:
 class _CudaSteps(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, state: Tensor, parameters: Tensor, steps: int, window: Sequence[float],
+        ctx: Any, origin: Tensor, x: Tensor, state: Tensor, parameters: Tensor, steps: int, window: Sequence[float],
         detach_reset: bool, keep: bool,
     ) -> tuple[Tensor, Tensor]:  # fmt: skip
         from qif2hw.kernels import discrete_cuda as kernels
@@ -56,7 +56,7 @@ class _CudaSteps(torch.autograd.Function):
         s = x.new_empty((steps, u.numel()))
         launch(kernels.forward, u.numel(), given, u, v, s, numbers)
         if keep:
-            ctx.save_for_backward(v, start, numbers)
+            ctx.save_for_backward(v, start, numbers, origin, state)
             ctx.window, ctx.shape = window, x.shape
             ctx.jump = 0.0 if detach_reset else float(parameters[-2] - parameters[-1])
         return s.view(steps, *x.shape[1:]), u.view(x.shape[1:])
@@ -65,20 +65,19 @@ class _CudaSteps(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         from qif2hw.kernels import discrete_cuda as kernels
 
-        if torch.is_grad_enabled():
-            raise InputError("a surrogate gradient has no derivative: do without create_graph=True")
-        v, start, numbers = ctx.saved_tensors
+        v, start, numbers, *origins = ctx.saved_tensors
         gx = v.new_empty((ctx.shape[0], start.numel()))
-        gu = grads[1].contiguous().view(-1).clone()
+        gu = grads[1].detach().contiguous().view(-1).clone()
         half, rates, jump = (
             constants(tuple(values), v.dtype, v.device)
             for values in (ctx.window, [0.5 / half for half in ctx.window], [ctx.jump])
         )
-        g = grads[0].contiguous().view(v.shape)
+        g = grads[0].detach().contiguous().view(v.shape)
         launch(kernels.backward, start.numel(), v, start, g, gu, half, rates, jump, numbers, gx)
-        return gx.view(ctx.shape), gu.view(ctx.shape[1:]), *[None] * 5
+        found = gx.view(ctx.shape), gu.view(ctx.shape[1:])
+        return None, *first_order(found, origins, SURROGATE), *[None] * 5
 
 
 def steps_on_cuda(*arguments: Any) -> Any:
     """Spikes and last states, as of `qif2hw.nn.functional.discrete.discrete_steps`."""
-    return _CudaSteps.apply(*arguments)
+    return _CudaSteps.apply(arguments[0][:0].clone(), *arguments)

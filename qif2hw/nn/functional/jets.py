@@ -154,9 +154,9 @@ def jets(
     InputError
         On inputs, directions, pairs or an order that do not fit.
     """
-    if x.ndim != 2 or x.shape[1] != network.sizes[0]:
-        raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {network.sizes[0]}) is needed")
+    network.check_inputs(x)
     network.check_equal()
+    network.check_parameters()
     x = x.double()
     directions = torch.eye(x.shape[1], dtype=torch.float64) if directions is None else directions.double()
     if directions.ndim != 2 or directions.shape[1] != x.shape[1]:
@@ -232,7 +232,9 @@ def derivative(network: QIFNetwork, x: Tensor, along: Sequence[int] = ()) -> Ten
     """
     if any(not 0 <= k < network.sizes[0] for k in along):
         raise InputError(f"along = {tuple(along)}: inputs are numbered 0 to {network.sizes[0] - 1}")
+    network.check_inputs(x)
     network.check_equal()
+    network.check_parameters()
     x = x if x.requires_grad else x.detach().requires_grad_()
     times, psi = network.encode(x), x.new_zeros(x.shape)
     for layer in network.layers:

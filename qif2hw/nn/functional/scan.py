@@ -17,17 +17,18 @@ batch x events x neurons is kept.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from qif2hw import neuron as formulas
 from qif2hw.errors import InputError
 from qif2hw.neuron import QIF
 from qif2hw.nn.functional.arguments import check
 from qif2hw.nn.functional.compiled import BAD_TIME
+from qif2hw.nn.functional.first_order import first_order
 from qif2hw.nn.functional.output import LayerOutput
 
 # The formulas are written for numbers and arrays; they use operators only and serve tensors as well.
@@ -195,20 +196,28 @@ class _Layer(torch.autograd.Function):
         return spikes, theta / math.pi, trial + (math.pi - theta) / neuron.omega
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         times, psi, weight, phi0 = ctx.saved_tensors
         neuron, trial = ctx.constants
-        to_weight, to_phi0 = torch.zeros_like(weight), torch.zeros_like(phi0)
-        to_times, to_psi = [], []
-        for some, pseudo, *grad in _portions(weight.shape[0], times, psi, *grads):
-            run = _run(some, pseudo, weight, phi0, neuron, trial)
-            back = _back(run, pseudo, weight, grad, neuron)
-            to_times.append(back[0].reshape(some.shape))
-            to_psi.append(back[1])
-            to_weight += back[2]
-            to_phi0 += back[3]
-        return torch.cat(to_times), torch.cat(to_psi), to_weight, to_phi0, None, None
+        with torch.no_grad():
+            found = _gradients(times, psi, weight, phi0, grads, neuron, trial)
+        return *first_order(found, ctx.saved_tensors), None, None
+
+
+def _gradients(
+    times: Tensor, psi: Tensor, weight: Tensor, phi0: Tensor, grads: Sequence[Tensor], neuron: QIF, trial: float
+) -> tuple[Tensor, ...]:
+    """Gradients to input times, pseudo-phases, weights and initial phases."""
+    to_weight, to_phi0 = torch.zeros_like(weight), torch.zeros_like(phi0)
+    to_times, to_psi = [], []
+    for some, pseudo, *grad in _portions(weight.shape[0], times, psi, *grads):
+        run = _run(some, pseudo, weight, phi0, neuron, trial)
+        back = _back(run, pseudo, weight, grad, neuron)
+        to_times.append(back[0].reshape(some.shape))
+        to_psi.append(back[1])
+        to_weight += back[2]
+        to_phi0 += back[3]
+    return torch.cat(to_times), torch.cat(to_psi), to_weight, to_phi0
 
 
 def _portions(post: int, *tensors: Tensor) -> list[tuple[Tensor, ...]]:

@@ -79,7 +79,7 @@ def add(left: Affine, right: Affine) -> Affine:
 
 
 def scale(value: Affine, factor: FloatArray, shift: FloatArray) -> Affine:
-    """``factor value + shift``, both one per channel."""
+    """``factor value + shift``, both (channels,)."""
     rest = (1,) * (len(value.shape) - 1)
     paths = []
     for path in value.paths:
@@ -97,7 +97,7 @@ def scale(value: Affine, factor: FloatArray, shift: FloatArray) -> Affine:
 
 
 def convolve(value: Affine, synapses: Conv2d, weight: FloatArray, bias: FloatArray | None = None) -> Affine:
-    """A convolution of the value; ``bias`` is one per output channel."""
+    """A convolution of the value; weights of the synapses' shape, ``bias`` (output channels,)."""
     constant = synapses.apply(weight, value.bias.reshape(1, -1)).reshape(synapses.out_shape)
     if bias is not None:
         constant = constant + bias[:, None, None]
@@ -203,5 +203,5 @@ def _mix(inner: FloatArray, outer: FloatArray, pools_first: bool, pools_second: 
 
 
 def projections(value: Affine) -> Sequence[tuple[str, AnySynapses, FloatArray]]:
-    """Source, synapses and weights of every path."""
+    """Source, synapses and weights, of the synapses' shape, of every path."""
     return [(path.source, *path.linear(value.shape)) for path in value.paths]

@@ -18,7 +18,7 @@ class Average:
         self.values = [t.clone() for t in self.own] if decay else []
 
     def state(self) -> dict[str, Tensor]:
-        """What a run goes on from."""
+        """What a run goes on from: averages of the shapes of what is averaged."""
         return {f"average.{k}": value for k, value in enumerate(self.values)}
 
     @torch.no_grad()

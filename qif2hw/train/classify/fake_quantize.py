@@ -40,7 +40,7 @@ class OnGrid(nn.Module):
         self.levels, self.whole = largest_weight(bits) // weight_step(bits), whole
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Rounded weights."""
+        """Rounded weights (channels, ...)."""
         axes = tuple(range(0 if self.whole else 1, weight.ndim))
         unit = weight.detach().abs().amax(axes, keepdim=True).clamp_min(1e-30) / self.levels
         rounded: Tensor = _Round.apply(weight / unit) * unit

@@ -135,7 +135,7 @@ def fit(module: nn.Sequential, data: Split, settings: ClassifierSettings, schedu
 
 
 def loss_of(module: nn.Sequential, x: Tensor, label: Tensor, settings: ClassifierSettings) -> Tensor:
-    """The loss of a batch."""
+    """The loss of a batch ``x`` (samples, ...) of classes ``label`` (samples,): the cross entropy, of shape ()."""
     if not settings.every_step:
         return F.cross_entropy(module(x), label, label_smoothing=settings.smoothing)
     scores = module[:-1](x)

@@ -42,7 +42,7 @@ def rank() -> int:
 
 
 def share(batch: Tensor) -> Tensor:
-    """Rows of a batch for this process, as many as for every other one."""
+    """Rows of a batch (rows, ...) for this process; `InputError` unless every one gets as many."""
     if len(batch) % count():
         raise InputError(f"a batch of {len(batch)} cannot be shared by {count()} processes")
     return batch[rank() :: count()]

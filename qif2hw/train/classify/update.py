@@ -37,7 +37,7 @@ def optimizer_of(module: nn.Module, decay: float, device: torch.device) -> torch
 
 
 def moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The optimiser's state, to be written and restored in place."""
+    """The optimiser's state, moments of the parameters' shapes and step counts, to be written and restored in place."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     return {f"{name}.{k}": t for k, p in enumerate(parameters) for name, t in optimizer.state[p].items()}
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 def clip_factor(gradients: Sequence[Tensor], clip: float) -> float:
-    """Factor of all gradients that makes their common norm at most ``clip``."""
+    """Factor of all gradients, of any shape, that makes their common norm at most ``clip``."""
     norms = torch.stack([torch.linalg.vector_norm(g) for g in gradients])
     return clip / max(float(torch.linalg.vector_norm(norms)), clip)
 
@@ -42,7 +42,7 @@ class FlatAdam:
         self._parts = [sum(p.numel() for p in group) for group in groups]
 
     def state(self) -> dict[str, Tensor]:
-        """State from which a run goes on, to be written and restored in place: parameters and moments."""
+        """State to go on from, to be written and restored in place: all parameters and their moments, (parameters,)."""
         return {"values": self.values, "mean": self.mean, "square": self.square}
 
     def zero_grad(self) -> None:

@@ -44,7 +44,10 @@ class Soap:
         self.bases = [[torch.eye(len(side), dtype=side.dtype) for side in sides] for sides in self.sides]
 
     def state(self) -> dict[str, Tensor]:
-        """State from which a run goes on, to be written and restored in place: parameters and averages."""
+        """State from which a run goes on, to be written and restored in place: parameters and averages of their shapes.
+
+        Covariances and bases of an array (rows, columns) are (rows, rows) and (columns, columns).
+        """
         state: dict[str, Tensor] = {}
         for k, p in enumerate(self.parameters):
             state |= {f"value{k}": p.data, f"mean{k}": self.mean[k], f"square{k}": self.square[k]}

@@ -1,0 +1,80 @@
+"""A run in a file, with every bit of it: safetensors, whose array ``about`` is JSON text."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from qif2hw.errors import InputError
+from qif2hw.ir.spikes import MachineOutput, Run, Spikes, StepSpikes
+from qif2hw.ir.stepped import AnyRun, SteppedRun
+
+_SPIKES: dict[str, Any] = {"spikes": Spikes, "step_spikes": StepSpikes}
+
+
+def to_bytes(run: AnyRun, key: str) -> bytes:
+    """The bytes of a run; ``key`` says what it is the run of."""
+    arrays: dict[str, NDArray[Any]] = {"y": run.y}
+    about: dict[str, Any] = {"key": key, "backend": run.backend, "seconds": run.seconds, "counts": [*run.counts]}
+    arrays |= {f"counts.{k}": count for k, count in enumerate(run.counts.values())}
+    if isinstance(run, SteppedRun):
+        about |= {"clock": "stepped", "spikes": [*run.spikes]}
+        arrays |= {f"spikes.{k}": fired for k, fired in enumerate(run.spikes.values())}
+    else:
+        about |= {"clock": "trial", "machine": run.machine is not None}
+        arrays |= {"spike_time": run.spike_time, "ordinary": run.ordinary}
+        if run.machine is not None:
+            arrays |= _fields("machine", run.machine)
+        for name in _SPIKES:
+            found = getattr(run, name)
+            about[name] = [*found]
+            for k, spikes in enumerate(found.values()):
+                arrays |= _fields(f"{name}.{k}", spikes)
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    return bytes(safetensors.numpy.save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+
+
+def from_bytes(data: bytes) -> tuple[AnyRun, str]:
+    """The run and its key.
+
+    Raises
+    ------
+    InputError
+        If these are not the bytes of a run.
+    """
+    try:
+        arrays = dict(safetensors.numpy.load(data))
+        about = json.loads(arrays["about"].tobytes())
+        return _run(about, arrays), str(about["key"])
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise InputError(f"not a run ({type(error).__name__}: {error})") from None
+
+
+def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> AnyRun:
+    counts = {name: arrays[f"counts.{k}"] for k, name in enumerate(about["counts"])}
+    backend, seconds = str(about["backend"]), float(about["seconds"])
+    if about["clock"] == "stepped":
+        spikes = {name: arrays[f"spikes.{k}"] for k, name in enumerate(about["spikes"])}
+        return SteppedRun(backend, arrays["y"], spikes, seconds, counts)
+    machine = _dataclass(MachineOutput, "machine", arrays) if about["machine"] else None
+    found = {
+        name: {p: _dataclass(kind, f"{name}.{k}", arrays) for k, p in enumerate(about[name])}
+        for name, kind in _SPIKES.items()
+    }
+    return Run(
+        backend, arrays["y"], arrays["spike_time"], arrays["ordinary"], found["spikes"], machine, found["step_spikes"],
+        seconds, counts,
+    )  # fmt: skip
+
+
+def _fields(prefix: str, value: Any) -> dict[str, NDArray[Any]]:
+    return {f"{prefix}.{f.name}": getattr(value, f.name) for f in fields(value)}
+
+
+def _dataclass(kind: Any, prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Any:
+    return kind(*(arrays[f"{prefix}.{f.name}"] for f in fields(kind)))
