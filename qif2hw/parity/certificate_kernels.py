@@ -81,7 +81,7 @@ class Sent(NamedTuple):
 
 @compiled
 def group_events(start: IntArray, low: FloatArray, high: FloatArray) -> NDArray[np.int64]:
-    """Numbers of the groups of events whose exact times, between ``low`` and ``high``, may be in another order."""
+    """Numbers (events,) of the groups of events whose exact times, in ``low`` to ``high``, may be in another order."""
     group = np.zeros(low.size, np.int64)
     number = 0
     for b in range(start.size - 1):

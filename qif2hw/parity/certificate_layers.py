@@ -38,7 +38,7 @@ class Source:
 def inputs(
     program: Program, x: FloatArray, step: NDArray[np.int32], late: NDArray[np.int32]
 ) -> Iterator[tuple[str, Source]]:
-    """Input spikes; their error is that of the encoding."""
+    """Input spikes of inputs (samples, inputs); their error is that of the encoding."""
     samples = len(x)
     for encoder in program.encoders:
         columns = program.columns[encoder.name]
@@ -168,7 +168,7 @@ def _flushed(
     error = slope[..., None] * ends.error + rise[..., None] * known
     turn, change = np.abs(ends.estimate) + ends.radius, np.abs(known.sum(axis=-1)) + loose
     finite = np.isfinite(turn + change)
-    turn, change = np.where(finite, turn, 0.0), np.where(finite, change, 0.0)
+    turn, change, loose = (np.where(finite, one, 0.0) for one in (turn, change, loose))
     largest = np.abs(a) + change
     low, high = neuron.slope_bounds(
         slope, largest, neuron.steepest(largest), turn + change / np.maximum(largest, 1e-300)

@@ -44,12 +44,12 @@ class SpikeErrors:
 
     @property
     def estimate(self) -> FloatArray:
-        """Sum of the causes."""
+        """Sum of the causes, (spikes,) or (samples, neurons)."""
         return self.error.sum(axis=-1)
 
     @property
     def bound(self) -> FloatArray:
-        """Largest magnitude that the error can have."""
+        """Largest magnitude that the error can have, (spikes,) or (samples, neurons)."""
         return np.abs(self.estimate) + self.radius
 
     @classmethod
