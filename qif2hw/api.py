@@ -177,7 +177,9 @@ def run(bundle: AnyBundle | AnyPath, x: ArrayLike, backend: str = "engine", **op
         ``loihi2``
             a chip.  Nothing has run on one yet: this raises `InputError` and says what is missing.
     **options
-        ``clip``: move inputs out of range to the nearest end, else they are refused.  Of the backend: ``progress``, called with machine steps done and machine steps in all by backends that
+        ``clip``: move inputs out of range to the nearest end; else they are refused.
+
+        Of the backend.  Any: ``progress``, called with machine steps done and machine steps in all by backends that
         report it.  Lava: ``mode``, ``fused`` (one Process, all samples at once) or ``modular`` (a Process per layer and
         projection); ``timeout``, seconds after which the child process is ended (None: a limit that grows with the
         work).

@@ -44,9 +44,7 @@ if TYPE_CHECKING:
 @click.option(
     "--backend", default="engine", show_default=True, metavar="NAME", help=f"Installed: {', '.join(backends.names())}."
 )
-@click.option(
-    "--clip", is_flag=True, help="Move inputs that are out of range to the nearest end; else they are refused."
-)
+@click.option("--clip", is_flag=True, help="Move inputs out of range to the nearest end; else they are refused.")
 @backend_options
 @worker_options
 @shard_options
