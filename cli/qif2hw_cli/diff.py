@@ -48,8 +48,7 @@ def command(old: str, new: str, inputs: str | None, within: float, as_json: bool
     if found.first_rms is not None:
         out.say(f"outputs   first spikes {found.first_rms:.3g} apart (RMS)")
     ok = found.within(within)
-    out.say(
-        f"results   {percent(found.result.relative)} apart, largest {found.result.largest:.3g}{'' if ok else ': DRIFT'}"
-    )
-    out.json(found.to_dict() | {"ok": ok})
+    told = f"{percent(found.result.relative)} apart, largest {found.result.largest:.3g}"
+    out.say(f"results   {told}{'' if ok else ': DRIFT'}")
+    out.data(found.to_dict() | {"ok": ok})
     click.get_current_context().exit(0 if ok else 1)

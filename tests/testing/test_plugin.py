@@ -86,7 +86,7 @@ def test_assert_golden(network: qif2hw.Network, bundle: qif2hw.Bundle, tmp_path:
     assert_golden(bundle, path, update=True)
     assert_golden(bundle, path)
     finer = qif2hw.compile(network, steps=128, rounding="nearest")
-    with pytest.raises(AssertionError, match="not what the golden bundle gives\n.*\nsteps: 64 -> 128"):
+    with pytest.raises(AssertionError, match=r"not what the golden bundle gives\n.*\nsteps: 64 -> 128"):
         assert_golden(finer, path)
     assert_golden(finer, path, within=0.2)
 
