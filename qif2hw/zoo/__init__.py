@@ -1,18 +1,22 @@
 """Trained networks that come with the package: compile and run them without training.
 
-One for each task of `qif2hw.experiments.tasks`, in the ordinary regime, with weights on the 8-bit grid: ``NAME.onnx``
-is the model, ``NAME.qif`` the compiled bundle.  Problems and errors are in docs/results.md; ``qif2hw
-reproduce --zoo FOLDER`` trains them and writes these files.
+One for each task of `qif2hw.experiments.tasks`, in the ordinary regime, and classifiers in time steps (`STEPPED`); all
+with weights on the 8-bit grid: ``NAME.onnx`` is the model, ``NAME.qif`` the compiled bundle.  Problems and errors are
+in docs/results.md; ``qif2hw reproduce --zoo FOLDER`` trains them and writes these files.
 """
 
 from pathlib import Path
+from typing import Literal, overload
 
 from qif2hw import bundle as bundles
-from qif2hw.bundle import Bundle
+from qif2hw.bundle import AnyBundle, Bundle, SteppedBundle
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, onnx_io
+from qif2hw.ir.stepped import AnyNetwork, SteppedNetwork
 
 HOME = Path(__file__).parent
+STEPPED = ("digits",)
+"""Those with a stepped clock: images in, classes out."""
 
 
 def names() -> tuple[str, ...]:
@@ -25,14 +29,22 @@ def model(name: str) -> Path:
     return _path(name, ".onnx")
 
 
-def network(name: str) -> Network:
+@overload
+def network(name: Literal["digits"]) -> SteppedNetwork: ...  # type: ignore[overload-overlap]
+@overload
+def network(name: str) -> Network: ...
+def network(name: str) -> AnyNetwork:
     """A float network; `InputError` if there is no such network."""
-    return onnx_io.load(model(name))
+    return onnx_io.load_any(model(name))
 
 
-def bundle(name: str) -> Bundle:
+@overload
+def bundle(name: Literal["digits"]) -> SteppedBundle: ...  # type: ignore[overload-overlap]
+@overload
+def bundle(name: str) -> Bundle: ...
+def bundle(name: str) -> AnyBundle:
     """A compiled network: ``qif2hw.zoo.bundle("ripple").run(x)``; `InputError` if there is no such network."""
-    return bundles.load(_path(name, ".qif"))
+    return bundles.load_any(_path(name, ".qif"))
 
 
 def _path(name: str, suffix: str) -> Path:
@@ -41,4 +53,4 @@ def _path(name: str, suffix: str) -> Path:
     return HOME / f"{name}{suffix}"
 
 
-__all__ = ["HOME", "bundle", "model", "names", "network"]
+__all__ = ["HOME", "STEPPED", "bundle", "model", "names", "network"]
