@@ -1,4 +1,4 @@
-"""The networks of the third source, untrained: one training step, export, compile, cores and chips, two images on the engine.
+"""ResNet-19 and VGGSNN: one training step, export, compile, cores and chips, two images on the engine.
 
     python scripts/published_networks.py [resnet19] [vggsnn]
 
