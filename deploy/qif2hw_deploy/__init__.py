@@ -1,1 +1,1 @@
-"""Loihi 2: whether one is within reach.  There is no adapter that runs a program on it yet."""
+"""What stands between a compiled program and a chip or a cluster: the adapter for Loihi 2, and submission to Slurm."""

@@ -133,17 +133,27 @@ def collect(folder: Path, job: Job) -> tuple[MachineOutput, dict[str, StepSpikes
 
     Outputs (samples, output neurons), and by population spikes, or counts (neurons,).
     """
+    output = collect_output(folder, job)
+    names = [population.name for population in job.program.populations]
+    if job.keep == "counts":
+        return output, {}, {name: read_arrays(folder, f"spikes{k}")["counts"] for k, name in enumerate(names)}
+    return output, collect_spikes(folder, job), None
+
+
+def collect_output(folder: Path, job: Job) -> MachineOutput:
+    """First spikes and flushes of the output populations, (samples, output neurons)."""
     firsts = [read_arrays(folder, f"first{k}") for k in range(len(job.program.output_populations))]
     columns = (
         np.concatenate([first[key][: job.samples] for first in firsts], axis=1).astype(np.int32)
         for key in ("step", "lateness", "flush")
     )
-    names = [population.name for population in job.program.populations]
-    if job.keep == "counts":
-        counts = {name: read_arrays(folder, f"spikes{k}")["counts"] for k, name in enumerate(names)}
-        return MachineOutput(*columns), {}, counts
+    return MachineOutput(*columns)
+
+
+def collect_spikes(folder: Path, job: Job) -> dict[str, StepSpikes]:
+    """All spikes by population."""
     spikes = {}
-    for k, name in enumerate(names):
+    for k, population in enumerate(job.program.populations):
         rows = read_arrays(folder, f"spikes{k}")["rows"]
-        spikes[name] = StepSpikes.of(rows[rows[:, 0] < job.samples])
-    return MachineOutput(*columns), spikes, None
+        spikes[population.name] = StepSpikes.of(rows[rows[:, 0] < job.samples])
+    return spikes

@@ -70,6 +70,7 @@ def _matrix(projection: ProgramProjection, copies: int, message_bits: int) -> Ab
         num_weight_bits=8,
         weight_exp=max(0, projection.exponent),
         sign_mode=SignMode.MIXED,
+        name=_name(projection),
     )
 
 
@@ -85,7 +86,12 @@ def _conv(projection: ProgramProjection, synapses: kinds.Conv2d, message_bits: i
         dilation=synapses.dilation[::-1],
         groups=synapses.groups,
         num_message_bits=message_bits,
+        name=_name(projection),
     )
+
+
+def _name(projection: ProgramProjection) -> str:
+    return f"{projection.pre} -> {projection.post}"
 
 
 def _is_exact(projection: ProgramProjection, synapses: kinds.Conv2d, largest: int) -> bool:

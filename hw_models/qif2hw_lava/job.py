@@ -6,6 +6,7 @@
 
 import json
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -15,6 +16,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from qif2hw.bundle.packing import pack, unpack
+from qif2hw.errors import BackendError
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Keep
 from qif2hw.ir.stepped_program import SteppedProgram
@@ -111,9 +113,13 @@ def write_arrays(folder: Path, name: str, arrays: dict[str, NDArray[Any]]) -> No
 
 
 def read_arrays(folder: Path, name: str) -> dict[str, NDArray[Any]]:
-    """Read what `write_arrays` wrote, of the same shapes."""
-    with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
-        return dict(file)
+    """Read what `write_arrays` wrote, of the same shapes; `BackendError` if it is not there or cannot be read."""
+    try:
+        # Opened here: numpy leaves a file open that it cannot read.
+        with (folder / f"{name}.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise BackendError(f"the run ended without its results '{name}' ({error})") from error
 
 
 def write_error(folder: Path, where: str, traceback: str) -> None:

@@ -5,22 +5,27 @@ always does.  So a worker gets a session of its own and a time limit, and its wh
 over, however it ended.
 """
 
+import errno
 import json
 import os
 import subprocess
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic, sleep
 
 from qif2hw import errors
 from qif2hw.errors import BackendError
 from qif2hw_lava.interpreter import Interpreter, clean_environment
 from qif2hw_lava.job import ERROR, FINISHED, LOG, PROGRESS
-from qif2hw_lava.processgroup import end_group
+from qif2hw_lava.processgroup import describe_end, end_group
 
 NETWORK = "qif2hw_lava.network"
 """The module that turns a job into Processes."""
+
+
+STOPPING = 20.0
+"""Seconds for Lava to stop its processes when all results are there."""
 
 
 class LavaError(BackendError):
@@ -37,6 +42,8 @@ def run_worker(
     timeout: float,
     progress: Callable[[int], None] | None = None,
     module: str = NETWORK,
+    packages: Sequence[Path] = (),
+    environment: Mapping[str, str | None] | None = None,
 ) -> None:
     """Run ``python -m qif2hw_lava.worker JOB MODULE`` to its end.
 
@@ -52,24 +59,25 @@ def run_worker(
         Called with the number of steps done, when it changes.
     module
         Whose ``execute(job)`` does the work.
+    packages
+        Folders of further packages of ours that the worker sees.
+    environment
+        Variables for the worker; None: it does not have it.
 
     Raises
     ------
     LavaTimeout, LavaError
     """
-    packages = _link_packages(job)
-    environment = clean_environment() | {
-        "PYTHONPATH": str(packages),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        # Lava's processes are ended by signals: what they print must be in the file by then.
-        "PYTHONUNBUFFERED": "1",
+    variables: dict[str, str | None] = {
+        **package_environment(job, packages),
         "OMP_NUM_THREADS": "1",
+        **(environment or {}),
     }
     with (job / LOG).open("wb") as log:
         worker = subprocess.Popen(
             [interpreter.path, "-m", "qif2hw_lava.worker", job, module],
             cwd=job,
-            env=environment,
+            env={name: value for name, value in variables.items() if value is not None},
             # The worker ends its group when this pipe closes: when this process is gone, so is the worker.
             stdin=subprocess.PIPE,
             # Not a pipe: that would have to be read, and would stay open as long as any of Lava's processes.
@@ -90,24 +98,31 @@ def run_worker(
     if (job / ERROR).exists():
         failure = json.loads((job / ERROR).read_text(encoding="utf-8"))
         reason = failure["traceback"].strip().splitlines()[-1]
+        if os.strerror(errno.ENOSPC) in reason:
+            reason += " (in /dev/shm, where Lava keeps its channels, or where temporary files are)"
         raise LavaError(f"{failure['where']} failed under Lava: {reason}\n{failure['traceback']}\n{_tail(job)}".strip())
-    raise LavaError(f"the Lava worker ended with code {worker.returncode} and no results\n{_tail(job)}".strip())
+    how = describe_end(worker.returncode)
+    raise LavaError(f"the Lava worker ended with {how} and no results\n{_tail(job)}".strip())
 
 
 def _watch(worker: int, job: Path, timeout: float, progress: Callable[[int], None] | None) -> None:
-    deadline, reported = time.monotonic() + timeout, 0
+    deadline, reported = monotonic() + timeout, 0
+    stopping = False
     while _runs(worker):
         done = _steps_done(job)
         if progress is not None and done > reported:
             progress(done)
             reported = done
-        if time.monotonic() > deadline:
+        if not stopping and (job / FINISHED).exists():
+            stopping = True
+            deadline = min(deadline, monotonic() + STOPPING)
+        if monotonic() > deadline:
             if (job / ERROR).exists() or (job / FINISHED).exists():
                 return
             raise LavaTimeout(
                 f"Lava did not finish within {timeout:g} s ({done} steps done); its processes were ended\n{_tail(job)}"
             )
-        time.sleep(0.02)
+        sleep(0.02)
 
 
 def _runs(worker: int) -> bool:
@@ -131,15 +146,18 @@ def _tail(job: Path, size: int = 2000) -> str:
     return ""
 
 
-def _link_packages(job: Path) -> Path:
-    """A folder with links to our own packages and nothing else.
+def package_environment(folder: Path, packages: Sequence[Path] = ()) -> dict[str, str]:
+    """The environment of a Python that sees our own packages, by links in ``folder``, and nothing else of ours.
 
-    The worker may run on another Python version than we do: it must see our packages, but not the site-packages they
-    lie in.
+    It may be another version of Python than this one: it must not see the site-packages that ours lie in.
     """
-    folder = job / "packages"
-    folder.mkdir(exist_ok=True)
-    for module in (errors.__file__, __file__):
-        package = Path(module).resolve().parent
-        (folder / package.name).symlink_to(package, target_is_directory=True)
-    return folder
+    links = folder / "packages"
+    links.mkdir(exist_ok=True)
+    for package in (Path(errors.__file__).resolve().parent, Path(__file__).resolve().parent, *packages):
+        (links / package.name).symlink_to(package, target_is_directory=True)
+    return clean_environment() | {
+        "PYTHONPATH": str(links),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        # Lava's processes are ended by signals: what they print must be in the file by then.
+        "PYTHONUNBUFFERED": "1",
+    }

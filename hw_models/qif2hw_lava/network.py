@@ -1,13 +1,15 @@
 """From a job folder to Lava Processes, and through their run.  Imports lava: only the worker loads this."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from lava.magma.core.process.ports.ports import OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 
+from qif2hw.ir.program import Program, ProgramPopulation
 from qif2hw.ir.ptc import second_moment
 from qif2hw_lava.connection import connect
 from qif2hw_lava.job import Job, read_job
@@ -35,11 +37,18 @@ def fused(job: Job, folder: Path) -> AbstractProcess:
 
 
 @dataclass(frozen=True)
-class _Source:
-    flag: Any
-    payload: Any
-    message: Any
-    square: Any
+class Source:
+    """The ports by which an input group or a population sends."""
+
+    flag: OutPort
+    payload: OutPort
+    message: OutPort
+    square: OutPort
+
+    @classmethod
+    def of(cls, process: AbstractProcess) -> "Source":
+        """Those of a Process that has all four."""
+        return cls(process.flag, process.payload, process.message, process.square)
 
 
 def modular(job: Job, folder: Path) -> AbstractProcess:
@@ -47,7 +56,7 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
     program = job.program
     common = {"job": str(folder), "steps": program.steps, "rounds": job.rounds, "copies": job.copies}
     kept = {"keep": job.keep, "samples": job.samples}
-    sources: dict[str, _Source] = {}
+    sources: dict[str, Source] = {}
     step_in, late_in = job.batches()
     for encoder in program.encoders:
         parts = [a[:, :, program.columns[encoder.name]].reshape(job.rounds, -1) for a in (step_in, late_in)]
@@ -55,15 +64,49 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
         sent = SpikeInput(
             name=encoder.name, packed_bits=bits, grid=program.grid, step_in=parts[0], late_in=parts[1], common=common
         )
-        sources[encoder.name] = _Source(sent.flag, sent.payload, sent.message, sent.square)
-    for k, population in enumerate(program.populations):
-        neurons = PhaseNeurons(
+        sources[encoder.name] = Source.of(sent)
+    index = {population.name: k for k, population in enumerate(program.populations)}
+
+    def neurons_of(population: ProgramPopulation) -> PhaseNeurons:
+        return PhaseNeurons(
             population=population,
             grid=program.grid,
-            file=f"spikes{k}",
+            file=f"spikes{index[population.name]}",
             packed_bits=program.packed_bits(population.name),
             common=common | kept,
         )
+
+    connected = populations(program, sources, neurons_of, job.copies)
+    for k, name in enumerate(program.output_populations):
+        neurons, size = connected[name], program.population(name).size
+        readout = FirstSpikeReadout(name=f"{name}: first spikes", size=size, file=f"first{k}", common=common)
+        neurons.flag.connect(readout.flag)
+        neurons.payload.connect(readout.payload)
+    return connected[program.populations[-1].name]
+
+
+def populations(
+    program: Program,
+    sources: dict[str, Source],
+    neurons_of: Callable[[ProgramPopulation], PhaseNeurons],
+    copies: int,
+) -> dict[str, PhaseNeurons]:
+    """All populations of a program, connected with each other and with the input groups.
+
+    Parameters
+    ----------
+    program
+        Its projections become Lava's Dense, Sparse or Conv: one for every kind of sum that a population takes.
+    sources
+        Of the input groups, by name.
+    neurons_of
+        Makes the Process of a population.
+    copies
+        Networks side by side.
+    """
+    sources, found = dict(sources), {}
+    for population in program.populations:
+        neurons = neurons_of(population)
         for projection in program.incoming(population.name):
             source = sources[projection.pre]
             ways = [(source.flag, neurons.a0, 0), (source.payload, neurons.a1, 24)]
@@ -72,12 +115,7 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
             if second_moment(population.ptc) is not None:
                 ways.append((source.square, neurons.a2, 24))
             for out, into, message_bits in ways:
-                connect(out, projection, message_bits=message_bits, copies=job.copies).connect(into)
-        sources[population.name] = _Source(neurons.flag, neurons.payload, neurons.message, neurons.square)
-        if population.name in program.output_populations:
-            file = f"first{program.output_populations.index(population.name)}"
-            name = f"{population.name}: first spikes"
-            readout = FirstSpikeReadout(name=name, size=population.size, file=file, common=common)
-            neurons.flag.connect(readout.flag)
-            neurons.payload.connect(readout.payload)
-    return neurons
+                connect(out, projection, message_bits=message_bits, copies=copies).connect(into)
+        sources[population.name] = Source.of(neurons)
+        found[population.name] = neurons
+    return found

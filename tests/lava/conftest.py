@@ -1,7 +1,9 @@
 import os
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.ir import Program
+from qif2hw_deploy.loihi2 import chip
 from qif2hw_lava import Interpreter, LavaMissing, find_interpreter
 
 
@@ -73,3 +76,48 @@ def traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traces]:
     found = Traces(tmp_path)
     yield found
     assert found.left() == []
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """A Python with Lava, a stand-in for Intel's extension and one for the vendor's half (see standin/README.md)."""
+
+    python: Path
+    site: Path
+
+
+@pytest.fixture(scope="session")
+def standin_python(lava: Interpreter, tmp_path_factory: pytest.TempPathFactory) -> StandIn:
+    folder = tmp_path_factory.mktemp("standin")
+    subprocess.run([lava.path, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    asked = [lava.path, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    packages = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    site = folder / "site"
+    offer(site, "standin = standin_half:Half")
+    (own,) = (folder / "venv").glob("lib/python3*/site-packages")
+    (own / "standin.pth").write_text(f"{packages}\n{Path(__file__).parent / 'standin'}\n{site}\n")
+    return StandIn(folder / "venv" / "bin" / "python", site)
+
+
+def offer(site: Path, entries: str) -> None:
+    """Put the metadata of a distribution ``half`` with these entry points into a folder, in the place of the last."""
+    metadata = site / "half-1.0.dist-info"
+    metadata.mkdir(parents=True, exist_ok=True)
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: half\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[qif2hw.loihi2]\n{entries}\n")
+
+
+@pytest.fixture
+def standin(standin_python: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StandIn:
+    """Everything that a run on Loihi 2 needs seems to be there; the stand-in takes the place of all of it."""
+    srun = tmp_path / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.write_text("#!/bin/sh\n")
+    srun.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{srun.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("QIF2HW_LAVA_PYTHON", str(standin_python.python))
+    for name in ("BOARD", "NXSDKHOST", "LOIHI_GEN", "NOSLURM", "SLURM"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PARTITION", "oheogulch")
+    chip._ask.cache_clear()
+    return standin_python

@@ -94,11 +94,13 @@ class PhaseNeurons(AbstractProcess):
     population, grid
         The program's.
     file
-        Name of the file it leaves.
+        Name of the file it leaves; None: it leaves none.
     packed_bits
         Bits of the message it sends below the flag; how it is spoken to, the population says.
     common
         ``job``, ``steps``, ``rounds``, ``copies``; ``keep`` and ``samples``, see `qif2hw_lava.record.spike_record`.
+    lead
+        Steps at the start of a round in which it stands still.
 
     Attributes
     ----------
@@ -107,9 +109,16 @@ class PhaseNeurons(AbstractProcess):
     """
 
     def __init__(
-        self, *, population: ProgramPopulation, grid: TimeGrid, file: str, packed_bits: int, common: dict[str, Any]
+        self,
+        *,
+        population: ProgramPopulation,
+        grid: TimeGrid,
+        file: str | None,
+        packed_bits: int,
+        common: dict[str, Any],
+        lead: int = 0,
     ) -> None:
-        parts = {"population": population, "grid": grid, "packed_bits": packed_bits}
+        parts = {"population": population, "grid": grid, "packed_bits": packed_bits, "lead": lead}
         super().__init__(name=population.name, file=file, **parts, **common)
         shape = (common["copies"] * population.size,)
         self.a0 = InPort(shape=shape)
@@ -143,7 +152,10 @@ class PyPhaseNeurons(GuardedModel):
         self.population: ProgramPopulation = proc_params["population"]
         self.grid: TimeGrid = proc_params["grid"]
         self.copies: int = proc_params["copies"]
-        self.spikes = spike_record(proc_params["keep"], proc_params["samples"], self.population.size)
+        self.lead: int = proc_params["lead"]
+        self.file: str | None = proc_params["file"]
+        if self.file is not None:
+            self.spikes = spike_record(proc_params["keep"], proc_params["samples"], self.population.size)
 
     def reset(self, current: int) -> None:
         """Initial registers."""
@@ -151,25 +163,32 @@ class PyPhaseNeurons(GuardedModel):
 
     def step(self, current: int, n: int) -> None:
         """Take the sums, send flags and what belongs to them."""
+        n -= self.lead
         a0, a1, a2 = self.a0.recv(), self.a1.recv(), self.a2.recv()
-        if n == 1:
+        if n <= 1:
             # The synapses still hold what the last step of the round before sent.
             a0, a1, a2 = np.zeros_like(a0), np.zeros_like(a1), np.zeros_like(a2)
         local = n - self.population.depth
         if self.population.packed_bits and local <= self.grid.trial_steps:
             a0, a1 = spec.unpack(a1, self.population.packed_bits)
-        sent = spec.step(self.population, self.grid, local, self.registers.astype(np.int64), a0, a1, a2)
+        state = self.registers.astype(np.int64)
+        if n < 1:
+            sent = spec.Sent(state, np.zeros_like(a0), np.zeros_like(a0))
+        else:
+            sent = spec.step(self.population, self.grid, local, state, a0, a1, a2)
         self.registers[:] = sent.state
         self.flag.send(sent.flag.astype(np.int32))
         self.payload.send(sent.payload.astype(np.int32))
         self.message.send(spec.pack(sent.flag, sent.payload, self.proc_params["packed_bits"]).astype(np.int32))
         self.square.send(spec.square(sent.flag, sent.payload, self.grid).astype(np.int32))
-        flag, payload = (values.reshape(self.copies, -1) for values in (sent.flag, sent.payload))
-        self.spikes.add(current * self.copies, n, flag, payload)
+        if self.file is not None:
+            flag, payload = (values.reshape(self.copies, -1) for values in (sent.flag, sent.payload))
+            self.spikes.add(current * self.copies, n, flag, payload)
 
     def deliver(self) -> None:
         """All spikes, or their counts."""
-        self.save(self.proc_params["file"], self.spikes.arrays())
+        if self.file is not None:
+            self.save(self.file, self.spikes.arrays())
 
 
 class FirstSpikeReadout(AbstractProcess):
