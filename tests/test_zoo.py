@@ -12,17 +12,18 @@ from qif2hw.experiments.reproduce.paper import PAPER
 from qif2hw.parity import SteppedBounds, check
 from qif2hw.train.task import Samples
 
-EVENT_DRIVEN = tuple(name for name in zoo.names() if name not in zoo.STEPPED)
-
 
 def test_there_is_one_for_every_task_of_the_paper() -> None:
-    assert set(EVENT_DRIVEN) == {task for task, _ in PAPER}
-    assert set(zoo.names()) - set(EVENT_DRIVEN) == set(zoo.STEPPED) == {"digits"}
+    assert set(zoo.names(stepped=False)) == {task for task, _ in PAPER}
+    assert zoo.names(stepped=True) == zoo.STEPPED == ("digits",)
+    assert set(zoo.names()) == {*zoo.names(stepped=False), "digits"}
+    with pytest.raises(InputError, match="no bundle of 'digits' for the target 'loihi2-microcode': known are loihi2$"):
+        zoo.bundle("digits", "loihi2-microcode")
     with pytest.raises(InputError, match="known are burgers_pinn"):
         zoo.bundle("cubic")
 
 
-@pytest.mark.parametrize("name", EVENT_DRIVEN)
+@pytest.mark.parametrize("name", zoo.names(stepped=False))
 def test_on_the_engine_it_is_below_the_papers_error_in_float(name: str) -> None:
     task, bundle = tasks.get(name), zoo.bundle(name)
     test = task.test_set()

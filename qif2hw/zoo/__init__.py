@@ -1,8 +1,9 @@
 """Trained networks that come with the package: compile and run them without training.
 
 One for each task of `qif2hw.experiments.tasks`, in the ordinary regime, and classifiers in time steps (`STEPPED`); all
-with weights on the 8-bit grid: ``NAME.onnx`` is the model, ``NAME.qif`` the compiled bundle.  Problems and errors are
-in docs/results.md; ``qif2hw reproduce --zoo FOLDER`` trains them and writes these files.
+with weights on the 8-bit grid: ``NAME.onnx`` is the model, ``NAME.qif`` the bundle compiled for ``loihi2``, and but for
+the classifiers ``NAME-microcode.qif`` that for ``loihi2-microcode``.  Problems and errors are in docs/results.md;
+``qif2hw reproduce --zoo FOLDER`` trains them and writes these files.
 """
 
 from pathlib import Path
@@ -17,11 +18,14 @@ from qif2hw.ir.stepped import AnyNetwork, SteppedNetwork
 HOME = Path(__file__).parent
 STEPPED = ("digits",)
 """Those with a stepped clock: images in, classes out."""
+TARGETS = {"loihi2": "", "loihi2-microcode": "-microcode"}
+"""Targets that the networks are compiled for, with what stands behind a name in the bundle's."""
 
 
-def names() -> tuple[str, ...]:
-    """Names of the networks."""
-    return tuple(sorted(path.stem for path in HOME.glob("*.onnx")))
+def names(stepped: bool | None = None) -> tuple[str, ...]:
+    """Names of the networks: of all, or of those with (``stepped=True``) or without a stepped clock."""
+    every = sorted(path.stem for path in HOME.glob("*.onnx"))
+    return tuple(name for name in every if stepped is None or (name in STEPPED) == stepped)
 
 
 def model(name: str) -> Path:
@@ -39,12 +43,28 @@ def network(name: str) -> AnyNetwork:
 
 
 @overload
-def bundle(name: Literal["digits"]) -> SteppedBundle: ...  # type: ignore[overload-overlap]
+def bundle(name: Literal["digits"], target: str = ...) -> SteppedBundle: ...  # type: ignore[overload-overlap]
 @overload
-def bundle(name: str) -> Bundle: ...
-def bundle(name: str) -> AnyBundle:
-    """A compiled network: ``qif2hw.zoo.bundle("ripple").run(x)``; `InputError` if there is no such network."""
-    return bundles.load_any(_path(name, ".qif"))
+def bundle(name: str, target: str = ...) -> Bundle: ...
+def bundle(name: str, target: str = "loihi2") -> AnyBundle:
+    """A compiled network: ``qif2hw.zoo.bundle("ripple").run(x)``.
+
+    Parameters
+    ----------
+    name
+        Of the network.
+    target
+        What it is compiled for, one of `TARGETS`; networks with a stepped clock are compiled for the first.
+
+    Raises
+    ------
+    InputError
+        If there is no such network, or none for this target.
+    """
+    known = tuple(TARGETS)[:1] if name in STEPPED else tuple(TARGETS)
+    if target not in known:
+        raise InputError(f"the zoo has no bundle of '{name}' for the target '{target}': known are {', '.join(known)}")
+    return bundles.load_any(_path(name, f"{TARGETS[target]}.qif"))
 
 
 def _path(name: str, suffix: str) -> Path:
@@ -53,4 +73,4 @@ def _path(name: str, suffix: str) -> Path:
     return HOME / f"{name}{suffix}"
 
 
-__all__ = ["HOME", "STEPPED", "bundle", "model", "names", "network"]
+__all__ = ["HOME", "STEPPED", "TARGETS", "bundle", "model", "names", "network"]

@@ -12,9 +12,12 @@ from qif2hw.experiments.tasks import images
 from qif2hw.ir import onnx_io
 from qif2hw.zoo import STEPPED
 
+TARGETS = {"loihi2": "", "loihi2-microcode": "-microcode"}
+"""What the networks are compiled for, with what stands behind a name in the bundle's (`qif2hw.zoo.TARGETS`)."""
+
 
 def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
-    """Write ``NAME.onnx`` and ``NAME.qif`` for every network of the zoo with a trained one in ``out``; their names."""
+    """Write ``NAME.onnx`` and its bundles for every network of the zoo with a trained one in ``out``; their names."""
     made = []
     for name in tasks.TASKS:
         path = out / "models" / f"{Experiment(name, 'qif', 'ordinary').name}.onnx"
@@ -25,7 +28,8 @@ def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
         options = CompileOptions(weight_bits=qif.WEIGHT_BITS, steps=qif.STEPS)
         network = rounded_network(onnx_io.load(path), options, qif.calibration(task))
         onnx_io.save(network, home / f"{name}.onnx")
-        qif.compiled(network, task).save(home / f"{name}.qif")
+        for target, suffix in TARGETS.items():
+            qif.compiled(network, task, target=target).save(home / f"{name}{suffix}.qif")
         made.append(name)
     for name in STEPPED:
         # Trained on the grid.
