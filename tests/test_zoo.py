@@ -17,7 +17,7 @@ def test_there_is_one_for_every_task_of_the_paper() -> None:
     assert set(zoo.names(stepped=False)) == {task for task, _ in PAPER}
     assert zoo.names(stepped=True) == zoo.STEPPED == ("digits",)
     assert set(zoo.names()) == {*zoo.names(stepped=False), "digits"}
-    with pytest.raises(InputError, match="no bundle of 'digits' for the target 'loihi2-microcode': known are loihi2$"):
+    with pytest.raises(InputError, match=r"no bundle of 'digits' for the target 'loihi2-microcode': known are loihi2$"):
         zoo.bundle("digits", "loihi2-microcode")
     with pytest.raises(InputError, match="known are burgers_pinn"):
         zoo.bundle("cubic")
