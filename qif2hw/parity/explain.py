@@ -92,8 +92,8 @@ def explain(
 ) -> Explanation:
     """Follow the error of an output's first spike back to where it arose.
 
-    At each spike the error is split, by exact sensitivities along the machine's run, into what arose in its neuron and what
-    each input spike brought; the chain follows the largest share.
+    At each spike the error is split, by exact sensitivities along the machine's run, into what arose in its neuron and
+    what each input spike brought; the chain follows the largest share.
 
     Parameters
     ----------
