@@ -138,11 +138,11 @@ def results(report: ParityReport) -> str:
             shown.append(("float", "float"))
         key = html.legend([*shown, (label(report, backend), "machine")])
         return section("Result", key, html.figure(figures.curve(report, backend)))
-    shown = [html.figure(figures.scatter(report, backend))]
+    drawn = [html.figure(figures.scatter(report, backend))]
     if report.x.shape[1] == 2:
         caption = f"Where in the input domain {label(report, backend)} is off: the larger a dot, the further."
-        shown.append(html.figure(figures.domain(report, backend), escape(caption)))
-    return section("Result", *shown)
+        drawn.append(html.figure(figures.domain(report, backend), escape(caption)))
+    return section("Result", *drawn)
 
 
 def certificates(report: ParityReport) -> str:
@@ -259,7 +259,7 @@ def chains(report: ParityReport) -> str:
         title = f"Sample {sample}: {svg.number(found.chain[-1].error)} Δ"
         parts.append(f"<details><summary>{escape(title)}</summary>{html.table(head, rows)}</details>")
     words = (
-        "The samples whose outputs are furthest off. From where most of the error arose to the output: what each "
+        "The samples with the largest errors of outputs. From where most of the error arose to the output: what each "
         "spike's inputs brought, what arose in its neuron by cause, and what the next spike got from it."
     )
     return section("Chains of errors", *parts, words=words)
