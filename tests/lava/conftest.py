@@ -1,6 +1,7 @@
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.ir import Program
 from qif2hw_deploy.loihi2 import chip
-from qif2hw_lava import Interpreter, LavaMissing, find_interpreter
+from qif2hw_lava import Interpreter, LavaMissing, find_interpreter, launch
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +75,12 @@ def traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traces]:
     """Job folders go below ``tmp_path``; nothing may be left when the test is over."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     found = Traces(tmp_path)
+
+    def look_and_sleep(seconds: float) -> None:
+        found.look()
+        time.sleep(seconds)
+
+    monkeypatch.setattr(launch, "sleep", look_and_sleep)
     yield found
     assert found.left() == []
 
