@@ -12,6 +12,7 @@ import pytest
 from networks import ordinary
 from numpy.typing import NDArray
 
+import qif2hw
 from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.ir import Program
 from qif2hw_deploy.loihi2 import chip
@@ -30,6 +31,13 @@ def lava() -> Interpreter:
 @pytest.fixture(scope="session")
 def program() -> Program:
     return compile_network(ordinary((1, 4, 2)), CompileOptions(steps=64, rounding="nearest")).program
+
+
+@pytest.fixture(scope="session")
+def bundle_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same program in a bundle."""
+    path = tmp_path_factory.mktemp("bundle") / "model.qif"
+    return qif2hw.compile(ordinary((1, 4, 2)), steps=64, rounding="nearest").save(path)
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,7 @@ def same(run: loihi2.ChipRun, program: Program, x: NDArray[np.float64], spikes: 
 
 
 CASES = {
-    "squares": (branched(), CompileOptions(steps=64, lateness_moments=2, form="cotangent", rounding="nearest")),
+    "squares": (branched(), CompileOptions(steps=40, lateness_moments=2, form="cotangent", rounding="nearest")),
     "packed": (
         ordinary((2, 5, 5, 2), seed=8),
         CompileOptions(steps=64, payload_bits=2, lateness_moments=1, rounding="nearest"),
@@ -47,10 +47,10 @@ CASES = {
 
 @pytest.mark.parametrize("name", ["squares", *(pytest.param(n, marks=pytest.mark.long) for n in list(CASES)[1:])])
 def test_the_graph_for_the_chip_on_lavas_simulator(name: str, lava: Interpreter, traces: "Traces") -> None:
-    """Public Lava alone; five samples on two copies, so that one round is not full."""
+    """Public Lava alone; three samples on two copies, so that one round is not full."""
     network, options = CASES[name]
     program = compile_network(network, options).program
-    x = np.random.default_rng(1).random((5, network.inputs))
+    x = np.random.default_rng(1).random((3, network.inputs))
     same(loihi2.simulate(program, x, copies=2), program, x)
 
 
@@ -102,6 +102,7 @@ def test_the_zoo_through_the_adapter(name: str, standin: "StandIn", traces: "Tra
     same(run, bundle.program, x)
 
 
+@pytest.mark.long
 def test_parity_takes_it_as_an_exact_backend(standin: "StandIn", traces: "Traces", program: Program) -> None:
     report = qif2hw.parity.check(program, np.array([[0.3]]), backends=("engine", "loihi2"))
     assert report.ok
