@@ -134,5 +134,5 @@ def standin(standin_python: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name in ("BOARD", "NXSDKHOST", "LOIHI_GEN", "NOSLURM", "SLURM"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PARTITION", "oheogulch")
-    chip._ask.cache_clear()
+    chip._GOOD.clear()
     return standin_python

@@ -239,11 +239,11 @@ def test_halves_that_are_refused(standin: "StandIn", tmp_path: Path) -> None:
 
 
 def test_a_half_that_cannot_be_used_is_told_before_the_work(
-    standin: "StandIn", program: Program, monkeypatch: pytest.MonkeyPatch
+    standin: "StandIn", bundle_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STANDIN_DELAY", "-2")
     with pytest.raises(InputError, match=r"^backend 'loihi2': 'standin_half:Half' .*input_delay = -2, a number"):
-        qif2hw.Bundle.run(qif2hw.compile(ordinary((1, 2, 2)), steps=32), [[0.5]], "loihi2")
+        qif2hw.load(bundle_file).run([[0.5]], "loihi2")
 
 
 @pytest.mark.parametrize(
