@@ -1,6 +1,6 @@
 """``qif2hw inspect``: what is in a bundle, and does it fit."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -8,6 +8,9 @@ from qif2hw_cli.console import Output, example, json_option
 from qif2hw_cli.estimate import show
 from qif2hw_cli.report_tables import show_report
 from qif2hw_cli.stepped_tables import layers
+
+if TYPE_CHECKING:
+    from qif2hw.compiler.clocks import Clock
 
 
 @click.command(epilog=example("qif2hw inspect model.qif", "qif2hw inspect model.qif --target chip.toml --json"))
@@ -17,7 +20,8 @@ from qif2hw_cli.stepped_tables import layers
 def command(bundle: str, target: str | None, as_json: bool) -> None:
     """Show what is in a bundle: sizes, tables, registers, a map of the cores; does it fit, and if not why.
 
-    Of networks in time steps also layers, thresholds and spikes. Verifies every part, runs the golden inputs on the
+    Says for Loihi 2's published limits, and for what public models of its neurons show, which limit decides. Of
+    networks in time steps also layers, thresholds and spikes. Verifies every part, runs the golden inputs on the
     engine, and estimates what one of them costs (qif2hw estimate says more). Exit code 1 if the program does not fit
     its target, or the golden spikes are not reproduced.
     """
@@ -49,6 +53,7 @@ def command(bundle: str, target: str | None, as_json: bool) -> None:
     else:
         facts = {"steps": found.program.steps, "delta": found.program.grid.delta}
     show_report(out, found.report, clock)
+    facts["targets"] = _targets(out, found, clock)
     try:
         cost = api.estimate(found, run=run)
         show(out, cost)
@@ -75,3 +80,18 @@ def command(bundle: str, target: str | None, as_json: bool) -> None:
         }
     )
     click.get_current_context().exit(0 if fits is not False and golden else 1)
+
+
+def _targets(out: Output, bundle: Any, clock: "Clock") -> dict[str, Any]:
+    """Whether the program fits each Loihi 2 target, and which limits are in the way."""
+    from qif2hw.compiler.targets import known_targets, load_target
+
+    found = {}
+    for name in known_targets():
+        if name.startswith("loihi2"):
+            fit = clock.assess(bundle.program, load_target(name), bundle.report)
+            found[name] = {"fits": fit.fits, "limits": list(fit.limits), "reasons": list(fit.reasons)}
+            first = "" if fit.fits else f": {fit.reasons[0]} ({fit.limits[0]})"
+            more = f", and {len(fit.reasons) - 1} more" if len(fit.reasons) > 1 else ""
+            out.say(f"target    {name}: {'fits' if fit.fits else 'does not fit'}{first}{more}")
+    return found

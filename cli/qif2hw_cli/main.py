@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     # What `Commands.get_command` imports by name, for those who check who imports whom.
     from qif2hw_cli import bench as bench
     from qif2hw_cli import compile as compile
+    from qif2hw_cli import conformance as conformance
     from qif2hw_cli import demo as demo
     from qif2hw_cli import emit as emit
     from qif2hw_cli import estimate as estimate
@@ -46,6 +47,7 @@ _COMMANDS = (
     "inspect",
     "estimate",
     "emit",
+    "conformance",
     "search",
     "bench",
     "reproduce",

@@ -1,6 +1,7 @@
 """A bundle in tables: what the compiler found. A list of passes of one's own may leave any of it out."""
 
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from qif2hw_cli import stepped_tables
@@ -191,11 +192,12 @@ def show_fit(out: Output, fit: Mapping[str, Any]) -> None:
     )
     _map(out, fit)
     if fit["fits"]:
-        out.say(f"fits      {fit['cores']} core(s), within the target's published limits; nothing was run on a chip")
+        out.say(f"fits      {fit['cores']} core(s), within the target's limits; nothing was run on a chip")
         return
     out.say(f"does NOT fit the target '{fit['target']}':")
-    for reason in fit["reasons"]:
-        out.say(f"  {reason}")
+    # Reports of older bundles name no limits.
+    for reason, limit in zip_longest(fit["reasons"], fit.get("limits", [])):
+        out.say(f"  {reason}{f' ({limit})' if limit else ''}")
     out.say("it would fit with:" if fit["options"] else "no single option makes it fit")
     for option in fit["options"]:
         out.say(f"  {option}")

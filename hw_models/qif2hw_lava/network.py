@@ -60,7 +60,7 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
     step_in, late_in = job.batches()
     for encoder in program.encoders:
         parts = [a[:, :, program.columns[encoder.name]].reshape(job.rounds, -1) for a in (step_in, late_in)]
-        bits = program.packed_bits(encoder.name)
+        bits = program.message_bits(encoder.name) or 0
         sent = SpikeInput(
             name=encoder.name, packed_bits=bits, grid=program.grid, step_in=parts[0], late_in=parts[1], common=common
         )
@@ -72,7 +72,7 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
             population=population,
             grid=program.grid,
             file=f"spikes{index[population.name]}",
-            packed_bits=program.packed_bits(population.name),
+            packed_bits=program.message_bits(population.name) or 0,
             common=common | kept,
         )
 
@@ -110,8 +110,11 @@ def populations(
         for projection in program.incoming(population.name):
             source = sources[projection.pre]
             ways = [(source.flag, neurons.a0, 0), (source.payload, neurons.a1, 24)]
-            if population.packed_bits:
+            if population.message_bits is not None:
                 ways = [(source.message, neurons.a1, 24)]
+            if population.one_message:
+                # The same message, seen as a spike without a payload.
+                ways.append((source.message, neurons.a0, 0))
             if second_moment(population.ptc) is not None:
                 ways.append((source.square, neurons.a2, 24))
             for out, into, message_bits in ways:

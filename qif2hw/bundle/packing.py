@@ -74,6 +74,8 @@ def _unpack(hint: Any, packed: Any, arrays: Mapping[str, NDArray[Any]], path: st
                 return _unpack(choice, packed, arrays, path, used)
             if is_dataclass(choice) and isinstance(packed, dict) and packed.get("kind") == _name(choice):
                 return _unpack(choice, packed, arrays, path, used)
+            if choice in (bool, int, float, str) and type(packed) is choice:
+                return _unpack(choice, packed, arrays, path, used)
         raise InputError(f"{where} is none of {', '.join(_name(choice) for choice in get_args(hint))}")
     if origin is np.ndarray:
         name = packed.get("array") if isinstance(packed, dict) and len(packed) == 1 else None

@@ -27,12 +27,15 @@ class Register:
         Bits that it has, sign included.
     widest
         Most bits that any number needed on the way to these values.
+    product_bits
+        Bits that such numbers have.
     """
 
     low: int
     high: int
     width: int
     widest: int
+    product_bits: int = PRODUCT_BITS
 
     @property
     def bits(self) -> int:
@@ -42,14 +45,18 @@ class Register:
     @property
     def fits(self) -> bool:
         """Whether it is wide enough, and all before it fit the width of products."""
-        return self.bits <= self.width and self.widest <= PRODUCT_BITS
+        return self.bits <= self.width and self.widest <= self.product_bits
 
 
 @dataclass
 class Registers:
-    """Registers by name; several values of one name are joined."""
+    """Registers by name; several values of one name are joined.
+
+    ``product_bits`` is the width of products, and of what is as wide.
+    """
 
     found: dict[str, Register] = field(default_factory=dict)
+    product_bits: int = PRODUCT_BITS
 
     def interval(self, low: ArrayLike, high: ArrayLike) -> Any:
         """An `Interval` from ``low`` to ``high``, of one shape, that notes its registers here; typed as an array."""
@@ -61,7 +68,7 @@ class Registers:
         if name in self.found:
             old = self.found[name]
             low, high, widest = min(old.low, low), max(old.high, high), max(old.widest, widest)
-        self.found[name] = Register(low, high, width, widest)
+        self.found[name] = Register(low, high, min(width, self.product_bits), widest, self.product_bits)
 
 
 class Interval(Examined, NDArrayOperatorsMixin):
@@ -94,7 +101,17 @@ class Interval(Examined, NDArrayOperatorsMixin):
         """What lies between the bounds too."""
         return self._new(np.maximum(self.low, low), np.minimum(self.high, high))
 
-    def at_ends(self, function: Callable[[Int], Int]) -> "Interval":
+    def shifted_within(self, bits: Any, most: int) -> "Interval":
+        """What lies between the bounds too: nothing wider was on the way."""
+        low, high = _corners(np.left_shift)((self.low, self.high), _ends(bits))
+        return self._new(np.maximum(low, -most), np.minimum(high, most))
+
+    def product_within(self, other: Any, most: int) -> "Interval":
+        """What lies between the bounds too: nothing wider was on the way."""
+        low, high = _corners(np.multiply)((self.low, self.high), _ends(other))
+        return self._new(np.maximum(low, -most), np.minimum(high, most))
+
+    def at_ends(self, function: Callable[[Int], Int], name: str, first: object) -> "Interval":
         """Values of a function that never falls.
 
         Where numbers are too wide for it, the result is marked as such.

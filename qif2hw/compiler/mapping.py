@@ -193,10 +193,14 @@ class Share:
 
 @dataclass(frozen=True)
 class CoreMap:
-    """Cores in order, the same for the same input; ``problems`` says by population what no split can place."""
+    """Cores in order, the same for the same input.
+
+    ``problems`` says by population what no split can place, ``limits`` names the limit that is in the way.
+    """
 
     shares: tuple[Share, ...]
     problems: dict[str, str]
+    limits: dict[str, str]
 
     def of(self, population: str) -> tuple[Share, ...]:
         """The cores of a population."""
@@ -231,12 +235,12 @@ def map_cores(needs: tuple[Need, ...], target: Target) -> CoreMap:
     is split by its synapses where the target allows it.
     """
     shares: list[Share] = []
-    problems = {}
+    problems, limits = {}, {}
     for need in needs:
         parts = _parts(need, target)
         room = _room(need, target, parts)
         if room < 1:
-            problems[need.name] = _why(need, target)
+            limits[need.name], problems[need.name] = _why(need, target)
             room = 1
         unit = need.plane if room >= need.plane else 1
         cores = -(-need.neurons // (room // unit * unit))
@@ -247,7 +251,7 @@ def map_cores(needs: tuple[Need, ...], target: Target) -> CoreMap:
             filled = need.bytes(stop - first, parts, first)
             shares += [Share(need.name, first, stop, part, parts, filled) for part in range(parts)]
             first = stop
-    return CoreMap(tuple(shares), problems)
+    return CoreMap(tuple(shares), problems, limits)
 
 
 def _room(need: Need, target: Target, parts: int) -> int:
@@ -290,14 +294,16 @@ def _parts(need: Need, target: Target) -> int:
     return low
 
 
-def _why(need: Need, target: Target) -> str:
+def _why(need: Need, target: Target) -> tuple[str, str]:
+    """The limit for which no split of a population fits a core, and why."""
     axons = target.limit("input_axons_per_core")
     if axons is not None and need.axons(1) > axons:
-        return f"{need.axons(1)} sources send to each neuron, a core takes {axons}"
+        return "input_axons_per_core", f"{need.axons(1)} sources send to each neuron, a core takes {axons}"
     synapses = target.limit("synaptic_memory_per_core_bytes")
     if synapses is not None and need.synapse_bytes(1) > synapses:
-        return f"the {need.fan_in} synapses of one neuron need {need.synapse_bytes(1)} bytes, a core has {synapses}"
-    return (
+        needed = f"the {need.fan_in} synapses of one neuron need {need.synapse_bytes(1)} bytes, a core has {synapses}"
+        return "synaptic_memory_per_core_bytes", needed
+    return "memory_per_core_bytes", (
         f"one neuron with its {need.fan_in} synapses and the tables need {need.bytes(1)} bytes, "
         f"a core has {target.limit('memory_per_core_bytes')}"
     )

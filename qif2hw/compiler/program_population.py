@@ -25,4 +25,5 @@ def program_population(state: State, population: Population, curve: PTC) -> Prog
         ptc=curve,
         flush_drop=found.flush_drop,
         packed_bits=found.packed_bits,
+        one_message=found.one_message,
     )

@@ -5,6 +5,7 @@ induction over the steps of a trial: every step takes the states assumed to some
 than those from which the sums were bounded.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from qif2hw.compiler.intervals import Register, Registers
 from qif2hw.compiler.passes.ranges import PopulationRange
 from qif2hw.engine import spec
+from qif2hw.engine.integers import PRODUCT_BITS
 from qif2hw.engine.plane import LONGEST
 from qif2hw.ir import PlaneVector, ProgramPopulation, TimeGrid
 from qif2hw.ir.ptc import STATE_BITS, second_moment
@@ -21,7 +23,9 @@ class ProofError(RuntimeError):
     """The induction does not close: what was assumed of states or payloads does not hold after a step."""
 
 
-def prove(population: ProgramPopulation, grid: TimeGrid, found: PopulationRange) -> dict[str, Register]:
+def prove(
+    population: ProgramPopulation, grid: TimeGrid, found: PopulationRange, product_bits: int = PRODUCT_BITS
+) -> dict[str, Register]:
     """Every register and product of a population, by name.
 
     Parameters
@@ -30,16 +34,18 @@ def prove(population: ProgramPopulation, grid: TimeGrid, found: PopulationRange)
         What runs.
     found
         What `qif2hw.compiler.passes.ranges` proved that it may receive.
+    product_bits
+        Width of products.
 
     Raises
     ------
     ProofError
         If the induction does not close, which a test excludes.
     """
-    registers = Registers()
-    a0, a1, a2, pull = _sums(registers, population, grid, found)
+    registers = Registers(product_bits=product_bits)
+    given = assumed(registers, population, grid, found)
+    state, a0, a1, a2, pull = given.state, given.a0, given.a1, given.a2, given.pull
     nothing = registers.interval([0], [0])
-    state = _states(registers, population, grid)
     trial: list[Any] = [spec.step(population, grid, m, state, a0, a1, a2) for m in sorted({1, grid.trial_steps})]
     flush: Any = spec.step(population, grid, grid.trial_steps + 1, trial[-1].state, nothing, pull, nothing)
     if grid.trial_steps > 1:
@@ -50,9 +56,35 @@ def prove(population: ProgramPopulation, grid: TimeGrid, found: PopulationRange)
     return registers.found
 
 
-def fits(population: ProgramPopulation, grid: TimeGrid, found: PopulationRange) -> bool:
+@dataclass(frozen=True)
+class Assumed:
+    """Intervals of what a step takes: registers, sums of weights, of weights times lateness, its square, the flush."""
+
+    state: Any
+    a0: Any
+    a1: Any
+    a2: Any
+    pull: Any
+
+
+def assumed(registers: Registers, population: ProgramPopulation, grid: TimeGrid, found: PopulationRange) -> Assumed:
+    """What the proof assumes of a step of a population's trial; what its accumulators hold is noted."""
+    a0, a1, a2, pull = _sums(registers, population, grid, found)
+    return Assumed(_states(registers, population, grid), a0, a1, a2, pull)
+
+
+def fits(
+    population: ProgramPopulation, grid: TimeGrid, found: PopulationRange, product_bits: int = PRODUCT_BITS
+) -> bool:
     """Whether all registers and products of a population are wide enough."""
-    return all(register.fits for register in prove(population, grid, found).values())
+    return all(register.fits for register in prove(population, grid, found, product_bits).values())
+
+
+def widest_product(population: ProgramPopulation, grid: TimeGrid, found: PopulationRange) -> tuple[str, int]:
+    """The register or product with the widest number on the way to it, and the bits of that number."""
+    proven = prove(population, grid, found)
+    name = max(proven, key=lambda name: max(proven[name].bits, proven[name].widest))
+    return name, max(proven[name].bits, proven[name].widest)
 
 
 def _sums(registers: Registers, population: ProgramPopulation, grid: TimeGrid, found: PopulationRange) -> Any:
@@ -72,6 +104,8 @@ def _sums(registers: Registers, population: ProgramPopulation, grid: TimeGrid, f
         a2 = total("weights times squared lateness", spec.square(flag, late, grid))
     if population.packed_bits:
         total("both sums in one", spec.pack(flag, late, population.packed_bits))
+    elif population.one_message:
+        total("weights times messages", spec.pack(flag, late, 0))
     return a0, a1, a2, pull
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from qif2hw.engine import curve, plane
 from qif2hw.engine.integers import rounded_shift
 from qif2hw.ir import PTC, CotangentTables, PhaseWeightTable, PlaneVector, Population, SecondMoment, Table, TimeGrid
 from qif2hw.ir.arrays import FloatArray, IntArray
-from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, STATE_MAX, TRIG_BITS, VECTOR_BITS
+from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, STATE_MAX, TRIG_BITS, VECTOR_BITS, NarrowProducts
 
 GAIN_BITS = 15
 ROUGH_BITS = 10
@@ -127,18 +127,23 @@ def phase_weight_table(
 
 
 def plane_vector(
-    population: Population, grid: TimeGrid, unit: float, flush_drop: int, depth: int, second: bool
+    population: Population,
+    grid: TimeGrid,
+    unit: float,
+    flush_drop: int,
+    depth: int,
+    second: bool,
+    narrow: NarrowProducts | None = None,
 ) -> PlaneVector:
-    """The constants of a rotation and a shear."""
+    """The constants of a rotation and a shear; ``narrow`` are the widths of its factors."""
     r, threshold = population.neuron.r, grid.threshold
-    one, step = 1 << TRIG_BITS, math.pi / grid.period_steps
+    step = math.pi / grid.period_steps
     back = step * grid.overshoot(depth) / grid.increment
+    turn = direction if narrow is None else partial(direction_of_any_length, bits=narrow.trig_bits)
     turns = np.arctan(2.0 ** -np.arange(ANGLES)) / np.pi * threshold * 2.0**ANGLE_BITS
     return PlaneVector(
-        round(one * math.cos(step)),
-        round(one * math.sin(step)),
-        round(one * math.cos(back)),
-        round(one * math.sin(back)),
+        *turn(step),
+        *turn(back),
         *_gain(unit / r * 2.0**LATE_FRACTION),
         *_gain(grid.tick * population.neuron.omega * unit / r * 2.0**LATE_FRACTION),
         *_gain(unit / r * 2.0**flush_drop / threshold * 2.0**LATE_FRACTION),
@@ -150,7 +155,37 @@ def plane_vector(
         )
         if second
         else None,
+        narrow,
     )
+
+
+def direction(angle: float) -> tuple[int, int]:
+    """Cosine and sine with ``TRIG_BITS`` fraction bits, each rounded."""
+    return round((1 << TRIG_BITS) * math.cos(angle)), round((1 << TRIG_BITS) * math.sin(angle))
+
+
+def direction_of_any_length(angle: float, bits: int) -> tuple[int, int]:
+    """Cosine and sine of an angle in [0, pi/2], times a factor from 1/2 to 1, that have it most nearly.
+
+    Of all pairs of integers up to ``2^bits``: with few bits the nearest cosine and sine have a direction that is wrong
+    by up to ``2^-bits`` radians, these by about ``2^-bits`` of that.
+    """
+    one = 1 << bits
+    if angle > math.pi / 4:
+        sine, cosine = direction_of_any_length(math.pi / 2 - angle, bits)
+        return cosine, sine
+    largest = one * math.cos(angle)
+    # The larger coordinate is enumerated: the other one follows.
+    across = np.arange(round(largest), math.floor(largest / 2), -1, dtype=np.int64)
+    up = np.rint(across * math.tan(angle)).astype(np.int64)
+    best = int(np.abs(np.arctan2(up, across) - angle).argmin())
+    return int(across[best]), int(up[best])
+
+
+def turn_error(curve: PlaneVector, grid: TimeGrid) -> float:
+    """By how many steps a free neuron is off after a trial, because the angle of a step is rounded."""
+    step = math.pi / grid.period_steps
+    return abs(math.atan2(curve.sine, curve.cosine) / step - 1) * grid.trial_steps
 
 
 def start_vectors(grid: TimeGrid, phase0: NDArray[np.int32], depth: int) -> NDArray[np.int32]:
@@ -171,7 +206,8 @@ def respond(ptc: PTC, threshold: int, phase: IntArray, weights: int) -> IntArray
         return curve.kick(ptc, threshold, phase, np.full_like(phase, weights << ptc.kick_bits), nothing, nothing)
     x, y = _vectors(phase, threshold)
     a0 = rounded_shift(np.full_like(phase, weights) * ptc.kick_gain, ptc.kick_shift)
-    return plane.phase_of(ptc, threshold, *plane.normalise(*plane.shear(x, y, a0, nothing, nothing)))
+    sheared = plane.shear(x, y, a0, nothing, nothing, ptc.shear_drop)
+    return plane.phase_of(ptc, threshold, *plane.normalise(*sheared))
 
 
 @dataclass(frozen=True)

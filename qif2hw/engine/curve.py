@@ -4,9 +4,11 @@
 by element, in any shape: an element is a neuron of a sample.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
-from qif2hw.engine.integers import Int, bit_length, entry, growing, keep, rounded_shift
+from qif2hw.engine.integers import Int, bit_length, entry, growing, keep, product_within, rounded_shift
 from qif2hw.ir.ptc import (
     CURVATURE_MAX,
     LATE_FRACTION,
@@ -38,7 +40,14 @@ def look_up(table: Table, x: Int) -> Int:
     # Octaves start at multiples of their knots' distance.
     fraction = x & ((np.int64(1) << spacing) - 1)
     knots = table.knots.astype(np.int64)
-    return between(entry(knots, index), entry(rises(knots), index), fraction, spacing)
+    return between(entry(knots, index), entry(rises(knots), index), fraction, spacing, lambda: steepest(table))
+
+
+def steepest(table: Table) -> int:
+    """Bound of a rise between two knots times any fraction of their distance: steep parts have near knots."""
+    index = np.arange(table.knots.size)
+    spacing = table.first_octave - table.mantissa_bits + np.maximum((index >> table.mantissa_bits) - 1, 0)
+    return int((np.abs(rises(table.knots.astype(np.int64))) << spacing).max())
 
 
 def rises(values: Int, axis: int = 0) -> Int:
@@ -46,9 +55,12 @@ def rises(values: Int, axis: int = 0) -> Int:
     return np.diff(values, axis=axis, append=values.take([-1], axis))
 
 
-def between(left: Int, rise: Int, fraction: Int, spacing: Int | int) -> Int:
-    """``left + rise fraction / 2^spacing``, rounded half up: between two values of a table."""
-    product = keep("interpolation", rise * fraction)
+def between(left: Int, rise: Int, fraction: Int, spacing: Int | int, most: Callable[[], int] | None = None) -> Int:
+    """``left + rise fraction / 2^spacing``, rounded half up: between two values of a table.
+
+    The product is within ``most()``, if that is known.
+    """
+    product = keep("interpolation", rise * fraction if most is None else product_within(rise, fraction, most))
     # The spacing enters once: of an unknown one intervals keep the bound by the values at both sides.
     return left + (((2 * product >> spacing) + 1) >> 1)
 

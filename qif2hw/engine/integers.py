@@ -34,8 +34,16 @@ class Examined(ABC):
         """These values, of which it is known that they lie between the bounds."""
 
     @abstractmethod
-    def at_ends(self, function: Callable[[Int], Int]) -> Any:
-        """Values of a function of int64 arrays that never falls."""
+    def shifted_within(self, bits: Any, most: int) -> Any:
+        """These values times ``2^bits``, of which it is known that none is beyond ``most`` either way."""
+
+    @abstractmethod
+    def product_within(self, other: Any, most: int) -> Any:
+        """The product with other values, of which it is known that none is beyond ``most`` either way."""
+
+    @abstractmethod
+    def at_ends(self, function: Callable[[Int], Int], name: str, first: object) -> Any:
+        """Values of a function of int64 arrays that never falls: of its name, and its first argument."""
 
     @abstractmethod
     def look_in(self, table: Int, *before: Any) -> Any:
@@ -55,6 +63,16 @@ def within(value: Int, low: int, high: int) -> Int:
     return cast(Int, value.within(low, high)) if isinstance(value, Examined) else value
 
 
+def shifted_within(value: Int, bits: Int, most: int) -> Int:
+    """``value << bits``, of which it is known, as of `within`, that it is not beyond ``most`` either way."""
+    return cast(Int, value.shifted_within(bits, most)) if isinstance(value, Examined) else value << bits
+
+
+def product_within(value: Int, other: Int, most: Callable[[], int]) -> Int:
+    """``value * other``, of which it is known, as of `within`, that it is not beyond ``most()`` either way."""
+    return cast(Int, value.product_within(other, most())) if isinstance(value, Examined) else value * other
+
+
 def entry(table: Int, *index: Int) -> Int:
     """``table[index]``; every index must be inside."""
     last = index[-1]
@@ -66,7 +84,7 @@ def growing(function: Callable[[T, Int], Int]) -> Callable[[T, Int], Int]:
 
     def marked(first: T, value: Int) -> Int:
         if isinstance(value, Examined):
-            return cast(Int, value.at_ends(lambda x: function(first, x)))
+            return cast(Int, value.at_ends(lambda x: function(first, x), function.__name__.strip("_"), first))
         return function(first, value)
 
     marked.__doc__, marked.__name__ = function.__doc__, function.__name__

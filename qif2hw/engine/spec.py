@@ -8,8 +8,8 @@ element by element, in any shape (..., neurons).
 One machine step ``n = 1, 2, ...``:
 
 1. Every population adds up what was sent to it in step ``n - 1``: ``A0 = sum W flag`` and ``A1 = sum W payload``, in
-   two accumulators or, packed, in one (`pack`, `unpack`); where it uses the second moment of lateness, also
-   ``A2 = sum W square`` (`square`).
+   two accumulators or, packed, in one (`pack`, `unpack`); or ``A0`` and ``A0 + A1``, where a spike is one message
+   that is not packed (`sums`); where it uses the second moment of lateness, also ``A2 = sum W square`` (`square`).
 2. Every neuron does `step` for its local step ``m = n - depth`` and sends a flag and a payload, or nothing.
 
 Local steps ``m <= trial_steps`` advance the phase.  The step ``m = trial_steps + 1`` is the *flush*: time stands still,
@@ -17,6 +17,7 @@ each neuron receives the pseudo-phases of its sources as one weighted sum in ``A
 An input channel sends one spike, with its lateness as payload, in the step that its encoded time falls into.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,13 @@ class Sent:
 def pack(flag: Int, payload: Int, bits: int) -> Int:
     """One message for both: ``2^bits flag + payload``."""
     return (flag << bits) + payload
+
+
+def sums(population: ProgramPopulation, a0: Int, total: Int) -> tuple[Int, Int]:
+    """``A0`` and ``A1`` from what one message per spike gave: sums of its weights, and of weights times messages."""
+    if population.packed_bits:
+        return unpack(total, population.packed_bits)
+    return a0, total - a0
 
 
 def unpack(total: Int, bits: int) -> tuple[Int, Int]:
@@ -138,11 +146,11 @@ def _step_vector(
         return Sent(state, nothing, nothing)
     if local_step > grid.trial_steps:
         pull = rounded_shift(keep("flush product", a1 * curve.flush_gain), curve.flush_shift)
-        x, y = plane.normalise(*plane.shear(x, y, pull, nothing, nothing))
+        x, y = plane.normalise(*plane.shear(x, y, pull, nothing, nothing, curve.shear_drop))
         phase = plane.phase_of(curve, grid.threshold, x, y)
         return Sent(np.stack([x, y]), nothing, rounded_shift(phase, population.flush_drop))
 
-    x, y, fired = plane.cross(*plane.rotate(x, y, curve.cosine, curve.sine))
+    x, y, fired = plane.cross(*plane.rotate(x, y, curve.cosine, curve.sine, curve.trig_bits))
     late = plane.ticks_late(curve, x, y, grid.ticks - 1)
     kick0 = rounded_shift(keep("kick product", a0 * curve.kick_gain), curve.kick_shift)
     kick1, kick2 = _lateness(curve, a1), nothing
@@ -150,10 +158,10 @@ def _step_vector(
         m2 = _lateness(curve, a2)
         kick2 = rounded_shift(keep("square product", m2 * curve.second.own_gain), curve.second.own_shift)
         kick0 = kick0 - second_order_loss(curve.second, kick0, kick1, m2)
-    x, y = plane.normalise(*plane.shear(x, y, kick0, kick1, kick2))
+    x, y = plane.normalise(*plane.shear(x, y, kick0, kick1, kick2, curve.shear_drop))
     if local_step == grid.trial_steps:
         # The trial ends inside this step: turn back to its end; a spike that this undoes came after it.
-        x, y, undone = plane.cross(*plane.rotate(x, y, curve.back_cosine, -curve.back_sine))
+        x, y, undone = plane.cross(*plane.rotate(x, y, curve.back_cosine, -curve.back_sine, curve.trig_bits))
         # What fired in an earlier step and is undone stays fired: it sends no pseudo-phase.
         stays = (undone > 0) & (fired == 0)
         x, y = np.where(stays, 1 << (VECTOR_BITS - 1), x), np.where(stays, 0, y)
@@ -162,7 +170,12 @@ def _step_vector(
 
 
 def run(
-    program: Program, step_in: NDArray[np.int32], late_in: NDArray[np.int32], *, checked: bool = False
+    program: Program,
+    step_in: NDArray[np.int32],
+    late_in: NDArray[np.int32],
+    *,
+    checked: bool = False,
+    watch: Callable[[str, int, Int, Int, Int, Sent], None] | None = None,
 ) -> tuple[MachineOutput, dict[str, StepSpikes]]:
     """Run the machine on encoded inputs.
 
@@ -174,6 +187,9 @@ def run(
         Step and lateness of each input channel's spike, (samples, inputs), from `qif2hw.engine.host.encode`.
     checked
         Raise `RegisterOverflow` when a register leaves its width.
+    watch
+        Called in every machine step of every population: its name, the step, what arrived (``A0``, ``A1``, ``A2``), and
+        what it then keeps and sends.
 
     Returns
     -------
@@ -207,9 +223,10 @@ def run(
         if n == 0:
             continue
         for population in program.populations:
-            name, bits, m = population.name, population.packed_bits, n - population.depth
+            name, bits, m = population.name, population.message_bits, n - population.depth
             # In the flush step nothing has a flag: the one accumulator holds the pseudo-phases alone.
-            packed = bits > 0 and m <= grid.trial_steps
+            packed = population.packed_bits > 0 and m <= grid.trial_steps
+            together = bits is not None and m <= grid.trial_steps
             a0 = np.zeros((samples, population.size), np.int64)
             a1, a2 = np.zeros_like(a0), np.zeros_like(a0)
             for q in program.incoming(name):
@@ -219,18 +236,20 @@ def run(
                 own = weight[q.pre, q.post]
                 if not packed:
                     own.add(got.flag, a0)
-                own.add(pack(got.flag, got.payload, bits) if packed else got.payload, a1)
+                own.add(pack(got.flag, got.payload, bits or 0) if together else got.payload, a1)
                 if second_moment(population.ptc) is not None:
                     own.add(square(got.flag, got.payload, grid), a2)
             if checked:
                 _check(name, n, "accumulator", a0, ACCUMULATOR_MAX)
                 _check(name, n, "packed accumulator" if packed else "payload accumulator", a1, ACCUMULATOR_MAX)
                 _check(name, n, "square accumulator", a2, ACCUMULATOR_MAX)
-            if packed:
-                a0, a1 = unpack(a1, bits)
+            if together:
+                a0, a1 = sums(population, a0, a1)
             out = step(population, grid, m, state[name], a0, a1, a2)
             if checked:
                 _check(name, n, "state", out.state, STATE_MAX)
+            if watch is not None:
+                watch(name, n, a0, a1, a2, out)
             state[name], sent[name] = out.state, out
             sample, neuron = np.nonzero(out.flag)
             late = out.payload[sample, neuron]

@@ -105,10 +105,9 @@ def _spikes(
     sent = sent.reshape(program.steps, size)
     fired, none = sent.sum(axis=0), np.zeros(size, np.int64)
     # Packed, flag and payload are one number; otherwise two sums, of flags and of payloads.
-    if onto and program.packed_bits(source):
-        flags, numbers = none, fired
-    else:
-        flags, numbers = fired, np.bincount(neuron[late != 0], minlength=size)
+    bits = program.message_bits(source) if onto else None
+    flags = none if bits else fired
+    numbers = np.bincount(neuron[late != 0], minlength=size) if bits is None else fired
     yield Messages(source, SPIKE, sent, onto, flags, numbers)
     squared = tuple(name for name in onto if second_moment(program.population(name).ptc) is not None)
     if squared:

@@ -149,6 +149,9 @@ class ProgramPopulation(ByValue):
     packed_bits
         If positive, spikes reach it as ``2^packed_bits + payload`` and one accumulator holds both sums, which the
         bounds of `qif2hw.compiler.passes.ranges` keep apart; if 0, two accumulators hold one each.
+    one_message
+        Without `packed_bits`: True if a spike reaches it as one message, ``1 + payload``, which it adds up twice: the
+        weights of messages, and weights times messages.  None if flag and payload are two messages.
     """
 
     name: str
@@ -159,6 +162,7 @@ class ProgramPopulation(ByValue):
     ptc: PTC
     flush_drop: int
     packed_bits: int = 0
+    one_message: bool | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "phase0", frozen(self.phase0, np.int32))
@@ -173,6 +177,10 @@ class ProgramPopulation(ByValue):
             )
         need(self.depth >= 1, f"population '{self.name}' has depth {self.depth}")
         need(0 <= self.packed_bits < ACCUMULATOR_BITS, f"population '{self.name}': packed_bits = {self.packed_bits}")
+        need(
+            self.one_message is None or (self.one_message and not self.packed_bits),
+            f"population '{self.name}': one_message is true or left out, and has no packed_bits beside it",
+        )
         need(0 <= self.flush_drop < STATE_BITS, f"population '{self.name}': flush_drop = {self.flush_drop}")
         need(
             bool(np.isfinite(self.unit)) and self.unit > 0,
@@ -187,6 +195,11 @@ class ProgramPopulation(ByValue):
     def size(self) -> int:
         """Number of neurons."""
         return int(self.phase0.size)
+
+    @property
+    def message_bits(self) -> int | None:
+        """Bits of a spike's one message below its flag; None where flag and payload are two messages."""
+        return self.packed_bits or (0 if self.one_message else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,7 +284,7 @@ class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirs
             need(bool(self.incoming(population.name)), f"population '{population.name}' has no input")
             drops = {self.population(p.pre).flush_drop for p in self.incoming(population.name) if depth[p.pre] > 0}
             for p in self.incoming(population.name):
-                self.packed_bits(p.pre)
+                self.message_bits(p.pre)
             need(len(drops) <= 1, f"population '{population.name}': its sources drop different numbers of flush bits")
         deepest = max(p.depth for p in self.populations)
         need(deepest == self.grid.layers, f"time grid: {self.grid.layers} layers for populations {deepest} deep")
@@ -292,7 +305,7 @@ class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirs
         """Machine steps of one trial: the deepest population's own trial, its lag, and the flush step."""
         return self.grid.trial_steps + 1 + self.populations[-1].depth
 
-    def packed_bits(self, source: str) -> int:
+    def message_bits(self, source: str) -> int | None:
         """How the targets of an input group or population want its spikes, see `ProgramPopulation`.
 
         Raises
@@ -300,9 +313,9 @@ class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirs
         InputError
             If they want them differently.
         """
-        wanted = {self.population(p.post).packed_bits for p in self.projections if p.pre == source}
+        wanted = {self.population(p.post).message_bits for p in self.projections if p.pre == source}
         need(len(wanted) <= 1, f"'{source}': its targets want its spikes packed differently")
-        return wanted.pop() if wanted else 0
+        return wanted.pop() if wanted else None
 
     def network(self) -> Network:
         """The float network with exactly this program's weights and initial phases."""

@@ -195,6 +195,30 @@ class PhaseWeightTable(ByValue):
         return BYTES_PER_ENTRY * (self.shift.size + self.twist.size)
 
 
+@dataclass(frozen=True)
+class NarrowProducts:
+    """Widths of a plane vector's factors, for a machine whose products are narrower than 64 bits.
+
+    Parameters
+    ----------
+    trig_bits
+        Fraction bits of cosines and sines.  With so few, cosine and sine of an angle have a factor of at most 1 in
+        common, such that their quotient, the angle, is right; the vector's length does not count.
+    shear_drop
+        Lowest bits of the coordinates that the shear's products leave out.
+    """
+
+    trig_bits: int
+    shear_drop: int
+
+    def __post_init__(self) -> None:
+        need(
+            8 <= self.trig_bits <= TRIG_BITS,
+            f"plane vector: {self.trig_bits} fraction bits: 8 to {TRIG_BITS} are possible",
+        )
+        need(0 <= self.shear_drop < LATE_FRACTION, f"plane vector: shear_drop = {self.shear_drop} is no possible shift")
+
+
 @dataclass(frozen=True, eq=False)
 class PlaneVector(ByValue):
     r"""The neuron as a plane vector ``(x, y)``: a step rotates it, arriving spikes shear it, no table.
@@ -205,13 +229,13 @@ class PlaneVector(ByValue):
     Parameters
     ----------
     cosine, sine
-        Of the angle of one step, ``TRIG_BITS`` fraction bits.
+        Of the angle of one step, ``trig_bits`` fraction bits.
     back_cosine, back_sine
         Of the angle from the trial's end to the end of its last step.
     kick_gain, kick_shift, late_gain, late_shift, flush_gain, flush_shift
         Scales of the accumulated weights, lateness and flush.
     tick_gain
-        A spike is ``floor(y tick_gain / x)`` ticks late.
+        A spike is ``floor(y tick_gain / x)`` ticks late, found by comparing and subtracting.
     angles
         ``atan(2^-i)`` in phase counts with ``ANGLE_BITS`` extra bits: the phase is found by turning the vector to
         ``y = 0``.
@@ -219,6 +243,8 @@ class PlaneVector(ByValue):
         Vectors at the start of the population's own trial, (2, neurons).
     second
         As in `CotangentTables`; then ``x += a1 x - (a0 - c) y``, ``y += a2 x - a1 y``.
+    narrow
+        Widths for narrow products; None for those of the machine, ``TRIG_BITS`` and all bits of the coordinates.
     """
 
     cosine: int
@@ -235,19 +261,30 @@ class PlaneVector(ByValue):
     angles: NDArray[np.int32]
     start: NDArray[np.int32]
     second: SecondMoment | None = None
+    narrow: NarrowProducts | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "angles", frozen(self.angles, np.int32))
         object.__setattr__(self, "start", frozen(self.start, np.int32))
         need(self.start.ndim == 2 and self.start.shape[0] == 2, "plane vector: start has shape (2, neurons)")
         need(int(np.abs(self.start.astype(np.int64)).max()) < 1 << VECTOR_BITS, "plane vector: start is too long")
-        one = 1 << TRIG_BITS
+        one = 1 << self.trig_bits
         for name in ("cosine", "sine", "back_cosine", "back_sine"):
             need(abs(getattr(self, name)) <= one, f"plane vector: {name} = {getattr(self, name)} exceeds one")
         need(self.sine > 0, "plane vector: the angle of a step must be positive")
         need(0 < self.tick_gain < 1 << STATE_BITS, f"plane vector: tick_gain = {self.tick_gain} does not fit")
         need(self.angles.ndim == 1 and 1 <= self.angles.size <= 30, "plane vector: 1 to 30 angles are needed")
         _check_scales(self)
+
+    @property
+    def trig_bits(self) -> int:
+        """Fraction bits of cosines and sines."""
+        return TRIG_BITS if self.narrow is None else self.narrow.trig_bits
+
+    @property
+    def shear_drop(self) -> int:
+        """Lowest bits of the coordinates that the shear's products leave out."""
+        return 0 if self.narrow is None else self.narrow.shear_drop
 
     @property
     def bytes(self) -> int:

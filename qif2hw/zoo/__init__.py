@@ -1,8 +1,8 @@
 """Trained networks that come with the package: compile and run them without training.
 
 One for each task of `qif2hw.experiments.tasks`, in the ordinary regime, with weights on the 8-bit grid: ``NAME.onnx``
-is the model, ``NAME.qif`` the compiled bundle.  Problems and errors are in docs/results.md; ``qif2hw
-reproduce --zoo FOLDER`` trains them and writes these files.
+is the model, ``NAME.qif`` the bundle compiled for ``loihi2``, ``NAME-microcode.qif`` that for ``loihi2-microcode``.
+Problems and errors are in docs/results.md; ``qif2hw reproduce --zoo FOLDER`` trains them and writes these files.
 """
 
 from pathlib import Path
@@ -13,6 +13,8 @@ from qif2hw.errors import InputError
 from qif2hw.ir import Network, onnx_io
 
 HOME = Path(__file__).parent
+TARGETS = {"loihi2": "", "loihi2-microcode": "-microcode"}
+"""Targets that the networks are compiled for, with what stands behind a name in the bundle's."""
 
 
 def names() -> tuple[str, ...]:
@@ -30,9 +32,24 @@ def network(name: str) -> Network:
     return onnx_io.load(model(name))
 
 
-def bundle(name: str) -> Bundle:
-    """A compiled network: ``qif2hw.zoo.bundle("ripple").run(x)``; `InputError` if there is no such network."""
-    return bundles.load(_path(name, ".qif"))
+def bundle(name: str, target: str = "loihi2") -> Bundle:
+    """A compiled network: ``qif2hw.zoo.bundle("ripple").run(x)``.
+
+    Parameters
+    ----------
+    name
+        Of the network.
+    target
+        What it is compiled for, one of `TARGETS`.
+
+    Raises
+    ------
+    InputError
+        If there is no such network, or none for this target.
+    """
+    if target not in TARGETS:
+        raise InputError(f"the zoo has no bundles for the target '{target}': known are {', '.join(TARGETS)}")
+    return bundles.load(_path(name, f"{TARGETS[target]}.qif"))
 
 
 def _path(name: str, suffix: str) -> Path:
@@ -41,4 +58,4 @@ def _path(name: str, suffix: str) -> Path:
     return HOME / f"{name}{suffix}"
 
 
-__all__ = ["HOME", "bundle", "model", "names", "network"]
+__all__ = ["HOME", "TARGETS", "bundle", "model", "names", "network"]

@@ -6,19 +6,19 @@ import pytest
 from networks import ordinary
 
 from qif2hw.compiler import CompileOptions, compile_network, known_targets, load_target
-from qif2hw.compiler.targets import LIMITS
+from qif2hw.compiler.targets import LIMITS, STATUS
 from qif2hw.errors import InputError
 
 HEAD = '[target]\nname = "own"\ntitle = "my chip"\n'
 
 
 def test_targets_name_their_sources() -> None:
-    assert known_targets() == ("loihi1", "loihi2", "unconstrained")
+    assert known_targets() == ("loihi1", "loihi2", "loihi2-microcode", "unconstrained")
     for name in known_targets():
         target = load_target(name)
         assert target.name == name
         assert set(target.limits) <= set(LIMITS)
-        assert all(limit.source for limit in target.limits.values())
+        assert all(limit.source and limit.status in STATUS for limit in target.limits.values())
 
 
 def test_published_limits() -> None:
@@ -63,6 +63,12 @@ def test_ones_own_target(tmp_path: Path) -> None:
         (HEAD + "[limits.payload_bits]\nvalue = -1\n", "limit 'payload_bits' needs a whole number of at least 0"),
         (HEAD + "[limits.cores]\nvalue = 4\n", "limit 'cores' needs a 'source'"),
         (HEAD + '[limits.cores]\nvalue = 4\nsource = "x"\nunit = "y"\n', "limit 'cores' has an unknown entry 'unit'"),
+        (
+            HEAD + '[limits.cores]\nvalue = 4\nsource = "x"\nstatus = "y"\n',
+            "has the status 'y': published and inferred",
+        ),
+        (HEAD + '[limits.product_bits]\nvalue = 31\nsource = "x"\n', "needs a whole number of at least 32"),
+        (HEAD + 'extends = "loihi9"\n[limits]\n', "extends 'loihi9': known are loihi1"),
     ],
 )
 def test_what_is_no_target(tmp_path: Path, text: str, message: str) -> None:
@@ -78,7 +84,7 @@ def test_unreadable(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="cannot be read"):
         load_target(str(path))
-    with pytest.raises(InputError, match="no target 'loihi9': known are loihi1, loihi2, unconstrained"):
+    with pytest.raises(InputError, match="no target 'loihi9': known are loihi1, loihi2, loihi2-microcode, unc"):
         load_target("loihi9")
 
 

@@ -67,11 +67,21 @@ def states(rng: np.random.Generator, program: Program, p: ProgramPopulation) -> 
 
 
 @pytest.mark.parametrize(
-    ("form", "moments"), [("cotangent", 1), ("cotangent", 2), ("plane", 1), ("plane", 2), ("grid", 1)]
+    ("form", "moments", "target"),
+    [
+        ("cotangent", 1, "loihi2"),
+        ("cotangent", 2, "loihi2"),
+        ("plane", 1, "loihi2"),
+        ("plane", 2, "loihi2"),
+        ("grid", 1, "loihi2"),
+        ("plane", 1, "loihi2-microcode"),
+    ],
 )
-def test_steps_of_a_trial(tmp_path: Path, form: str, moments: int) -> None:
+def test_steps_of_a_trial(tmp_path: Path, form: str, moments: int, target: str) -> None:
     network = ordinary((2, 5, 4, 2), 3, 8.0)
-    bundle = qif2hw.compile(network, form=form, lateness_moments=moments, steps=100, table_bits=5, rounding="nearest")
+    bundle = qif2hw.compile(
+        network, target=target, form=form, lateness_moments=moments, steps=100, table_bits=5, rounding="nearest"
+    )
     program, rng, given, due = bundle.program, np.random.default_rng(0), [], []
     last = program.grid.trial_steps
     for k, p in enumerate(program.populations):
@@ -104,9 +114,13 @@ def test_plane_vectors_at_the_axis(tmp_path: Path) -> None:
     rng, long = np.random.default_rng(0), 1 << VECTOR_BITS
     x, y = near(rng, [0, long, -long], -long, long, SAMPLES), near(rng, [0], -long, long, SAMPLES)
     a0, a1, a2 = (near(rng, [0], -(1 << 17), 1 << 17, SAMPLES) for _ in range(3))
-    sheared = plane.shear(x, y, a0, a1, a2)
+    drop = rng.choice([0, 0, 1, 5], SAMPLES)
+    parts = [plane.shear(x, y, a0, a1, a2, int(bits)) for bits in (0, 1, 5)]
+    sheared = tuple(
+        np.select([drop == 0, drop == 1], [zero, one], five) for zero, one, five in zip(*parts, strict=True)
+    )
     wanted = np.stack([*sheared, *plane.normalise(*sheared), *plane.cross(x, y)], axis=1)
-    np.testing.assert_array_equal(steps(bundle, tmp_path, np.stack([x, y, a0, a1, a2], axis=1), "plane"), wanted)
+    np.testing.assert_array_equal(steps(bundle, tmp_path, np.stack([x, y, a0, a1, a2, drop], axis=1), "plane"), wanted)
 
 
 STEPPED: dict[str, Any] = {

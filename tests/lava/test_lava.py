@@ -43,6 +43,14 @@ CASES = {
         ordinary((3, 20, 20, 2), seed=6),
         CompileOptions(steps=160, form="plane", lateness_moments=2, rounding="nearest"),
     ),
+    "narrow products": (
+        ordinary((3, 20, 20, 2), seed=6),
+        CompileOptions(target="loihi2-microcode", steps=160, rounding="nearest"),
+    ),
+    "narrow flush": (
+        published((2, 12, 12, 4)),
+        CompileOptions(target="loihi2-microcode", steps=100, rounding="nearest"),
+    ),
     "plane flush": (published((2, 12, 12, 4)), CompileOptions(steps=100, form="plane", rounding="nearest")),
     "phase and weight": (ordinary((2, 9, 9, 2), seed=7), CompileOptions(steps=100, form="grid", rounding="nearest")),
 }

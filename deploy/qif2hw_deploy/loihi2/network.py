@@ -84,7 +84,7 @@ def graph(job: Job, rounds: Rounds, folder: Path) -> AbstractProcess:
         host = SampleSource(name=f"{encoder.name}: host", words=own, common=common)
         adapter = InAdapter(name=f"{encoder.name}: adapter", size=own.shape[1], common=common)
         host.word.connect(adapter.word)
-        bits = program.packed_bits(encoder.name)
+        bits = program.message_bits(encoder.name) or 0
         inputs = CountdownInput(
             name=encoder.name, size=own.shape[1], packed_bits=bits, grid=program.grid, common=common
         )
@@ -96,7 +96,7 @@ def graph(job: Job, rounds: Rounds, folder: Path) -> AbstractProcess:
             population=population,
             grid=program.grid,
             file=None,
-            packed_bits=program.packed_bits(population.name),
+            packed_bits=program.message_bits(population.name) or 0,
             common=common,
             lead=rounds.lead,
         )
@@ -108,7 +108,7 @@ def graph(job: Job, rounds: Rounds, folder: Path) -> AbstractProcess:
             "depth": population.depth,
             "grid": program.grid,
             "lead": rounds.lead,
-            "packed_bits": program.packed_bits(name),
+            "packed_bits": program.message_bits(name) or 0,
             "size": population.size,
         }
         if job.keep == "spikes":

@@ -169,8 +169,8 @@ class PyPhaseNeurons(GuardedModel):
             # The synapses still hold what the last step of the round before sent.
             a0, a1, a2 = np.zeros_like(a0), np.zeros_like(a1), np.zeros_like(a2)
         local = n - self.population.depth
-        if self.population.packed_bits and local <= self.grid.trial_steps:
-            a0, a1 = spec.unpack(a1, self.population.packed_bits)
+        if self.population.message_bits is not None and local <= self.grid.trial_steps:
+            a0, a1 = spec.sums(self.population, a0, a1)
         state = self.registers.astype(np.int64)
         if n < 1:
             sent = spec.Sent(state, np.zeros_like(a0), np.zeros_like(a0))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from qif2hw.compiler.mapping import (
     BYTES_PER_WORD,
@@ -15,14 +15,23 @@ from qif2hw.compiler.mapping import (
     with_tables_halved,
     with_weight_bits,
 )
+from qif2hw.compiler.passes.ranges import range_of
 from qif2hw.compiler.passes.tables import TableChoices
+from qif2hw.compiler.proof import widest_product
 from qif2hw.compiler.ptc_tables import ANGLES
 from qif2hw.compiler.state import Section, State, plain
 from qif2hw.compiler.targets import Target
 from qif2hw.ir import PlaneVector, Program
-from qif2hw.ir.ptc import STATE_BITS
+from qif2hw.ir.ptc import STATE_BITS, second_moment
 
 FEWEST_TABLE_BITS = 2
+
+
+class Reason(NamedTuple):
+    """Why a program does not fit: the target's limit by name, and a text."""
+
+    limit: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,8 @@ class Fit:
         How many are needed, and what each core holds.
     fits, reasons, options
         Whether it fits; if not, why, and single changes after which it does.
+    limits
+        Of each reason the limit that decided, with its status unless that is published.
     populations
         By name.
     """
@@ -65,10 +76,12 @@ class Fit:
     options: tuple[str, ...]
     populations: dict[str, PopulationFit]
     map: tuple[Share, ...]
+    limits: tuple[str, ...] = ()
 
     def as_report(self) -> Section:
-        """As plain JSON values."""
-        return plain(self)
+        """As plain JSON values; limits where one decided."""
+        found: Section = plain(self)
+        return found if self.limits else {name: value for name, value in found.items() if name != "limits"}
 
 
 @dataclass(frozen=True)
@@ -99,11 +112,13 @@ def assess(program: Program, target: Target, table_bits: int | None = None) -> F
         The resolution its tables were made with, if known: names the option that makes them smaller.
     """
     needs = needs_of(program)
-    wide = (*too_wide(needs, target), *_payloads(program, target))
+    wide = (*too_wide(needs, target), *_payloads(program, target), *_arithmetic(program, needs, target))
     return judge(needs, target, wide, lambda: _options(program, needs, target, table_bits))
 
 
-def judge(needs: tuple[Need, ...], target: Target, wide: tuple[str, ...], options: Callable[[], Iterable[str]]) -> Fit:
+def judge(
+    needs: tuple[Need, ...], target: Target, wide: tuple[Reason, ...], options: Callable[[], Iterable[str]]
+) -> Fit:
     """Map populations to cores.
 
     Parameters
@@ -125,10 +140,11 @@ def judge(needs: tuple[Need, ...], target: Target, wide: tuple[str, ...], option
         memory_per_core_bytes=target.limit("memory_per_core_bytes"),
         chips=1 if most is None else -(-len(cores.shares) // most),
         fits=not reasons,
-        reasons=reasons,
+        reasons=tuple(reason.text for reason in reasons),
         options=tuple(options()) if reasons else (),
         populations={need.name: _population(need, cores) for need in needs},
         map=cores.shares,
+        limits=tuple(target.named(reason.limit) for reason in reasons),
     )
 
 
@@ -174,37 +190,61 @@ def _flush_bits(program: Program) -> int:
     )
 
 
-def too_wide(needs: tuple[Need, ...], target: Target, programmed: bool = True) -> Iterator[str]:
+def too_wide(needs: tuple[Need, ...], target: Target, programmed: bool = True) -> Iterator[Reason]:
     """What is too wide for the target, or beyond its neurons, whatever the clock.
 
     ``programmed``: neurons are others than the CUBA neuron, which every target has.
     """
     if programmed and target.limit("programmable_neurons") == 0:
-        yield "its neuron model is fixed, a QIF neuron needs a programmable one"
+        yield Reason("programmable_neurons", "its neuron model is fixed, a QIF neuron needs a programmable one")
     state = target.limit("state_bits")
     if state is not None and state < STATE_BITS:
-        yield f"a neuron's registers have {STATE_BITS} bits, the target's {state}"
+        yield Reason("state_bits", f"a neuron's registers have {STATE_BITS} bits, the target's {state}")
     weight = target.limit("weight_bits")
     widest = max((s.bits for need in needs for s in need.sources), default=0)
     if weight is not None and widest > weight:
-        yield f"weights have {widest} bits, the target's {weight}"
+        yield Reason("weight_bits", f"weights have {widest} bits, the target's {weight}")
 
 
-def _payloads(program: Program, target: Target) -> Iterator[str]:
+def _payloads(program: Program, target: Target) -> Iterator[Reason]:
     """What spikes carry and the target's cannot."""
     payload = target.limit("payload_bits")
     if payload is not None and program.grid.lateness_bits > payload:
-        yield f"spikes carry {program.grid.lateness_bits} bits of lateness, the target's {payload}"
+        late = program.grid.lateness_bits
+        yield Reason("payload_bits", f"spikes carry {late} bits of lateness, the target's {payload}")
     if payload is not None and _flush_bits(program) > payload:
-        yield f"the flush sends {_flush_bits(program)} bits, the target's spikes carry {payload}"
+        yield Reason(
+            "payload_bits", f"the flush sends {_flush_bits(program)} bits, the target's spikes carry {payload}"
+        )
 
 
-def _places(cores: CoreMap, target: Target) -> Iterator[str]:
+def _arithmetic(program: Program, needs: tuple[Need, ...], target: Target) -> Iterator[Reason]:
+    """What the neurons do and the target's cannot."""
+    tables, products = target.limit("table_bytes"), target.limit("product_bits")
+    messages = target.limit("messages_per_spike")
+    for need in needs:
+        if tables is not None and need.table_bytes > tables:
+            held = f"have {need.table_bytes} bytes, the target's {tables}"
+            yield Reason("table_bytes", f"the tables of population '{need.name}' {held}")
+    for p in program.populations:
+        if products is not None:
+            name, bits = widest_product(p, program.grid, range_of(program, p.name))
+            if bits > products:
+                held = f"needs {bits} bits, the target's products have {products}"
+                yield Reason("product_bits", f"'{name}' of population '{p.name}' {held}")
+        sent = (1 if p.message_bits is not None else 2) + (second_moment(p.ptc) is not None)
+        if messages is not None and sent > messages:
+            held = f"as {sent} messages, the target sends {messages}"
+            yield Reason("messages_per_spike", f"spikes reach population '{p.name}' {held}")
+
+
+def _places(cores: CoreMap, target: Target) -> Iterator[Reason]:
     """What finds no place on the chip."""
-    yield from (f"population '{name}': {why}" for name, why in cores.problems.items())
+    for name, why in cores.problems.items():
+        yield Reason(cores.limits[name], f"population '{name}': {why}")
     most = target.limit("cores")
     if most is not None and len(cores.shares) > most:
-        yield f"{len(cores.shares)} cores are needed, {most} there are"
+        yield Reason("cores", f"{len(cores.shares)} cores are needed, {most} there are")
 
 
 def _fits(needs: tuple[Need, ...], target: Target) -> bool:
@@ -215,7 +255,7 @@ def _fits(needs: tuple[Need, ...], target: Target) -> bool:
 
 def _options(program: Program, needs: tuple[Need, ...], target: Target, table_bits: int | None) -> Iterator[str]:
     """Single changes after which the program fits, the one that costs least accuracy first."""
-    wide = [*too_wide(needs, target), *_payloads(program, target)]
+    wide = [*too_wide(needs, target), *_payloads(program, target), *_arithmetic(program, needs, target)]
     payload, weight = target.limit("payload_bits"), target.limit("weight_bits")
     late = program.grid.lateness_bits
     lighter = needs if weight is None else with_weight_bits(needs, weight)

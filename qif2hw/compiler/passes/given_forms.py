@@ -32,9 +32,11 @@ class MakeGivenForms:
     def run(self, state: State) -> State:
         """Make the curves."""
         self.tables.check()
-        moments, bits = self.tables.moments_for(state), self.tables.table_bits
+        moments, bits_for = self.tables.moments_for(state), self.tables.bits_for
         made = zip(state.network.populations, self.forms, strict=True)
-        return state.having(Curves({p.name: make_curve(state, p, form, bits, moments) for p, form in made}))
+        return state.having(
+            Curves({p.name: make_curve(state, p, form, bits_for(state, p, form), moments) for p, form in made})
+        )
 
     def report(self, state: State) -> Section:
         """The forms."""

@@ -9,7 +9,7 @@ import numpy as np
 from qif2hw.compiler.passes.weights import Weights
 from qif2hw.compiler.state import Section, State
 from qif2hw.errors import InputError
-from qif2hw.ir import Network, ProgramProjection, TimeGrid
+from qif2hw.ir import Network, Program, ProgramProjection, TimeGrid
 from qif2hw.ir.ptc import ACCUMULATOR_BITS, ACCUMULATOR_MAX, STATE_BITS
 
 SOURCES_NAMED = 3
@@ -55,7 +55,7 @@ class PopulationRange:
         Sums of its weights.
     late_max, flush_max
         Largest magnitudes of the sums of weights times payloads, and of weights times the phases of the flush.
-    packed_bits, flush_drop
+    packed_bits, flush_drop, one_message
         See `qif2hw.ir.ProgramPopulation`.
     """
 
@@ -64,6 +64,7 @@ class PopulationRange:
     flush_max: int
     packed_bits: int
     flush_drop: int
+    one_message: bool | None = None
 
     def as_report(self) -> Section:
         """As plain JSON values."""
@@ -76,7 +77,7 @@ class PopulationRange:
             "up": load.up,
             "down": load.down,
             "witness": {"neuron": load.neuron, "sources": list(load.sources), "count": load.count},
-        }
+        } | ({} if self.one_message is None else {"one_message": self.one_message})
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,22 @@ def load_of(projections: Sequence[ProgramProjection]) -> Load:
     )
 
 
+def range_of(program: Program, name: str) -> PopulationRange:
+    """The range of a population of a program, from its weights."""
+    population, grid = program.population(name), program.grid
+    incoming = program.incoming(name)
+    load = load_of(incoming)
+    drops = [program.population(q.pre).flush_drop for q in incoming if program.depth[q.pre] > 0]
+    return PopulationRange(
+        load,
+        late_max=load.largest * max(1, grid.ticks - 1),
+        flush_max=load.largest * ((grid.threshold >> max(drops)) + 1) if drops else 0,
+        packed_bits=population.packed_bits,
+        flush_drop=population.flush_drop,
+        one_message=population.one_message,
+    )
+
+
 @dataclass(frozen=True)
 class ProveRanges:
     """Bound what a neuron can receive in one step, and choose how many phase bits the flush may carry.
@@ -156,12 +173,12 @@ class ProveRanges:
         """Prove the ranges; `InputError` with the neuron and its sources as witness when one is too large."""
         network, projections, grid = state.network, state[Weights].projections, state[TimeGrid]
         load = {p.name: load_of([q for q in projections if q.post == p.name]) for p in network.populations}
-        wanted = grid.lateness_bits
-        fitting = [b for b in range(wanted + 1) if all(_fits(found, b) for found in load.values())]
+        wanted, one = grid.lateness_bits, state.target.limit("messages_per_spike") == 1
+        fitting = [b for b in range(wanted + 1) if all(_fits(found, b, one) for found in load.values())]
         if fitting and self.fewest_payload_bits <= fitting[-1] < wanted:
             grid = replace(grid, lateness_bits=fitting[-1])
         for name, found in load.items():
-            _check(name, found, grid)
+            _check(name, found, grid, one)
         worst = max((load[p.post].largest for p in projections if p.pre in load), default=1)
         # Where spikes carry nothing there is no flush, and no use in making it narrow.
         carried = state.target.limit("payload_bits") or STATE_BITS
@@ -180,6 +197,7 @@ class ProveRanges:
                 flush_max=found.largest * ((grid.threshold >> drop) + 1) if name in receivers else 0,
                 packed_bits=packed[name],
                 flush_drop=drop if name in senders else 0,
+                one_message=True if one and not packed[name] else None,
             )
             for name, found in load.items()
         }
@@ -191,11 +209,11 @@ class ProveRanges:
         return state[Ranges].as_report()
 
 
-def _check(name: str, found: Load, grid: TimeGrid) -> None:
-    largest = found.largest * max(1, grid.ticks - 1)
+def _check(name: str, found: Load, grid: TimeGrid, one: bool) -> None:
+    largest = _largest(found, grid.lateness_bits, one)
     if largest <= ACCUMULATOR_MAX:
         return
-    most = max((b for b in range(grid.lateness_bits) if _fits(found, b)), default=None)
+    most = max((b for b in range(grid.lateness_bits) if _fits(found, b, one)), default=None)
     raise InputError(
         f"neuron {found.neuron} of population '{name}' may accumulate {largest} if its {found.count} "
         f"sources of one sign spike in one step (the heaviest: {', '.join(found.sources)}), more than "
@@ -224,5 +242,10 @@ def _packed_bits(network: Network, grid: TimeGrid, load: dict[str, Load]) -> dic
     return packed
 
 
-def _fits(load: Load, bits: int) -> bool:
-    return load.largest * max(1, (1 << bits) - 1) <= ACCUMULATOR_MAX
+def _largest(load: Load, bits: int, one: bool) -> int:
+    """Largest sum of weights times payloads; or, where spikes are one message, times payloads plus one."""
+    return load.largest * max(1, (1 << bits) - 1 + one)
+
+
+def _fits(load: Load, bits: int, one: bool) -> bool:
+    return _largest(load, bits, one) <= ACCUMULATOR_MAX

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from qif2hw.compiler.mapping import Need
-from qif2hw.compiler.passes.fit import Fit, judge, too_wide, with_other_sizes
+from qif2hw.compiler.passes.fit import Fit, Reason, judge, too_wide, with_other_sizes
 from qif2hw.compiler.state import Section, SteppedState
 from qif2hw.compiler.stepped.needs import longest_delay, needs_of
 from qif2hw.compiler.targets import Target
@@ -34,20 +34,28 @@ def assess(program: SteppedProgram, target: Target) -> Fit:
     needs = needs_of(program)
     programmed = not all(isinstance(p.arithmetic, AddUp | CubaStep) for p in program.populations)
     wide = (*too_wide(needs, target, programmed), *_messages(program, target))
+    if programmed and target.limit("product_bits") is not None:
+        # Nothing is claimed that was not looked at.
+        wide += (Reason("product_bits", "products of neurons in time steps are not proven for such a target"),)
     outputs = tuple(output.population for output in program.outputs)
     return judge(needs, target, wide, lambda: _options(needs, target, outputs, bool(wide)))
 
 
-def _messages(program: SteppedProgram, target: Target) -> Iterator[str]:
+def _messages(program: SteppedProgram, target: Target) -> Iterator[Reason]:
     """What spikes carry, or wait, and the target's cannot."""
     payload, delay = target.limit("payload_bits"), target.limit("delay_bits")
     for e in program.encoders:
         # Values 0 and 1 are spikes without a payload.
         if payload is not None and e.largest > 1 and e.bits > payload:
-            yield f"values of input group '{e.name}' have {e.bits} bits, the target's spikes carry {payload}"
+            yield Reason(
+                "payload_bits",
+                f"values of input group '{e.name}' have {e.bits} bits, the target's spikes carry {payload}",
+            )
     longest = longest_delay(program.projections)
     if delay is not None and longest >= 1 << delay:
-        yield f"spikes are delayed by up to {longest} steps, the target's by at most {(1 << delay) - 1}"
+        yield Reason(
+            "delay_bits", f"spikes are delayed by up to {longest} steps, the target's by at most {(1 << delay) - 1}"
+        )
 
 
 def _options(needs: tuple[Need, ...], target: Target, outputs: tuple[str, ...], wide: bool) -> Iterator[str]:

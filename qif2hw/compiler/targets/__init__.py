@@ -1,4 +1,4 @@
-"""Chips: their published limits, each with its source."""
+"""Chips: their limits, each with its source and status."""
 
 import sys
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from qif2hw.engine.integers import PRODUCT_BITS
 from qif2hw.errors import InputError
 
 if sys.version_info >= (3, 11):
@@ -26,17 +27,26 @@ LIMITS: dict[str, str] = {
     "input_axons_per_core": "sources that may send to one core",
     "fan_in_split": "1 if one neuron's synapses may lie on several cores, which send it partial sums",
     "programmable_neurons": "1 if the neuron model is a program, 0 if it is fixed",
+    "product_bits": "width of a product, and of a sum of products before its shift",
+    "table_bytes": "memory of the tables that a neuron's program reads",
+    "division": "1 if a neuron's program can divide; 0: it compares and subtracts, as the integer machine always does",
+    "messages_per_spike": "messages that a neuron sends for one spike: 1 carries flag and lateness together",
 }
 """Every limit a target may state, and what it means."""
-MAY_BE_ZERO = ("payload_bits", "delay_bits", "fan_in_split", "programmable_neurons")
+MAY_BE_ZERO = ("payload_bits", "delay_bits", "fan_in_split", "programmable_neurons", "division")
+STATUS = ("published", "inferred")
+"""Of a limit: its source states it; or the source shows it, without saying that there is no more."""
+LEAST = {"product_bits": 32}
+"""Smallest values that the integer machine can do anything with."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """One limit of a chip and where it was published."""
+    """One limit of a chip, where it is from, and its status (`STATUS`)."""
 
     value: int
     source: str
+    status: str = "published"
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,16 @@ class Target:
         """Value of a limit, None where there is none."""
         found = self.limits.get(name)
         return found.value if found else None
+
+    def named(self, name: str) -> str:
+        """A limit for a message: its name, and its status unless it is published."""
+        found = self.limits.get(name)
+        return name if found is None or found.status == STATUS[0] else f"{name}, {found.status}"
+
+
+def product_bits_of(target: Target) -> int:
+    """Width of products: the target's, or what the integer machine has everywhere."""
+    return min(PRODUCT_BITS, target.limit("product_bits") or PRODUCT_BITS)
 
 
 def known_targets() -> tuple[str, ...]:
@@ -85,13 +105,17 @@ def load_target(name: str) -> Target:
 
 def _parse(data: dict[str, Any]) -> Target:
     about = _table(data, "target")
+    base = about.get("extends")
+    if base is not None and base not in known_targets():
+        raise InputError(f"[target] extends '{base}': known are {', '.join(known_targets())}")
     for key in ("name", "title"):
         if not isinstance(about.get(key), str) or not about[key]:
             raise InputError(f"[target] needs a text '{key}'")
     limits = _table(data, "limits")
     if extra := sorted(set(data) - {"target", "limits"}):
         raise InputError(f"unknown table [{extra[0]}]")
-    return Target(about["name"], about["title"], {name: _limit(name, _table(limits, name)) for name in limits})
+    own = {name: _limit(name, _table(limits, name)) for name in limits}
+    return Target(about["name"], about["title"], own if base is None else load_target(base).limits | own)
 
 
 def _table(data: dict[str, Any], name: str) -> dict[str, Any]:
@@ -104,13 +128,15 @@ def _table(data: dict[str, Any], name: str) -> dict[str, Any]:
 def _limit(name: str, entry: dict[str, Any]) -> Limit:
     if name not in LIMITS:
         raise InputError(f"unknown limit '{name}': known are {', '.join(LIMITS)}")
-    value, source = entry.get("value"), entry.get("source")
-    least = 0 if name in MAY_BE_ZERO else 1
+    value, source, status = entry.get("value"), entry.get("source"), entry.get("status", STATUS[0])
+    least = 0 if name in MAY_BE_ZERO else LEAST.get(name, 1)
     # In Python true is an integer.
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InputError(f"limit '{name}' needs a whole number of at least {least} as 'value'")
     if not isinstance(source, str) or not source.strip():
         raise InputError(f"limit '{name}' needs a 'source': where was it published?")
-    if extra := sorted(set(entry) - {"value", "source"}):
+    if status not in STATUS:
+        raise InputError(f"limit '{name}' has the status '{status}': {' and '.join(STATUS)} are possible")
+    if extra := sorted(set(entry) - {"value", "source", "status"}):
         raise InputError(f"limit '{name}' has an unknown entry '{extra[0]}'")
-    return Limit(value, source)
+    return Limit(value, source, status)

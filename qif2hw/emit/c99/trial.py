@@ -30,7 +30,7 @@ from qif2hw.ir import (
     Table,
 )
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.ptc import ANGLE_BITS, CURVATURE_MAX, LATE_FRACTION, TRIG_BITS, VECTOR_BITS, second_moment
+from qif2hw.ir.ptc import ANGLE_BITS, CURVATURE_MAX, LATE_FRACTION, VECTOR_BITS, second_moment
 
 _FORMS = {CotangentTables: "cotangent", PhaseWeightTable: "grid", PlaneVector: "plane"}
 
@@ -78,7 +78,6 @@ def _sizes(program: Program) -> str:
         "LATE_FRACTION": LATE_FRACTION,
         "CURVATURE_MAX": CURVATURE_MAX,
         "VECTOR_BITS": VECTOR_BITS,
-        "TRIG_BITS": TRIG_BITS,
         "ANGLE_BITS": ANGLE_BITS,
     }
     used = {f"USES_{form.upper()}": int(form in _forms(program)) for form in _FORMS.values()}
@@ -114,6 +113,7 @@ def _data(program: Program) -> str:
             "overshoot": program.grid.overshoot(p.depth),
             "flush_drop": p.flush_drop,
             "packed_bits": p.packed_bits,
+            "one_message": int(bool(p.one_message)),
             "output": outputs.get(p.name, -1),
             "projections": first,
             "projection_count": len(own),
@@ -168,7 +168,7 @@ def _curve(k: int, population: ProgramPopulation) -> Iterator[str]:
     else:
         yield array("int32_t", f"angles_{k}", curve.angles)
         names = ("cosine", "sine", "back_cosine", "back_sine", "kick_gain", "kick_shift", "tick_gain")
-        numbers = {name: getattr(curve, name) for name in names}
+        numbers = {name: getattr(curve, name) for name in (*names, "trig_bits", "shear_drop")}
         yield constant("qif_plane", f"curve_{k}", numbers | {"angles": f"angles_{k}", "angle_count": curve.angles.size})
 
 

@@ -126,9 +126,9 @@ def settings_of(task: Task) -> dict[str, Any]:
     return own | ({} if task.teacher is None else {"teacher": settings_of(task.teacher)})
 
 
-def compiled(network: Network, task: Task) -> Bundle:
-    """The network compiled for the hardware, with `calibration` inputs."""
-    return api.compile(network, calibration=calibration(task), weight_bits=WEIGHT_BITS, steps=STEPS)
+def compiled(network: Network, task: Task, **options: Any) -> Bundle:
+    """The network compiled for the hardware, with `calibration` inputs; ``options`` are others of the compiler."""
+    return api.compile(network, calibration=calibration(task), weight_bits=WEIGHT_BITS, steps=STEPS, **options)
 
 
 def calibration(task: Task) -> FloatArray:

@@ -9,9 +9,12 @@ from qif2hw.experiments.reproduce import qif
 from qif2hw.experiments.reproduce.plan import Experiment
 from qif2hw.ir import onnx_io
 
+TARGETS = {"loihi2": "", "loihi2-microcode": "-microcode"}
+"""What the networks are compiled for, with what stands behind a name in the bundle's (`qif2hw.zoo.TARGETS`)."""
+
 
 def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
-    """Write ``NAME.onnx`` and ``NAME.qif`` for every task with a trained network in ``out``; names of those."""
+    """Write ``NAME.onnx`` and its bundles for every task with a trained network in ``out``; names of those."""
     made = []
     for name in tasks.TASKS:
         path = out / "models" / f"{Experiment(name, 'qif', 'ordinary').name}.onnx"
@@ -22,6 +25,7 @@ def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
         options = CompileOptions(weight_bits=qif.WEIGHT_BITS, steps=qif.STEPS)
         network = rounded_network(onnx_io.load(path), options, qif.calibration(task))
         onnx_io.save(network, home / f"{name}.onnx")
-        qif.compiled(network, task).save(home / f"{name}.qif")
+        for target, suffix in TARGETS.items():
+            qif.compiled(network, task, target=target).save(home / f"{name}{suffix}.qif")
         made.append(name)
     return made

@@ -209,7 +209,7 @@ def test_page_table_and_zoo(small: None, tmp_path: Path) -> None:
     home = tmp_path / "zoo"
     home.mkdir()
     assert make_zoo(tmp_path / "results", home, lambda text: None) == ["parabola"]
-    assert {path.name for path in home.iterdir()} == {"parabola.onnx", "parabola.qif"}
+    assert {path.name for path in home.iterdir()} == {"parabola.onnx", "parabola.qif", "parabola-microcode.qif"}
 
 
 def test_what_is_missing_for_the_page_is_found_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

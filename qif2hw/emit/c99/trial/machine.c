@@ -107,12 +107,13 @@ static message step_vector(
         return m;
     }
     if (local_step > QIF_TRIAL_STEPS) {
-        v = qif_normalise(qif_shear(v, rounded_shift((int64_t)a1 * scales->flush_gain, scales->flush_shift), 0, 0));
+        v = qif_normalise(
+            qif_shear(v, rounded_shift((int64_t)a1 * scales->flush_gain, scales->flush_shift), 0, 0, curve->shear_drop));
         m.payload = (int32_t)rounded_shift(qif_phase_of(curve, v), p->flush_drop);
     } else {
         int64_t kick0 = rounded_shift((int64_t)a0 * curve->kick_gain, curve->kick_shift);
         int64_t kick1 = lateness(scales, a1), kick2 = 0;
-        v = qif_rotate(v, curve->cosine, curve->sine);
+        v = qif_rotate(v, curve->cosine, curve->sine, curve->trig_bits);
         m.flag = qif_cross(&v);
         m.payload = m.flag ? qif_ticks_late(curve, v) : 0;
         if (scales->second != 0) {
@@ -120,10 +121,10 @@ static message step_vector(
             kick2 = rounded_shift(m2 * scales->second->own_gain, scales->second->own_shift);
             kick0 -= second_order_loss(scales->second, kick0, kick1, m2);
         }
-        v = qif_normalise(qif_shear(v, kick0, kick1, kick2));
+        v = qif_normalise(qif_shear(v, kick0, kick1, kick2, curve->shear_drop));
         if (local_step == QIF_TRIAL_STEPS) {
             /* The trial ends inside this step: turn back to its end; a spike that this undoes came after it. */
-            v = qif_rotate(v, curve->back_cosine, -curve->back_sine);
+            v = qif_rotate(v, curve->back_cosine, -curve->back_sine, curve->trig_bits);
             if (qif_cross(&v)) {
                 if (!m.flag) {
                     /* What fired in an earlier step stays fired: it sends no pseudo-phase. */
@@ -180,8 +181,8 @@ static void add(const qif_projection *q, int32_t source, int32_t value, int32_t 
     }
 }
 
-/* Adds up what was sent to a population; packed: in one accumulator. */
-static void add_up(const qif_population *p, int packed)
+/* Adds up what was sent to a population; packed: in one accumulator; one: flag and payload are one message. */
+static void add_up(const qif_population *p, int packed, int one)
 {
     for (int32_t i = 0; i < p->size; i++) {
         sum_flags[i] = sum_payloads[i] = sum_squares[i] = 0;
@@ -194,7 +195,7 @@ static void add_up(const qif_population *p, int packed)
                 add(q, sender[s], pack(sent[s], p->packed_bits), sum_payloads);
             } else {
                 add(q, sender[s], sent[s].flag, sum_flags);
-                add(q, sender[s], sent[s].payload, sum_payloads);
+                add(q, sender[s], one ? pack(sent[s], 0) : sent[s].payload, sum_payloads);
             }
             if (p->scales.second != 0) {
                 add(q, sender[s], square(sent[s]), sum_squares);
@@ -220,7 +221,8 @@ static void advance(int32_t k, int32_t n, qif_output *output, qif_observer obser
     int32_t local_step = n - p->depth, group = QIF_INPUT_GROUPS + k;
     /* In the flush step nothing has a flag: the one accumulator holds the pseudo-phases alone. */
     int packed = p->packed_bits > 0 && local_step <= QIF_TRIAL_STEPS;
-    add_up(p, packed);
+    int one = p->one_message && local_step <= QIF_TRIAL_STEPS;
+    add_up(p, packed, one);
     sent_count[group] = 0;
     for (int32_t i = 0; i < p->size; i++) {
         qif_output *own = p->output < 0 ? 0 : &output[p->output + i];
@@ -228,6 +230,9 @@ static void advance(int32_t k, int32_t n, qif_output *output, qif_observer obser
         message m;
         if (packed) {
             unpack(sum_payloads[i], p->packed_bits, &a0, &a1);
+        }
+        if (one) {
+            a1 -= a0;
         }
         m = step(p, i, local_step, a0, a1, sum_squares[i]);
         send(group, i, m);

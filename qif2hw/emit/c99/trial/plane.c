@@ -4,19 +4,20 @@
 
 #define LONGEST ((int64_t)1 << QIF_VECTOR_BITS)
 
-qif_vector qif_rotate(qif_vector v, int32_t cosine, int32_t sine)
+qif_vector qif_rotate(qif_vector v, int32_t cosine, int32_t sine, int bits)
 {
     qif_vector turned;
-    turned.x = rounded_shift(v.x * cosine - v.y * sine, QIF_TRIG_BITS);
-    turned.y = rounded_shift(v.x * sine + v.y * cosine, QIF_TRIG_BITS);
+    turned.x = rounded_shift(v.x * cosine - v.y * sine, bits);
+    turned.y = rounded_shift(v.x * sine + v.y * cosine, bits);
     return turned;
 }
 
-qif_vector qif_shear(qif_vector v, int64_t a0, int64_t a1, int64_t a2)
+qif_vector qif_shear(qif_vector v, int64_t a0, int64_t a1, int64_t a2, int drop)
 {
     qif_vector sheared;
-    sheared.x = v.x + rounded_shift(a1 * v.x - a0 * v.y, QIF_LATE_FRACTION);
-    sheared.y = v.y - rounded_shift(a1 * v.y - a2 * v.x, QIF_LATE_FRACTION);
+    int64_t p = rounded_shift(v.x, drop), q = rounded_shift(v.y, drop);
+    sheared.x = v.x + rounded_shift(a1 * p - a0 * q, QIF_LATE_FRACTION - drop);
+    sheared.y = v.y - rounded_shift(a1 * q - a2 * p, QIF_LATE_FRACTION - drop);
     if (v.y > 0) {
         sheared.y = larger(sheared.y, 1);
     }
@@ -48,8 +49,16 @@ int qif_cross(qif_vector *v)
 
 int32_t qif_ticks_late(const qif_plane *curve, qif_vector v)
 {
-    /* y is not negative here: the quotient is rounded down. */
-    return (int32_t)smaller(v.y * curve->tick_gain / larger(v.x, 1), QIF_TICKS - 1);
+    int64_t rest = v.y * curve->tick_gain, unit = larger(v.x, 1);
+    int32_t ticks = 0;
+    for (int bit = QIF_LATENESS_BITS - 1; bit >= 0; bit--) {
+        int64_t part = shifted_left(unit, bit);
+        if (rest >= part) {
+            rest -= part;
+            ticks += (int32_t)1 << bit;
+        }
+    }
+    return ticks;
 }
 
 int32_t qif_phase_of(const qif_plane *curve, qif_vector v)

@@ -61,6 +61,8 @@ typedef struct {
 typedef struct {
     int32_t cosine, sine;           /* of the angle of one step */
     int32_t back_cosine, back_sine; /* of the angle from the trial's end to the end of its last step */
+    int trig_bits;                  /* their fraction bits */
+    int shear_drop;                 /* lowest bits that the shear's products leave out */
     int32_t kick_gain;
     int kick_shift;
     int32_t tick_gain;
@@ -79,6 +81,7 @@ typedef struct {
     int32_t overshoot; /* phase counts from the trial's end to the end of its last step */
     int flush_drop;    /* low bits dropped from the phase sent in the flush step */
     int packed_bits;   /* if positive, one accumulator holds both sums */
+    int one_message;   /* not packed: 1 if a spike is one message, 1 + its payload */
     int32_t output;    /* place of its neurons among the outputs; -1 if it is not read out */
     int32_t projections, projection_count; /* place and number of the projections onto it */
     qif_scales scales;
