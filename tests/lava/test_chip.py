@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from networks import branched, ordinary, published, thinned, without_zeros
+from networks import apart, branched, ordinary, published, thinned, without_zeros
 from numpy.typing import NDArray
 
 import qif2hw
@@ -40,6 +40,7 @@ CASES = {
         ordinary((2, 5, 5, 2), seed=8),
         CompileOptions(steps=64, payload_bits=2, lateness_moments=1, rounding="nearest"),
     ),
+    "apart": (apart(), CompileOptions(steps=40, rounding="nearest")),
     "plane flush": (published((2, 6, 4)), CompileOptions(steps=50, form="plane", rounding="nearest")),
     "no payload": (ordinary((3, 5, 2), seed=5), CompileOptions(steps=64, payload_bits=0, rounding="nearest")),
 }
