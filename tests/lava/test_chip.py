@@ -93,7 +93,7 @@ def test_outputs_alone(standin: "StandIn", traces: "Traces", monkeypatch: pytest
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.names(stepped=False))
 def test_the_zoo_through_the_adapter(name: str, standin: "StandIn", traces: "Traces") -> None:
     bundle = zoo.bundle(name)
     x = bundle.golden.x[:3]
