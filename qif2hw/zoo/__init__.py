@@ -1,7 +1,7 @@
 """Trained networks that come with the package: compile and run them without training.
 
 One for each task of `qif2hw.experiments.tasks`, in the ordinary regime, with weights on the 8-bit grid: ``NAME.onnx``
-is the model, ``NAME.qif`` the bundle compiled for ``loihi2``, ``NAME-microcode.qif`` that for ``loihi2-microcode``.
+is the model, ``NAME.qif`` the bundle with the target ``loihi2``, ``NAME-microcode.qif`` that with ``loihi2-microcode``.
 Problems and errors are in docs/results.md; ``qif2hw reproduce --zoo FOLDER`` trains them and writes these files.
 """
 
@@ -14,7 +14,7 @@ from qif2hw.ir import Network, onnx_io
 
 HOME = Path(__file__).parent
 TARGETS = {"loihi2": "", "loihi2-microcode": "-microcode"}
-"""Targets that the networks are compiled for, with what stands behind a name in the bundle's."""
+"""Targets of the bundles, with what stands behind a network's name in the bundle's."""
 
 
 def names() -> tuple[str, ...]:
@@ -40,7 +40,7 @@ def bundle(name: str, target: str = "loihi2") -> Bundle:
     name
         Of the network.
     target
-        What it is compiled for, one of `TARGETS`.
+        One of `TARGETS`.
 
     Raises
     ------
