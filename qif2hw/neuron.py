@@ -129,6 +129,86 @@ def kick_third_derivatives(theta: Real, a: Real) -> tuple[Real, Real, Real, Real
     return (2.0 * d_t * d_t / d - d_tt) / (d * d), tta, inner / (d * d), s * s * inner / (d * d)
 
 
+def kick_change(theta: Real, a: Real) -> Real:
+    r"""``H(theta) - theta`` of a `kick`, in (-pi, pi), for an angle that also counts half turns."""
+    s, c = np.sin(theta), np.cos(theta)
+    return np.arctan2(a * s * s, c * (c - a * s) + s * s)
+
+
+def slope(theta: Real, a: Real) -> Real:
+    r"""Slope ``1 / D`` of a `kick`, ``D = sin^2 + (cos - a sin)^2``."""
+    s = np.sin(theta)
+    return 1.0 / (s * s + (np.cos(theta) - a * s) ** 2)
+
+
+def steepest(a: Real) -> Real:
+    r"""Largest slope of a `kick` over all angles, ``L = g^2``; ``g = (|a| + sqrt(a^2 + 4)) / 2`` is a shear's norm."""
+    g = 0.5 * (np.abs(a) + np.sqrt(a * a + 4.0))
+    return g * g
+
+
+def slope_bounds(slope: Real, a: Real, most: Real, reach: Real) -> tuple[Real, Real]:
+    r"""Bounds of the slope ``1 / D`` of a `kick` over all angles within ``reach`` of one where it is ``slope``.
+
+    ``sqrt(D)``, the length of the sheared unit vector, changes by at most ``|a|`` per angle, and ``1 / D`` lies between
+    ``1 / most`` and ``most = L(a)`` (`steepest`).
+    """
+    root = 1.0 / np.sqrt(slope)
+    low, high = root + np.abs(a) * reach, root - np.abs(a) * reach
+    # Where the lower bound of the root is worse than the norm's, the norm's holds.
+    high = np.maximum(high, 1.0 / np.sqrt(most))
+    return np.maximum(1.0 / (low * low), 1.0 / most), 1.0 / (high * high)
+
+
+def swap_bound(theta: Real, reach: Real, total: Real, load: Real, window: Real, moved: Real) -> Real:
+    r"""Bound on what another order of spikes that are nearly simultaneous changes in the angle after them.
+
+    Turned back to one time, which is at most ``w = window`` away in angle, each spike is ``1 + a_i N_i`` with
+    ``N_i = N + O(w)``, ``N^2 = 0``, so that the product of all in whatever order is ``1 + a N + E``, ``a`` their
+    ``total`` and ``|E| <= e = w (2 A + A^2 exp(2 w A))``, ``A`` the sum of sizes ``load``.  Swapping two
+    neighbours, ``d`` apart, changes the vector by ``a_i a_j [N_i, N_j] ~ 2 a_i a_j sin(d)`` along the axis, hence the
+    angle after all spikes by ``2 a_i a_j d sin^2(theta) / D``: the same for all orders of the others.
+
+    Parameters
+    ----------
+    theta, reach
+        Angle before the spikes, and how far the exact one may be from it.
+    total, load
+        Sums of ``a_i`` and of ``|a_i|``.
+    window
+        ``w``, in radians.
+    moved
+        Sum of ``|a_i a_j| d_ij`` over the pairs that may be swapped.
+
+    Returns
+    -------
+    Real
+        The bound; more than can be where the series above says nothing.
+    """
+    growth = load * np.exp(np.minimum(2.0 * window * load, 50.0))
+    rest = window * load * (2.0 + growth)
+    beside = 2.0 * rest * (2.0 + rest) + 4.0 * window * (1.0 + load + rest) ** 2
+    s, c = np.sin(theta), np.cos(theta)
+    root = np.sqrt(s * s + (c - total * s) ** 2)
+    high = root + np.abs(total) * reach + rest
+    low = np.maximum(root - np.abs(total) * reach - rest, 1.0 / (1.0 + growth))
+    across = moved * (2.0 * (np.abs(s) + reach + rest) ** 2 + high * beside)
+    shorter = across / (low * low) + moved * (2.0 + beside) / low
+    sine = across / (low * low * np.maximum(1.0 - shorter, 1e-3))
+    # asin(x) <= x + 0.571 x^3 up to one.
+    return sine + 0.571 * sine**3 + 1e9 * (np.maximum(sine - 0.99, 0.0) + np.maximum(shorter - 0.99, 0.0))
+
+
+def edge_bound(a: Real, distance: Real) -> Real:
+    r"""Bound on ``|H(theta) - theta|`` within ``distance`` of the cycle's ends.
+
+    ``d theta / da = sin^2(theta) / D`` with ``sqrt(D) >= cos - |a| sin``, and ``1 / D <= L`` (see `slope_bounds`).
+    """
+    g = 0.5 * (np.abs(a) + np.sqrt(a * a + 4.0))
+    root = np.maximum(1.0 - np.abs(a) * distance - 0.5 * distance * distance, 1.0 / g)
+    return np.abs(a) * distance * distance / (root * root)
+
+
 def ptc(phase: Real, weight: Real, neuron: QIF) -> Real:
     r"""Phase transition curve ``H_w(phi)``: the phase after an input spike of weight ``w`` at phase ``phi``."""
     return kick(neuron.omega * phase, weight / neuron.r) / neuron.omega
@@ -211,15 +291,14 @@ def commutator(a0: Real, a1: Real, m2: Real, step: Real) -> Real:
     return 1.5 * (a0 * m2 - a1 * a1 / step)
 
 
-def unequal_kick(v: Real, a0: Real, a1: Real, m2: Real, step: Real) -> Real:
+def unequal_kick(v: Real, a0: Real, a1: Real, a2: Real, lost: Real) -> Real:
     """`late_kick` to second order in the lateness, and for spikes of unequal lateness: see `commutator`.
 
     A spike late by ``l`` is the field ``a (cos l + v sin l)^2`` on the line of ``v``, so several are
-    ``a0 - a2 + 2 a1 v + a2 v^2``, and what they do is its exponential, less the `commutator`.  Of second order one term
-    is left out, ``a0 a2 v / 2``, which saves a product.
+    ``a0 - a2 + 2 a1 v + a2 v^2``, and what they do is its exponential, less what is ``lost``: the `commutator`.
+    Of second order one term is left out, ``a0 a2 v / 2``, which saves a product.
     """
-    a2 = m2 * step
-    return v + a0 - a2 - commutator(a0, a1, m2, step) + (a1 + a2 * (0.5 * v + a0)) * (2.0 * v + a0)
+    return v + a0 - a2 - lost + (a1 + a2 * (0.5 * v + a0)) * (2.0 * v + a0)
 
 
 def spike_weight_slope(y: Real, length2: Real, r: float, omega: float) -> Real:

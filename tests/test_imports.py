@@ -18,6 +18,8 @@ ALLOWED = {
     "deploy/qif2hw_deploy/loihi2/half.py": {"entry_points"},
     # Optional packages of others, and modules of the same room.
     "qif2hw/bench/peers.py": {"import_module"},
+    "qif2hw/bench/simulators/brian.py": {"import_module"},
+    "qif2hw/bench/simulators/nest.py": {"import_module"},
     "cli/qif2hw_cli/bench.py": {"import_module"},
 }
 

@@ -222,7 +222,9 @@ class TestLateSpikes:
     @staticmethod
     def unequal(v: float, a: NDArray[np.float64], late: NDArray[np.float64], step: float) -> float:
         moments = float(a @ late) * step, float(a @ late**2) * step
-        return neuron.unequal_kick(v, a.sum(), *moments, step)
+        a1, m2 = moments
+        lost = neuron.commutator(a.sum(), a1, m2, step)
+        return neuron.unequal_kick(v, a.sum(), a1, m2 * step, lost)
 
     @law
     @given(st.floats(-2, 2), st.floats(-1, 1), parts)

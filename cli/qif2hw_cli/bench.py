@@ -141,6 +141,43 @@ def stepped(batch: int, quick: bool, peers: bool, as_json: bool) -> None:
     _finish(out, {"stepped": (bench.figures(result), result)})
 
 
+@command.command(epilog=example("qif2hw bench lava --json", "qif2hw bench lava model.qif --quick --no-peers"))
+@click.argument("bundle", required=False, type=click.Path(), metavar="[M.qif]")
+@click.option("--quick", is_flag=True, help="Fewer samples: good for a look, not for a number to quote.")
+@click.option(
+    "--peers/--no-peers", default=True, show_default=True, help="Measure netx, Brian 2, Brian2Lava, NEST too."
+)
+@json_option
+def lava(bundle: str | None, quick: bool, peers: bool, as_json: bool) -> None:
+    """Measure samples per second of an event-driven network on Lava's CPU simulator, and of other ways to run it.
+
+    Engine, Lava as one Process and as a graph of them; the QIF equation in Brian2Lava (on Lava too), Brian 2 and NEST,
+    on a clock of as many steps; a CUBA network of the same sizes on netx. What a further sample takes, without the
+    start. Timing errors of all spikes against the exact reference; a negative mean is early. Default: the parabola.
+    """
+    from qif2hw import bundle as bundles
+    from qif2hw import zoo
+
+    bench = _module("lava")
+    out = Output(as_json)
+    loaded = bench.check_network(zoo.bundle("parabola") if bundle is None else bundles.load_any(bundle))
+    with out.stage("bench") as stage:
+        result = bench.bench(loaded, bench.QUICK if quick else None, peers=peers, progress=stage.update)
+    rows = []
+    for r in result["rows"]:
+        timing = r["timing"]
+        errors = (
+            ["-"] * 4 if timing is None else [f"{timing[name]:.2g}" for name in ("rms", "mean", "missing", "extra")]
+        )
+        rows.append([r["what"], f"{r['samples_per_s']:.3g}", f"{r['spikes_per_s']:.3g}", *errors])
+    columns = ["run by", "samples/s", "spikes/s", "RMS error / tau", "mean / tau", "missing/sample", "extra/sample"]
+    out.table(f"{result['network']}, {result['steps']} steps", columns, rows)
+    for name, reason in result["absent"].items():
+        out.say(f"{name}: {reason}")
+    out.say(", ".join(f"{name} {version}" for name, version in result["versions"].items()))
+    _finish(out, {"lava": (bench.figures(result), result)})
+
+
 @command.command("all", epilog=example("qif2hw bench all --json > docs/releases/0.2.0.json"))
 @click.option("--quick", is_flag=True, help="Fewer repetitions.")
 @click.option("--peers/--no-peers", default=True, show_default=True, help="Measure the installed peers too.")

@@ -64,6 +64,13 @@ _SAMPLES = 256
 @click.option("--rms", type=float, default=0.1, show_default=True, help="Bound on the RMS spike-time error, in steps.")
 @click.option("--result", type=float, help="Bound on the relative L2 error of the result against the reference.")
 @click.option(
+    "--tolerance",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Fail if an output spike is proven to be further off, in steps.",
+)
+@click.option(
     "--classes",
     type=float,
     default=0.02,
@@ -89,6 +96,7 @@ def command(
     json_path: str | None,
     rms: float,
     result: float | None,
+    tolerance: float,
     classes: float,
     spikes: float,
     pool: dict[str, Any],
@@ -123,7 +131,7 @@ def command(
     working = click.get_current_context().with_resource(workers(**pool))
     loaded = bundles.load_any(bundle)
     stepped = isinstance(loaded, bundles.SteppedBundle)
-    for name in given_options() & ({"rms"} if stepped else {"labels", "classes", "spikes"}):
+    for name in given_options() & ({"rms", "tolerance"} if stepped else {"labels", "classes", "spikes"}):
         own = "an event-driven network" if stepped else "a network with a stepped clock"
         raise InputError(f"--{name}: it is an option for {own}, which this bundle is not")
     outcome: ParityReport | SteppedReport
@@ -146,7 +154,7 @@ def command(
             outcome = check(loaded, x, bounds=limits, truth=truth, progress=stage.update, **given)
         show_stepped(out, outcome)
     else:
-        bounds = Bounds(rms=rms, result=result)
+        bounds = Bounds(rms=rms, result=result, certified=tolerance)
         with out.stage(f"parity of {', '.join(names)}") as stage:
             outcome = check(loaded, x, bounds=bounds, progress=stage.update, **given)
         show(out, outcome)
@@ -233,7 +241,27 @@ def show(out: Output, outcome: "ParityReport") -> None:
         ],
         rows,
     )
+    _show_certificates(out, outcome)
     _show_results(out, outcome)
+
+
+def _show_certificates(out: Output, outcome: "ParityReport") -> None:
+    """How far spikes can be off, and the causes."""
+    found = outcome.certified
+    if found is None:
+        return
+    rows = []
+    for one in (found.first, *found.populations):
+        numbers = one.to_dict(outcome.delta)
+        values = [numbers["bound_delta"]["median"], numbers["bound_delta"]["largest"]]
+        values += [numbers["remainder_delta"]["median"], *numbers["causes_rms_delta"].values()]
+        shares = [str(numbers["spikes"]), str(numbers["status"]["certified"]), str(numbers["violated"])]
+        rows.append([one.name, *shares, *("" if v is None else f"{v:.2g}" for v in values)])
+    out.table(
+        "Certificates, in steps Delta: how far a spike can be off (median, largest), the remainder in it, RMS by cause",
+        ["", "spikes", "certified", "wrong", "bound", "largest", "rest", *found.first.to_dict(1.0)["causes_rms_delta"]],
+        rows,
+    )
 
 
 def show_stepped(out: Output, outcome: "SteppedReport") -> None:

@@ -6,7 +6,7 @@ not of the steps.
 """
 
 import math
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
 import numba
@@ -38,8 +38,38 @@ class _Messages(NamedTuple):
     flush: Int64
 
 
-def run(program: Program, step_in: Int32, late_in: Int32) -> tuple[MachineOutput, dict[str, StepSpikes]]:
-    """Run the machine on encoded inputs; arguments and results as those of `qif2hw.engine.spec.run`."""
+@dataclass(frozen=True)
+class Registers:
+    """Registers of a population in the steps that matter: what a run was made of.
+
+    Parameters
+    ----------
+    step
+        Machine steps whose registers are kept, those in which something arrived and the last, (samples, kept); the
+        entries after the last step mean nothing.
+    state
+        Registers at the end of these steps, (samples, kept, registers, neurons): the phase, or the plane vector; after
+        the last step those of the trial's end.
+    crossing
+        Registers of each spike when it crossed the threshold, before anything that arrived in its step, in the order of
+        `StepSpikes`, (spikes, registers).
+    flush
+        Payloads of the flush step, (samples, neurons).
+    """
+
+    step: Int32
+    state: Int32
+    crossing: Int32
+    flush: Int64
+
+
+def run(
+    program: Program, step_in: Int32, late_in: Int32, registers: dict[str, Registers] | None = None
+) -> tuple[MachineOutput, dict[str, StepSpikes]]:
+    """Run the machine on encoded inputs; arguments and results as those of `qif2hw.engine.spec.run`.
+
+    ``registers`` is filled with those of every population.
+    """
     samples = step_in.shape[0]
     sent: dict[str, _Messages] = {}
     spikes: dict[str, StepSpikes] = {}
@@ -55,7 +85,11 @@ def run(program: Program, step_in: Int32, late_in: Int32) -> tuple[MachineOutput
     first: dict[str, tuple[Int32, Int32, Int32]] = {}
     outputs = set(program.output_populations)
     for population in program.populations:
-        sample, neuron, step, late, flush = _population(program, population, sent)
+        keep = registers is not None
+        (sample, neuron, step, late, flush), kept = _population(program, population, sent, keep)
+        if registers is not None:
+            order = np.lexsort((step, neuron, sample))
+            registers[population.name] = Registers(kept[0], kept[1], kept[2][order], flush)
         sent[population.name] = _pack(program, samples, sample, neuron, step, late, flush)
         rows = StepSpikes.of(np.stack([sample, neuron, step, late], axis=1))
         spikes[population.name] = rows
@@ -108,9 +142,9 @@ def _merge(program: Program, parts: list[_Messages]) -> _Messages:
 
 
 def _population(
-    program: Program, population: ProgramPopulation, sent: dict[str, _Messages]
-) -> tuple[Int64, Int64, Int64, Int64, Int64]:
-    """Spikes (sample, neuron, step, lateness) and flush payloads of one population."""
+    program: Program, population: ProgramPopulation, sent: dict[str, _Messages], keep: bool
+) -> tuple[tuple[Int64, Int64, Int64, Int64, Int64], tuple[Int32, Int32, Int32]]:
+    """Spikes (sample, neuron, step, lateness) and flush payloads of a population; its registers, empty if not kept."""
     grid, curve = program.grid, population.ptc
     incoming = program.incoming(population.name)
     messages = _merge(program, [sent[p.pre] for p in incoming])
@@ -125,21 +159,30 @@ def _population(
     second = second_moment(curve)
     scales = np.array([] if second is None else astuple(second), np.int64)
     capacity = 2 * population.size + 8
+    width = 2 if isinstance(curve, PlaneVector) else 1
+    arrivals = np.diff(messages.start[:, : grid.trial_steps + population.depth], axis=1) > 0
+    slots = 1 + int(arrivals.sum(axis=1).max(initial=0)) if keep else 0
+    samples = len(messages.start)
+    kept_step = np.zeros((samples, slots), np.int32)
+    kept = np.zeros((samples, slots, width, population.size), np.int32)
     while True:
+        crossing = np.zeros((samples, capacity if keep else 0, width), np.int32)
         if isinstance(curve, PlaneVector):
             count, step, neuron, late, flush = run_vectors(
-                *messages, weight, shape, *vector_numbers(curve), scales, capacity
+                *messages, weight, shape, *vector_numbers(curve), scales, capacity, kept_step, kept, crossing
             )
         else:
             count, step, neuron, late, flush = _run_phases(
-                *messages, weight, population.phase0.astype(np.int64), shape, *_numbers(curve), scales, capacity
-            )
+                *messages, weight, population.phase0.astype(np.int64), shape, *_numbers(curve), scales, capacity,
+                kept_step, kept, crossing,
+            )  # fmt: skip
         if count.max(initial=0) <= capacity:
             break
         capacity = int(count.max())
     sample = np.repeat(np.arange(count.size), count)
     place = np.arange(sample.size) - np.repeat(np.cumsum(count) - count, count)
-    return sample, neuron[sample, place], step[sample, place], late[sample, place], flush
+    spikes = sample, neuron[sample, place], step[sample, place], late[sample, place], flush
+    return spikes, (kept_step, kept, crossing[sample, place] if keep else crossing.reshape(-1, width))
 
 
 def _numbers(curve: CotangentTables | PhaseWeightTable) -> tuple[Int64, Int64, Int64]:
@@ -231,8 +274,9 @@ def _twist(phase: int, twist: Int64, spacing: int) -> int:
 
 @compiled(parallel=True)
 def _run_phases(  # type: ignore[no-untyped-def]
-    start, source, late_in, flush_in, weight, phase0, shape, numbers, one, other, second, capacity
-):
+    start, source, late_in, flush_in, weight, phase0, shape, numbers, one, other, second, capacity, kept_step, kept,
+    crossing,
+):  # fmt: skip
     samples, posts = start.shape[0], phase0.size
     threshold, phase_bits, lateness_bits, trial_steps = shape[0], shape[1], shape[2], shape[3]
     depth, overshoot, flush_drop = shape[4], shape[5], shape[6]
@@ -250,6 +294,7 @@ def _run_phases(  # type: ignore[no-untyped-def]
         a2 = np.empty(posts, np.int64)
         done = 0
         found = 0
+        slot = 0
         for n in range(1, last + 1):
             begin, end = start[b, n - 1], start[b, n]
             if begin == end and n != last:
@@ -272,6 +317,8 @@ def _run_phases(  # type: ignore[no-untyped-def]
                         out_step[b, found] = when
                         out_neuron[b, found] = i
                         out_late[b, found] = crossed >> (phase_bits - lateness_bits)
+                        if kept_step.shape[1] > 0:
+                            crossing[b, found, 0] = crossed
                     found += 1
                 p -= turns * threshold
                 late = _rounded_shift(a1[i] * numbers[1], numbers[2])
@@ -280,6 +327,10 @@ def _run_phases(  # type: ignore[no-untyped-def]
                 if n == last:
                     p = min(max(p - overshoot + undo * threshold, 0), threshold - 1)
                 phase[i] = p
+            if kept_step.shape[1] > 0:
+                kept_step[b, slot] = n
+                kept[b, slot, 0] = phase
+                slot += 1
             done = n
         add_payloads(flush_in[b], weight, a1)
         for i in range(posts):

@@ -73,8 +73,21 @@ def _phase(x: int, y: int, threshold: int, angles: Int64) -> int:
 
 @compiled(parallel=True)
 def run_vectors(  # type: ignore[no-untyped-def]
-    start, source, late_in, flush_in, weight, shape, numbers, angles, initial, second, capacity
-):
+    start,
+    source,
+    late_in,
+    flush_in,
+    weight,
+    shape,
+    numbers,
+    angles,
+    initial,
+    second,
+    capacity,
+    kept_step,
+    kept,
+    crossing,
+):  # fmt: skip
     """Spikes and flush payloads of a population, by sample; ``count`` above ``capacity`` asks for more room."""
     samples, posts = start.shape[0], initial.shape[1]
     threshold, lateness_bits, trial_steps, depth, flush_drop = shape[0], shape[2], shape[3], shape[4], shape[6]
@@ -88,6 +101,7 @@ def run_vectors(  # type: ignore[no-untyped-def]
         vx, vy = initial[0].copy(), initial[1].copy()
         a0, a1, a2 = np.zeros(posts, np.int64), np.zeros(posts, np.int64), np.zeros(posts, np.int64)
         found = 0
+        slot = 0
         for local in range(1, trial_steps + 1):
             n = local + depth
             begin, end = start[b, n - 1], start[b, n]
@@ -101,6 +115,7 @@ def run_vectors(  # type: ignore[no-untyped-def]
                     x, y = -x, -y
                 # What comparing and subtracting gives, bit by bit.
                 late = min(y * numbers[10] // max(x, 1), most)
+                over_x, over_y = x, y
                 kick0 = _rounded_shift(a0[i] * numbers[4], numbers[5])
                 kick1 = _rounded_shift(a1[i] * numbers[6], numbers[7])
                 kick2 = 0
@@ -120,7 +135,13 @@ def run_vectors(  # type: ignore[no-untyped-def]
                 if fired:
                     if found < capacity:
                         out_step[b, found], out_neuron[b, found], out_late[b, found] = n, i, late
+                        if kept_step.shape[1] > 0:
+                            crossing[b, found, 0], crossing[b, found, 1] = over_x, over_y
                     found += 1
+            if kept_step.shape[1] > 0 and (begin < end or local == trial_steps):
+                kept_step[b, slot] = n
+                kept[b, slot, 0], kept[b, slot, 1] = vx, vy
+                slot += 1
         add_payloads(flush_in[b], weight, a1)
         for i in range(posts):
             x, y = _kick(vx[i], vy[i], _rounded_shift(a1[i] * numbers[8], numbers[9]), 0, 0, drop)

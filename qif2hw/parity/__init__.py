@@ -1,17 +1,23 @@
 """Parity: whether every backend gives the same spikes at the same times, within bounds."""
 
+from qif2hw.parity.certificate import Certificate, certify
+from qif2hw.parity.certified import CertifiedRun, CertifiedSpikes
 from qif2hw.parity.check import check
 from qif2hw.parity.identical import Difference, first_difference, first_stepped_difference
 from qif2hw.parity.matching import Matching, match
 from qif2hw.parity.outcome import Outcome, ResultError, Verdict
 from qif2hw.parity.report import render, write
 from qif2hw.parity.results import BackendParity, NeuronParity, ParityReport, PopulationParity
+from qif2hw.parity.spike_errors import SpikeErrors
 from qif2hw.parity.stepped import SteppedBounds, SteppedReport
 from qif2hw.parity.trial import Bounds
 
 __all__ = [
     "BackendParity",
     "Bounds",
+    "Certificate",
+    "CertifiedRun",
+    "CertifiedSpikes",
     "Difference",
     "Matching",
     "NeuronParity",
@@ -19,9 +25,11 @@ __all__ = [
     "ParityReport",
     "PopulationParity",
     "ResultError",
+    "SpikeErrors",
     "SteppedBounds",
     "SteppedReport",
     "Verdict",
+    "certify",
     "check",
     "first_difference",
     "first_stepped_difference",

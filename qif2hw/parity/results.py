@@ -9,6 +9,7 @@ import numpy as np
 
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.program import Program
+from qif2hw.parity.certified import CertifiedRun
 from qif2hw.parity.matching import Matching
 from qif2hw.parity.outcome import Outcome, largest, plain, rms
 
@@ -102,6 +103,8 @@ class ParityReport(Outcome):
         The true results (samples, outputs), or None.
     timing
         Backends against the reference.
+    certified
+        Certificates of the engine's spikes against the reference; None where there are none.
 
     Notes
     -----
@@ -111,6 +114,7 @@ class ParityReport(Outcome):
     program: Program
     truth: FloatArray | None
     timing: tuple[BackendParity, ...]
+    certified: CertifiedRun | None = None
 
     @property
     def delta(self) -> float:
@@ -141,6 +145,7 @@ class ParityReport(Outcome):
             "steps": self.steps,
             "delta": self.delta,
             "trial": self.trial,
+            "certificates": None if self.certified is None else self.certified.to_dict(self.delta),
             "timing": [
                 {
                     "backend": t.backend,

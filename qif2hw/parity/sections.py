@@ -8,6 +8,7 @@ from qif2hw.parity import figures, html, raster
 from qif2hw.parity.html import DASH, cell, raw_cell, row, section
 from qif2hw.parity.outcome import IDENTITY, Outcome, largest, rms
 from qif2hw.parity.results import BackendParity, ParityReport
+from qif2hw.parity.spike_errors import CAUSES, CERTIFIED, STATUS
 
 
 def lead(report: ParityReport) -> list[str]:
@@ -52,7 +53,7 @@ def identity(report: Outcome, what: str) -> list[tuple[str, str]]:
 def page(report: ParityReport, sample: int | None) -> list[str]:
     """All sections in order."""
     return [
-        summary(report), bounds(report), results(report), populations(report), errors(report),
+        summary(report), bounds(report), results(report), certificates(report), populations(report), errors(report),
         one_sample(report, sample),
     ]  # fmt: skip
 
@@ -130,6 +131,35 @@ def results(report: ParityReport) -> str:
         key = html.legend([*shown, (label(report, backend), "machine")])
         return section("Result", key, html.figure(figures.curve(report, backend)))
     return section("Result", html.figure(figures.scatter(report, backend)))
+
+
+def certificates(report: ParityReport) -> str:
+    """What is proven about every spike, and the causes of its error."""
+    found = report.certified
+    if found is None:
+        return ""
+    head = ["", "spikes", "certified", "wrong", "median bound / Δ", "largest / Δ", "median remainder / Δ"]
+    head += [f"{name}, RMS / Δ" for name in CAUSES]
+    rows = []
+    for one in (found.first, *found.populations):
+        numbers = one.to_dict(report.delta)
+        certified = numbers["status"][STATUS[CERTIFIED]]
+        cells = [one.name, f"{numbers['spikes']:,}", f"{certified:,}", f"{numbers['violated']:,}"]
+        values = [numbers["bound_delta"]["median"], numbers["bound_delta"]["largest"]]
+        values += [numbers["remainder_delta"]["median"], *numbers["causes_rms_delta"].values()]
+        rows.append(row([cell(c) for c in [*cells, *(DASH if v is None else svg.number(v) for v in values)]]))
+    open_ = {word: n for word, n in found.first.to_dict(report.delta)["status"].items() if n and word != "certified"}
+    words = (
+        "From the engine's run alone: the sum of its defects, weighted by exact sensitivities, is each spike's error; "
+        "what that sum leaves out, the remainder, is bounded. <em>Arithmetic</em>: tables, or rotation and rounding. "
+        "<em>Order</em>: spikes of one step applied together. <em>Payload</em>: bits of lateness and of inputs. "
+        "<em>Start</em>: initial phases."
+    )
+    if open_:
+        words += (
+            " First spikes without a bound: " + escape(", ".join(f"{n:,} {word}" for word, n in open_.items())) + "."
+        )
+    return section("Certificates", html.table(head, rows), words=words)
 
 
 def populations(report: ParityReport) -> str:

@@ -12,6 +12,8 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run
+from qif2hw.parity.certificate import certify
+from qif2hw.parity.certified import CertifiedRun, certificate_verdicts, compare_certificate
 from qif2hw.parity.identical import first_difference, identity_verdict
 from qif2hw.parity.matching import match
 from qif2hw.parity.outcome import ResultError, Verdict, largest, rms
@@ -36,12 +38,17 @@ class Bounds:
         ordinary is not.
     result
         Largest relative L2 error of the results against the reference; None for no bound.
+    certified
+        In steps Delta: the check fails if an output neuron's first spike is proven to be further off, or if a
+        certificate (`qif2hw.parity.certify`) is wrong.  Spikes of which neither is proven are judged by ``rms`` alone.
+        None: no certificates.
     """
 
     rms: float = 0.1
     unmatched: int = 0
     tolerance: float = 1.0
     result: float | None = None
+    certified: float | None = 0.5
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -74,6 +81,7 @@ def compare(
         runs = {**runs, "float": unrounded}
     results = tuple(_result_errors(tuple(chosen), runs, truth))
     exact = tuple(name for name, backend in chosen.items() if backend.exact)
+    certified = _certified(program, x, exact, runs, bounds)
     what = "step and lateness of every spike"
     verdicts = (
         *(
@@ -81,6 +89,7 @@ def compare(
             for name in exact[1:]
         ),
         *_bound_verdicts(program, timing, results, bounds),
+        *(() if certified is None else certificate_verdicts(certified, program.grid.delta, bounds.certified or 0.0)),
     )
     return ParityReport(
         x=x,
@@ -92,7 +101,20 @@ def compare(
         program=program,
         truth=truth,
         timing=timing,
+        certified=certified,
     )
+
+
+def _certified(
+    program: Program, x: FloatArray, exact: tuple[str, ...], runs: Mapping[str, Run], bounds: Bounds
+) -> CertifiedRun | None:
+    """Certificates of the first exact backend, if it has the spikes of the engine, which they are about."""
+    if bounds.certified is None or "reference" not in runs or not exact:
+        return None
+    certificate, run = certify(program, x), runs[exact[0]]
+    if run.machine != certificate.run.machine or run.step_spikes != certificate.run.step_spikes:
+        return None
+    return compare_certificate(program, certificate, exact[0], runs["reference"])
 
 
 def _check_run(program: Program, backend: Backend, run: Run, samples: int) -> None:

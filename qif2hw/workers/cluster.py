@@ -62,7 +62,9 @@ class Cluster:
                 raise
             except distributed.KilledWorker as error:
                 count = error.allowed_failures + 1
-                raise BackendError(f"{what}: {count} Dask workers were lost that ran it (out of memory?)") from None
+                raise BackendError(
+                    f"{what}: Dask workers that ran it were lost, {count} in a row (out of memory?)"
+                ) from None
             except Exception as error:
                 if future.status in ("error", "cancelled") or self.client.status == "closed":
                     raise BackendError(f"{what}: {self._failure(future, error)}") from None
