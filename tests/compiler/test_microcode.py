@@ -147,7 +147,7 @@ def test_second_moments_are_a_second_message() -> None:
     assert set(report["fit"]["limits"]) == {"messages_per_spike, inferred"}
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.names(stepped=False))
 def test_bundles_of_the_zoo_keep_its_limits(name: str) -> None:
     bundle = zoo.bundle(name, TARGET)
     assert bundle.options["target"] == TARGET
@@ -158,7 +158,9 @@ def test_bundles_of_the_zoo_keep_its_limits(name: str) -> None:
     assert bundle.golden.matches(bundle.run(bundle.golden.x))
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.long]) for n in zoo.names()])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.long]) for n in zoo.names(stepped=False)]
+)
 def test_it_is_as_near_to_the_float_result_as_tables_at_512_steps(name: str) -> None:
     task, network = tasks.get(name), zoo.network(name)
     x = np.random.default_rng(7).random((1000, network.inputs))

@@ -27,7 +27,7 @@ def test_golden_inputs(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", sorted(set(zoo.names()) - set(SMALL)))
+@pytest.mark.parametrize("name", sorted(set(zoo.names(stepped=False)) - set(SMALL)))
 def test_golden_inputs_of_larger_networks(name: str, tmp_path: Path) -> None:
     golden(name, tmp_path)
 
