@@ -1,8 +1,8 @@
 """Trained networks that come with the package: compile and run them without training.
 
 One for each task of `qif2hw.experiments.tasks`, in the ordinary regime, and classifiers in time steps (`STEPPED`); all
-with weights on the 8-bit grid: ``NAME.onnx`` is the model, ``NAME.qif`` the bundle with the target ``loihi2``, and but for
-the classifiers ``NAME-microcode.qif`` that with ``loihi2-microcode``.  Problems and errors are in docs/results.md;
+with weights on the 8-bit grid: ``NAME.onnx`` is the model, ``NAME.qif`` the bundle with the target ``loihi2``, and but
+for the classifiers ``NAME-microcode.qif`` that with ``loihi2-microcode``.  Problems and errors are in docs/results.md;
 ``qif2hw reproduce --zoo FOLDER`` trains them and writes these files.
 """
 
