@@ -22,9 +22,11 @@ from qif2hw.compiler.stepped.inputs import InputUnits
 from qif2hw.compiler.stepped.scales import Scales, as_network, real_units
 from qif2hw.discrete import SteppedLIF, SteppedQIF
 from qif2hw.engine import stepped as engine
+from qif2hw.errors import InputError
 from qif2hw.ir import Conv2d, Dense, Projection
 from qif2hw.ir.changes import spike_changes, together
 from qif2hw.ir.stepped import Accumulated, Accumulator, Frames, SteppedNetwork, SteppedPopulation, Steps
+from qif2hw.ir.stepped_program import SteppedProgram
 from qif2hw.ir.weight_grid import largest_weight, weight_step
 from qif2hw.reference import stepped as reference
 
@@ -289,6 +291,18 @@ def test_results_that_do_not_gain_are_those_of_the_nearest(monkeypatch: pytest.M
     made = [compile_network(pooled_images(), SteppedOptions(rounding=r), X) for r in ("adapt", "nearest")]
     assert made[0].program == made[1].program
     assert made[0].report["adapt-rounding"]["adapted"] == []
+
+
+def test_what_would_not_be_proven_is_rounded_to_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finer units make sums larger: here, the proof of the adapted program fails."""
+
+    def refuse(program: SteppedProgram) -> None:
+        raise InputError("the input of population 'first' may reach 9000000")
+
+    monkeypatch.setattr(adapt, "ranges_of", refuse)
+    made = [compile_network(pooled_images(), SteppedOptions(rounding=r), X) for r in ("adapt", "nearest")]
+    assert made[0].program == made[1].program
+    assert "may reach 9000000" in made[0].report["adapt-rounding"]["skipped"]
 
 
 def test_the_same_on_any_number_of_threads() -> None:
