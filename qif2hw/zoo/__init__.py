@@ -1,8 +1,8 @@
 """Trained networks that come with the package: compile and run them without training.
 
 One for each task of `qif2hw.experiments.tasks`, in the ordinary regime, and classifiers in time steps (`STEPPED`); all
-with weights on the 8-bit grid: ``NAME.onnx`` is the model, ``NAME.qif`` the bundle compiled for ``loihi2``, and but for
-the classifiers ``NAME-microcode.qif`` that for ``loihi2-microcode``.  Problems and errors are in docs/results.md;
+with weights on the 8-bit grid: ``NAME.onnx`` is the model, ``NAME.qif`` the bundle with the target ``loihi2``, and but
+for the classifiers ``NAME-microcode.qif`` that with ``loihi2-microcode``.  Problems and errors are in docs/results.md;
 ``qif2hw reproduce --zoo FOLDER`` trains them and writes these files.
 """
 
@@ -19,7 +19,7 @@ HOME = Path(__file__).parent
 STEPPED = ("digits",)
 """Those with a stepped clock: images in, classes out."""
 TARGETS = {"loihi2": "", "loihi2-microcode": "-microcode"}
-"""Targets that the networks are compiled for, with what stands behind a name in the bundle's."""
+"""Targets of the bundles, with what stands behind a network's name in the bundle's."""
 
 
 def names(stepped: bool | None = None) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ def bundle(name: str, target: str = "loihi2") -> AnyBundle:
     name
         Of the network.
     target
-        What it is compiled for, one of `TARGETS`; networks with a stepped clock are compiled for the first.
+        One of `TARGETS`; networks with a stepped clock have the first alone.
 
     Raises
     ------

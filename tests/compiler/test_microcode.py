@@ -22,7 +22,7 @@ from qif2hw.ir import Network, PlaneVector, Program
 
 TARGET = "loihi2-microcode"
 PRODUCT_BITS = 40
-QUICK = ("parabola", "poisson_pinn", "ricker")
+QUICK = ("parabola", "poisson_pinn")
 
 
 def widest(program: Program) -> int:

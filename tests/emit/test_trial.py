@@ -25,6 +25,13 @@ def test_networks_of_the_zoo(name: str, tmp_path: Path) -> None:
     check(zoo.bundle(name), tmp_path, 1000 if name in MANY else 20)
 
 
+@pytest.mark.parametrize(
+    "name", [n if n == "parabola" else pytest.param(n, marks=pytest.mark.long) for n in zoo.names(stepped=False)]
+)
+def test_networks_of_the_zoo_for_narrow_products(name: str, tmp_path: Path) -> None:
+    check(zoo.bundle(name, "loihi2-microcode"), tmp_path, 1000)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", sorted(set(zoo.names(stepped=False)) - set(MANY)))
 def test_networks_of_the_zoo_on_many_inputs(name: str, tmp_path: Path) -> None:

@@ -43,6 +43,10 @@ CASES = {
     "apart": (apart(), CompileOptions(steps=40, rounding="nearest")),
     "plane flush": (published((2, 6, 4)), CompileOptions(steps=50, form="plane", rounding="nearest")),
     "no payload": (ordinary((3, 5, 2), seed=5), CompileOptions(steps=64, payload_bits=0, rounding="nearest")),
+    "narrow products": (
+        published((2, 6, 4)),
+        CompileOptions(target="loihi2-microcode", steps=50, rounding="nearest"),
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from qif2hw.ir import onnx_io
 from qif2hw.zoo import STEPPED
 
 TARGETS = {"loihi2": "", "loihi2-microcode": "-microcode"}
-"""What the networks are compiled for, with what stands behind a name in the bundle's (`qif2hw.zoo.TARGETS`)."""
+"""Targets of the bundles, with what stands behind a network's name in the bundle's (`qif2hw.zoo.TARGETS`)."""
 
 
 def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
