@@ -70,6 +70,23 @@ def branched(seed: int = 0) -> Network:
     )
 
 
+def apart(seed: int = 0) -> Network:
+    """Two networks side by side that have nothing in common but the host: an inner product of their results."""
+    rng = np.random.default_rng(seed)
+    populations = tuple(Population(name, QIF(), rng.uniform(0.5, 5, 4)) for name in ("left", "right"))
+    sides = [Readout(p.name, np.array([0, 1]), np.array([2, 3]), np.ones(2), np.zeros(2)) for p in populations]
+    return Network(
+        trial=6.5,
+        encoders=(Encoder("f", 3, 0.1, 1.5), Encoder("x", 2, 0.2, 1.9)),
+        populations=populations,
+        projections=(
+            Projection("f", "left", rng.uniform(-1, 1, (4, 3))),
+            Projection("x", "right", rng.uniform(-1, 1, (4, 2))),
+        ),
+        outputs=(Product(sides[0], sides[1], 1.0, 0.0),),
+    )
+
+
 def thinned(network: Network, density: float = 0.3, seed: int = 0) -> Network:
     """The network with most weights at zero, all to all."""
     rng = np.random.default_rng(seed)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from qif2hw_cli import compile as compile
     from qif2hw_cli import conformance as conformance
     from qif2hw_cli import demo as demo
+    from qif2hw_cli import diff as diff
     from qif2hw_cli import emit as emit
     from qif2hw_cli import estimate as estimate
     from qif2hw_cli import import_model as import_model
@@ -44,6 +45,7 @@ _COMMANDS = (
     "compile",
     "run",
     "parity",
+    "diff",
     "inspect",
     "estimate",
     "emit",

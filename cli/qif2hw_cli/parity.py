@@ -70,6 +70,7 @@ _SAMPLES = 256
     show_default=True,
     help="Fail if an output spike is proven to be further off, in steps.",
 )
+@click.option("--explain", type=int, metavar="SAMPLE", help="Show how the error of this sample's outputs came about.")
 @click.option(
     "--classes",
     type=float,
@@ -97,6 +98,7 @@ def command(
     rms: float,
     result: float | None,
     tolerance: float,
+    explain: int | None,
     classes: float,
     spikes: float,
     pool: dict[str, Any],
@@ -104,7 +106,7 @@ def command(
     shard: str | None,
     **options: Any,
 ) -> None:
-    """Run a bundle on several backends and compare every spike.
+    """Run a bundle, or every bundle below a folder, on several backends and compare every spike.
 
     Integer backends must agree in every spike's step and lateness; the differences of each from the exact reference
     must keep within bounds. Exit code 1 if a bound is broken.
@@ -114,12 +116,14 @@ def command(
     """
     from qif2hw import bundle as bundles
     from qif2hw.errors import InputError
-    from qif2hw.files import check_writable, write_text
+    from qif2hw.files import check_writable
     from qif2hw.parity import Bounds, SteppedBounds, check
     from qif2hw.parity import report as page
     from qif2hw.parity.shards import pieces
     from qif2hw.workers import shared, workers
+    from qif2hw_cli.explain import show_explanation
     from qif2hw_cli.inputs import read_labels
+    from qif2hw_cli.parity_folder import check_folder
     from qif2hw_cli.shards import compute, shard_of, stored
 
     out = Output(json_path == "-")
@@ -128,14 +132,22 @@ def command(
             check_writable(str(path))
     one = shard_of(shards, shard)
     names = choose(out, chosen)
+    if Path(bundle).is_dir():
+        own = Bounds(rms=rms, result=result, certified=tolerance)
+        found = check_folder(out, Path(bundle), names, given_options(), own, SteppedBounds(classes, spikes, result))
+        write_json(json_path, found)
+        click.get_current_context().exit(0 if found["ok"] else 1)
     working = click.get_current_context().with_resource(workers(**pool))
     loaded = bundles.load_any(bundle)
     stepped = isinstance(loaded, bundles.SteppedBundle)
-    for name in given_options() & ({"rms", "tolerance"} if stepped else {"labels", "classes", "spikes"}):
-        own = "an event-driven network" if stepped else "a network with a stepped clock"
-        raise InputError(f"--{name}: it is an option for {own}, which this bundle is not")
+    for name in given_options() & ({"rms", "tolerance", "explain"} if stepped else {"labels", "classes", "spikes"}):
+        clock = "an event-driven network" if stepped else "a network with a stepped clock"
+        raise InputError(f"--{name}: it is an option for {clock}, which this bundle is not")
     outcome: ParityReport | SteppedReport
     x = inputs_of(loaded, inputs)
+    explained: dict[str, Any] = {}
+    if explain is not None and not 0 <= explain < len(x):
+        raise InputError(f"--explain {explain}: there are {len(x)} samples")
     able = [shared(backends.get(name), working) for name in names]
     runs = pieces(loaded, able, options)
     if shards is not None and one is not None:
@@ -158,15 +170,24 @@ def command(
         with out.stage(f"parity of {', '.join(names)}") as stage:
             outcome = check(loaded, x, bounds=bounds, progress=stage.update, **given)
         show(out, outcome)
+        if explain is not None:
+            explained = show_explanation(out, loaded, outcome, explain)
     if report is not None:
         cost, title = for_report(out, loaded, x), f"Parity of {Path(bundle).name}"
-        page.write(report, page.render(outcome, title=title, facts=facts(loaded), estimate=cost))
+        page.write(report, page.render(outcome, title=title, facts=facts(loaded), sample=explain, estimate=cost))
         out.say(f"report: {report}")
-    if json_path == "-":
-        click.echo(to_json(outcome.to_dict()))
-    elif json_path is not None:
-        write_text(json_path, outcome.to_json() + "\n")
+    write_json(json_path, outcome.to_dict() | ({"explained": explained} if explained else {}))
     click.get_current_context().exit(0 if outcome.ok else 1)
+
+
+def write_json(path: str | None, values: dict[str, Any]) -> None:
+    """Plain values as JSON to a file, or to stdout."""
+    from qif2hw.files import write_text
+
+    if path == "-":
+        click.echo(to_json(values))
+    elif path is not None:
+        write_text(path, to_json(values) + "\n")
 
 
 def inputs_of(bundle: "AnyBundle", path: str | None) -> "FloatArray":

@@ -57,6 +57,7 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
     common = {"job": str(folder), "steps": program.steps, "rounds": job.rounds, "copies": job.copies}
     kept = {"keep": job.keep, "samples": job.samples}
     sources: dict[str, Source] = {}
+    inputs: list[SpikeInput] = []
     step_in, late_in = job.batches()
     for encoder in program.encoders:
         parts = [a[:, :, program.columns[encoder.name]].reshape(job.rounds, -1) for a in (step_in, late_in)]
@@ -64,6 +65,9 @@ def modular(job: Job, folder: Path) -> AbstractProcess:
         sent = SpikeInput(
             name=encoder.name, packed_bits=bits, grid=program.grid, step_in=parts[0], late_in=parts[1], common=common
         )
+        if inputs:
+            inputs[-1].after.connect(sent.before)
+        inputs.append(sent)
         sources[encoder.name] = Source.of(sent)
     index = {population.name: k for k, population in enumerate(program.populations)}
 

@@ -1,4 +1,4 @@
-"""The same network with a finer clock."""
+"""The same network with a finer or a coarser clock."""
 
 from dataclasses import replace
 
@@ -21,13 +21,32 @@ def finer(network: SteppedNetwork, parts: int) -> SteppedNetwork:
     """
     if parts < 1:
         raise InputError(f"parts = {parts}: a time step can be cut into one part or more")
+    return _with_step(network, 1 / parts, network.clock.count * parts)
+
+
+def coarser(network: SteppedNetwork, times: int) -> SteppedNetwork:
+    """A network whose time steps are ``times`` times as long and as few; else as `finer`.
+
+    Raises
+    ------
+    InputError
+        As `finer`, if the number of time steps is no multiple of ``times``, or if a neuron cannot take such long steps.
+    """
+    count = network.clock.count
+    if times < 1 or count % times:
+        raise InputError(f"times = {times}: {count} time steps can be joined in whole groups alone")
+    return _with_step(network, times, count // times)
+
+
+def _with_step(network: SteppedNetwork, step: float, count: int) -> SteppedNetwork:
+    """A network of ``count`` time steps that are ``step`` times as long."""
     finer_ones: dict[str, SteppedPopulation] = {}
     for population in network.populations:
         neuron = population.neuron
         if isinstance(neuron, Accumulator):
-            finer_ones[population.name] = replace(population, bias=population.bias / parts)
+            finer_ones[population.name] = replace(population, bias=population.bias * step)
         elif isinstance(neuron, SteppedQIF | SteppedLIF):
-            finer_ones[population.name] = replace(population, neuron=neuron.with_step(1 / parts))
+            finer_ones[population.name] = replace(population, neuron=neuron.with_step(step))
         else:
             raise InputError(f"population '{population.name}': the time step of {type(neuron).__name__} is fixed")
     sends_currents = {e.name for e in network.encoders}
@@ -38,13 +57,13 @@ def finer(network: SteppedNetwork, parts: int) -> SteppedNetwork:
         before, after = network.population(p.post).neuron, finer_ones[p.post].neuron
         factor = 1.0
         if isinstance(before, Accumulator):
-            factor = 1 / parts if p.pre in sends_currents else 1.0
+            factor = step if p.pre in sends_currents else 1.0
         elif p.pre not in sends_currents and isinstance(after, SteppedQIF | SteppedLIF):
             factor = before.gain / after.gain  # type: ignore[union-attr]
         projections.append(replace(p, weight=p.weight * factor))
     return replace(
         network,
-        clock=Steps(network.clock.count * parts),
+        clock=Steps(count),
         populations=tuple(finer_ones[p.name] for p in network.populations),
         projections=tuple(projections),
     )

@@ -3,6 +3,8 @@
 from qif2hw.parity.certificate import Certificate, certify
 from qif2hw.parity.certified import CertifiedRun, CertifiedSpikes
 from qif2hw.parity.check import check
+from qif2hw.parity.drift import Drift, drift
+from qif2hw.parity.explain import Explanation, explain
 from qif2hw.parity.identical import Difference, first_difference, first_stepped_difference
 from qif2hw.parity.matching import Matching, match
 from qif2hw.parity.outcome import Outcome, ResultError, Verdict
@@ -19,6 +21,8 @@ __all__ = [
     "CertifiedRun",
     "CertifiedSpikes",
     "Difference",
+    "Drift",
+    "Explanation",
     "Matching",
     "NeuronParity",
     "Outcome",
@@ -31,6 +35,8 @@ __all__ = [
     "Verdict",
     "certify",
     "check",
+    "drift",
+    "explain",
     "first_difference",
     "first_stepped_difference",
     "match",

@@ -1,25 +1,31 @@
 """Trained networks that come with the package: compile and run them without training.
 
-One for each task of `qif2hw.experiments.tasks`, in the ordinary regime, with weights on the 8-bit grid: ``NAME.onnx``
-is the model, ``NAME.qif`` the bundle compiled for ``loihi2``, ``NAME-microcode.qif`` that for ``loihi2-microcode``.
-Problems and errors are in docs/results.md; ``qif2hw reproduce --zoo FOLDER`` trains them and writes these files.
+One for each task of `qif2hw.experiments.tasks`, in the ordinary regime, and classifiers in time steps (`STEPPED`); all
+with weights on the 8-bit grid: ``NAME.onnx`` is the model, ``NAME.qif`` the bundle with the target ``loihi2``, and but
+for the classifiers ``NAME-microcode.qif`` that with ``loihi2-microcode``.  Problems and errors are in docs/results.md;
+``qif2hw reproduce --zoo FOLDER`` trains them and writes these files.
 """
 
 from pathlib import Path
+from typing import Literal, overload
 
 from qif2hw import bundle as bundles
-from qif2hw.bundle import Bundle
+from qif2hw.bundle import AnyBundle, Bundle, SteppedBundle
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, onnx_io
+from qif2hw.ir.stepped import AnyNetwork, SteppedNetwork
 
 HOME = Path(__file__).parent
+STEPPED = ("digits",)
+"""Those with a stepped clock: images in, classes out."""
 TARGETS = {"loihi2": "", "loihi2-microcode": "-microcode"}
-"""Targets that the networks are compiled for, with what stands behind a name in the bundle's."""
+"""Targets of the bundles, with what stands behind a network's name in the bundle's."""
 
 
-def names() -> tuple[str, ...]:
-    """Names of the networks."""
-    return tuple(sorted(path.stem for path in HOME.glob("*.onnx")))
+def names(stepped: bool | None = None) -> tuple[str, ...]:
+    """Names of the networks: of all, or of those with (``stepped=True``) or without a stepped clock."""
+    every = sorted(path.stem for path in HOME.glob("*.onnx"))
+    return tuple(name for name in every if stepped is None or (name in STEPPED) == stepped)
 
 
 def model(name: str) -> Path:
@@ -27,12 +33,20 @@ def model(name: str) -> Path:
     return _path(name, ".onnx")
 
 
-def network(name: str) -> Network:
+@overload
+def network(name: Literal["digits"]) -> SteppedNetwork: ...  # type: ignore[overload-overlap]
+@overload
+def network(name: str) -> Network: ...
+def network(name: str) -> AnyNetwork:
     """A float network; `InputError` if there is no such network."""
-    return onnx_io.load(model(name))
+    return onnx_io.load_any(model(name))
 
 
-def bundle(name: str, target: str = "loihi2") -> Bundle:
+@overload
+def bundle(name: Literal["digits"], target: str = ...) -> SteppedBundle: ...  # type: ignore[overload-overlap]
+@overload
+def bundle(name: str, target: str = ...) -> Bundle: ...
+def bundle(name: str, target: str = "loihi2") -> AnyBundle:
     """A compiled network: ``qif2hw.zoo.bundle("ripple").run(x)``.
 
     Parameters
@@ -40,16 +54,17 @@ def bundle(name: str, target: str = "loihi2") -> Bundle:
     name
         Of the network.
     target
-        What it is compiled for, one of `TARGETS`.
+        One of `TARGETS`; networks with a stepped clock have the first alone.
 
     Raises
     ------
     InputError
         If there is no such network, or none for this target.
     """
-    if target not in TARGETS:
-        raise InputError(f"the zoo has no bundles for the target '{target}': known are {', '.join(TARGETS)}")
-    return bundles.load(_path(name, f"{TARGETS[target]}.qif"))
+    known = tuple(TARGETS)[:1] if name in STEPPED else tuple(TARGETS)
+    if target not in known:
+        raise InputError(f"the zoo has no bundle of '{name}' for the target '{target}': known are {', '.join(known)}")
+    return bundles.load_any(_path(name, f"{TARGETS[target]}.qif"))
 
 
 def _path(name: str, suffix: str) -> Path:
@@ -58,4 +73,4 @@ def _path(name: str, suffix: str) -> Path:
     return HOME / f"{name}{suffix}"
 
 
-__all__ = ["HOME", "TARGETS", "bundle", "model", "names", "network"]
+__all__ = ["HOME", "STEPPED", "TARGETS", "bundle", "model", "names", "network"]

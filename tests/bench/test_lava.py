@@ -20,20 +20,21 @@ TINY = lava.Effort(*[(1, 40)] * 2, *[(1, 2)] * 5)
 X = np.random.default_rng(0).random((3, 1))
 
 
-@pytest.mark.slow
 def test_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qif2hw.bench.lava.QUICK", TINY._replace(engine=(1, 2000), fused=(1, 200)))
+    monkeypatch.setattr(lava, "QUICK", TINY._replace(engine=(1, 2000)))
+    monkeypatch.setenv("QIF2HW_LAVA_PYTHON", "/no/such/python")
     printed = CliRunner().invoke(cli, ["bench", "lava", "--quick", "--no-peers", "--json"])
     assert printed.exit_code == 0, printed.output
     result = json.loads(printed.stdout)
     detail = result["detail"]["lava"]
     assert detail["network"] == "1-32-32-2"
     assert detail["absent"]["netx, Brian 2, Brian2Lava, NEST"] == "not asked for"
+    assert "cannot run Lava" in detail["absent"]["Lava, fused"]
     bundle = zoo.bundle("parabola")
     assert detail["steps"] == bundle.program.steps
     [engine] = [row for row in detail["rows"] if row["what"] == "engine"]
     assert engine["spikes_per_s"] == pytest.approx(engine["samples_per_s"] * engine["spikes_per_sample"])
-    x = np.random.default_rng(0).random((2000, 1))
+    x = bundle.program.unscaled(np.random.default_rng(0).random((2000, 1)))
     run, exact = bundle.run(x), reference.run(bundle.program.network(), x)
     assert engine["spikes_per_sample"] == sum(map(len, run.spikes.values())) / 2000
     error = np.concatenate([run.spikes[name].time - s.time for name, s in exact.spikes.items()])

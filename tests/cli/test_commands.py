@@ -15,7 +15,7 @@ import qif2hw
 from qif2hw import backends
 from qif2hw.ir import onnx_io
 
-COMMANDS = ["demo", "train", "import", "compile", "run", "parity", "inspect", "emit", "search", "submit"]
+COMMANDS = ["demo", "train", "import", "compile", "run", "parity", "inspect", "emit", "conformance", "search", "submit"]
 
 
 def test_help_lists_the_commands_in_order(call: Any) -> None:

@@ -12,6 +12,7 @@ from qif2hw.discrete import SteppedLIF, SteppedQIF
 from qif2hw.engine import stepped as engine
 from qif2hw.errors import InputError
 from qif2hw.ir import Projection
+from qif2hw.ir.stepped import Accumulated, Accumulator, Frames, SteppedNetwork, SteppedPopulation, Steps
 from qif2hw.reference import stepped as reference
 
 NEURONS = {
@@ -95,6 +96,30 @@ def test_no_sum_or_register_leaves_its_proven_range(name: str) -> None:
         assert bound["low"] <= low
         assert high <= bound["high"]
         assert register <= max(bound["register"], 1 << 13)
+
+
+def test_scores_that_add_up_for_long_have_larger_units() -> None:
+    """200 synapses of 254 counts and 400 steps are too much for 24 bits: the proof holds, and results stay."""
+    rng = np.random.default_rng(0)
+    made = SteppedNetwork(
+        Steps(400), (Frames("x", (5,)),),
+        (
+            SteppedPopulation("n", NEURONS["exact"], (200,), rng.normal(0.2, 0.1, 200)),
+            SteppedPopulation("scores", Accumulator(), (3,), rng.normal(size=3)),
+        ),
+        (
+            Projection("x", "n", rng.normal(0, 0.3, (200, 5))),
+            Projection("n", "scores", rng.choice([-1.0, 1.0], (3, 200))),
+        ),
+        (Accumulated("scores"),),
+    )  # fmt: skip
+    x = rng.normal(size=(4, 5))
+    program = compile_network(made, SteppedOptions(rounding="nearest"), x).program
+    assert program.projections[1].exponent == -2
+    run, exact = engine.run(program, x, machine="checked"), reference.run(made, x)
+    np.testing.assert_allclose(run.y, exact.y, atol=0.02 * np.abs(exact.y).max())
+    short = compile_network(replace(made, clock=Steps(100)), SteppedOptions(rounding="nearest"), x).program
+    assert short.projections[1].exponent == 0
 
 
 def test_what_does_not_fit_is_refused() -> None:

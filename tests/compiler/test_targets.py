@@ -67,7 +67,7 @@ def test_ones_own_target(tmp_path: Path) -> None:
             HEAD + '[limits.cores]\nvalue = 4\nsource = "x"\nstatus = "y"\n',
             "has the status 'y': published and inferred",
         ),
-        (HEAD + '[limits.product_bits]\nvalue = 31\nsource = "x"\n', "needs a whole number of at least 32"),
+        (HEAD + '[limits.product_bits]\nvalue = 32\nsource = "x"\n', "needs a whole number of at least 33"),
         (HEAD + 'extends = "loihi9"\n[limits]\n', "extends 'loihi9': known are loihi1"),
     ],
 )

@@ -41,7 +41,10 @@ def bundle_of(name: str) -> Bundle:
     return qif2hw.compile(network, rounding="nearest", **CASES[name])
 
 
-@pytest.fixture(scope="module", params=CASES)
+LONG = ("grid", "packed")
+
+
+@pytest.fixture(scope="module", params=[pytest.param(n, marks=pytest.mark.long) if n in LONG else n for n in CASES])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Path]:
     bundle, folder = bundle_of(request.param), tmp_path_factory.mktemp("kit")
     write(folder, make_kit(bundle))
@@ -49,9 +52,14 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="module")
-def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle() -> Bundle:
+    return bundle_of("microcode")
+
+
+@pytest.fixture(scope="module")
+def kit(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("microcode")
-    write(folder, make_kit(bundle_of("microcode")))
+    write(folder, make_kit(bundle))
     return folder
 
 
@@ -254,8 +262,8 @@ def test_nothing_divides_and_products_keep_40_bits(kit: Path) -> None:
             assert max(one["bits"] for one in path["operations"]) <= 40
 
 
-def test_it_is_the_same_every_time(kit: Path) -> None:
-    again = make_kit(bundle_of("microcode"))
+def test_it_is_the_same_every_time(bundle: Bundle, kit: Path) -> None:
+    again = make_kit(bundle)
     assert {name: (kit / name).read_bytes() for name in PARTS} == again
 
 

@@ -20,19 +20,26 @@ MANY = ("parabola", "ripple")
 """Networks that the ordinary suite runs on a thousand inputs."""
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.names(stepped=False))
 def test_networks_of_the_zoo(name: str, tmp_path: Path) -> None:
     check(zoo.bundle(name), tmp_path, 1000 if name in MANY else 20)
 
 
+@pytest.mark.parametrize(
+    "name", [n if n == "parabola" else pytest.param(n, marks=pytest.mark.long) for n in zoo.names(stepped=False)]
+)
+def test_networks_of_the_zoo_for_narrow_products(name: str, tmp_path: Path) -> None:
+    check(zoo.bundle(name, "loihi2-microcode"), tmp_path, 1000)
+
+
 @pytest.mark.long
-@pytest.mark.parametrize("name", sorted(set(zoo.names()) - set(MANY)))
+@pytest.mark.parametrize("name", sorted(set(zoo.names(stepped=False)) - set(MANY)))
 def test_networks_of_the_zoo_on_many_inputs(name: str, tmp_path: Path) -> None:
     check(zoo.bundle(name), tmp_path, 1000)
 
 
 def check(bundle: Bundle, folder: Path, samples: int) -> None:
-    x = np.random.default_rng(5).random((samples, bundle.program.inputs))
+    x = bundle.program.unscaled(np.random.default_rng(5).random((samples, bundle.program.width)))
     program = native(bundle, x, folder)
     golden = sum(len(found) for found in bundle.golden.step_spikes.values())
     assert program.make("test") == f"equal: {len(bundle.golden.x)} golden inputs, {golden} spikes\n"

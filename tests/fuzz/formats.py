@@ -340,7 +340,10 @@ class Targets(Format):
     def valid(self) -> list[bytes]:
         import qif2hw.compiler.targets as home
 
-        return [(Path(home.__file__).parent / f"{name}.toml").read_bytes() for name in ("loihi2", "loihi1")]
+        return [
+            (Path(home.__file__).parent / f"{name}.toml").read_bytes()
+            for name in ("loihi2", "loihi1", "loihi2-microcode")
+        ]
 
     def changed(self, rng: Rng, data: bytes) -> bytes:
         lines = data.split(b"\n")

@@ -11,7 +11,7 @@ from qif2hw.discrete import SteppedLIF, SteppedQIF
 from qif2hw.errors import InputError
 from qif2hw.ir import Dense, Projection
 from qif2hw.ir.stepped import Accumulated, Accumulator, Frames, SteppedNetwork, SteppedPopulation, Steps
-from qif2hw.ir.time_steps import finer
+from qif2hw.ir.time_steps import coarser, finer
 from qif2hw.reference import stepped as reference
 
 CURRENT = np.array([0.1, 0.3, 0.5, 0.8, 1.3])
@@ -72,6 +72,21 @@ def test_one_part_changes_nothing() -> None:
     network, x = stepped_images(), np.random.default_rng(0).normal(0, 1, (5, 2, 8, 8))
     same, run = finer(network, 1), reference.run(network, x)
     np.testing.assert_array_equal(reference.run(same, x).y, run.y)
+
+
+def test_coarser_steps_undo_finer_ones() -> None:
+    network, x = stepped_images(), np.random.default_rng(0).normal(0, 1, (5, 2, 8, 8))
+    same, exact = coarser(finer(network, 4), 4), reference.run(network, x)
+    np.testing.assert_allclose(reference.run(same, x).y, exact.y, rtol=1e-12)
+    assert same.clock.count == network.clock.count
+    twice = coarser(network, 2)
+    assert twice.clock.count == 2
+    assert twice.population("first").neuron == SteppedQIF(0.5, 0.0, 0.5, gain=2.0)
+    for times in (0, 3):
+        with pytest.raises(InputError, match=f"times = {times}: 4 time steps can be joined in whole groups alone"):
+            coarser(network, times)
+    with pytest.raises(InputError, match="threshold"):
+        coarser(stepped_images(steps=16), 16)
 
 
 def test_what_has_no_finer_clock_is_refused() -> None:

@@ -1,6 +1,7 @@
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,10 +12,11 @@ import pytest
 from networks import ordinary
 from numpy.typing import NDArray
 
+import qif2hw
 from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.ir import Program
 from qif2hw_deploy.loihi2 import chip
-from qif2hw_lava import Interpreter, LavaMissing, find_interpreter
+from qif2hw_lava import Interpreter, LavaMissing, find_interpreter, launch
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +31,13 @@ def lava() -> Interpreter:
 @pytest.fixture(scope="session")
 def program() -> Program:
     return compile_network(ordinary((1, 4, 2)), CompileOptions(steps=64, rounding="nearest")).program
+
+
+@pytest.fixture(scope="session")
+def bundle_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same program in a bundle."""
+    path = tmp_path_factory.mktemp("bundle") / "model.qif"
+    return qif2hw.compile(ordinary((1, 4, 2)), steps=64, rounding="nearest").save(path)
 
 
 @pytest.fixture(scope="session")
@@ -74,6 +83,12 @@ def traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traces]:
     """Job folders go below ``tmp_path``; nothing may be left when the test is over."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     found = Traces(tmp_path)
+
+    def look_and_sleep(seconds: float) -> None:
+        found.look()
+        time.sleep(seconds)
+
+    monkeypatch.setattr(launch, "sleep", look_and_sleep)
     yield found
     assert found.left() == []
 
@@ -119,5 +134,5 @@ def standin(standin_python: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name in ("BOARD", "NXSDKHOST", "LOIHI_GEN", "NOSLURM", "SLURM"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PARTITION", "oheogulch")
-    chip._ask.cache_clear()
+    chip._GOOD.clear()
     return standin_python

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from networks import branched, ordinary, published, thinned, without_zeros
+from networks import apart, branched, ordinary, published, thinned, without_zeros
 from numpy.typing import NDArray
 
 import qif2hw
@@ -35,22 +35,27 @@ def same(run: loihi2.ChipRun, program: Program, x: NDArray[np.float64], spikes: 
 
 
 CASES = {
-    "squares": (branched(), CompileOptions(steps=64, lateness_moments=2, form="cotangent", rounding="nearest")),
+    "squares": (branched(), CompileOptions(steps=40, lateness_moments=2, form="cotangent", rounding="nearest")),
     "packed": (
         ordinary((2, 5, 5, 2), seed=8),
         CompileOptions(steps=64, payload_bits=2, lateness_moments=1, rounding="nearest"),
     ),
+    "apart": (apart(), CompileOptions(steps=40, rounding="nearest")),
     "plane flush": (published((2, 6, 4)), CompileOptions(steps=50, form="plane", rounding="nearest")),
     "no payload": (ordinary((3, 5, 2), seed=5), CompileOptions(steps=64, payload_bits=0, rounding="nearest")),
+    "narrow products": (
+        published((2, 6, 4)),
+        CompileOptions(target="loihi2-microcode", steps=50, rounding="nearest"),
+    ),
 }
 
 
 @pytest.mark.parametrize("name", ["squares", *(pytest.param(n, marks=pytest.mark.long) for n in list(CASES)[1:])])
 def test_the_graph_for_the_chip_on_lavas_simulator(name: str, lava: Interpreter, traces: "Traces") -> None:
-    """Public Lava alone; five samples on two copies, so that one round is not full."""
+    """Public Lava alone; three samples on two copies, so that one round is not full."""
     network, options = CASES[name]
     program = compile_network(network, options).program
-    x = np.random.default_rng(1).random((5, network.inputs))
+    x = np.random.default_rng(1).random((3, network.inputs))
     same(loihi2.simulate(program, x, copies=2), program, x)
 
 
@@ -92,7 +97,7 @@ def test_outputs_alone(standin: "StandIn", traces: "Traces", monkeypatch: pytest
 
 @pytest.mark.long
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.names(stepped=False))
 def test_the_zoo_through_the_adapter(name: str, standin: "StandIn", traces: "Traces") -> None:
     bundle = zoo.bundle(name)
     x = bundle.golden.x[:3]
@@ -102,6 +107,7 @@ def test_the_zoo_through_the_adapter(name: str, standin: "StandIn", traces: "Tra
     same(run, bundle.program, x)
 
 
+@pytest.mark.long
 def test_parity_takes_it_as_an_exact_backend(standin: "StandIn", traces: "Traces", program: Program) -> None:
     report = qif2hw.parity.check(program, np.array([[0.3]]), backends=("engine", "loihi2"))
     assert report.ok
@@ -238,11 +244,11 @@ def test_halves_that_are_refused(standin: "StandIn", tmp_path: Path) -> None:
 
 
 def test_a_half_that_cannot_be_used_is_told_before_the_work(
-    standin: "StandIn", program: Program, monkeypatch: pytest.MonkeyPatch
+    standin: "StandIn", bundle_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STANDIN_DELAY", "-2")
     with pytest.raises(InputError, match=r"^backend 'loihi2': 'standin_half:Half' .*input_delay = -2, a number"):
-        qif2hw.Bundle.run(qif2hw.compile(ordinary((1, 2, 2)), steps=32), [[0.5]], "loihi2")
+        qif2hw.load(bundle_file).run([[0.5]], "loihi2")
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_with_lava_alone(lava: Interpreter, monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("QIF2HW_LAVA_PYTHON", str(lava.path))
     monkeypatch.setenv("PATH", srun(tmp_path))
     monkeypatch.setenv("BOARD", "ncl-og-05")
-    chip._ask.cache_clear()
+    chip._GOOD.clear()
     said = loihi2.missing()
     assert said is not None
     assert said.startswith(f"missing: Intel's Lava extension for Loihi in {lava.path} (Intel gives")

@@ -116,9 +116,8 @@ def test_a_program_that_the_worker_refuses(
 ENDED = r"^a process of Lava failed under Lava: it ended by itself: process \d+, "
 LATE = r"^Lava did not finish within 5000 s \(0 steps done\); its processes were ended$"
 FORKS = (
-    "[int(p.parent.name) for p in sorted(Path('/proc').glob('[0-9]*/stat'), key=lambda p: int(p.parent.name)) "
-    "if p.read_text().rpartition(')')[2].split()[1] == str(os.getppid()) and int(p.parent.name) != os.getpid() "
-    "and b'resource_tracker' not in (p.parent / 'cmdline').read_bytes()]"
+    "[int(p) for p in Path(f'/proc/{os.getppid()}/task/{os.getppid()}/children').read_text().split() "
+    "if int(p) != os.getpid() and b'resource_tracker' not in Path(f'/proc/{p}/cmdline').read_bytes()]"
 )
 """The processes that its worker has forked besides itself: that of Lava's shared memory, ..., that of its runtime."""
 
@@ -291,20 +290,15 @@ def test_an_interrupted_parent(program: Program, x: NDArray[np.float64], traces:
     assert traces.segments
 
 
-def run_in_a_process(traces: "Traces") -> "subprocess.Popen[str]":
+def run_in_a_process(bundle_file: Path, traces: "Traces") -> "subprocess.Popen[str]":
     """A parent with a modular run that takes far longer than a test may; Lava runs when it is returned."""
-    script = (
-        "import sys; from networks import ordinary; import qif2hw; from qif2hw_cli.main import main; "
-        "import numpy as np; from pathlib import Path; "
-        "folder = Path(sys.argv.pop()); "
-        "qif2hw.compile(ordinary((1, 4, 2)), steps=64, rounding='nearest').save(folder / 'model.qif'); "
-        "np.save(folder / 'x.npy', np.zeros((300_000, 1))); "
-        "sys.argv[1:] = ['run', str(folder / 'model.qif'), '--inputs', str(folder / 'x.npy'), '-o', "
-        "str(folder / 'out.npz'), '--backend', 'lava', '--mode', 'modular']; main()"
-    )
-    environment = os.environ | {"TMPDIR": str(traces.folder), "PYTHONPATH": str(Path(__file__).parents[1])}
+    x = traces.folder / "x.npy"
+    np.save(x, np.zeros((300_000, 1)))
+    script = "from qif2hw_cli.main import main; main()"
+    arguments = ["run", bundle_file, "--inputs", x, "-o", traces.folder / "out.npz", "--backend", "lava"]
+    environment = os.environ | {"TMPDIR": str(traces.folder)}
     parent = subprocess.Popen(
-        [sys.executable, "-c", script, traces.folder],
+        [sys.executable, "-c", script, *arguments, "--mode", "modular"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -325,10 +319,10 @@ def run_in_a_process(traces: "Traces") -> "subprocess.Popen[str]":
     ids=["SIGINT", "SIGTERM", "SIGKILL"],
 )
 def test_a_parent_that_gets_a_signal(
-    number: signal.Signals, code: int, said: str, traces: "Traces", lava: Interpreter
+    number: signal.Signals, code: int, said: str, bundle_file: Path, traces: "Traces", lava: Interpreter
 ) -> None:
     """A command, and all of its process group, as a terminal's Ctrl-C does it."""
-    parent = run_in_a_process(traces)
+    parent = run_in_a_process(bundle_file, traces)
     workers = traces.processes()
     os.killpg(parent.pid, number)
     printed, complained = parent.communicate()
@@ -339,9 +333,9 @@ def test_a_parent_that_gets_a_signal(
     wait_for(lambda: not traces.left())
 
 
-def test_parent_and_worker_killed(traces: "Traces", lava: Interpreter) -> None:
+def test_parent_and_worker_killed(bundle_file: Path, traces: "Traces", lava: Interpreter) -> None:
     """Then nobody is left to end Lava's processes: they end by themselves.  The job's folder stays."""
-    parent = run_in_a_process(traces)
+    parent = run_in_a_process(bundle_file, traces)
     worker = min(traces.processes())
     os.kill(worker, signal.SIGSTOP)  # it must not see that its parent is gone
     os.kill(parent.pid, signal.SIGKILL)
@@ -392,21 +386,20 @@ FULL = {
 
 
 @pytest.mark.parametrize("size", [pytest.param(size, marks=() if "64" in size else pytest.mark.long) for size in FULL])
-def test_a_full_dev_shm(size: str, traces: "Traces", lava: Interpreter) -> None:
+def test_a_full_dev_shm(size: str, bundle_file: Path, traces: "Traces", lava: Interpreter) -> None:
     """A small one, in a mount namespace of its own."""
     before = alone(size)
     if before is None:
         pytest.skip("this user may not make a mount namespace")
     script = (
-        "import numpy as np; from networks import ordinary; import qif2hw, qif2hw_lava, os; "
-        "from qif2hw.errors import BackendError\n"
-        "bundle = qif2hw.compile(ordinary((1, 4, 2)), steps=64, rounding='nearest')\n"
-        "try:\n    qif2hw_lava.run(bundle.program, np.zeros((1, 1)))\n"
-        "except BackendError as error:\n    print(str(error).partition('\\n')[0])\n"
+        "import sys, os, numpy as np, qif2hw_lava\n"
+        "try:\n    qif2hw_lava.run(sys.argv[1], np.zeros((1, 1)))\n"
+        "except qif2hw_lava.LavaError as error:\n    print(str(error).partition('\\n')[0])\n"
         "print(os.listdir('/dev/shm'))"
     )
-    environment = os.environ | {"TMPDIR": str(traces.folder), "PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run([*before, sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    environment = os.environ | {"TMPDIR": str(traces.folder)}
+    command = [*before, sys.executable, "-c", script, str(bundle_file)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     line, left = done.stdout.splitlines()
     assert re.search(FULL[size], line)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import branched, ordinary, published, thinned, without_zeros
+from networks import apart, branched, ordinary, published, thinned, without_zeros
 from numpy.typing import NDArray
 
 import qif2hw
@@ -26,6 +26,7 @@ CASES = {
     "no payload": (ordinary((3, 20, 20, 2), seed=5), CompileOptions(steps=128, payload_bits=0, rounding="nearest")),
     "flush": (published((2, 12, 12, 4)), CompileOptions(steps=128, payload_bits=4, rounding="nearest")),
     "graph": (branched(), CompileOptions(steps=200, lateness_moments=1, rounding="nearest")),
+    "apart": (apart(), CompileOptions(steps=60, rounding="nearest")),
     "squares": (branched(), CompileOptions(steps=100, lateness_moments=2, form="cotangent", rounding="nearest")),
     "packed": (
         ordinary((2, 5, 5, 2), seed=8),

@@ -174,3 +174,26 @@ def test_lava_is_the_engine(name: str, request: pytest.FixtureRequest, tmp_path:
     again = qif2hw.load(bundle.save(tmp_path / "m.qif"))
     x = np.concatenate([x, x, np.zeros_like(x[:1])])
     equal(again.run(x, "lava"), bundle.run(x))
+
+
+@pytest.mark.long
+@pytest.mark.lava
+def test_mnist_on_netx() -> None:
+    """Spikes of every layer, three samples back to back; netx takes the biases of the input neurons, whole numbers.
+
+    netx gives the last layer a neuron that adds its input up, without decay, to a threshold that is out of reach here.
+    """
+    pytest.importorskip("lava.lib.dl.netx", reason="lava-dl needs Python 3.10")
+    from qif2hw_slayer import netx_run
+
+    network = import_network(wheel_file("mnist.net"), inputs="bias")
+    x = np.random.default_rng(0).integers(-60, 120, (3, 784))
+    run = compiled(network).run(x)
+    layers = netx_run.run(wheel_file("mnist.net"), x)
+    assert len(layers) == 4
+    for name, fired in zip(["layer0", "layer1", "layer2"], layers, strict=False):
+        assert fired.any(axis=(1, 2)).all()
+        assert np.array_equal(fired, run.spikes[name]), name
+    received = run.spikes["layer2"].astype(float) @ network.projections[-1].weight.T
+    assert not layers[3].any()
+    assert 0 < np.abs(np.cumsum(received, axis=1)).max() < 1 << 17

@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from slayer_files import wheel_file
 
 from qif2hw.errors import InputError
 
@@ -37,6 +38,16 @@ def test_wrong_calls_are_refused(trained: Callable[[str], Any], tmp_path: Path) 
         netx_run.run(net.path, net.x * 0.5)
     with pytest.raises(InputError, match=r"the network takes \(64,\) per step"):
         netx_run.run(net.path, net.x[..., 1:])
+    with pytest.raises(InputError, match="time steps = 5: the inputs have them"):
+        netx_run.run(net.path, net.x, time_steps=5)
+    biases, mnist = np.zeros((2, 784)), wheel_file("mnist.net")
+    for wrong in (biases[None], biases + 0.5, biases + 4096):
+        with pytest.raises(InputError, match=r"whole numbers up to 4095 in size, .* are needed"):
+            netx_run.run(mnist, wrong)
+    with pytest.raises(InputError, match=r"inputs of shape \(2, 783\): the network takes \(784,\)$"):
+        netx_run.run(mnist, biases[:, 1:])
+    with pytest.raises(InputError, match="give their number, at least 2"):
+        netx_run.run(mnist, biases, time_steps=1)
     with pytest.raises(InputError, match="timeout = 0"):
         netx_run.run(net.path, net.x, timeout=0)
     with pytest.raises(LavaTimeout, match=r"did not finish within 0\.01 s"):

@@ -235,3 +235,10 @@ def test_two_processes_compute_what_one_does(tmp_path: Path) -> None:
     assert set(one) == set(two)
     for name in one:
         np.testing.assert_allclose(two[name], one[name], atol=1e-5, rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.long
+def test_digits_of_five_splits() -> None:
+    """The task as users train it, on five divisions of the images: every fifth is for testing."""
+    found = [train_classifier(images.TASKS["digits"], seed=seed, data=digits(seed)).accuracy for seed in range(5)]
+    assert np.mean(found) >= 0.98

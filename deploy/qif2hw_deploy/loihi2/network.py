@@ -79,10 +79,14 @@ def graph(job: Job, rounds: Rounds, folder: Path) -> AbstractProcess:
     common = {"job": str(folder), "steps": rounds.steps, "rounds": job.rounds, "copies": job.copies}
     words = input_words(job)
     sources: dict[str, Source] = {}
+    hosts: list[SampleSource] = []
     for encoder in program.encoders:
         own = words[:, :, program.columns[encoder.name]].reshape(job.rounds, -1)
         host = SampleSource(name=f"{encoder.name}: host", words=own, common=common)
         adapter = InAdapter(name=f"{encoder.name}: adapter", size=own.shape[1], common=common)
+        if hosts:
+            hosts[-1].after.connect(host.before)
+        hosts.append(host)
         host.word.connect(adapter.word)
         bits = program.message_bits(encoder.name) or 0
         inputs = CountdownInput(
@@ -128,7 +132,7 @@ def graph(job: Job, rounds: Rounds, folder: Path) -> AbstractProcess:
                 common=common,
             )
             to_host(latch.word, f"{name}: outputs", common).connect(sink.word)
-    return host
+    return hosts[0]
 
 
 def one_to_one(source: AbstractPort, size: int, name: str) -> OutPort:

@@ -35,6 +35,7 @@ class SpikeInput(AbstractProcess):
         flag_j = [step_in_j = n]        payload_j = flag_j late_in_j
 
     that is, one spike per sample with its lateness as payload, both in one as ``message``, and its `spec.square`.
+    By ``before`` and ``after`` input groups are strung together: Lava runs what is connected.
 
     Parameters
     ----------
@@ -58,6 +59,8 @@ class SpikeInput(AbstractProcess):
         self.payload = OutPort(shape=step_in.shape[1:])
         self.message = OutPort(shape=step_in.shape[1:])
         self.square = OutPort(shape=step_in.shape[1:])
+        self.before = InPort(shape=(1,))
+        self.after = OutPort(shape=(1,))
 
 
 @implements(proc=SpikeInput, protocol=LoihiProtocol)
@@ -70,9 +73,12 @@ class PySpikeInput(GuardedModel):
     payload: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=8)
     message: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
     square: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
+    before: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=1)
+    after: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
 
     def step(self, current: int, n: int) -> None:
         """Flags of the channels whose step this is, and their lateness."""
+        self.after.send(self.before.recv())
         flag = (self.proc_params["step_in"][current] == n).astype(np.int64)
         late = flag * self.proc_params["late_in"][current]
         self.flag.send(flag.astype(np.int32))

@@ -81,7 +81,7 @@ class Layers:
         held: NDArray[np.bool_],
     ) -> None:
         self.network, self.scales, self.held = network, scales, held
-        self.input_units = inputs.units
+        self.inputs, self.input_units = inputs, inputs.units
         self.largest = {f.name: f.largest for f in inputs.frames}
         self.shapes = {part.name: part.shape for part in network.parts}
         self.units, self.made, self.bias = dict(scales.units), list(scales.projections), dict(currents.bias)
@@ -230,7 +230,8 @@ class Layers:
     ) -> tuple[FloatArray, list[ProgramProjection]]:
         incoming = [self.network.projections[k] for k in places]
         bits = [self.scales.bits[k] for k in places]
-        return scale(population, incoming, bits, self.scales.thresholds == "channel", self.input_units, shrink)
+        per_channel, steps = self.scales.thresholds == "channel", self.network.clock.count
+        return scale(population, incoming, bits, per_channel, self.inputs, steps, shrink)
 
     def _weight(self, k: int) -> FloatArray:
         """Real weights of a projection for each count of its source."""

@@ -2,7 +2,8 @@ r"""Pass: units of the potentials, and weights in them.
 
 The threshold of channel ``c`` is the integer ``th_c = (theta - rest) / u_c``; a weight ``w`` of projection ``p`` is the
 grid integer ``W = w / (u_c 2^e_p)``.  The largest weight of a channel (or of the population) lies at the end of the
-grid, and the exponents ``e_p`` are such that thresholds have more than `THRESHOLD_BITS` bits.
+grid, and the exponents ``e_p`` are such that thresholds have more than `THRESHOLD_BITS` bits; those of accumulators
+are 0, or as far below as it takes for what is added up in all steps to fit the state.
 """
 
 import math
@@ -18,6 +19,7 @@ from qif2hw.compiler.stepped.thresholds import height, widest
 from qif2hw.errors import InputError
 from qif2hw.ir import ProgramProjection, Projection
 from qif2hw.ir.arrays import ByValue, FloatArray, IntArray
+from qif2hw.ir.ptc import STATE_MAX
 from qif2hw.ir.stepped import Accumulator, SteppedNetwork, SteppedPopulation
 from qif2hw.ir.weight_grid import largest_weight, round_to_grid
 from qif2hw.ir.whole import EXPONENTS, counts_of, on_grid
@@ -101,7 +103,8 @@ class ScaleWeights:
                 [network.projections[k] for k in places],
                 [bits[k] for k in places],
                 self.thresholds == "channel",
-                units,
+                state[InputUnits],
+                network.clock.count,
             )
             made |= dict(zip(places, found, strict=True))
         scales = Scales(bits, own, tuple(made[k] for k in range(len(bits))), self.thresholds)
@@ -160,7 +163,8 @@ def scale(
     incoming: list[Projection],
     bits: list[int],
     per_channel: bool,
-    input_unit: dict[str, float],
+    inputs: InputUnits,
+    steps: int,
     shrink: FloatArray | None = None,
 ) -> tuple[FloatArray, list[ProgramProjection]]:
     """Put the weights onto a population on the grid.
@@ -173,8 +177,10 @@ def scale(
         Of the weights of each of these, 2 to 8.
     per_channel
         One unit per channel, or one for the whole population; accumulators always have one.
-    input_unit
-        Real value of one count, by input group.
+    inputs
+        Integer inputs.
+    steps
+        Time steps of a sample, in which an accumulator adds up.
     shrink
         Factors of the units, by channel, with which the largest weights lie beyond the grid and saturate.
 
@@ -188,6 +194,7 @@ def scale(
     InputError
         If the weights are so large, against the threshold, that no exponent fits.
     """
+    input_unit = inputs.units
     if population.unit is not None:
         return _kept(population, incoming, population.unit, bits, input_unit)
     weights = [p.weight * input_unit.get(p.pre, 1.0) for p in incoming]
@@ -202,16 +209,37 @@ def scale(
     step = np.maximum(step, step.max() / widest(population.neuron))
     finer = step if shrink is None else step * shrink
     finer = np.maximum(finer, finer.max() / widest(population.neuron))
+
+    def made(first: int) -> tuple[FloatArray, list[ProgramProjection]]:
+        unit, found = finer / 2.0**first, []
+        for p, weight, channel, own, b in zip(incoming, weights, channels, wanted, bits, strict=True):
+            # As fine as the largest weight of any channel allows.
+            ratio = float((own / step).max())
+            exponent = max(EXPONENTS[0], first + (math.ceil(math.log2(ratio) - 1e-9) if ratio > 0 else 0))
+            whole = round_to_grid(weight / (unit[channel] * 2.0**exponent), 1.0, b)
+            found.append(ProgramProjection(p.pre, p.post, whole.astype(np.int16), exponent, p.synapses, p.delay))
+        return unit, found
+
     first = _exponent(population, float(finer.max()))
-    unit = finer / 2.0**first
-    made = []
-    for p, weight, channel, own, b in zip(incoming, weights, channels, wanted, bits, strict=True):
-        # As fine as the largest weight of any channel allows.
-        ratio = float((own / step).max())
-        exponent = max(EXPONENTS[0], first + (math.ceil(math.log2(ratio) - 1e-9) if ratio > 0 else 0))
-        whole = round_to_grid(weight / (unit[channel] * 2.0**exponent), 1.0, b)
-        made.append(ProgramProjection(p.pre, p.post, whole.astype(np.int16), exponent, p.synapses, p.delay))
-    return unit, made
+    unit, found = made(first)
+    if isinstance(population.neuron, Accumulator):
+        # Each right shift of a sum, and the bias, are rounded.
+        room = STATE_MAX - steps * (1 + len(found))
+        largest = _largest_sum(population, unit, found, inputs) * steps
+        if largest > room > 0:
+            unit, found = made(first - math.ceil(math.log2(largest / room)))
+    return unit, found
+
+
+def _largest_sum(
+    population: SteppedPopulation, unit: FloatArray, incoming: list[ProgramProjection], inputs: InputUnits
+) -> float:
+    """A bound of what neurons receive in a step, in units, whatever their sources send."""
+    largest = {f.name: f.largest for f in inputs.frames}
+    total = np.abs(population.current) / np.repeat(unit, population.size // population.shape[0])
+    for q in incoming:
+        total = total + q.synapses.sums(np.abs(q.weight.astype(float))) * largest.get(q.pre, 1) * 2.0**q.exponent
+    return float(total.max())
 
 
 def _kept(

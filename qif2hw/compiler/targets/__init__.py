@@ -36,7 +36,7 @@ LIMITS: dict[str, str] = {
 MAY_BE_ZERO = ("payload_bits", "delay_bits", "fan_in_split", "programmable_neurons", "division")
 STATUS = ("published", "inferred")
 """Of a limit: its source states it; or the source shows it, without saying that there is no more."""
-LEAST = {"product_bits": 32}
+LEAST = {"product_bits": 33}
 """Smallest values that the integer machine can do anything with."""
 
 

@@ -4,18 +4,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from qif2hw import api
 from qif2hw.compiler import CompileOptions, rounded_network
 from qif2hw.experiments import tasks
-from qif2hw.experiments.reproduce import qif
+from qif2hw.experiments.reproduce import classifiers, qif
 from qif2hw.experiments.reproduce.plan import Experiment
+from qif2hw.experiments.tasks import images
 from qif2hw.ir import onnx_io
+from qif2hw.zoo import STEPPED
 
 TARGETS = {"loihi2": "", "loihi2-microcode": "-microcode"}
-"""What the networks are compiled for, with what stands behind a name in the bundle's (`qif2hw.zoo.TARGETS`)."""
+"""Targets of the bundles, with what stands behind a network's name in the bundle's (`qif2hw.zoo.TARGETS`)."""
 
 
 def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
-    """Write ``NAME.onnx`` and its bundles for every task with a trained network in ``out``; names of those."""
+    """Write ``NAME.onnx`` and its bundles for every network of the zoo with a trained one in ``out``; their names."""
     made = []
     for name in tasks.TASKS:
         path = out / "models" / f"{Experiment(name, 'qif', 'ordinary').name}.onnx"
@@ -29,5 +32,16 @@ def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
         onnx_io.save(network, home / f"{name}.onnx")
         for target, suffix in TARGETS.items():
             qif.compiled(network, task, target=target).save(home / f"{name}{suffix}.qif")
+        made.append(name)
+    for name in STEPPED:
+        # Trained on the grid.
+        path = out / "models" / f"{Experiment(name, 'dqif-exact').name}-{qif.WEIGHT_BITS}.onnx"
+        if not path.exists():
+            continue
+        report(f"zoo: {name}")
+        classifier = onnx_io.load_any(path)
+        onnx_io.save(classifier, home / f"{name}.onnx")
+        typical = images.get(name).data(None).train.x[: classifiers.CALIBRATION].astype(float)
+        api.compile(classifier, calibration=typical, weight_bits=qif.WEIGHT_BITS).save(home / f"{name}.qif")
         made.append(name)
     return made

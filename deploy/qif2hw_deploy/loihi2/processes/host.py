@@ -20,6 +20,8 @@ from qif2hw_lava.record import SpikeLog
 class SampleSource(AbstractProcess):
     """Sends the words of one input group in the first step of every round, then nothing.
 
+    By ``before`` and ``after`` input groups are strung together: Lava runs what is connected.
+
     Parameters
     ----------
     name
@@ -33,6 +35,8 @@ class SampleSource(AbstractProcess):
     def __init__(self, *, name: str, words: Int, common: dict[str, Any]) -> None:
         super().__init__(name=name, words=words, **common)
         self.word = OutPort(shape=words.shape[1:])
+        self.before = InPort(shape=(1,))
+        self.after = OutPort(shape=(1,))
 
 
 @implements(proc=SampleSource, protocol=LoihiProtocol)
@@ -43,8 +47,12 @@ class PySampleSource(GuardedModel):
 
     word: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=24)
 
+    before: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int32, precision=1)
+    after: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int32, precision=1)
+
     def step(self, current: int, n: int) -> None:
         """The words of this round, once."""
+        self.after.send(self.before.recv())
         words = self.proc_params["words"][current]
         self.word.send((words if n == 1 else np.zeros_like(words)).astype(np.int32))
 
