@@ -44,9 +44,9 @@ def fail(_: Any, item: int) -> int:
     raise BackendError(f"{item} failed")
 
 
-def nap(seconds: float, item: int) -> int:
+def nap(_: Any, seconds: float) -> float:
     time.sleep(seconds)
-    return item
+    return seconds
 
 
 def divide(_: Any, item: int) -> float:

@@ -106,13 +106,18 @@ def run_worker(
 
 
 def _watch(worker: int, job: Path, timeout: float, progress: Callable[[int], None] | None) -> None:
-    deadline, reported = monotonic() + timeout, 0
-    stopping = False
-    while _runs(worker):
+    deadline, reported, stopping = monotonic() + timeout, 0, False
+
+    def tell() -> int:
+        nonlocal reported
         done = _steps_done(job)
         if progress is not None and done > reported:
             progress(done)
             reported = done
+        return done
+
+    while _runs(worker):
+        done = tell()
         if not stopping and (job / FINISHED).exists():
             stopping = True
             deadline = min(deadline, monotonic() + STOPPING)
@@ -123,6 +128,7 @@ def _watch(worker: int, job: Path, timeout: float, progress: Callable[[int], Non
                 f"Lava did not finish within {timeout:g} s ({done} steps done); its processes were ended\n{_tail(job)}"
             )
         sleep(0.02)
+    tell()
 
 
 def _runs(worker: int) -> bool:

@@ -18,6 +18,8 @@ B = TypeVar("B")
 
 CONNECT = 10.0
 """Seconds to wait for a scheduler, and for its first worker."""
+ANSWER = 60.0
+"""Seconds that a scheduler at work may take to answer."""
 POLL = 1.0
 """Seconds between two looks at whether the cluster is still there."""
 
@@ -81,7 +83,7 @@ class Cluster:
     def _threads(self) -> dict[str, int]:
         """Threads by worker; a `BackendError` if the scheduler does not answer."""
         try:
-            found: dict[str, int] = self.client.sync(self.client.scheduler.ncores, callback_timeout=CONNECT)
+            found: dict[str, int] = self.client.sync(self.client.scheduler.ncores, callback_timeout=ANSWER)
         except Exception:
             raise BackendError(f"the Dask scheduler at '{self.scheduler}' is gone") from None
         return found

@@ -86,6 +86,13 @@ class Processes:
         """End the processes, after the calls that run."""
         self._pool.shutdown(cancel_futures=True)
 
+    def kill(self) -> None:
+        """End the processes, whatever they do."""
+        # Before Python 3.14 it has no method for this.
+        for process in [*(self._pool._processes or {}).values()]:
+            process.kill()
+        self._pool.shutdown(cancel_futures=True)
+
     def _start(self) -> ProcessPoolExecutor:
         # Spawned, not forked: threads of numerical libraries do not survive a fork.
         return ProcessPoolExecutor(self.size, multiprocessing.get_context("spawn"))
@@ -155,5 +162,8 @@ def workers(kind: str = "local", jobs: int = 1, scheduler: str = "") -> Iterator
         pool = Processes(jobs)
         try:
             yield pool
-        finally:
-            pool.close()
+        except BaseException:
+            # Nobody waits for what they do.
+            pool.kill()
+            raise
+        pool.close()

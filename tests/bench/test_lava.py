@@ -20,15 +20,16 @@ TINY = lava.Effort(*[(1, 40)] * 2, *[(1, 2)] * 5)
 X = np.random.default_rng(0).random((3, 1))
 
 
-@pytest.mark.slow
 def test_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("qif2hw.bench.lava.QUICK", TINY._replace(engine=(1, 2000), fused=(1, 200)))
+    monkeypatch.setattr(lava, "QUICK", TINY._replace(engine=(1, 2000)))
+    monkeypatch.setenv("QIF2HW_LAVA_PYTHON", "/no/such/python")
     printed = CliRunner().invoke(cli, ["bench", "lava", "--quick", "--no-peers", "--json"])
     assert printed.exit_code == 0, printed.output
     result = json.loads(printed.stdout)
     detail = result["detail"]["lava"]
     assert detail["network"] == "1-32-32-2"
     assert detail["absent"]["netx, Brian 2, Brian2Lava, NEST"] == "not asked for"
+    assert "cannot run Lava" in detail["absent"]["Lava, fused"]
     bundle = zoo.bundle("parabola")
     assert detail["steps"] == bundle.program.steps
     [engine] = [row for row in detail["rows"] if row["what"] == "engine"]

@@ -102,6 +102,7 @@ def test_results_are_those_of_this_machine(dask: Dask, layers: Any, tmp_path: Pa
             [*pool.map(divide, None, [0])]
 
 
+@pytest.mark.long
 def test_a_lost_worker(dask: Dask, tmp_path: Path) -> None:
     """What it had is done by others; the cluster goes on with one."""
     with workers("dask", scheduler=dask.address) as pool:
@@ -111,6 +112,7 @@ def test_a_lost_worker(dask: Dask, tmp_path: Path) -> None:
         assert pool.size == 1
 
 
+@pytest.mark.long
 def test_what_ends_every_worker(dask: Dask, monkeypatch: pytest.MonkeyPatch) -> None:
     with workers("dask", scheduler=dask.address) as pool:
         monkeypatch.setattr(module, "CONNECT", 2.0)
@@ -120,18 +122,20 @@ def test_what_ends_every_worker(dask: Dask, monkeypatch: pytest.MonkeyPatch) -> 
             [*pool.map(end, None, range(8))]
 
 
+@pytest.mark.long
 def test_a_lost_scheduler(dask: Dask, monkeypatch: pytest.MonkeyPatch) -> None:
     with workers("dask", scheduler=dask.address) as pool:
         begin = time.monotonic()
         monkeypatch.setattr(module, "CONNECT", 2.0)
-        results = pool.map(nap, 0.2, range(100))
-        assert next(results) == 0
+        results = pool.map(nap, None, [0.2] * 100)
+        assert next(results) == 0.2
         dask.scheduler.send_signal(signal.SIGKILL)
         with pytest.raises(BackendError, match=r"the Dask scheduler at 'tcp://.*' is gone"):
             [*results]
     assert time.monotonic() - begin < 60
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("patient")
 def test_a_call_that_ends_workers_is_given_up(tmp_path: Path) -> None:
     cluster = Dask(tmp_path, 2, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0")

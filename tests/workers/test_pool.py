@@ -1,19 +1,18 @@
 """Workers: the same results, a lost one is replaced, an error is one line."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from calls import end, end_once, fail, refuse, square, threads
+from calls import end, end_once, fail, nap, refuse, square, threads
 from workers.test_shards import equal
 
 from qif2hw import backends, parity
 from qif2hw.errors import BackendError, InputError
 from qif2hw.workers import Workers, shared, workers
-from qif2hw.workers.pool import Processes
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +49,7 @@ def test_a_lost_worker_is_replaced(two: Workers, tmp_path: Path) -> None:
     assert (tmp_path / "ended").exists()
 
 
+@pytest.mark.long
 def test_what_ends_every_worker_is_named(two: Workers) -> None:
     results = two.map(end, None, range(8))
     assert [next(results) for _ in range(3)] == [0, 1, 2]
@@ -88,9 +88,19 @@ def test_wrong_workers(arguments: dict[str, Any], message: str) -> None:
 
 
 def test_processes_end_with_their_owner() -> None:
-    with workers("local", 2) as pool:
-        assert isinstance(pool, Processes)
-        ids = {process for *_, process in pool.map(threads, None, np.arange(4))}
+    """At once where an error ends it, though they are at work."""
+    ids: set[int] = set()
+
+    def work() -> None:
+        with workers("local", 2) as pool:
+            ids.update(process for *_, process in pool.map(threads, None, range(4)))
+            assert next(pool.map(nap, None, [0, 200, 200])) == 0
+            raise KeyboardInterrupt
+
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert time.monotonic() - begin < 100
     for process in ids:
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)
