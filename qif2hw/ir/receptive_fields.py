@@ -8,6 +8,8 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.expression import Expression
 
+MOST_FIELDS = 1 << 12
+
 
 @dataclass(frozen=True)
 class ReceptiveFields:
@@ -19,22 +21,22 @@ class ReceptiveFields:
     Parameters
     ----------
     count
-        Number of fields, at least two.
+        Number of fields, 2 to `MOST_FIELDS`.
     overlap
         Width of a field in units of the distance between two.
 
     Raises
     ------
     InputError
-        For less than two fields or an overlap that is not positive.
+        For another number of fields or an overlap that is not positive.
     """
 
     count: int
     overlap: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.count < 2:
-            raise InputError(f"{self.count} receptive fields per input: at least two are needed")
+        if type(self.count) is not int or not 2 <= self.count <= MOST_FIELDS:
+            raise InputError(f"{self.count} receptive fields per input: a number from 2 to {MOST_FIELDS} is needed")
         if not 0 < self.overlap < np.inf:
             raise InputError(f"overlap {self.overlap:g} of receptive fields: a positive number is needed")
 

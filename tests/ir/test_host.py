@@ -142,7 +142,7 @@ def test_a_model_without_a_hosts_part_is_as_before() -> None:
         (lambda: replace(ordinary((1, 2, 2)), host=HEAT), "inputs have 2 channels, the network has 1"),
         (lambda: replace(ordinary((2, 2, 4)), host=HEAT), None),
         (lambda: replace(ordinary((1, 2, 2)), host=Host((Input("a"),), (Output("y"), Output("z")))), "makes 1 columns"),
-        (lambda: ReceptiveFields(1), "at least two"),
+        (lambda: ReceptiveFields(1), "a number from 2 to"),
         (lambda: ReceptiveFields(2, math.inf), "positive number"),
     ],
 )
@@ -173,6 +173,8 @@ def _about(model: onnx.ModelProto, **change: object) -> None:
     entry.value = json.dumps(json.loads(entry.value) | change)
 
 
+_INPUT = {"name": "a", "unit": "", "low": 0.0, "high": 1.0}
+
 WRONG = {
     "operator": (lambda m: setattr(m.graph.node[-1], "op_type", "Pow"), "Pow 'solve:v2': the host computes none but"),
     "other scaling": (lambda m: setattr(_node(m, "encode:v1"), "op_type", "Mul"), "not those that its inputs"),
@@ -183,6 +185,14 @@ WRONG = {
     "more": (lambda m: _about(m, more=1), "are not as this version writes them"),
     "units": (lambda m: _about(m, outputs=[{"name": "a", "unit": 3}]), "are not as this version writes them"),
     "range": (lambda m: _about(m, inputs=[{"name": "a", "low": 1, "high": 0, "unit": ""}]), "must have a length"),
+    "fields": (
+        lambda m: _about(m, inputs=[_INPUT | {"fields": {"count": 2.5, "overlap": 1.0}}]),
+        "2.5 receptive fields",
+    ),
+    "many fields": (
+        lambda m: _about(m, inputs=[_INPUT | {"fields": {"count": 1 << 40, "overlap": 1.0}}]),
+        "receptive fields",
+    ),
     "outputs": (lambda m: _about(m, outputs=[{"name": "a", "unit": ""}]), "names 1 outputs"),
     "stray node": (
         lambda m: m.graph.node.append(onnx.helper.make_node("Neg", ["x"], ["z"], name="stray")),
