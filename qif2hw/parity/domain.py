@@ -1,7 +1,7 @@
 """A certificate over the whole input domain: for every input the engine's results are within E of the exact ones.
 
 The machine rounds each input's time to a tick: it has finitely many inputs, one for each *cell* of the domain, and
-over a cell its results are constant.  A certificate whose inputs may be anywhere in their ticks holds for the whole cell.
+over a cell its results are constant.  A certificate whose inputs may be anywhere in their ticks holds for the cell.
 """
 
 import json
