@@ -55,7 +55,15 @@ def from_bytes(data: bytes) -> tuple[AnyRun, str]:
         return run, str(about["key"])
     except InputError:
         raise
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (
+        safetensors.SafetensorError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise InputError(f"not a run ({type(error).__name__}: {error})") from None
 
 
@@ -90,7 +98,7 @@ def _check(run: AnyRun) -> None:
         lists = [vars(found) for name in _SPIKES for found in getattr(run, name).values()]
     for name, (array, axes, kind) in whole.items():
         if array.ndim != axes or array.dtype.kind != kind or len(array) != samples:
-            raise InputError(f"not a run ({name} has shape {array.shape} and type {array.dtype})")
+            raise InputError(f"not a run ({name!r} has shape {array.shape} and type {array.dtype})")
     for found in lists:
         if len({array.shape for array in found.values()}) > 1 or any(array.ndim != 1 for array in found.values()):
             raise InputError("not a run (spikes of different lengths)")

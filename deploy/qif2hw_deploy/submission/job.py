@@ -90,7 +90,7 @@ class Job:
         try:
             facts = json.loads(read_bytes(path, _LIMIT))
             if facts["format"] != FORMAT:
-                raise InputError(f"{path}: of format {facts['format']}, this version reads {FORMAT}")
+                raise InputError(f"{path}: of format {facts['format']!r:.40}, this version reads {FORMAT}")
             request = _request(facts["request"])
             found = [
                 Submitted(int(one["number"]), {int(k): str(name) for k, name in one["tasks"].items()})
