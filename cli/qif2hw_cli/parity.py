@@ -70,6 +70,7 @@ _SAMPLES = 256
     show_default=True,
     help="Fail if an output spike is proven to be further off, in steps.",
 )
+@click.option("--explain", type=int, metavar="SAMPLE", help="Show how the error of this sample's outputs came about.")
 @click.option(
     "--classes",
     type=float,
@@ -97,6 +98,7 @@ def command(
     rms: float,
     result: float | None,
     tolerance: float,
+    explain: int | None,
     classes: float,
     spikes: float,
     pool: dict[str, Any],
@@ -119,6 +121,7 @@ def command(
     from qif2hw.parity import report as page
     from qif2hw.parity.shards import pieces
     from qif2hw.workers import shared, workers
+    from qif2hw_cli.explain import show_explanation
     from qif2hw_cli.inputs import read_labels
     from qif2hw_cli.parity_folder import check_folder
     from qif2hw_cli.shards import compute, shard_of, stored
@@ -137,11 +140,14 @@ def command(
     working = click.get_current_context().with_resource(workers(**pool))
     loaded = bundles.load_any(bundle)
     stepped = isinstance(loaded, bundles.SteppedBundle)
-    for name in given_options() & ({"rms", "tolerance"} if stepped else {"labels", "classes", "spikes"}):
+    for name in given_options() & ({"rms", "tolerance", "explain"} if stepped else {"labels", "classes", "spikes"}):
         clock = "an event-driven network" if stepped else "a network with a stepped clock"
         raise InputError(f"--{name}: it is an option for {clock}, which this bundle is not")
     outcome: ParityReport | SteppedReport
     x = inputs_of(loaded, inputs)
+    explained: dict[str, Any] = {}
+    if explain is not None and not 0 <= explain < len(x):
+        raise InputError(f"--explain {explain}: there are {len(x)} samples")
     able = [shared(backends.get(name), working) for name in names]
     runs = pieces(loaded, able, options)
     if shards is not None and one is not None:
@@ -164,11 +170,13 @@ def command(
         with out.stage(f"parity of {', '.join(names)}") as stage:
             outcome = check(loaded, x, bounds=bounds, progress=stage.update, **given)
         show(out, outcome)
+        if explain is not None:
+            explained = show_explanation(out, loaded, outcome, explain)
     if report is not None:
         cost, title = for_report(out, loaded, x), f"Parity of {Path(bundle).name}"
-        page.write(report, page.render(outcome, title=title, facts=facts(loaded), estimate=cost))
+        page.write(report, page.render(outcome, title=title, facts=facts(loaded), sample=explain, estimate=cost))
         out.say(f"report: {report}")
-    write_json(json_path, outcome.to_dict())
+    write_json(json_path, outcome.to_dict() | ({"explained": explained} if explained else {}))
     click.get_current_context().exit(0 if outcome.ok else 1)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from qif2hw.errors import InputError
 from qif2hw_cli.console import Output
 
-ALONE = ("inputs", "labels", "report", "shards", "shard")
+ALONE = ("inputs", "labels", "report", "explain", "shards", "shard")
 """Options that are about one bundle."""
 
 

@@ -4,6 +4,7 @@ from qif2hw.parity.certificate import Certificate, certify
 from qif2hw.parity.certified import CertifiedRun, CertifiedSpikes
 from qif2hw.parity.check import check
 from qif2hw.parity.drift import Drift, drift
+from qif2hw.parity.explain import Explanation, explain
 from qif2hw.parity.identical import Difference, first_difference, first_stepped_difference
 from qif2hw.parity.matching import Matching, match
 from qif2hw.parity.outcome import Outcome, ResultError, Verdict
@@ -21,6 +22,7 @@ __all__ = [
     "CertifiedSpikes",
     "Difference",
     "Drift",
+    "Explanation",
     "Matching",
     "NeuronParity",
     "Outcome",
@@ -34,6 +36,7 @@ __all__ = [
     "certify",
     "check",
     "drift",
+    "explain",
     "first_difference",
     "first_stepped_difference",
     "match",

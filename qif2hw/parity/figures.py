@@ -51,6 +51,25 @@ def scatter(report: Outcome, backend: str, most: int = 3000) -> str:
     return svg.figure(WIDTH, 252.0, f"Difference of {backend} from {base_name}", parts)
 
 
+def domain(report: Outcome, backend: str, most: int = 2000) -> str:
+    """Largest difference of the results from those of `Outcome.base`, over the plane of two inputs."""
+    base, base_name = report.base()
+    off = np.abs(report.runs[backend].y - base).max(axis=1)
+    # The largest are drawn last, on top.
+    order = np.argsort(off, kind="stable")[-most:]
+    top = max(float(off.max(initial=0.0)), 1e-300)
+    side = 380.0
+    across, up = svg.Scale(0.0, 1.0, _LEFT, _LEFT + side), svg.Scale(0.0, 1.0, side + 26, 26.0)
+    parts = [svg.left_axis(up, _LEFT, "second input", right=across.stop)]
+    for k in order:
+        size = 1.0 + 6.0 * float(off[k]) / top
+        tip = svg.element("title", f"sample {k}: {off[k]:.4g} from {base_name}")
+        where = {"cx": across(float(report.x[k, 0])), "cy": up(float(report.x[k, 1]))}
+        parts.append(svg.element("circle", tip, **where, r=size, class_="cloud"))
+    parts.append(svg.bottom_axis(across, side + 30, "first input"))
+    return svg.figure(WIDTH, side + 70, f"Difference of {backend} from {base_name} over the inputs", parts)
+
+
 def histogram(row: PopulationParity, bound: float | None) -> str:
     """Timing errors of one population in steps Delta; dashed where an RMS bound lies."""
     error = row.error / row.delta

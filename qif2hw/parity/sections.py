@@ -3,12 +3,18 @@
 from collections.abc import Mapping
 from html import escape
 
+import numpy as np
+
 from qif2hw import svg
 from qif2hw.parity import figures, html, raster
+from qif2hw.parity.explain import explain
 from qif2hw.parity.html import DASH, cell, raw_cell, row, section
 from qif2hw.parity.outcome import IDENTITY, Outcome, largest, rms
 from qif2hw.parity.results import BackendParity, ParityReport
 from qif2hw.parity.spike_errors import CAUSES, CERTIFIED, STATUS
+
+CHAINS_SHOWN = 8
+"""Samples whose chain a report has."""
 
 
 def lead(report: ParityReport) -> list[str]:
@@ -54,7 +60,7 @@ def page(report: ParityReport, sample: int | None) -> list[str]:
     """All sections in order."""
     return [
         summary(report), bounds(report), results(report), certificates(report), populations(report), errors(report),
-        one_sample(report, sample),
+        one_sample(report, sample), chains(report),
     ]  # fmt: skip
 
 
@@ -79,8 +85,10 @@ def summary(report: ParityReport) -> str:
         head += ["spikes matched", "missing, extra", "at the end", "output spikes, RMS / Δ", "largest / Δ"]
     rows = []
     for name in [*(["float"] if "float" in report.runs else []), *report.backends]:
+        if name in report.identical:
+            continue
         title = report.titles.get(name, "weights as trained")
-        cells = [f"{name}: {title}"]
+        cells = [f"{label(report, name)}: {title}"]
         for base in bases:
             result = report.result(name, base)
             cells.append(html.percent(result.relative) if result is not None else DASH)
@@ -130,7 +138,11 @@ def results(report: ParityReport) -> str:
             shown.append(("float", "float"))
         key = html.legend([*shown, (label(report, backend), "machine")])
         return section("Result", key, html.figure(figures.curve(report, backend)))
-    return section("Result", html.figure(figures.scatter(report, backend)))
+    drawn = [html.figure(figures.scatter(report, backend))]
+    if report.x.shape[1] == 2:
+        caption = f"Where in the input domain {label(report, backend)} is off: the larger a dot, the further."
+        drawn.append(html.figure(figures.domain(report, backend), escape(caption)))
+    return section("Result", *drawn)
 
 
 def certificates(report: ParityReport) -> str:
@@ -227,6 +239,30 @@ def one_sample(report: ParityReport, sample: int | None) -> str:
         )
         parts.append(html.figure(close, caption))
     return section("One sample", *parts, words=f"Sample {shown}{which}; input {escape(x)}.")
+
+
+def chains(report: ParityReport) -> str:
+    """How the errors of the worst samples came about; a sample opens when it is clicked."""
+    if report.certified is None:
+        return ""
+    worst = np.argsort(-np.abs(report.timing[0].first_error).max(axis=1), kind="stable")[:CHAINS_SHOWN]
+    parts = []
+    for sample in worst.tolist():
+        found = explain(report.program, report.x, sample)
+        head = ["spike", "step", "error / Δ", "arrived", *CAUSES, "passed on"]
+        rows = []
+        for link in found.chain:
+            values = (link.error, link.arrived, *link.own.values(), link.passed)
+            when = "pseudospike" if link.step < 0 else str(link.step)
+            names = [f"{link.population}[{link.neuron}]", when]
+            rows.append(row([cell(c) for c in [*names, *(svg.number(v) for v in values)]]))
+        title = f"Sample {sample}: {svg.number(found.chain[-1].error)} Δ"
+        parts.append(f"<details><summary>{escape(title)}</summary>{html.table(head, rows)}</details>")
+    words = (
+        "The samples with the largest errors of outputs. From where most of the error arose to the output: what each "
+        "spike's inputs brought, what arose in its neuron by cause, and what the next spike got from it."
+    )
+    return section("Chains of errors", *parts, words=words)
 
 
 def times(report: Outcome, stages: Mapping[str, float]) -> str:

@@ -42,3 +42,17 @@ def test_parity_of_a_folder(call: Caller, kit: Kit, tmp_path: Path) -> None:
     assert broken.exit_code == 1
     assert "PARITY IS BROKEN (2 bundles)" in broken.output
     assert "--inputs" in call.refused("parity", tmp_path, *backends, "--inputs", kit.inputs)
+
+
+def test_explain(call: Caller, kit: Kit, tmp_path: Path) -> None:
+    page, numbers = tmp_path / "r.html", tmp_path / "p.json"
+    backends = ("--backends", "reference,engine", "--inputs", kit.inputs)
+    shown = call("parity", kit.bundle, *backends, "--explain", 3, "--report", page, "--json", numbers)
+    assert shown.exit_code == 0, shown.output
+    assert "Sample 3: how the error came about" in " ".join(shown.output.split())
+    assert "rounding of weights changes the results by" in shown.output
+    found = json.loads(numbers.read_text())["explained"]
+    assert found["sample"] == 3
+    assert found["chain"][-1]["population"] == "output"
+    assert page.read_text().count("<details>") == 8
+    assert "--explain 20" in call.refused("parity", kit.bundle, *backends, "--explain", 20)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from networks import pooled_images, stepped_images, whole_images
 
 from qif2hw.compiler import SteppedOptions, compile_network, load_target, passes_for, run_passes
@@ -18,9 +20,13 @@ from qif2hw.compiler.stepped.adapt import AdaptSteppedRounding
 from qif2hw.compiler.stepped.features import Features
 from qif2hw.compiler.stepped.inputs import InputUnits
 from qif2hw.compiler.stepped.scales import Scales, as_network, real_units
+from qif2hw.discrete import SteppedLIF, SteppedQIF
 from qif2hw.engine import stepped as engine
+from qif2hw.errors import InputError
 from qif2hw.ir import Conv2d, Dense, Projection
 from qif2hw.ir.changes import spike_changes, together
+from qif2hw.ir.stepped import Accumulated, Accumulator, Frames, SteppedNetwork, SteppedPopulation, Steps
+from qif2hw.ir.stepped_program import SteppedProgram
 from qif2hw.ir.weight_grid import largest_weight, weight_step
 from qif2hw.reference import stepped as reference
 
@@ -198,6 +204,50 @@ def test_few_bits_keep_more(thresholds: str) -> None:
     assert classes["adapt"] < 0.75 * classes["nearest"]
 
 
+KINDS = {
+    "exact": SteppedQIF(0.25, 0.0, 0.5),
+    "euler": SteppedQIF(0.25, 0.0, 0.5, kind="euler"),
+    "lif": SteppedLIF(0.5, 0.1, 1.0, 0.05),
+}
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    kind=st.sampled_from(sorted(KINDS)),
+    bits=st.integers(2, 8),
+    thresholds=st.sampled_from(["channel", "layer"]),
+    shape=st.tuples(st.integers(1, 6), st.integers(1, 9), st.integers(1, 4), st.integers(1, 5)),
+    samples=st.integers(16, 40),
+    seed=st.integers(0, 1 << 16),
+)
+def test_never_worse_than_to_the_nearest_on_what_is_held_out(
+    kind: str, bits: int, thresholds: str, shape: tuple[int, int, int, int], samples: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    inputs, hidden, classes, steps = shape
+    network = SteppedNetwork(
+        Steps(steps),
+        (Frames("x", (inputs,)),),
+        (
+            SteppedPopulation("n", KINDS[kind], (hidden,), rng.normal(0.3, 0.3, hidden)),
+            SteppedPopulation("y", Accumulator(), (classes,), rng.normal(size=classes)),
+        ),
+        (
+            Projection("x", "n", rng.normal(0, 0.7, (hidden, inputs))),
+            Projection("n", "y", rng.normal(size=(classes, hidden))),
+        ),
+        (Accumulated("y", 0.5),),
+    )
+    x = rng.normal(size=(samples, inputs))
+    held = np.arange(samples) % adapt.HELD_EVERY == adapt.HELD_EVERY - 1
+    exact, off = reference.run(network, x[held]), {}
+    for rounding in ("nearest", "adapt"):
+        options = SteppedOptions(weight_bits=bits, thresholds=thresholds, rounding=rounding)
+        run = engine.run(compile_network(network, options, x).program, x[held])
+        off[rounding] = float(np.sqrt(np.mean((run.y - exact.y) ** 2)))
+    assert off["adapt"] <= off["nearest"]
+
+
 def test_what_is_on_the_grid_stays() -> None:
     """Also zeros, and weights that are equal because a pooling was folded into them."""
     first = adapted(pooled_images(), weight_bits=4)
@@ -241,6 +291,18 @@ def test_results_that_do_not_gain_are_those_of_the_nearest(monkeypatch: pytest.M
     made = [compile_network(pooled_images(), SteppedOptions(rounding=r), X) for r in ("adapt", "nearest")]
     assert made[0].program == made[1].program
     assert made[0].report["adapt-rounding"]["adapted"] == []
+
+
+def test_what_would_not_be_proven_is_rounded_to_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finer units make sums larger: here, the proof of the adapted program fails."""
+
+    def refuse(program: SteppedProgram) -> None:
+        raise InputError("the input of population 'first' may reach 9000000")
+
+    monkeypatch.setattr(adapt, "ranges_of", refuse)
+    made = [compile_network(pooled_images(), SteppedOptions(rounding=r), X) for r in ("adapt", "nearest")]
+    assert made[0].program == made[1].program
+    assert "may reach 9000000" in made[0].report["adapt-rounding"]["skipped"]
 
 
 def test_the_same_on_any_number_of_threads() -> None:

@@ -15,9 +15,12 @@ from qif2hw.compiler.stepped.arithmetic import Arithmetics, arithmetic_of
 from qif2hw.compiler.stepped.inputs import InputUnits
 from qif2hw.compiler.stepped.layers import Deviation, Layers
 from qif2hw.compiler.stepped.lower import lower
+from qif2hw.compiler.stepped.ranges import ranges_of
 from qif2hw.compiler.stepped.scales import Scales
 from qif2hw.engine import stepped as engine
+from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.stepped_program import SteppedProgram
 
 MOST_UPDATES = 20_000_000_000
 """Synapses, time steps and samples multiplied: what the pass may run."""
@@ -91,8 +94,13 @@ class AdaptSteppedRounding:
             layers.advance(population)
         scales = replace(state[Scales], units=layers.units, projections=tuple(layers.made))
         made = state.having(scales, Currents(layers.bias))
+        programs = [_program(one) for one in (state, made)]
+        try:
+            ranges_of(programs[1])
+        except InputError as error:
+            return state.having(SteppedAdaptation(skipped=str(error)))
         # What is best layer by layer need not be so in the end.
-        results = Deviation(*(_off(one, x[held], layers.results) for one in (state, made)))
+        results = Deviation(*(_off(program, x[held], layers.results) for program in programs))
         found = SteppedAdaptation(
             samples - int(held.sum()),
             int(held.sum()),
@@ -117,9 +125,12 @@ def calibration_samples(state: SteppedState) -> int:
     return min(MOST_SAMPLES, len(state.calibration), MOST_UPDATES // updates, MOST_SPIKES // spikes)
 
 
-def _off(state: SteppedState, x: FloatArray, exact: FloatArray) -> float:
-    """Deviation of the machine's results."""
+def _program(state: SteppedState) -> SteppedProgram:
     scales = state[Scales]
     made = {p.name: arithmetic_of(p.neuron, scales.units[p.name]) for p in state.network.populations}
-    y = engine.run(lower(state.having(Arithmetics(made))), x, keep="counts").y
-    return float(np.sqrt(np.mean((y - exact) ** 2)))
+    return lower(state.having(Arithmetics(made)))
+
+
+def _off(program: SteppedProgram, x: FloatArray, exact: FloatArray) -> float:
+    """Deviation of the machine's results."""
+    return float(np.sqrt(np.mean((engine.run(program, x, keep="counts").y - exact) ** 2)))
