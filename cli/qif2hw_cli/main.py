@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from qif2hw_cli import inspect as inspect
     from qif2hw_cli import jobs as jobs
     from qif2hw_cli import parity as parity
+    from qif2hw_cli import prove as prove
     from qif2hw_cli import reproduce as reproduce
     from qif2hw_cli import run as run
     from qif2hw_cli import search as search
@@ -45,6 +46,7 @@ _COMMANDS = (
     "compile",
     "run",
     "parity",
+    "prove",
     "diff",
     "inspect",
     "estimate",

@@ -3,6 +3,7 @@
 from qif2hw.parity.certificate import Certificate, certify
 from qif2hw.parity.certified import CertifiedRun, CertifiedSpikes
 from qif2hw.parity.check import check
+from qif2hw.parity.domain import DomainCertificate, certify_domain
 from qif2hw.parity.drift import Drift, drift
 from qif2hw.parity.explain import Explanation, explain
 from qif2hw.parity.identical import Difference, first_difference, first_stepped_difference
@@ -21,6 +22,7 @@ __all__ = [
     "CertifiedRun",
     "CertifiedSpikes",
     "Difference",
+    "DomainCertificate",
     "Drift",
     "Explanation",
     "Matching",
@@ -34,6 +36,7 @@ __all__ = [
     "SteppedReport",
     "Verdict",
     "certify",
+    "certify_domain",
     "check",
     "drift",
     "explain",

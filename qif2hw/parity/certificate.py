@@ -47,7 +47,7 @@ class Certificate:
     run: Run
 
 
-def certify(program: Program, x: ArrayLike) -> Certificate:
+def certify(program: Program, x: ArrayLike, *, reach: float = 0.0) -> Certificate:
     """Run the engine and bound the error of every spike against ``program.network()``.
 
     Parameters
@@ -56,6 +56,9 @@ def certify(program: Program, x: ArrayLike) -> Certificate:
         What to run.
     x
         Inputs (samples, columns), as `check_inputs` of the program takes them.
+    reach
+        In units of time.  If positive the bounds hold for all inputs at once whose encoded times are within ``reach``
+        of the ticks that those of ``x`` are rounded to.
 
     Raises
     ------
@@ -65,7 +68,7 @@ def certify(program: Program, x: ArrayLike) -> Certificate:
     checked = program.check_inputs(x)
     words = 8 * sum(program.sizes.values()) * (8 + max(program.sizes.values()))
     block = max(1, min(_MOST_SAMPLES, _BLOCK // words))
-    parts = [_certify(program, checked[low : low + block]) for low in range(0, max(len(checked), 1), block)]
+    parts = [_certify(program, checked[low : low + block], reach) for low in range(0, max(len(checked), 1), block)]
     return _joined(parts)
 
 
@@ -81,12 +84,12 @@ def _joined(parts: list[Certificate]) -> Certificate:
     )
 
 
-def _certify(program: Program, x: FloatArray) -> Certificate:
+def _certify(program: Program, x: FloatArray, reach: float) -> Certificate:
     registers: dict[str, fast.Registers] = {}
     step, late = encode(program, x)
     output, step_spikes = fast.run(program, step, late, registers)
     run = finish(program, "engine", output, step_spikes, 0.0)
-    sources = dict(inputs(program, program.encoded(x), step, late))
+    sources = dict(inputs(program, program.encoded(x), step, late, reach))
     for population in program.populations:
         sources[population.name] = population_errors(program, population, sources, run, registers[population.name])
     first = _first(program, run, sources)

@@ -36,7 +36,7 @@ class Source:
 
 
 def inputs(
-    program: Program, x: FloatArray, step: NDArray[np.int32], late: NDArray[np.int32]
+    program: Program, x: FloatArray, step: NDArray[np.int32], late: NDArray[np.int32], reach: float
 ) -> Iterator[tuple[str, Source]]:
     """Input spikes of inputs (samples, inputs); their error is that of the encoding."""
     samples = len(x)
@@ -45,8 +45,9 @@ def inputs(
         time = program.grid.times(step[:, columns], late[:, columns], 0).ravel()
         sample, channel = np.divmod(np.arange(time.size), encoder.size)
         error = np.zeros((time.size, len(CAUSES)))
-        error[:, PAYLOAD] = time - encoder.times(x[:, columns]).ravel()
-        radius = np.full(time.size, MARGIN * max(1.0, encoder.latest))
+        if reach == 0:
+            error[:, PAYLOAD] = time - encoder.times(x[:, columns]).ravel()
+        radius = np.full(time.size, reach + MARGIN * max(1.0, encoder.latest))
         yield encoder.name, Source(
             sample, channel, step[:, columns].ravel().astype(np.int64), time,
             SpikeErrors(error, radius, np.zeros(time.size, np.int8)), np.zeros((samples, encoder.size)),

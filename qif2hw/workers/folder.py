@@ -137,7 +137,7 @@ class ShardFolder:
             run, key = from_bytes(read_bytes(path, _LIMIT))
         except InputError as error:
             raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}: run this shard again") from None
-        if key != self._key(piece, shard):
+        if key != self._key(piece, shard) or len(run.y) != len(self.x[shard.of(len(self.x))]):
             raise InputError(f"{path}: of another bundle, other inputs or options: run this shard again")
         return run
 

@@ -52,8 +52,20 @@ def from_bytes(data: bytes) -> tuple[AnyRun, str]:
     try:
         arrays = dict(safetensors.numpy.load(data))
         about = json.loads(arrays["about"].tobytes())
-        return _run(about, arrays), str(about["key"])
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        run = _run(about, arrays)
+        _check(run)
+        return run, str(about["key"])
+    except InputError:
+        raise
+    except (
+        safetensors.SafetensorError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise InputError(f"not a run ({type(error).__name__}: {error})") from None
 
 
@@ -72,6 +84,30 @@ def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> AnyRun:
         backend, arrays["y"], arrays["spike_time"], arrays["ordinary"], found["spikes"], machine, found["step_spikes"],
         seconds, counts, arrays.get("raw", arrays["y"]),
     )  # fmt: skip
+
+
+def _check(run: AnyRun) -> None:
+    """`InputError` unless the arrays belong together."""
+    samples = len(run.y)
+    whole: dict[str, Any] = {"y": (run.y, 2, "f")}
+    lists: list[dict[str, Any]] = []
+    if isinstance(run, SteppedRun):
+        whole |= {name: (fired, 3, "b") for name, fired in run.spikes.items()}
+    else:
+        whole |= {"spike_time": (run.spike_time, 2, "f"), "ordinary": (run.ordinary, 2, "b")}
+        if run.machine is not None:
+            whole |= {f.name: (getattr(run.machine, f.name), 2, "i") for f in fields(run.machine)}
+        lists = [vars(found) for name in _SPIKES for found in getattr(run, name).values()]
+    for name, (array, axes, kind) in whole.items():
+        if array.ndim != axes or array.dtype.kind != kind or len(array) != samples:
+            raise InputError(f"not a run ({name!r} has shape {array.shape} and type {array.dtype})")
+    for found in lists:
+        if len({array.shape for array in found.values()}) > 1 or any(array.ndim != 1 for array in found.values()):
+            raise InputError("not a run (spikes of different lengths)")
+        if any(array.dtype.kind != ("f" if name == "time" else "i") for name, array in found.items()):
+            raise InputError("not a run (spikes of another type)")
+    if any(count.ndim != 1 or count.dtype.kind != "i" for count in run.counts.values()):
+        raise InputError("not a run (counts of another type)")
 
 
 def _fields(prefix: str, value: Any) -> dict[str, NDArray[Any]]:

@@ -210,7 +210,7 @@ def test_search(call: Any, kit: Any, tmp_path: Path) -> None:
     costs = {"memory", "steps", "operations", "latency", "energy"}
     assert set(told["front"][0]) == {"options", "error", "unseen_error"} | costs
     assert json.loads((folder / "front.json").read_text())["front"] == told["front"]
-    assert "needs the address of a scheduler" in call.refused(*arguments, "--workers", "dask", "--resume")
+    assert "need the address of a scheduler" in call.refused(*arguments, "--workers", "dask", "--resume")
 
 
 def test_parity(call: Any, kit: Any, tmp_path: Path) -> None:

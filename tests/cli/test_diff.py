@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from cli.conftest import Caller, Kit
+from networks import ordinary
 
 import qif2hw
 from qif2hw.ir import onnx_io
@@ -56,3 +57,15 @@ def test_explain(call: Caller, kit: Kit, tmp_path: Path) -> None:
     assert found["chain"][-1]["population"] == "output"
     assert page.read_text().count("<details>") == 8
     assert "--explain 20" in call.refused("parity", kit.bundle, *backends, "--explain", 20)
+
+
+def test_prove(call: Caller, kit: Kit, tmp_path: Path) -> None:
+    assert "a domain of 3 inputs" in call.refused("prove", kit.bundle)
+    one = tmp_path / "one.qif"
+    qif2hw.compile(ordinary((1, 4, 2), 1), steps=64, payload_bits=2, rounding="nearest").save(one)
+    state = tmp_path / "s.json"
+    part = json.loads(call("prove", one, "--cells", 10, "--state", state, "--json").stdout)
+    assert part["tried"] == 10
+    found = call("prove", one, "--state", state)
+    assert found.exit_code == 0, found.output
+    assert "100 % proven" in found.output

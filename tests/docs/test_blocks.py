@@ -27,7 +27,7 @@ else:
 
 LANGUAGES = {"python", "sh", "toml", "text", "yaml"}
 SLOW = {"tutorial.md", "README.md", "lava-dl.md"}
-RUN = {"compile", "conformance", "diff", "emit", "estimate", "import", "inspect", "run", "parity"}
+RUN = {"compile", "conformance", "diff", "emit", "estimate", "import", "inspect", "run", "parity", "prove"}
 """Commands that take seconds, and are run where a page shows them."""
 NOT_RUN = ("lava", "loihi2", "docs/results/", "chip.toml", "--max-error", "dask")
 """Parts of commands that need more than a second machine, a chip, or minutes."""

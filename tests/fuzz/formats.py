@@ -21,12 +21,17 @@ import qif2hw
 from qif2hw import reference
 from qif2hw.bundle import container
 from qif2hw.compiler.targets import load_target
+from qif2hw.files import read_bytes
 from qif2hw.ir import Network, onnx_io
 from qif2hw.ir.npz import import_npz
 from qif2hw.reference import stepped as stepped_reference
+from qif2hw.workers import run_file
+from qif2hw.workers.shards import join
 from qif2hw_cli.inputs import read_inputs
+from qif2hw_deploy.submission.job import Job, Request, Submitted
 
 SAMPLES = 3
+SUBMITTED = (Submitted(7, {1: "shard-1", 2: "shard-2"}), Submitted(8, {0: "join"}))
 
 
 class Format(ABC):
@@ -361,9 +366,59 @@ class Targets(Format):
         assess(bundles()[0].program, load_target(str(path)), 3)
 
 
+class Shards(Format):
+    name, ending = "shard", ".run"
+
+    @cached_property
+    def valid(self) -> list[bytes]:
+        runs = [
+            bundle.run(bundle.golden.x[:SAMPLES], keep=keep) for bundle in bundles() for keep in ("spikes", "counts")
+        ]
+        return [run_file.to_bytes(run, "key") for run in runs]
+
+    def changed(self, rng: Rng, data: bytes) -> bytes:
+        with contextlib.suppress(Exception):  # of what earlier changes left unreadable
+            arrays = safetensors.numpy.load(data)
+            if rng.integers(2):
+                about = _json(mutate.json_tree(rng, json.loads(arrays["about"].tobytes())))
+                arrays["about"] = np.frombuffer(about, np.uint8)
+            else:
+                arrays = mutate.some(rng, arrays)
+            return bytes(safetensors.numpy.save(arrays))
+        return mutate.raw(rng, data)
+
+    def use(self, path: Path) -> None:
+        run = run_file.from_bytes(read_bytes(path, 1 << 24))[0]
+        join([(0, run), (SAMPLES, run)])
+
+
+class Jobs(Format):
+    name, ending = "job", ".json"
+
+    @cached_property
+    def valid(self) -> list[bytes]:
+        found = []
+        for shards in (0, 2):
+            job = Job(Path("/nowhere"), Request(("run", "m.qif"), "/", shards, 1, ("--time=1",)), SUBMITTED)
+            found.append(_json(job.plain()))
+        return found
+
+    def changed(self, rng: Rng, data: bytes) -> bytes:
+        with contextlib.suppress(Exception):
+            return _json(mutate.json_tree(rng, json.loads(data)))
+        return mutate.raw(rng, data)
+
+    def use(self, path: Path) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "job.json").write_bytes(path.read_bytes())
+            job = Job.load(folder)
+            assert all(isinstance(name, str) for name in job.request.tasks)
+            job.save()
+
+
 def formats() -> dict[str, Format]:
     """All formats that can be read here, by name."""
-    found: list[Format] = [Bundles(), Models(), Weights(), Inputs(), Targets()]
+    found: list[Format] = [Bundles(), Models(), Weights(), Inputs(), Targets(), Shards(), Jobs()]
     with contextlib.suppress(ImportError):
         import torch  # noqa: F401
 

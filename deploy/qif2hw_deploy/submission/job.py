@@ -14,6 +14,7 @@ from qif2hw_deploy.submission.script import SCRIPT, script
 
 RECORD = "job.json"
 FORMAT = 1
+MOST_SHARDS = 999_999
 _LIMIT = 1 << 24
 _LINE = 300
 
@@ -67,12 +68,16 @@ class Job:
     request: Request
     submitted: tuple[Submitted, ...] = ()
 
-    def save(self) -> "Job":
-        """Write its record."""
+    def plain(self) -> dict[str, Any]:
+        """Its record, as JSON values."""
         facts: dict[str, Any] = {"format": FORMAT, "request": asdict(self.request), "submitted": []}
         for one in self.submitted:
             facts["submitted"].append({"number": one.number, "tasks": {str(k): name for k, name in one.tasks.items()}})
-        write_text(self.folder / RECORD, json.dumps(facts, indent=2) + "\n")
+        return facts
+
+    def save(self) -> "Job":
+        """Write its record."""
+        write_text(self.folder / RECORD, json.dumps(self.plain(), indent=2) + "\n")
         return self
 
     @classmethod
@@ -85,16 +90,15 @@ class Job:
         try:
             facts = json.loads(read_bytes(path, _LIMIT))
             if facts["format"] != FORMAT:
-                raise InputError(f"{path}: of format {facts['format']}, this version reads {FORMAT}")
-            given = dict(facts["request"])
-            request = Request(**given | {"words": (*given["words"],), "options": (*given["options"],)})
+                raise InputError(f"{path}: of format {facts['format']!r:.40}, this version reads {FORMAT}")
+            request = _request(facts["request"])
             found = [
                 Submitted(int(one["number"]), {int(k): str(name) for k, name in one["tasks"].items()})
                 for one in facts["submitted"]
             ]
         except InputError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             raise InputError(f"{path}: not the record of a job ({type(error).__name__}: {error})") from None
         return cls(home, request, tuple(found))
 
@@ -119,6 +123,18 @@ class Task:
     def over(self) -> bool:
         """Whether nothing more happens to it."""
         return self.state not in ("running", "waiting")
+
+
+def _request(given: Any) -> Request:
+    """From JSON values; a `TypeError` or `KeyError` where they are others."""
+    texts = {name: given[name] for name in ("workdir", "python")}
+    numbers = {name: given[name] for name in ("shards", "cpus")}
+    lists = {name: (*given[name],) for name in ("words", "options")}
+    if not all(isinstance(text, str) for text in [*texts.values(), *lists["words"], *lists["options"]]):
+        raise TypeError("texts are needed")
+    if not all(type(number) is int and 0 <= number <= MOST_SHARDS for number in numbers.values()):
+        raise TypeError("shards and cpus are whole numbers")
+    return Request(**given | texts | numbers | lists)
 
 
 def submit(folder: Path, request: Request) -> Job:

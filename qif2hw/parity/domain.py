@@ -1,0 +1,149 @@
+"""A certificate over the whole input domain: for every input the engine's results are within E of the exact ones.
+
+The machine rounds each input's time to a tick: it has finitely many inputs, one for each *cell* of the domain, and
+over a cell its results are constant.  A certificate whose inputs may be anywhere in their ticks holds for the cell.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from qif2hw.errors import InputError
+from qif2hw.files import write_text
+from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.ir.program import Program
+from qif2hw.parity.certificate import certify
+
+CHUNK = 1024
+"""Cells between two notes of the progress."""
+
+
+@dataclass(frozen=True)
+class DomainCertificate:
+    """What is proven about the domain.
+
+    Parameters
+    ----------
+    cells
+        Cells of the domain.
+    tried, proven
+        Cells that were looked at, and those with a finite bound.
+    error
+        ``E``: in every proven cell each result of the engine is at most this far from the exact one.
+    worst
+        What the channels get, in [0, 1], in the cell where that is reached.
+    """
+
+    cells: int
+    tried: int
+    proven: int
+    error: float
+    worst: tuple[float, ...]
+
+    @property
+    def share(self) -> float:
+        """Share of the domain that is proven."""
+        return self.proven / self.cells
+
+
+def certify_domain(
+    program: Program,
+    *,
+    most: int | None = None,
+    state: str | os.PathLike[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> DomainCertificate:
+    """Prove a bound for all inputs in [0, 1] of a program with one or two inputs, cell by cell.
+
+    Parameters
+    ----------
+    program
+        What runs.
+    most
+        Most cells to look at, from now on those that were not yet: all by default.
+    state
+        A file that keeps what was found; if it exists the work goes on from there.
+    progress
+        Called with cells done and cells in all.
+
+    Raises
+    ------
+    InputError
+        If the program has more than two inputs, or the file is about another program.
+    """
+    if program.inputs > 2:
+        raise InputError(f"a domain of {program.inputs} inputs has too many cells: one or two are possible")
+    # Cells are those of the channels.
+    bare = replace(program, host=None)
+    ticks, reach = _ticks(program)
+    cells = math.prod(len(one) for one in ticks)
+    # What decides: results and cells.
+    name = sha256(repr([p.weight.tolist() for p in program.projections]).encode())
+    name.update(repr([p.phase0.tolist() for p in program.populations] + [program.grid]).encode())
+    found = _read(state, name.hexdigest(), cells)
+    end = cells if most is None else min(cells, found.tried + most)
+    # Cells in an order that is spread over the domain: a multiplier without a common factor.
+    stride = max(1, round(cells * 0.6180339887))
+    while math.gcd(stride, cells) > 1:
+        stride += 1
+    while found.tried < end:
+        count = min(CHUNK, end - found.tried)
+        numbers = np.array([(stride * k) % cells for k in range(found.tried, found.tried + count)], np.int64)
+        x = _inputs(program, ticks, numbers)
+        bound = certify(bare, x, reach=reach).result.bound.max(axis=1)
+        known = np.isfinite(bound)
+        error, worst = found.error, found.worst
+        if known.any() and float(bound[known].max()) >= error:
+            at = int(np.argmax(np.where(known, bound, -1.0)))
+            error, worst = float(bound[at]), tuple(float(v) for v in x[at])
+        found = DomainCertificate(cells, found.tried + count, found.proven + int(known.sum()), error, worst)
+        if state is not None:
+            write_text(state, json.dumps({"program": name.hexdigest(), **asdict(found)}) + "\n")
+        if progress is not None:
+            progress(found.tried, end)
+    return found
+
+
+def _ticks(program: Program) -> tuple[list[IntArray], float]:
+    """Ticks that each input may be rounded to, and how far an input's time may be from its tick."""
+    tick, ticks, reach = program.grid.tick, [], 0.5 * program.grid.tick
+    for encoder in program.encoders:
+        first, last = (int(np.rint(t / tick)) for t in (encoder.earliest, encoder.latest))
+        # The machine's first tick is 1, its last the trial's.
+        low, high = max(first, 1), min(last, int(program.grid.trial / tick))
+        reach = max(reach, low * tick - encoder.earliest, encoder.latest - high * tick)
+        ticks += [np.arange(low, high + 1)] * encoder.size
+    return ticks, reach * (1 + 2.0**-40)
+
+
+def _inputs(program: Program, ticks: list[IntArray], numbers: IntArray) -> FloatArray:
+    """One input (cells, inputs) for each cell."""
+    ranges = [(e.earliest, e.latest) for e in program.encoders for _ in range(e.size)]
+    x = np.empty((len(numbers), len(ticks)))
+    for k, (own, (earliest, latest)) in enumerate(zip(ticks, ranges, strict=True)):
+        numbers, place = np.divmod(numbers, len(own))
+        x[:, k] = np.clip((latest - own[place] * program.grid.tick) / (latest - earliest), 0.0, 1.0)
+    return x
+
+
+def _read(state: str | os.PathLike[str] | None, name: str, cells: int) -> DomainCertificate:
+    """What a file keeps; nothing where there is none."""
+    if state is None or not Path(state).exists():
+        return DomainCertificate(cells, 0, 0, 0.0, ())
+    try:
+        kept = json.loads(Path(state).read_text(encoding="utf-8"))
+        found = DomainCertificate(
+            int(kept["cells"]), int(kept["tried"]), int(kept["proven"]), float(kept["error"]), tuple(kept["worst"])
+        )
+        same = kept["program"] == name and found.cells == cells
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{os.fspath(state)}: no record of a domain's certificate") from error
+    if not same:
+        raise InputError(f"{os.fspath(state)}: it is about another program: choose another file")
+    return found
