@@ -146,7 +146,7 @@ def make_golden(program: Program | SteppedProgram, calibration: FloatArray | Non
     from qif2hw.engine import stepped
 
     if isinstance(program, Program):
-        x = golden_inputs(program.inputs)
+        x = program.unscaled(golden_inputs(program.width))
         return Golden.of(x, engine.run(program, x))
     if calibration is None:
         calibration = whole_inputs(program.encoders)
@@ -163,7 +163,8 @@ def run(bundle: AnyBundle | AnyPath, x: ArrayLike, backend: str = "engine", **op
     bundle
         A bundle or its path.
     x
-        Inputs (samples, inputs), scaled to [0, 1]; with a stepped clock as `SteppedNetwork.check_inputs` takes them.
+        Inputs (samples, columns) in the model's units, as `Network.check_inputs` takes them ([0, 1] where it names
+        none); with a stepped clock as `SteppedNetwork.check_inputs` takes them.
     backend
         A name from `qif2hw.backends.names`; of this distribution:
 
@@ -176,6 +177,8 @@ def run(bundle: AnyBundle | AnyPath, x: ArrayLike, backend: str = "engine", **op
         ``loihi2``
             a chip.  Nothing has run on one yet: this raises `InputError` and says what is missing.
     **options
+        ``clip``: move inputs out of range to the nearest end; else they are refused.
+
         Of the backend.  Any: ``progress``, called with machine steps done and machine steps in all by backends that
         report it.  Lava: ``mode``, ``fused`` (one Process, all samples at once) or ``modular`` (a Process per layer and
         projection); ``timeout``, seconds after which the child process is ended (None: a limit that grows with the

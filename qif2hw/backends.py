@@ -63,8 +63,9 @@ class Backend:
     runs
         What ``execute`` is given: the integer ``program``, or the float ``network``.
     execute
-        ``execute(program or network, x, **options)`` returns the `qif2hw.ir.Run` of inputs ``x`` (samples, inputs) in
-        [0, 1].  Where a run fails on good input, it raises a `qif2hw.errors.BackendError`.
+        ``execute(program or network, x, **options)`` returns the `qif2hw.ir.Run` of inputs ``x`` (samples, columns) in
+        the user's units: `qif2hw.engine.encode` makes spikes of them.  Its solution may be missing: `run` makes it.
+        Where a run fails on good input, it raises a `qif2hw.errors.BackendError`.
     exact
         Whether it is the integer machine: then every spike's step and lateness must equal the engine's, bit for bit,
         and `qif2hw.parity.check` holds it to that.
@@ -124,10 +125,13 @@ class Backend:
         executable: Executable,
         x: "ArrayLike",
         *,
+        clip: bool = False,
         progress: Callable[[int, int], None] | None = None,
         **options: Any,
     ) -> "AnyRun":
-        """Run inputs ``x`` (samples, inputs), as `check_inputs` of the network takes them.
+        """Run inputs ``x`` (samples, columns), as `check_inputs` of the network takes them.
+
+        With ``clip`` values outside their range become the nearest end.
 
         Raises
         ------
@@ -137,12 +141,24 @@ class Backend:
         BackendError
             If the run failed.
         """
+        from qif2hw.ir.spikes import solved
+        from qif2hw.ir.stepped import SteppedRun
+        from qif2hw.ir.stepped_program import SteppedProgram
+
         self.check(options, executable.program)
-        inputs = executable.network.check_inputs(x)
-        how = self.execution(executable.program)
+        how, program = self.execution(executable.program), executable.program
+        if isinstance(program, SteppedProgram):
+            if clip:
+                raise InputError("clip: inputs of a network with a stepped clock have no range to be clipped to")
+            inputs = executable.network.check_inputs(x)
+        else:
+            inputs = program.check_inputs(x, clip=clip)
         if progress is not None and "progress" in how.options:
             options["progress"] = progress
-        return how.execute(executable.program if self.runs == "program" else executable.network, inputs, **options)
+        run = how.execute(program if self.runs == "program" else executable.network, inputs, **options)
+        return (
+            run if isinstance(run, SteppedRun) or isinstance(program, SteppedProgram) else solved(program, inputs, run)
+        )
 
 
 def names() -> tuple[str, ...]:
@@ -187,11 +203,12 @@ def run(
     executable: Executable,
     x: "ArrayLike",
     *,
+    clip: bool = False,
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> "AnyRun":
     """`Backend.run` of the backend ``name`` on inputs ``x`` (samples, ...); its errors, and those of `get`."""
-    return get(name).run(executable, x, progress=progress, **options)
+    return get(name).run(executable, x, clip=clip, progress=progress, **options)
 
 
 def options_for(how: Execution, options: Mapping[str, Any]) -> dict[str, Any]:

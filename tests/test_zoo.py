@@ -32,10 +32,12 @@ def test_on_the_engine_it_is_below_the_papers_error_in_float(name: str) -> None:
         np.arange(0, blocks, max(1, blocks // (4000 // task.block)))[:, None] * task.block + np.arange(task.block)
     ).ravel()
     part = Samples(test.x[rows], test.y[rows])
-    run = bundle.run(part.x)
-    for quantity, error in task.errors(task.solution(part.x, run.y), part.y).items():
+    run = bundle.run(task.raw(part.x))
+    np.testing.assert_allclose(run.y, task.solution(part.x, run.raw), rtol=0, atol=1e-14)
+    for quantity, error in task.errors(run.y, part.y).items():
         assert 100 * error.relative <= PAPER[name, quantity]["qif"], quantity
-    assert engine.run(bundle.program, bundle.golden.x).step_spikes is not None
+    assert bundle.golden.matches(engine.run(bundle.program, bundle.golden.x))
+    assert bundle.network.host == zoo.network(name).host == task.host
 
 
 @pytest.mark.parametrize("name", zoo.names())

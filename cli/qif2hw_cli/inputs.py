@@ -76,6 +76,8 @@ def write_run(path: str | os.PathLike[str], run: Run | SteppedRun) -> Path:
     if isinstance(run, SteppedRun):
         arrays |= {"label": run.label}
     else:
+        if run.raw is not run.y:
+            arrays["raw"] = run.raw
         arrays |= {"spike_time": run.spike_time, "ordinary": run.ordinary}
         if run.machine is not None:
             arrays |= {"step": run.machine.step, "lateness": run.machine.lateness}

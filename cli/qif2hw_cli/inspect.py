@@ -6,6 +6,7 @@ import click
 
 from qif2hw_cli.console import Output, example, json_option
 from qif2hw_cli.estimate import show
+from qif2hw_cli.host_tables import show_host
 from qif2hw_cli.report_tables import show_report
 from qif2hw_cli.stepped_tables import layers
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 @json_option
 def command(bundle: str, target: str | None, as_json: bool) -> None:
     """Show what is in a bundle: sizes, tables, registers, a map of the cores; does it fit, and if not why.
+
+    Names, units and ranges of inputs and outputs, and what the host computes around the network.
 
     Says for Loihi 2's published limits, and for what public models of its neurons show, which limit decides. Of
     networks in time steps also layers, thresholds and spikes. Verifies every part, runs the golden inputs on the
@@ -52,6 +55,7 @@ def command(bundle: str, target: str | None, as_json: bool) -> None:
         facts = layers(out, found.program, run)
     else:
         facts = {"steps": found.program.steps, "delta": found.program.grid.delta}
+        facts |= show_host(out, found.program)
     show_report(out, found.report, clock)
     facts["targets"] = _targets(out, found, clock)
     try:

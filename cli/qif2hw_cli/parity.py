@@ -40,8 +40,8 @@ _SAMPLES = 256
     "--inputs",
     type=click.Path(),
     metavar="X.npy",
-    help=f"Array (samples, inputs) in [0, 1]; default: {_SAMPLES} random ones. Networks in time steps: (samples, ...), "
-    "or TASK:test; default: the golden inputs.",
+    help=f"Array (samples, inputs) in the model's units; default: {_SAMPLES} random ones. Networks in time steps: "
+    "(samples, ...), or TASK:test; default: the golden inputs.",
 )
 @click.option(
     "--labels", type=click.Path(), metavar="Y.npy", help="Networks in time steps: the true classes, or TASK:test."
@@ -201,7 +201,7 @@ def inputs_of(bundle: "AnyBundle", path: str | None) -> "FloatArray":
         return read_inputs(path, bundle.network.check_inputs)
     if isinstance(bundle, SteppedBundle):
         return bundle.golden.x
-    return np.random.default_rng(0).random((_SAMPLES, bundle.program.inputs))
+    return bundle.program.unscaled(np.random.default_rng(0).random((_SAMPLES, bundle.program.width)))
 
 
 def choose(out: Output, chosen: str | None = None) -> tuple[str, ...]:

@@ -1,10 +1,12 @@
 """``qif2hw run``: a bundle on a backend."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from qif2hw import backends
+from qif2hw.errors import InputError
 from qif2hw_cli.console import (
     Output,
     backend_options,
@@ -16,8 +18,11 @@ from qif2hw_cli.console import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from qif2hw.ir import Run
-    from qif2hw.ir.stepped import SteppedRun
+    from qif2hw.ir.arrays import FloatArray
+    from qif2hw.ir.stepped import AnyNetwork, SteppedRun
 
 
 @click.command(
@@ -33,12 +38,13 @@ if TYPE_CHECKING:
     required=True,
     type=click.Path(),
     metavar="X.npy",
-    help="Array (samples, inputs) in [0, 1]; networks in time steps: (samples, ...).",
+    help="Array (samples, inputs) in the model's units; networks in time steps: (samples, ...).",
 )
 @click.option("-o", "--output", required=True, type=click.Path(), metavar="OUT.npz", help="The results to write.")
 @click.option(
     "--backend", default="engine", show_default=True, metavar="NAME", help=f"Installed: {', '.join(backends.names())}."
 )
+@click.option("--clip", is_flag=True, help="Move inputs out of range to the nearest end; else they are refused.")
 @backend_options
 @worker_options
 @shard_options
@@ -48,6 +54,7 @@ def command(
     inputs: str,
     output: str,
     backend: str,
+    clip: bool,
     pool: dict[str, Any],
     shards: str | None,
     shard: str | None,
@@ -58,7 +65,8 @@ def command(
 
     \b
     OUT.npz holds
-      y           (samples, outputs) the decoded result
+      y           (samples, outputs) the solution, in the model's units
+      raw         (samples, results) what the spikes say, where the host makes the solution of it
       spike_time  (samples, output neurons) first spikes in time units, pseudospikes included
       ordinary    (samples, output neurons) whether that spike is an ordinary one
       step, lateness   the same in machine steps and ticks (integer backends)
@@ -86,7 +94,7 @@ def command(
     chosen.check(options, loaded.program)
     if "keep" in chosen.execution(loaded.program).options:
         options["keep"] = "counts"
-    x = read_inputs(inputs, loaded.network.check_inputs)
+    x = read_inputs(inputs, _clipping(loaded.network) if clip else loaded.network.check_inputs)
     with workers(**pool) as working, out.stage(f"run on {backend}") as stage:
         chosen = shared(chosen, working)
         subject = loaded.program if chosen.runs == "program" else loaded.network
@@ -103,6 +111,15 @@ def command(
     out.say(f"{output}: {samples} samples, {outputs} outputs, backend {backend}, {seconds(result.seconds)}; {words}")
     about = {"output": output, "backend": backend, "samples": samples, "outputs": outputs}
     out.data(about | facts | {"seconds": result.seconds})
+
+
+def _clipping(network: "AnyNetwork") -> "Callable[[Any], FloatArray]":
+    """`check_inputs` of an event-driven network that moves values out of range; `InputError` for others."""
+    from qif2hw.ir import Network
+
+    if not isinstance(network, Network):
+        raise InputError("--clip: it is an option for an event-driven network, which this bundle is not")
+    return partial(network.check_inputs, clip=True)
 
 
 def _trial(run: "Run") -> tuple[str, dict[str, Any]]:

@@ -50,7 +50,7 @@ STEPPED = ("neuron", "network", "time_steps", "data", "device")
     "--receptive-fields",
     type=int,
     metavar="N",
-    help="Encode each input by N Gaussian fields: feed qif2hw.experiments.tasks.receptive_fields(x, N) to the model.",
+    help="Encode each input by N Gaussian receptive fields, which the host computes.",
 )
 @click.option(
     "--neuron", default="exact", show_default=True, help="In time steps: exact, euler (discretizations of QIF) or lif."

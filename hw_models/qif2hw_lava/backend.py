@@ -39,7 +39,7 @@ def run(
     keep: Keep = "spikes",
     progress: Callable[[int, int], None] | None = None,
 ) -> Run:
-    """Run inputs ``x`` (samples, inputs) in [0, 1] on Lava's CPU simulator, in a child process.
+    """Run inputs ``x`` (samples, columns) on Lava's CPU simulator, in a child process.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def run(
         write_job(folder, job)
         run_worker(python, folder, default_timeout(job) if timeout is None else timeout, report)
         output, spikes, counts = collect(folder, job)
-    return finish(program, "lava", output, spikes, time.perf_counter() - started, counts)
+    return finish(program, "lava", output, spikes, time.perf_counter() - started, counts, x)
 
 
 def missing() -> str | None:

@@ -117,7 +117,7 @@ def bench(
     effort, note = effort or Effort(), progress or (lambda done, of, what: None)
     exact = bundle.program.network()
     if peers:
-        prepare(exact, np.zeros((1, exact.inputs)), 1, 1.0)
+        prepare(exact, exact.unscaled(np.zeros((1, exact.width))), 1, 1.0)
     absent: dict[str, str] = {}
     ways: dict[str, Callable[[], Measured]] = {"engine": partial(_ours, bundle, effort.engine, "engine")}
     missing = backends.get("lava").missing()
@@ -181,7 +181,7 @@ def figures(result: dict[str, Any]) -> dict[str, Figure]:
 
 
 def _inputs(network: Network | Program, samples: int) -> FloatArray:
-    return np.random.default_rng(0).random((samples, network.inputs))
+    return network.unscaled(np.random.default_rng(0).random((samples, network.width)))
 
 
 def _ours(bundle: Bundle, samples: tuple[int, int], backend: str, **options: Any) -> Measured:
@@ -215,7 +215,7 @@ def _netx(network: Network, steps: int, samples: tuple[int, int]) -> Measured:
         x = _inputs(network, max(samples))
         trains = np.zeros((len(x), steps, network.inputs), np.int8)
         dt = network.trial / steps
-        when = np.clip(np.rint(network.encoders[0].times(x) / dt).astype(np.int64), 0, steps - 1)
+        when = np.clip(np.rint(network.encoders[0].times(network.encoded(x)) / dt).astype(np.int64), 0, steps - 1)
         np.put_along_axis(trains, when[:, None, :], 1, axis=1)
         found: list[Any] = []
 

@@ -51,7 +51,7 @@ def time_grid_errors(
     """
     if samples < 1:
         raise InputError(f"samples = {samples}: at least one is needed")
-    x = np.random.default_rng(seed).random((samples, network.inputs))
+    x = network.unscaled(np.random.default_rng(seed).random((samples, network.width)))
     exact = reference.run(network, x).y
     check_not_zero(network, exact)
     rows: list[dict[str, Any]] = []

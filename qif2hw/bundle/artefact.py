@@ -37,7 +37,7 @@ manifest.json        Format version, target, options, package versions; size and
                      Its own "sha256" is that of the same JSON text without that entry.
 program.json         What the machine runs, in integers; {"array": NAME} stands for an array of
 program.safetensors  weights (post, pre), initial phases, tables and read-out neurons.
-golden.safetensors   Inputs x in [0, 1] and the spikes they must give, bit for bit: step, lateness (ticks) and
+golden.safetensors   Inputs x and the spikes they must give, bit for bit: step, lateness (ticks) and
                      flush of the output neurons; spikes.K.* are all spikes of population K of program.json.
 model.onnx           The float network it was compiled from (operators of the domain qif2hw, float64).
 report.json          What the compiler found: errors of the tables, ranges of the registers, resources.
@@ -77,6 +77,8 @@ class _Bundle(ByValue, Generic[P, N, G]):
             object.__setattr__(self, name, from_json(to_json(getattr(self, name))))
         if self.program.inputs != self.network.inputs or self.program.outputs != self.network.outputs:
             raise InputError("the program and the model have different inputs or outputs")
+        if isinstance(self.network, Network) and self.network.host != getattr(self.program, "host", None):
+            raise InputError("the program and the model have different parts for the host")
 
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value!r}" for name, value in self.options.items() if value not in (None, ""))
@@ -129,7 +131,7 @@ class Bundle(_Bundle[Program, Network, Golden]):
     """A compiled event-driven network."""
 
     def run(self, x: ArrayLike, backend: str = "engine", **options: Any) -> Run:
-        """Run inputs ``x`` (samples, inputs) in [0, 1] on a backend; see `qif2hw.run`."""
+        """Run inputs ``x`` (samples, columns), in the model's units, on a backend; see `qif2hw.run`."""
         return cast(Run, backends.run(backend, self, x, **options))
 
 

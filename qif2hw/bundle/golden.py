@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, frozen
-from qif2hw.ir.network import check_inputs
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import MachineOutput, Run, StepSpikes
 from qif2hw.ir.stepped import SteppedRun
@@ -62,7 +61,7 @@ class Golden(ByValue):
         """Inverse of `arrays`, of the same shapes; `InputError` names an array that is wrong."""
         names = [p.name for p in program.populations]
         _check_names(arrays, {"x", *cls.MACHINE} | {f"spikes.{k}.{key}" for k in range(len(names)) for key in _SPIKES})
-        x = check_inputs(arrays["x"], program.inputs)
+        x = program.check_inputs(arrays["x"])
         outputs = sum(program.population(name).size for name in program.output_populations)
         for key, array in arrays.items():
             if key == "x":

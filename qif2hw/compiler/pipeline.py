@@ -1,7 +1,7 @@
 """Network -> Program, pass by pass."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, overload
 
 from numpy.typing import ArrayLike
@@ -91,6 +91,8 @@ def compile_network(
     program = state.get(clock.program)
     if program is None:
         raise InputError("passes: the list makes no program: it needs 'lower'")
+    if isinstance(network, Network):
+        program = replace(program, host=network.host)
     return Compiled(program, report | state.report, seconds | took)
 
 
@@ -134,10 +136,13 @@ def _start(network: Network, options: Options, calibration: ArrayLike | None) ->
 @overload
 def _start(network: AnyNetwork, options: Options, calibration: ArrayLike | None) -> CompilerState[Any]: ...
 def _start(network: AnyNetwork, options: Options, calibration: ArrayLike | None) -> CompilerState[Any]:
-    if calibration is not None:
+    if isinstance(network, Network):
+        # The passes see the network alone, and what its channels get.
+        given = network.unscaled(spread(CALIBRATION, network.width)) if calibration is None else calibration
+        inputs = network.encoded(given)
+        network = replace(network, host=None)
+    elif calibration is not None:
         inputs = network.check_inputs(calibration)
-    elif isinstance(network, Network):
-        inputs = spread(CALIBRATION, network.inputs)
     elif all(group.unit is not None for group in network.encoders):
         inputs = whole_inputs(network.encoders)
     else:

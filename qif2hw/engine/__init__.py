@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from qif2hw.engine.host import encode, finish
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.network import check_inputs
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Keep, MachineOutput, Run, StepSpikes, check_keep, joined_runs
 
@@ -42,7 +41,7 @@ def run(
     program
         What to run.
     x
-        Inputs (samples, inputs) in [0, 1].
+        Inputs (samples, columns), as `check_inputs` of the program takes them.
     machine
         The implementation: ``fast`` (compiled), ``spec`` (plain), or ``checked`` (plain, and raises
         `qif2hw.engine.spec.RegisterOverflow` when a register leaves its width).  All return the same spikes.
@@ -54,10 +53,10 @@ def run(
     Raises
     ------
     InputError
-        On inputs of a wrong shape or outside [0, 1], or an unknown ``keep``.
+        On inputs of a wrong shape or out of range, or an unknown ``keep``.
     """
     check_keep(keep)
-    inputs = check_inputs(x, program.inputs)
+    inputs = program.check_inputs(x)
     return joined_runs(_blocks(program, inputs, _machine(machine), progress), keep)
 
 
@@ -80,9 +79,10 @@ def _blocks(
     words = len(program.sizes) * program.steps + 12 * sum(program.sizes.values())
     block = max(1, min(MOST_SAMPLES, BLOCK // words))
     for low in range(0, len(x), block):
-        step, late = encode(program, x[low : low + block])
+        part = x[low : low + block]
+        step, late = encode(program, part)
         start = time.perf_counter()
         output, spikes = execute(program, step, late)
-        yield low, finish(program, "engine", output, spikes, time.perf_counter() - start)
+        yield low, finish(program, "engine", output, spikes, time.perf_counter() - start, x=part)
         if progress is not None:
             progress(min(low + block, len(x)) * program.steps, len(x) * program.steps)

@@ -4,14 +4,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qif2hw.ir.arrays import FloatArray, IntArray
-from qif2hw.ir.network import check_inputs
 from qif2hw.ir.program import Program
 from qif2hw.ir.readout import decode
 from qif2hw.ir.spikes import MachineOutput, Run, Spikes, StepSpikes, counts_of
 
 
 def encode(program: Program, x: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Step and lateness (in ticks) of every input spike, (samples, inputs), for inputs ``x`` of that shape in [0, 1].
+    """Step and lateness (in ticks) of every input spike, (samples, channels), for inputs ``x`` (samples, columns).
+
+    Inputs are those that `check_inputs` of the program takes.
 
     A spike at time ``t`` is rounded to a tick and sent in the step that holds it: ``step = ceil(t / Delta)``, late by
     the rest.
@@ -19,10 +20,10 @@ def encode(program: Program, x: ArrayLike) -> tuple[NDArray[np.int32], NDArray[n
     Raises
     ------
     InputError
-        On a wrong width or values outside [0, 1].
+        On a wrong width or values out of range.
     """
     grid = program.grid
-    checked = check_inputs(x, program.inputs)
+    checked = program.encoded(x)
     columns = np.cumsum([e.size for e in program.encoders])[:-1]
     times = np.concatenate(
         [e.times(part) for e, part in zip(program.encoders, np.split(checked, columns, axis=1), strict=True)], axis=1
@@ -56,8 +57,13 @@ def finish(
     step_spikes: dict[str, StepSpikes],
     seconds: float,
     counts: dict[str, IntArray] | None = None,
+    x: ArrayLike | None = None,
 ) -> Run:
-    """Decode what a machine returned into a `Run`; ``counts`` (neurons,) are those of the spikes, if not given."""
+    """Decode what a machine returned into a `Run`.
+
+    ``counts`` (neurons,) are those of the spikes, if not given.  Without the inputs ``x`` (samples, columns) the run
+    has no solution yet, but the results alone; `qif2hw.backends.Backend.run` makes it of them.
+    """
     times, ordinary = spike_times(program, output)
     sizes = [program.population(name).size for name in program.output_populations]
     parts = np.split(times, np.cumsum(sizes)[:-1], axis=1)
@@ -65,9 +71,11 @@ def finish(
         name: Spikes(s.sample, s.neuron, program.grid.times(s.step, s.lateness, program.depth[name]))
         for name, s in step_spikes.items()
     }
+    raw = decode(program.outputs, dict(zip(program.output_populations, parts, strict=True)))
     return Run(
         backend=backend,
-        y=decode(program.outputs, dict(zip(program.output_populations, parts, strict=True))),
+        y=raw if x is None else program.solve(x, raw),
+        raw=raw,
         spike_time=times,
         ordinary=ordinary,
         spikes=spikes,

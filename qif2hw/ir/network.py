@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, finite
 from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.graph import Graph
+from qif2hw.ir.host import Host, Hosted
 from qif2hw.ir.readout import Product, ReadFromFirstSpikes, Readout, decode
 from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_delay, checked_synapses
 from qif2hw.neuron import QIF
@@ -85,7 +86,7 @@ class Projection(ByValue):
 
 
 @dataclass(frozen=True, eq=False)
-class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes):
+class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes, Hosted):
     """A feed-forward network of QIF populations.
 
     Parameters
@@ -100,6 +101,9 @@ class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes):
         Synapses between them.
     outputs
         What the host computes from the first spikes; concatenated, they are the columns of the result.
+    host
+        What it computes around that: inputs in the user's units, the solution.  Without it inputs are those of the
+        channels, in [0, 1], and results are the solution.
 
     Raises
     ------
@@ -113,6 +117,7 @@ class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes):
     populations: tuple[Population, ...]
     projections: tuple[Projection, ...]
     outputs: tuple[Readout | Product, ...]
+    host: Host | None = None
 
     def __repr__(self) -> str:
         return f"Network({self.summary()}; trial {self.trial:g})"
@@ -131,6 +136,7 @@ class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes):
             if p.delay is not None:
                 raise InputError(f"projection {p.pre} -> {p.post} has delays: they need a stepped clock")
         self._check_outputs()
+        self.check_host()
 
     def _check_outputs(self) -> None:
         posts = {p.name: p.size for p in self.populations}
@@ -143,32 +149,9 @@ class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes):
                     f"readout of '{readout.population}' names neuron {int(index.max())} of {posts[readout.population]}"
                 )
 
-    def check_inputs(self, x: ArrayLike) -> FloatArray:
-        """Inputs ``x`` as float64 (samples, inputs); `InputError` on a wrong width or values outside [0, 1]."""
-        return check_inputs(x, self.inputs)
-
     def decode(self, times: dict[str, FloatArray]) -> FloatArray:
         """Results (samples, outputs) of first spike times (samples, neurons) by population."""
         return decode(self.outputs, times)
-
-
-def check_inputs(x: ArrayLike, width: int) -> FloatArray:
-    """Inputs ``x`` as float64 (samples, width); `InputError` on a wrong shape or values outside [0, 1]."""
-    try:
-        array = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"inputs are not an array of numbers: {error}") from None
-    if array.ndim != 2 or array.shape[1] != width:
-        raise InputError(f"inputs have shape {array.shape}: (samples, {width}) is needed")
-    if array.shape[0] == 0:
-        raise InputError("inputs hold no sample: at least one row is needed")
-    outside = ~((array >= 0) & (array <= 1))
-    if outside.any():
-        row, column = (int(i) for i in np.argwhere(outside)[0])
-        raise InputError(
-            f"inputs hold {float(array[row, column])!r} at [{row}, {column}]: every value must be scaled to [0, 1]"
-        )
-    return array
 
 
 def layered(

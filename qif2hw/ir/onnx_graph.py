@@ -1,7 +1,7 @@
 """ONNX graphs in the operator domain ``qif2hw``: what is common to writing and reading all kinds of networks."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
@@ -99,8 +99,14 @@ class GraphWriter:
         self.add(OPERATORS[type(synapses)], inputs, f"kicks:{link}", f"{p.pre}->{p.post}", index=index, **numbers)
         return f"kicks:{link}"
 
-    def model(self, inputs: list[tuple[str, list[str | int]]], outputs: int, about: str) -> bytes:
-        """The bytes of a file with these inputs (name, shape) and the output ``y`` (samples, outputs)."""
+    def model(
+        self,
+        inputs: list[tuple[str, list[str | int]]],
+        outputs: int,
+        about: str,
+        metadata: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """The bytes of a file with these inputs (name, shape), the output ``y`` (samples, outputs), and metadata."""
         graph = helper.make_graph(
             self.nodes,
             "qif2hw",
@@ -111,6 +117,8 @@ class GraphWriter:
         )
         model = ModelProto(ir_version=_IR_VERSION, producer_name="qif2hw", graph=graph)
         model.opset_import.extend([helper.make_opsetid("", _ONNX_OPSET), helper.make_opsetid(DOMAIN, VERSION)])
+        for key, text in (metadata or {}).items():
+            model.metadata_props.add(key=key, value=text)
         data: bytes = model.SerializeToString(deterministic=True)
         return data
 
@@ -185,13 +193,16 @@ class GraphReader:
     Every method raises an `InputError` that names the node where the graph is not that of a QIF network.
     """
 
+    STANDARD: ClassVar[tuple[str, ...]] = ("Concat",)
+    """Operators of ONNX itself that it reads."""
+
     def __init__(self, model: ModelProto) -> None:
         self.graph = model.graph
         self.tensors = {t.name: t for t in self.graph.initializer}
         self.maker: dict[str, NodeProto] = {}
         for node in self.graph.node:
-            concat = node.domain in ("", "ai.onnx") and node.op_type == "Concat"
-            if not concat and (node.domain != DOMAIN or node.op_type not in ATTRIBUTES):
+            standard = node.domain in ("", "ai.onnx") and node.op_type in self.STANDARD
+            if not standard and (node.domain != DOMAIN or node.op_type not in ATTRIBUTES):
                 raise InputError(f"{where(node)}: not an operator of a QIF network")
             if len(node.output) != 1:
                 raise InputError(f"{where(node)}: it has {len(node.output)} outputs, one is needed")
@@ -209,14 +220,15 @@ class GraphReader:
             if len(self.nodes(op)) != sum(kind is type(p.synapses) for p in found.values()):
                 raise InputError(f"a {op} node reaches no population")
 
-    def output_nodes(self, ops: tuple[str, ...]) -> Iterator[NodeProto]:
-        """The nodes, of these operators, that make the columns of the one output."""
+    def output_nodes(self, ops: tuple[str, ...], output: str | None = None) -> Iterator[NodeProto]:
+        """The nodes, of these operators, that make the columns of the one output, or of the value ``output``."""
         if len(self.graph.output) != 1:
             raise InputError(f"it has {len(self.graph.output)} outputs, one is needed")
-        last = self.maker.get(self.graph.output[0].name)
+        output = output or self.graph.output[0].name
+        last = self.maker.get(output)
         if last is None:
-            raise InputError(f"no node makes the output '{self.graph.output[0].name}'")
-        names = list(last.input) if last.op_type == "Concat" else [self.graph.output[0].name]
+            raise InputError(f"no node makes the output '{output}'")
+        names = list(last.input) if last.op_type == "Concat" else [output]
         for name in names:
             yield self.made_by(last, name, ops)
 

@@ -15,7 +15,7 @@ Product               y, y -> y                              scale, offset
 A node's name is the name of its input group or population.  ``Concat`` (ONNX's own) joins several outputs.
 Real numbers are float64: weights and initial phases are initializers, the rest tensor-valued attributes,
 since ONNX's own float attributes have 32 bits.  ``index`` keeps the order of populations and projections,
-which the order of nodes cannot.
+which the order of nodes cannot.  `qif2hw.ir.onnx_host` describes the nodes of the host's part.
 """
 
 import os
@@ -24,7 +24,8 @@ from pathlib import Path
 from onnx import helper
 
 from qif2hw.files import read_bytes, write_bytes
-from qif2hw.ir import onnx_stepped
+from qif2hw.ir import onnx_host, onnx_stepped
+from qif2hw.ir.host import X
 from qif2hw.ir.network import Network
 from qif2hw.ir.onnx_graph import DOMAIN, MAX_BYTES, VERSION, GraphWriter
 from qif2hw.ir.onnx_read import any_from_bytes, from_bytes
@@ -68,11 +69,14 @@ def to_bytes(network: AnyNetwork) -> bytes:
 
 
 def _trial_to_bytes(network: Network) -> bytes:
-    graph = GraphWriter()
+    graph, host = GraphWriter(), network.host
     add = graph.add
 
+    given = {e.name: f"x:{e.name}" for e in network.encoders}
+    if host is not None:
+        given = onnx_host.write_encoding(graph, host, network.encoders)
     for e in network.encoders:
-        add("Encode", [f"x:{e.name}"], f"spikes:{e.name}", e.name, earliest=e.earliest, latest=e.latest)
+        add("Encode", [given[e.name]], f"spikes:{e.name}", e.name, earliest=e.earliest, latest=e.latest)
     place = {p.name: k for k, p in enumerate(network.populations)}
     for population in network.order:
         kicks = []
@@ -106,18 +110,23 @@ def _trial_to_bytes(network: Network) -> bytes:
         return output
 
     several = len(network.outputs) > 1
+    solved = host is not None and host.solution is not None
+    whole = onnx_host.RESULTS if solved else "y"
     for k, output in enumerate(network.outputs):
-        y = f"y:{k}" if several else "y"
+        y = f"{whole}:{k}" if several else whole
         if isinstance(output, Readout):
             read_out(output, y)
         else:
             pair = [read_out(output.left, f"{y}:left"), read_out(output.right, f"{y}:right")]
             add("Product", pair, y, y, scale=output.scale, offset=output.offset)
     if several:
-        graph.nodes.append(
-            helper.make_node("Concat", [f"y:{k}" for k in range(len(network.outputs))], ["y"], name="y", axis=1)
-        )
+        parts = [f"{whole}:{k}" for k in range(len(network.outputs))]
+        graph.nodes.append(helper.make_node("Concat", parts, [whole], name=whole, axis=1))
+    if host is not None and host.solution is not None:
+        onnx_host.write_solution(graph, host.solution)
 
-    columns = sum(output.size for output in network.outputs)
     inputs: list[tuple[str, list[str | int]]] = [(f"x:{e.name}", ["samples", e.size]) for e in network.encoders]
-    return graph.model(inputs, columns, _ABOUT)
+    if host is not None:
+        inputs = [(X, ["samples", host.width])]
+    metadata = {} if host is None else {onnx_host.KEY: onnx_host.describe(host)}
+    return graph.model(inputs, network.solutions, _ABOUT, metadata)

@@ -1,12 +1,17 @@
 """Reading the ONNX files of `qif2hw.ir.onnx_io`, which describes the format."""
 
+from typing import ClassVar
+
 import onnx
-from onnx import NodeProto
+from onnx import ModelProto, NodeProto
 
 from qif2hw.errors import InputError
 from qif2hw.ir.encoder import Encoder
+from qif2hw.ir.formula import OPERATORS
+from qif2hw.ir.host import Host
 from qif2hw.ir.network import Network, Population, Projection
 from qif2hw.ir.onnx_graph import GraphReader, array_of, insert, parse, real_of, values_of, where
+from qif2hw.ir.onnx_host import RESULTS, HostReader, check_operators, has_host
 from qif2hw.ir.onnx_stepped import SteppedReader
 from qif2hw.ir.readout import Product, Readout
 from qif2hw.ir.stepped import AnyNetwork
@@ -17,8 +22,9 @@ def any_from_bytes(data: bytes, source: str = "model.onnx") -> AnyNetwork:
     """A network of either clock from the bytes of an ONNX file; ``source`` names it in an `InputError`."""
     try:
         model = parse(data)
-        stepped = any(node.op_type == "Frames" for node in model.graph.node)
-        return (SteppedReader if stepped else _Reader)(model).network()
+        if any(node.op_type == "Frames" for node in model.graph.node):
+            return SteppedReader(model).network()
+        return (_HostedReader if has_host(model) else _Reader)(model).network()
     except InputError as error:
         # Names come from the file and may hold line breaks; an error is one line.
         raise InputError(f"{source}: {' '.join(str(error).split())}") from None
@@ -37,9 +43,7 @@ class _Reader(GraphReader):
 
     def network(self) -> Network:
         """The network; `InputError` says what is wrong with the file."""
-        encoders = tuple(self._encoder(value) for value in self.graph.input if value.name not in self.tensors)
-        if len(self.nodes("Encode")) != len(encoders):
-            raise InputError("every Encode node needs an input of the graph of its own")
+        encoders, host = self._encoders()
         populations: dict[int, Population] = {}
         projections: dict[int, Projection] = {}
         trials = set()
@@ -61,20 +65,30 @@ class _Reader(GraphReader):
             populations=tuple(populations[k] for k in sorted(populations)),
             projections=tuple(projections[k] for k in sorted(projections)),
             outputs=self._outputs(),
+            host=host,
         )
+
+    def _encoders(self) -> tuple[tuple[Encoder, ...], Host | None]:
+        """Input groups, and the host's part."""
+        encoders = tuple(self._encoder(value) for value in self.graph.input if value.name not in self.tensors)
+        if len(self.nodes("Encode")) != len(encoders):
+            raise InputError("every Encode node needs an input of the graph of its own")
+        return encoders, None
 
     def _encoder(self, value: onnx.ValueInfoProto) -> Encoder:
         nodes = [node for node in self.nodes("Encode") if list(node.input) == [value.name]]
         shape = value.type.tensor_type.shape.dim
         if len(nodes) != 1 or len(shape) != 2 or shape[1].dim_value < 1:
             raise InputError(f"input '{value.name}' needs one Encode node and a shape (samples, channels)")
-        values = values_of(nodes[0])
-        earliest, latest = (real_of(nodes[0], values[key]) for key in ("earliest", "latest"))
-        return Encoder(nodes[0].name, int(shape[1].dim_value), earliest, latest)
+        return _encoder_of(nodes[0], int(shape[1].dim_value))
+
+    def _results(self) -> str | None:
+        """Name of the value of the network's results; None for the graph's output."""
+        return None
 
     def _outputs(self) -> tuple[Readout | Product, ...]:
         outputs: list[Readout | Product] = []
-        for node in self.output_nodes(("FirstSpikeDifference", "Product")):
+        for node in self.output_nodes(("FirstSpikeDifference", "Product"), self._results()):
             if node.op_type == "FirstSpikeDifference":
                 outputs.append(self._readout(node))
                 continue
@@ -95,3 +109,28 @@ class _Reader(GraphReader):
         population = self.made_by(node, node.input[0], "QIF")
         arrays = {key: array_of(node, key, values[key]) for key in ("start", "stop", "scale", "offset")}
         return Readout(population.name, **arrays)
+
+
+class _HostedReader(_Reader):
+    """Rebuilds a network with a part for the host around it."""
+
+    STANDARD: ClassVar[tuple[str, ...]] = OPERATORS
+
+    def __init__(self, model: ModelProto) -> None:
+        check_operators(model)
+        super().__init__(model)
+        self.part = HostReader(self, model)
+
+    def _encoders(self) -> tuple[tuple[Encoder, ...], Host | None]:
+        host, encoders = self.part.host(), self.part.encoders(_encoder_of)
+        self.part.check_encoding(host, encoders)
+        return encoders, host
+
+    def _results(self) -> str | None:
+        return RESULTS if RESULTS in self.maker else None
+
+
+def _encoder_of(node: NodeProto, size: int) -> Encoder:
+    values = values_of(node)
+    earliest, latest = (real_of(node, values[key]) for key in ("earliest", "latest"))
+    return Encoder(node.name, size, earliest, latest)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from qif2hw.ir.arrays import ByValue, FloatArray, frozen
 from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.graph import Graph
+from qif2hw.ir.host import Host, Hosted
 from qif2hw.ir.network import Network, Population, Projection
 from qif2hw.ir.ptc import ACCUMULATOR_BITS, PTC, STATE_BITS, STATE_MAX, PlaneVector, check_curve, need
 from qif2hw.ir.readout import Product, ReadFromFirstSpikes, Readout
@@ -231,11 +232,11 @@ class ProgramProjection(ByValue):
 
 
 @dataclass(frozen=True, eq=False)
-class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirstSpikes):
+class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirstSpikes, Hosted):
     """A compiled network.
 
     Populations are sorted by depth, and each projection goes from one depth to the next: a synapse takes one step,
-    and all populations of one depth share a clock.
+    and all populations of one depth share a clock.  ``host`` is that of a `Network`.
     """
 
     grid: TimeGrid
@@ -243,6 +244,7 @@ class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirs
     populations: tuple[ProgramPopulation, ...]
     projections: tuple[ProgramProjection, ...]
     outputs: tuple[Readout | Product, ...]
+    host: Host | None = None
 
     def __repr__(self) -> str:
         return f"Program({self.summary()}; {self.steps} steps of {self.grid.delta:.6g})"
@@ -294,6 +296,7 @@ class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirs
             index = np.concatenate([readout.start, readout.stop])
             for end in (int(index.min()), int(index.max())):
                 need(0 <= end < self.sizes[readout.population], f"readout of '{readout.population}': no neuron {end}")
+        self.check_host()
 
     @cached_property
     def depth(self) -> dict[str, int]:
@@ -331,4 +334,5 @@ class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirs
                 for p in self.projections
             ),
             outputs=self.outputs,
+            host=self.host,
         )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, IntArray
+from qif2hw.ir.host import Hosted
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ class Run:
     backend
         ``reference``, ``engine``, ``lava`` or ``loihi2``.
     y
-        Decoded result (samples, outputs).
+        The solution (samples, outputs), in the user's units.
     spike_time
         First spike times of the output neurons (samples, output neurons), time units, pseudospikes included.
     ordinary
@@ -85,6 +86,9 @@ class Run:
         Wall-clock time of the execution.
     counts
         Number of ordinary spikes of every neuron over all samples, (neurons,), by population.
+    raw
+        What the spikes say themselves, (samples, results): the decoded results that the host makes the solution of;
+        where not given they are the solution.
     """
 
     backend: str
@@ -96,11 +100,22 @@ class Run:
     step_spikes: dict[str, StepSpikes] = field(default_factory=dict)
     seconds: float = 0.0
     counts: dict[str, IntArray] = field(default_factory=dict)
+    # y where it is not given.
+    raw: FloatArray = field(default=None)  # type: ignore[arg-type]
+
+    def __post_init__(self) -> None:
+        if self.raw is None:
+            object.__setattr__(self, "raw", self.y)
 
     def __repr__(self) -> str:
         spikes = sum(map(len, self.spikes.values())) or sum(int(count.sum()) for count in self.counts.values())
         results = " x ".join(map(str, self.y.shape))
         return f"Run({self.backend}: {results} results, {spikes} spikes in {self.seconds:.3g} s)"
+
+
+def solved(program: Hosted, x: FloatArray, run: Run) -> Run:
+    """The run of inputs ``x`` (samples, columns) with the solution that the host makes of its results."""
+    return run if program.host is None else replace(run, y=program.solve(x, run.raw))
 
 
 Keep: TypeAlias = Literal["spikes", "counts"]
@@ -136,9 +151,10 @@ def joined_runs(parts: Iterable[tuple[int, Run]], keep: Keep) -> Run:
         found.append(_from(first, part) if keep == "spikes" else replace(part, spikes={}, step_spikes={}))
     if len(found) == 1:
         return found[0]
+    y = np.concatenate([part.y for part in found])
     return Run(
         found[0].backend,
-        np.concatenate([part.y for part in found]),
+        y,
         np.concatenate([part.spike_time for part in found]),
         np.concatenate([part.ordinary for part in found]),
         {name: _joined([part.spikes[name] for part in found]) for name in found[0].spikes},
@@ -146,6 +162,7 @@ def joined_runs(parts: Iterable[tuple[int, Run]], keep: Keep) -> Run:
         {name: _joined([part.step_spikes[name] for part in found]) for name in found[0].step_spikes},
         sum(part.seconds for part in found),
         counts,
+        np.concatenate([part.raw for part in found]) if any(part.raw is not part.y for part in found) else y,
     )
 
 

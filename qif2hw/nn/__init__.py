@@ -4,6 +4,7 @@ from qif2hw.nn.deeponet import DeepONet
 from qif2hw.nn.discrete import LIF, Accumulate, DiscreteQIF, Frames, Standardize
 from qif2hw.nn.functional.jets import Jets, derivative, jets
 from qif2hw.nn.functional.output import ForwardPass, LayerOutput
+from qif2hw.nn.hosted import HostedNetwork
 from qif2hw.nn.layer import QIFLayer, Route
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
@@ -18,6 +19,7 @@ __all__ = [
     "DiscreteQIF",
     "ForwardPass",
     "Frames",
+    "HostedNetwork",
     "Jets",
     "LayerOutput",
     "QIFLayer",

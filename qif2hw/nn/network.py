@@ -10,9 +10,13 @@ from torch import Tensor, nn
 
 from qif2hw import ir
 from qif2hw.errors import InputError
+from qif2hw.ir.host import Host, Input, Output
+from qif2hw.ir.inputs import check_inputs
+from qif2hw.ir.receptive_fields import ReceptiveFields
 from qif2hw.ir.synapses import AnySynapses
 from qif2hw.neuron import QIF, difference, latency
 from qif2hw.nn.functional.output import ForwardPass, LayerOutput
+from qif2hw.nn.hosted import activities
 from qif2hw.nn.layer import QIFLayer, Route, can_chain, route, run_chain
 from qif2hw.nn.regime import Regime
 from qif2hw.nn.synapses import columns, joined
@@ -65,6 +69,9 @@ class QIFNetwork(nn.Module):
         Of the initialisation.
     dtype
         float64 or float32.
+    fields
+        Receptive fields that encode each input; ``sizes`` begins with the number of them all.  None for one spike per
+        input.
 
     Raises
     ------
@@ -84,13 +91,16 @@ class QIFNetwork(nn.Module):
         weight_bits: int | None = None,
         seed: int = 0,
         dtype: torch.dtype = torch.float64,
+        fields: ReceptiveFields | None = None,
     ) -> None:
         super().__init__()
         if len(sizes) < 2 or sizes[-1] % 2 or min(sizes) < 1:
             raise InputError(f"network sizes {'-'.join(map(str, sizes))}: at least two, the last one even")
         if synapses is not None and len(synapses) != len(sizes) - 1:
             raise InputError(f"synapses of {len(synapses)} layers for {len(sizes) - 1}: one for each layer is needed")
-        self.sizes = tuple(sizes)
+        if fields is not None and sizes[0] % fields.count:
+            raise InputError(f"{sizes[0]} channels for inputs of {fields.count} receptive fields each")
+        self.sizes, self.fields = tuple(sizes), fields
         self.neuron = neuron or QIF()
         self.regime = regime or Regime()
         generator = torch.Generator().manual_seed(seed)
@@ -144,19 +154,35 @@ class QIFNetwork(nn.Module):
         for layer in self.layers:
             layer.weight_bits = bits
 
+    @property
+    def width(self) -> int:
+        """Number of inputs."""
+        return self.sizes[0] if self.fields is None else self.sizes[0] // self.fields.count
+
+    def channels(self, x: Tensor) -> Tensor:
+        """What the channels get, (batch, channels) in [0, 1], of ``x`` (batch, inputs) in [0, 1]."""
+        return x if self.fields is None else activities(self.fields, x)
+
     def encode(self, x: Tensor) -> Tensor:
-        """Spike times (batch, inputs, 1), in time units, of ``x`` (batch, inputs) in [0, 1]; larger ones come first."""
-        return latency(x, self.earliest, self.latest).unsqueeze(2)
+        """Spike times (batch, channels, 1), in time units, of ``x`` (batch, inputs) in [0, 1].
+
+        The larger what a channel gets, the earlier it spikes.
+        """
+        return self._times(self.channels(x))
+
+    def _times(self, channels: Tensor) -> Tensor:
+        return latency(channels, self.earliest, self.latest).unsqueeze(2)
 
     def run(self, x: Tensor, *, path: Route | None = None) -> ForwardPass:
         """Forward pass of ``x`` (batch, inputs) with the spikes of every layer; ``path`` as in `QIFLayer.forward`."""
         self.check_inputs(x)
         self.check_parameters()
+        x = self.channels(x)
         layers, encoder = list(self.layers), (self.earliest, self.latest)
         if route(x, path) == "kernel" and can_chain(layers):
-            given = (x, encoder) if x.dtype == encoder[0].dtype else (self.encode(x), None)
+            given = (x, encoder) if x.dtype == encoder[0].dtype else (self._times(x), None)
             return run_chain(layers, given[0], None, encoder=given[1], readout=(self.scale, self.offset))
-        times, psi = self.encode(x), None
+        times, psi = self._times(x), None
         done: list[LayerOutput] = []
         for layer in layers:
             done.append(layer(times, psi, path=path))
@@ -189,11 +215,15 @@ class QIFNetwork(nn.Module):
         return [layer.weight for layer in self.layers], [layer.phi0 for layer in self.layers]
 
     def get_extra_state(self) -> Tensor:
-        """Part of a state that `set_extra_state` compares: spike times of inputs 1 and 0, float64 (inputs, 2)."""
-        return torch.tensor(self.regime.windows(self.sizes[0]), dtype=torch.float64)
+        """Part of a state that `set_extra_state` compares, float64 (channels, 2): spike times of inputs 1 and 0.
+
+        A network with receptive fields has a row more, their count and overlap.
+        """
+        fields = [] if self.fields is None else [(float(self.fields.count), self.fields.overlap)]
+        return torch.tensor([*self.regime.windows(self.sizes[0]), *fields], dtype=torch.float64)
 
     def set_extra_state(self, state: Tensor) -> None:
-        """`InputError` unless ``state`` (inputs, 2) is of a network that encodes its inputs into the same windows."""
+        """`InputError` unless ``state`` (channels, 2) is of a network that encodes its inputs in the same way."""
         own, other = self.get_extra_state(), state.cpu()
         if not torch.equal(own, other):
             raise InputError(
@@ -203,13 +233,14 @@ class QIFNetwork(nn.Module):
     @torch.no_grad()
     def check_inputs(self, x: Tensor) -> None:
         """`InputError` unless ``x`` has shape (samples, inputs) and values in [0, 1]."""
-        if x.ndim != 2 or x.shape[1] != self.sizes[0]:
-            raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {self.sizes[0]}) is needed")
+        if x.ndim != 2 or x.shape[1] != self.width:
+            raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {self.width}) is needed")
         if not x.numel():
             return
         low, high = (float(end) for end in x.aminmax())
         if not (low >= 0 and high <= 1):
-            raise InputError(f"inputs hold {high if low >= 0 else low!r}: every value must be scaled to [0, 1]")
+            # Says which value it is, as the other executions do.
+            check_inputs(x.detach().double().cpu().numpy(), self.width)
 
     def check_parameters(self) -> None:
         """`QIFLayer.check_parameters` of all layers, with their names."""
@@ -263,18 +294,27 @@ class QIFNetwork(nn.Module):
                     self.offset.double().cpu().numpy(),
                 ),
             ),
+            host=None if self.fields is None else self._host(self.fields),
         )
+
+    def _host(self, fields: ReceptiveFields) -> Host:
+        inputs = tuple(Input(f"x{k}", fields=fields) for k in range(self.width))
+        return Host(inputs, tuple(Output(f"y{k}") for k in range(self.sizes[-1] // 2)))
 
     @classmethod
     def from_network(
         cls, network: ir.Network, *, weight_bits: int | None = None, dtype: torch.dtype = torch.float64
     ) -> "QIFNetwork":
-        """A torch network with the results and the synapses of ``network``.
+        """A torch network with the results and the synapses of ``network``, and its receptive fields.
+
+        Its inputs are those of ``network`` scaled to [0, 1], and what a host makes of the results is left to
+        `HostedNetwork`.
 
         Raises
         ------
         InputError
-            If ``network`` is not a chain of layers of equal neurons with two output neurons per result.
+            If ``network`` has different receptive fields for its inputs, or is not a chain of layers of equal neurons
+            with two output neurons per result.
         """
         chain = network.order
         names = [p.name for p in chain]
@@ -295,6 +335,9 @@ class QIFNetwork(nn.Module):
                 "this network is not a chain of layers of equal neurons with two output neurons per result: "
                 "QIFNetwork cannot hold it"
             )
+        fields = {None} if network.host is None else {one.fields for one in network.host.inputs}
+        if len(fields) > 1:
+            raise InputError("this network has different receptive fields for its inputs: QIFNetwork cannot hold it")
         windows = tuple((e.earliest, e.latest) for e in network.encoders for _ in range(e.size))
         incoming = [joined(network.incoming(population.name)) for population in chain]
         made = cls(
@@ -304,6 +347,7 @@ class QIFNetwork(nn.Module):
             regime=Regime(trial=network.trial, encode=windows[0] if len(set(windows)) == 1 else windows),
             weight_bits=weight_bits,
             dtype=dtype,
+            fields=fields.pop(),
         )
         with torch.no_grad():
             for layer, population, (_, weight) in zip(made.layers, chain, incoming, strict=True):

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 from qif2hw.engine import encode, fast
 from qif2hw.engine.host import finish
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.network import check_inputs
 from qif2hw.ir.program import Program
 from qif2hw.ir.readout import Product, Readout
 from qif2hw.ir.spikes import Run, joined_runs
@@ -37,7 +36,7 @@ class Certificate:
     first
         Of the first spikes of the output neurons, pseudospikes included, (samples, output neurons).
     result
-        Of the results, (samples, outputs), in their unit.
+        Of the decoded results, (samples, results), which the host makes the solution of.
     run
         The run.
     """
@@ -56,7 +55,7 @@ def certify(program: Program, x: ArrayLike, *, reach: float = 0.0) -> Certificat
     program
         What to run.
     x
-        Inputs (samples, inputs) in [0, 1].
+        Inputs (samples, columns), as `check_inputs` of the program takes them.
     reach
         In units of time.  If positive the bounds hold for all inputs at once whose encoded times are within ``reach``
         of the ticks that those of ``x`` are rounded to.
@@ -64,9 +63,9 @@ def certify(program: Program, x: ArrayLike, *, reach: float = 0.0) -> Certificat
     Raises
     ------
     InputError
-        On inputs of a wrong shape or outside [0, 1].
+        On inputs of a wrong shape or out of range.
     """
-    checked = check_inputs(x, program.inputs)
+    checked = program.check_inputs(x)
     words = 8 * sum(program.sizes.values()) * (8 + max(program.sizes.values()))
     block = max(1, min(_MOST_SAMPLES, _BLOCK // words))
     parts = [_certify(program, checked[low : low + block], reach) for low in range(0, max(len(checked), 1), block)]
@@ -90,7 +89,7 @@ def _certify(program: Program, x: FloatArray, reach: float) -> Certificate:
     step, late = encode(program, x)
     output, step_spikes = fast.run(program, step, late, registers)
     run = finish(program, "engine", output, step_spikes, 0.0)
-    sources = dict(inputs(program, x, step, late, reach))
+    sources = dict(inputs(program, program.encoded(x), step, late, reach))
     for population in program.populations:
         sources[population.name] = population_errors(program, population, sources, run, registers[population.name])
     first = _first(program, run, sources)
@@ -145,7 +144,7 @@ def _result(program: Program, run: Run, first: SpikeErrors) -> SpikeErrors:
                 _, error, radius = read(output)
                 errors.append(error)
                 radii.append(radius)
-    radius = np.concatenate(radii, axis=1) + MARGIN * (1.0 + np.abs(run.y))
+    radius = np.concatenate(radii, axis=1) + MARGIN * (1.0 + np.abs(run.raw))
     known = np.isfinite(radius)
     status = np.where(known, CERTIFIED, LOOSE).astype(np.int8)
     return SpikeErrors(np.concatenate(errors, axis=1), np.where(known, radius, np.inf), status)

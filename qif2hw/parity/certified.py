@@ -127,7 +127,7 @@ def compare_certificate(program: Program, certificate: Certificate, backend: str
         rows.append(CertifiedSpikes(name, errors, _violated(errors, own.time - exact, slack)))
     first = _violated(certificate.first, certificate.run.spike_time - reference.spike_time, slack)
     # A result is a difference of times, scaled.
-    results = _violated(certificate.result, certificate.run.y - reference.y, SLACK * (1.0 + np.abs(reference.y)))
+    results = _violated(certificate.result, certificate.run.raw - reference.raw, SLACK * (1.0 + np.abs(reference.raw)))
     return CertifiedRun(
         backend, certificate, CertifiedSpikes(FIRST, certificate.first, first), tuple(rows), int(results.sum())
     )

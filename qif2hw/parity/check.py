@@ -1,6 +1,7 @@
 """Run a compiled network on several backends and compare the differences with their bounds."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 from numpy.typing import ArrayLike
@@ -9,8 +10,9 @@ from qif2hw import backends as registry
 from qif2hw.backends import Backend
 from qif2hw.bundle import Bundle, SteppedBundle
 from qif2hw.errors import InputError
-from qif2hw.ir.network import Network, check_inputs
+from qif2hw.ir.network import Network
 from qif2hw.ir.program import Program
+from qif2hw.ir.spikes import solved
 from qif2hw.ir.stepped_program import SteppedProgram
 from qif2hw.parity import stepped, trial
 from qif2hw.parity.results import ParityReport
@@ -68,7 +70,8 @@ def check(
     compiled
         A program, or a bundle.
     x
-        Inputs in [0, 1], (samples, inputs); with a stepped clock as `SteppedNetwork.check_inputs` takes them.
+        Inputs (samples, columns), in the user's units; with a stepped clock as `SteppedNetwork.check_inputs` takes
+        them.
     backends
         What to compare: names from `qif2hw.backends.names`, or backends.
     source
@@ -76,8 +79,8 @@ def check(
     bounds
         Limits of the differences: `Bounds`, or with a stepped clock `SteppedBounds`.
     truth
-        The true results (samples, outputs); with a stepped clock the true classes, (samples,).  Errors against them are
-        reported, not bounded.
+        The true solution (samples, outputs); with a stepped clock the true classes, (samples,).  Errors against them
+        are reported, not bounded.
     progress, **options
         For the backends: each is passed those that it takes.
 
@@ -98,17 +101,21 @@ def check(
     if isinstance(program, SteppedProgram) or isinstance(bounds, SteppedBounds):
         raise InputError("parity of an event-driven network has Bounds")
     source = source if source is not None or isinstance(compiled, Program) else compiled.network
-    inputs = check_inputs(x, program.inputs)
-    target = None if truth is None else trial.check_truth(truth, (len(inputs), sum(o.size for o in program.outputs)))
+    if source is not None and source.host != program.host:
+        source = replace(source, host=program.host)
+    inputs = program.check_inputs(x)
+    target = None if truth is None else trial.check_truth(truth, (len(inputs), program.solutions))
     given = options if progress is None else options | {"progress": progress}
     subjects = {"program": program, "network": program.network()}
     runs = {
         name: backend.execute(subjects[backend.runs], inputs, **registry.options_for(backend.execution(program), given))
         for name, backend in chosen.items()
     }
+    runs = {name: solved(program, inputs, run) for name, run in runs.items()}
     unrounded = None
     if source is not None:
-        unrounded = chosen.get("reference", registry.get("reference")).execute(source, inputs)
+        exact = chosen.get("reference", registry.get("reference"))
+        unrounded = solved(program, inputs, exact.execute(source, inputs))
     return trial.compare(program, unrounded, inputs, chosen, runs, bounds or Bounds(), target)
 
 

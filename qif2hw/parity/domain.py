@@ -8,7 +8,7 @@ import json
 import math
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class DomainCertificate:
     error
         ``E``: in every proven cell each result of the engine is at most this far from the exact one.
     worst
-        An input in the cell where that is reached.
+        What the channels get, in [0, 1], in the cell where that is reached.
     """
 
     cells: int
@@ -79,6 +79,8 @@ def certify_domain(
     """
     if program.inputs > 2:
         raise InputError(f"a domain of {program.inputs} inputs has too many cells: one or two are possible")
+    # Cells are those of the channels.
+    bare = replace(program, host=None)
     ticks, reach = _ticks(program)
     cells = math.prod(len(one) for one in ticks)
     # What decides: results and cells.
@@ -94,7 +96,7 @@ def certify_domain(
         count = min(CHUNK, end - found.tried)
         numbers = np.array([(stride * k) % cells for k in range(found.tried, found.tried + count)], np.int64)
         x = _inputs(program, ticks, numbers)
-        bound = certify(program, x, reach=reach).result.bound.max(axis=1)
+        bound = certify(bare, x, reach=reach).result.bound.max(axis=1)
         known = np.isfinite(bound)
         error, worst = found.error, found.worst
         if known.any() and float(bound[known].max()) >= error:

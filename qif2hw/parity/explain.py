@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from qif2hw import neuron
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.network import Network, check_inputs
+from qif2hw.ir.network import Network
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import MachineOutput, Run, StepSpikes
 from qif2hw.parity.certificate import Certificate, certify
@@ -100,7 +100,7 @@ def explain(
     program
         What runs.
     x
-        Inputs (samples, inputs) in [0, 1].
+        Inputs (samples, columns), as `check_inputs` of the program takes them.
     sample
         Which of them.
     output
@@ -113,7 +113,7 @@ def explain(
     InputError
         If there is no such sample or output.
     """
-    inputs = check_inputs(x, program.inputs)
+    inputs = program.check_inputs(x)
     if not 0 <= sample < len(inputs):
         raise InputError(f"sample {sample} cannot be explained: there are {len(inputs)}")
     certificate = certify(program, inputs[sample : sample + 1])
@@ -122,7 +122,7 @@ def explain(
     column = int(np.abs(estimate).argmax()) if output is None else output
     if not 0 <= column < len(columns):
         raise InputError(f"output neuron {column} cannot be explained: there are {len(columns)}")
-    spikes = _Spikes(program, program.network(), certificate, inputs[sample])
+    spikes = _Spikes(program, program.network(), certificate, program.encoded(inputs[sample : sample + 1])[0])
     causes = certificate.first.error[0, column] / program.grid.delta
     return Explanation(
         sample,

@@ -20,19 +20,29 @@ def curve(report: ParityReport, backend: str) -> str:
     x = report.x[order, 0]
     base, base_name = report.base()
     base = base[:, 0]
+    given, result = _axes(report)
     lines = [(css, name, run.y[order, 0]) for css, name, run in _lines(report, backend)]
     across = svg.Scale(float(x[0]), float(x[-1]) if x[-1] > x[0] else float(x[0]) + 1.0, _LEFT, WIDTH - 12)
     upper = svg.scale(np.concatenate([base, *(y for _, _, y in lines)]), 250.0, 26.0)
     residuals = [(css, y - base[order]) for css, name, y in lines if name != base_name]
     lower = svg.scale(np.concatenate([[0.0], *(d for _, d in residuals)]), 392.0, 306.0, 0.08)
-    parts = [svg.left_axis(upper, _LEFT, "result", right=across.stop)]
+    parts = [svg.left_axis(upper, _LEFT, result, right=across.stop)]
     parts.append(svg.path(across.many(x), upper.many(base[order]), "truth"))
     parts += [svg.path(across.many(x), upper.many(y), css) for css, name, y in lines if name != base_name]
     parts.append(svg.left_axis(lower, _LEFT, f"difference from {base_name}", right=across.stop))
     parts.append(svg.line(across.start, lower(0.0), across.stop, lower(0.0), "zero"))
     parts += [svg.path(across.many(x), lower.many(d), css) for css, d in residuals]
-    parts.append(svg.bottom_axis(across, 392.0, "input, scaled to [0, 1]"))
+    parts.append(svg.bottom_axis(across, 392.0, given))
     return svg.figure(WIDTH, 430.0, f"Result of {backend} and {base_name} over the input", parts)
+
+
+def _axes(report: ParityReport) -> tuple[str, str]:
+    """What the first input and the first output are called, with their units."""
+    host = report.program.host
+    if host is None:
+        return "input, scaled to [0, 1]", "result"
+    one, other = host.inputs[0], host.outputs[0]
+    return f"{one.name}{one.unit and f' ({one.unit})'}", f"{other.name}{other.unit and f' ({other.unit})'}"
 
 
 def scatter(report: Outcome, backend: str, most: int = 3000) -> str:

@@ -120,9 +120,8 @@ def _certified(
 def _check_run(program: Program, backend: Backend, run: Run, samples: int) -> None:
     name = backend.name
     columns = sum(program.population(p).size for p in program.output_populations)
-    outputs = sum(output.size for output in program.outputs)
     for what, got, wanted in (
-        ("y", run.y.shape, (samples, outputs)),
+        ("y", run.y.shape, (samples, program.solutions)),
         ("spike_time", run.spike_time.shape, (samples, columns)),
     ):
         if got != wanted:

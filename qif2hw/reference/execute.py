@@ -63,12 +63,12 @@ def trace(network: Network, x: ArrayLike) -> Trace:
     network
         What to run.
     x
-        Inputs in [0, 1], (samples, inputs).
+        Inputs (samples, columns), as `check_inputs` of the network takes them.
 
     Raises
     ------
     InputError
-        On inputs of a wrong width or outside [0, 1], and on weights so large that float64 cannot hold their
+        On inputs of a wrong width or out of range, and on weights so large that float64 cannot hold their
         effect.
 
     References
@@ -76,7 +76,7 @@ def trace(network: Network, x: ArrayLike) -> Trace:
     C. Klos and R.-M. Memmesheimer, *Smooth exact gradient descent learning in spiking neural networks*, 2025
     (pseudospikes).
     """
-    checked = network.check_inputs(x)
+    checked = network.encoded(x)
     with one_blas_thread():
         block = _block(network)
         parts = [_trace_chunk(network, checked[i : i + block], i) for i in range(0, len(checked), block)]
@@ -149,9 +149,11 @@ def _run(network: Network, x: FloatArray) -> Run:
         ordinary[name] = np.isfinite(first)
         pseudo = neuron.pseudospike_time(theta, network.trial, np.zeros_like(theta), network.population(name).neuron)
         times[name] = np.where(ordinary[name], first, pseudo)
+    raw = network.decode(times)
     return Run(
         backend="reference",
-        y=network.decode(times),
+        y=network.solve(x, raw),
+        raw=raw,
         spike_time=np.concatenate([times[name] for name in network.output_populations], axis=1),
         ordinary=np.concatenate([ordinary[name] for name in network.output_populations], axis=1),
         spikes=result.spikes,

@@ -48,16 +48,16 @@ class Sensitivity:
 
 
 def sensitivity(network: Network, x: ArrayLike) -> Sensitivity:
-    """Derivatives at the inputs ``x`` (samples, inputs), in [0, 1].
+    """Derivatives of the results at the inputs ``x`` (samples, columns).
 
     Raises
     ------
     InputError
-        On inputs of a wrong width or outside [0, 1].
+        On inputs of a wrong width or out of range.
     """
-    inputs = network.check_inputs(x)
+    inputs = network.encoded(x)
     samples, rows = len(inputs), sum(output.size for output in network.outputs)
-    result = trace(network, inputs)
+    result = trace(network, x)
     pull_time = {p.name: np.zeros((len(result.spikes[p.name]), rows)) for p in network.populations}
     pull_end = {p.name: np.zeros((samples, p.size, rows)) for p in network.populations}
     value = _pull_outputs(network, result.spikes, result.theta, pull_time, pull_end)

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -48,7 +48,7 @@ class TrainResult:
     errors
         Of ``network`` on the test set, by quantity.
     x, y, truth
-        Test inputs, the solution and the truth.
+        Test inputs as the network takes them, the solution and the truth.
     seconds
         Time the training took, that of earlier calls and of a teacher included.
     diagnosis
@@ -124,9 +124,9 @@ def _train(
     test_set = task.test_set()
     values = _evaluate(task, model, test_set)
     return TrainResult(
-        network=model.to_network(),
+        network=replace(model.to_network(), host=task.host),
         errors=task.errors(values, test_set.y),
-        x=test_set.x,
+        x=task.raw(test_set.x),
         y=values,
         truth=test_set.y,
         seconds=seconds,
@@ -222,7 +222,9 @@ def build(task: Task, seed: int) -> Model:
     """The untrained network of a task."""
     if task.make is not None:
         return task.make(task, seed)
-    return QIFNetwork(task.sizes, scale=task.scale, offset=task.offset, regime=task.regime, seed=seed)
+    return QIFNetwork(
+        task.sizes, scale=task.scale, offset=task.offset, regime=task.regime, fields=task.fields, seed=seed
+    )
 
 
 def regression(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:

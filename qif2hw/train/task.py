@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from qif2hw import ir
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.host import Host
+from qif2hw.ir.receptive_fields import ReceptiveFields
 from qif2hw.nn.regime import Regime
 
 
@@ -146,6 +148,11 @@ class Task:
         Names of the columns of the test set's ``y``.
     solution
         Host's part after decoding, from the network's results: a hard boundary condition, a normalisation.
+    host
+        The host's part that the trained network gets: inputs in the user's units, the same solution.  None for inputs
+        in [0, 1] and a solution that is not to be part of the model.
+    fields
+        Receptive fields that encode each input; ``sizes`` counts them all.  None for one spike per input.
     make
         Builds the network for a seed; None for layers of ``sizes``.
     objective
@@ -173,6 +180,8 @@ class Task:
     metric: Metric = relative_l2
     quantities: tuple[str, ...] = ("y",)
     solution: Solution = results_themselves
+    host: Host | None = None
+    fields: ReceptiveFields | None = None
     make: "Callable[[Task, int], Model] | None" = None
     objective: "Callable[[Task, Model, int, Model | None], Objective] | None" = None
     teacher: "Task | None" = None
@@ -184,6 +193,10 @@ class Task:
     def outputs(self) -> int:
         """Number of a network's results."""
         return 1 if self.make is not None else self.sizes[-1] // 2
+
+    def raw(self, x: FloatArray) -> FloatArray:
+        """Inputs in the user's units, as the trained network takes them, of ``x`` (samples, inputs) in [0, 1]."""
+        return x if self.host is None else self.host.unscaled(x)
 
     def errors(self, values: FloatArray, truth: FloatArray) -> dict[str, Errors]:
         """Errors of every quantity; both arrays have shape (samples, quantities)."""

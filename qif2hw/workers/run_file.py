@@ -28,6 +28,8 @@ def to_bytes(run: AnyRun, key: str) -> bytes:
     else:
         about |= {"clock": "trial", "machine": run.machine is not None}
         arrays |= {"spike_time": run.spike_time, "ordinary": run.ordinary}
+        if run.raw is not run.y:
+            arrays["raw"] = run.raw
         if run.machine is not None:
             arrays |= _fields("machine", run.machine)
         for name in _SPIKES:
@@ -80,7 +82,7 @@ def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> AnyRun:
     }
     return Run(
         backend, arrays["y"], arrays["spike_time"], arrays["ordinary"], found["spikes"], machine, found["step_spikes"],
-        seconds, counts,
+        seconds, counts, arrays.get("raw", arrays["y"]),
     )  # fmt: skip
 
 

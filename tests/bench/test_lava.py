@@ -34,7 +34,7 @@ def test_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     assert detail["steps"] == bundle.program.steps
     [engine] = [row for row in detail["rows"] if row["what"] == "engine"]
     assert engine["spikes_per_s"] == pytest.approx(engine["samples_per_s"] * engine["spikes_per_sample"])
-    x = np.random.default_rng(0).random((2000, 1))
+    x = bundle.program.unscaled(np.random.default_rng(0).random((2000, 1)))
     run, exact = bundle.run(x), reference.run(bundle.program.network(), x)
     assert engine["spikes_per_sample"] == sum(map(len, run.spikes.values())) / 2000
     error = np.concatenate([run.spikes[name].time - s.time for name, s in exact.spikes.items()])

@@ -131,7 +131,7 @@ def test_tables_within_its_limit_are_offered_at_a_cost(name: str) -> None:
     assert compiled.report["fit"]["fits"], compiled.report["fit"]["reasons"]
     assert widest(compiled.program) <= PRODUCT_BITS
     assert all(p.ptc.bytes <= 288 for p in compiled.program.populations)
-    x = np.random.default_rng(0).random((100, network.inputs))
+    x = network.unscaled(np.random.default_rng(0).random((100, network.width)))
     exact = reference.run(network, x).y
     error = [
         np.linalg.norm(engine.run(program, x).y - exact)
@@ -163,7 +163,7 @@ def test_bundles_of_the_zoo_keep_its_limits(name: str) -> None:
 )
 def test_it_is_as_near_to_the_float_result_as_tables_at_512_steps(name: str) -> None:
     task, network = tasks.get(name), zoo.network(name)
-    x = np.random.default_rng(7).random((1000, network.inputs))
+    x = network.unscaled(np.random.default_rng(7).random((1000, network.width)))
     exact = reference.run(network, x).y
     tables = qif.compiled(network, task, form="cotangent")
     distance = {

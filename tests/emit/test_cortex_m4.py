@@ -36,7 +36,7 @@ def test_golden_inputs_of_larger_networks(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_many_inputs(name: str, tmp_path: Path) -> None:
     bundle = zoo.bundle(name)
-    x = np.random.default_rng(7).random((1000, bundle.program.inputs))
+    x = bundle.program.unscaled(np.random.default_rng(7).random((1000, bundle.program.width)))
     program = cortex_m4(bundle, x, tmp_path)
     program.make("network")
     np.testing.assert_array_equal(program.numbers(), outputs(bundle.run(x), bundle))

@@ -39,7 +39,7 @@ def test_networks_of_the_zoo_on_many_inputs(name: str, tmp_path: Path) -> None:
 
 
 def check(bundle: Bundle, folder: Path, samples: int) -> None:
-    x = np.random.default_rng(5).random((samples, bundle.program.inputs))
+    x = bundle.program.unscaled(np.random.default_rng(5).random((samples, bundle.program.width)))
     program = native(bundle, x, folder)
     golden = sum(len(found) for found in bundle.golden.step_spikes.values())
     assert program.make("test") == f"equal: {len(bundle.golden.x)} golden inputs, {golden} spikes\n"

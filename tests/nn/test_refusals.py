@@ -99,5 +99,5 @@ def test_inputs_out_of_range_are_named_with_all_digits(value: float, said: str) 
     net, given = network(), x()
     given[3, 1] = value
     for call in (lambda: net(given), lambda: jets(net, given), lambda: derivative(net, given)):
-        with pytest.raises(InputError, match=rf"inputs hold {said}: every value must be scaled"):
+        with pytest.raises(InputError, match=rf"inputs hold {said} at \[3, 1\]: every value must be scaled"):
             call()

@@ -27,7 +27,7 @@ ANGLE = st.floats(0, np.pi)
 
 
 def checked(program: Program, samples: int, seed: int) -> certified.CertifiedRun:
-    x = np.random.default_rng(seed).random((samples, program.inputs))
+    x = program.unscaled(np.random.default_rng(seed).random((samples, program.width)))
     return compare_certificate(program, certify(program, x), "engine", reference.run(program.network(), x))
 
 
@@ -73,7 +73,7 @@ def test_sharpness_on_trained_networks(name: str, samples: int) -> None:
     assert not found.violated
     bound = found.first.errors.bound / bundle.program.grid.delta
     assert (bound <= 0.5).mean() >= 0.99
-    x = np.random.default_rng(0).random((samples, bundle.program.inputs))
+    x = bundle.program.unscaled(np.random.default_rng(0).random((samples, bundle.program.width)))
     exact = reference.run(bundle.program.network(), x).spike_time
     error = np.abs(found.certificate.run.spike_time - exact) / bundle.program.grid.delta
     assert np.median(bound) <= 3 * np.median(error)

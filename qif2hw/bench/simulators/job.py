@@ -117,7 +117,7 @@ def prepare(network: Network, x: FloatArray, steps: int, peak: float) -> Job:
         weight.append(np.asarray(p.weight)[post, pre])
     with np.errstate(divide="ignore"):
         v0 = np.concatenate([neuron.voltage(p.phi0, kind) for p in network.order])
-    times = network.encoders[0].times(x)
+    times = network.encoders[0].times(network.encoded(x))
     return Job(
         steps,
         kind.tau / dt,

@@ -20,7 +20,6 @@ from qif2hw.errors import InputError
 from qif2hw.estimate import rates_for
 from qif2hw.files import check_writable, make_folder, write_text
 from qif2hw.ir import Network, onnx_io
-from qif2hw.ir.arrays import FloatArray
 from qif2hw.workers import Workers
 
 JOURNAL, FRONT, PICTURE = "journal.log", "front.json", "front.svg"
@@ -108,7 +107,7 @@ def search(
     """
     if set(options.objectives) & {*COSTS} and rates_for(load_target(options.target).name) is None:
         raise InputError(f"target '{options.target}': nothing is published about its latency and energy")
-    x = spread(options.samples, network.inputs)
+    x = network.unscaled(spread(options.samples, network.width))
     made = not folder.exists()
     _check_folder(folder, resume)
     exact = reference.run(network, x).y
@@ -160,7 +159,8 @@ def _plain(found: Found) -> dict[str, Any]:
 
 def _measure(problem: SearchProblem, front: list[Found], options: SearchOptions, pool: Workers) -> list[Found]:
     """The front on inputs that the search has not used."""
-    x: FloatArray = np.random.default_rng(options.seed).random((options.check, problem.network.inputs))
+    network = problem.network
+    x = network.unscaled(np.random.default_rng(options.seed).random((options.check, network.width)))
     measure = by_size(reference.run(problem.network, x).y)
     return [Found(f.setting, f.outcome, measure(run_bulk(compile_setting(problem, f.setting), x, pool))) for f in front]
 

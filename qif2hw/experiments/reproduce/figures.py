@@ -53,7 +53,7 @@ def draw(finished: Sequence[Finished], folder: Path) -> dict[str, list[Path]]:
         task = tasks.get(name)
         bundle = compiled(onnx_io.load(model), task)
         test = task.test_set()
-        values = task.solution(test.x, bundle.run(test.x).y)
+        values = bundle.run(task.raw(test.x)).y
         if name in LINES:
             baselines = [one for one in finished if one.experiment.task == name and one.experiment.method in STAIRS]
             others = {one.experiment.method: one.about for one in baselines}

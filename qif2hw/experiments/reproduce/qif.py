@@ -56,18 +56,18 @@ def run(experiment: Experiment, out: Path, quick: bool, report: Callable[[str], 
     bundle = compiled(network, task)
     report(f"compiled in {time.perf_counter() - started:.0f} s")
     started = time.perf_counter()
-    y = bundle.run(test.x).y
+    y = bundle.run(task.raw(test.x)).y
     seconds = time.perf_counter() - started
-    rows += rows_of(_errors(task, y, test), **common, method="qif-engine", samples=len(test.x), seconds=seconds)
+    rows += rows_of(task.errors(y, test.y), **common, method="qif-engine", samples=len(test.x), seconds=seconds)
     about: dict[str, Any] = {"training": training, "lava": backends.get("lava").missing()}
     if about["lava"] is None:
         chosen = evenly(len(test.x), task.block, LAVA_SAMPLES)
         part = Samples(test.x[chosen], test.y[chosen])
         started = time.perf_counter()
-        lava = bundle.run(part.x, "lava").y
+        lava = bundle.run(task.raw(part.x), "lava").y
         seconds = time.perf_counter() - started
         about["lava"] = f"{'equal to' if np.array_equal(lava, y[chosen]) else 'DIFFERS FROM'} the engine on the sample"
-        rows += rows_of(_errors(task, lava, part), **common, method="qif-lava", samples=len(chosen), seconds=seconds)
+        rows += rows_of(task.errors(lava, part.y), **common, method="qif-lava", samples=len(chosen), seconds=seconds)
     return Finished(experiment, rows, about)
 
 
@@ -127,15 +127,15 @@ def settings_of(task: Task) -> dict[str, Any]:
 
 
 def compiled(network: Network, task: Task, **options: Any) -> Bundle:
-    """The network compiled for the hardware, with `calibration` inputs; ``options`` are others of the compiler."""
+    """The network with the task's part for the host, compiled for the hardware with `calibration` inputs.
+
+    ``options`` are others of the compiler.
+    """
+    network = replace(network, host=task.host)
     return api.compile(network, calibration=calibration(task), weight_bits=WEIGHT_BITS, steps=STEPS, **options)
 
 
 def calibration(task: Task) -> FloatArray:
-    """Inputs (at most `CALIBRATION`, inputs) of the training set, drawn without replacement."""
-    x = task.train_set(0).x
+    """Inputs (at most `CALIBRATION`, inputs) of the training set, in the user's units, drawn without replacement."""
+    x = task.raw(task.train_set(0).x)
     return x[np.random.default_rng(0).permutation(len(x))[:CALIBRATION]]
-
-
-def _errors(task: Task, y: FloatArray, test: Samples) -> dict[str, Errors]:
-    return task.errors(task.solution(test.x, y), test.y)

@@ -1,6 +1,7 @@
 """The networks of `qif2hw.zoo` from the trained ones: weights onto the grid, then compiled."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from qif2hw import api
@@ -26,7 +27,8 @@ def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
         report(f"zoo: {name}")
         task = tasks.get(name)
         options = CompileOptions(weight_bits=qif.WEIGHT_BITS, steps=qif.STEPS)
-        network = rounded_network(onnx_io.load(path), options, qif.calibration(task))
+        trained = replace(onnx_io.load(path), host=task.host)
+        network = rounded_network(trained, options, qif.calibration(task))
         onnx_io.save(network, home / f"{name}.onnx")
         for target, suffix in TARGETS.items():
             qif.compiled(network, task, target=target).save(home / f"{name}{suffix}.qif")

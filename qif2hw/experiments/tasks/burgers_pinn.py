@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qif2hw.experiments.tasks.physics import Physics, collocation, distillation
+from qif2hw.experiments.tasks.physics import Physics, Value, collocation, distillation
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
@@ -47,11 +47,11 @@ def train_set(seed: int) -> Samples:
     return Samples(PHYSICS.points(6579, np.random.default_rng(seed)), np.zeros((0, 1)))
 
 
-def _base(c: Tensor) -> Tensor:
-    return (-torch.sin(math.pi * c[:, :1])) * torch.exp(-3 * c[:, 1:])
+def _base(c: Value) -> Value:
+    return -(math.pi * c[:, :1]).sin() * (-3 * c[:, 1:]).exp()
 
 
-def _factor(c: Tensor) -> Tensor:
+def _factor(c: Value) -> Value:
     return c[:, 1:] * (c[:, :1].square() - 1)
 
 
@@ -96,6 +96,7 @@ PUBLISHED_TASK = Task(
     ),
     quantities=("u",),
     solution=PHYSICS.solution,
+    host=PHYSICS.host((("x", ""), ("t", "")), ("u",), 1),
     objective=_objective,
     equation=PHYSICS,
 )

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qif2hw.experiments.tasks.physics import Physics, collocation, distillation
+from qif2hw.experiments.tasks.physics import Physics, Value, collocation, distillation, joined
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
@@ -35,21 +35,21 @@ def train_set(seed: int) -> Samples:
     return Samples(PHYSICS.points(30**3, np.random.default_rng(seed)), np.zeros((0, 2)))
 
 
-def _base(c: Tensor) -> Tensor:
+def _base(c: Value) -> Value:
     """Initial values, and the change of the boundary values carried inside by Coons' bilinear blending."""
-    x, y, t = c.T
-    change = 1 - torch.exp(-2 * t)
-    blend_u = COS * torch.sin(y) + SIN * y * (torch.cos(x) - COS)
-    blend_v = COS * torch.sin(x) + SIN * x * (torch.cos(y) - COS)
-    u = -torch.cos(x) * torch.sin(y) + change * blend_u
-    v = torch.sin(x) * torch.cos(y) - change * blend_v
-    return torch.stack([u, v, 0 * t], dim=1)
+    x, y, t = c[:, :1], c[:, 1:2], c[:, 2:]
+    change = 1 - (-2 * t).exp()
+    blend_u = COS * y.sin() + SIN * y * (x.cos() - COS)
+    blend_v = COS * x.sin() + SIN * x * (y.cos() - COS)
+    u = -x.cos() * y.sin() + change * blend_u
+    v = x.sin() * y.cos() - change * blend_v
+    return joined([u, v, 0 * t])
 
 
-def _factor(c: Tensor) -> Tensor:
-    x, y, t = c.T
+def _factor(c: Value) -> Value:
+    x, y, t = c[:, :1], c[:, 1:2], c[:, 2:]
     inside = 0.2 * t * (1 - x.square()) * (1 - y.square())
-    return torch.stack([inside, inside, 0 * t + 1], dim=1)
+    return joined([inside, inside, 0 * t + 1])
 
 
 def _equations(c: Tensor, u: Tensor, gradient: Tensor, second: Tensor) -> Tensor:
@@ -90,6 +90,7 @@ PUBLISHED_TASK = Task(
     regime=replace(PUBLISHED, encode=((0.05, 0.65), (0.7, 1.3), (1.35, 1.95))),
     quantities=("u", "v"),
     solution=solution,
+    host=PHYSICS.host((("x", ""), ("y", ""), ("t", "")), ("u", "v"), 3),
     objective=_objective,
     equation=PHYSICS,
 )

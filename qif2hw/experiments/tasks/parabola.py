@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from qif2hw.ir.host import Host, Input, Output
 from qif2hw.train.task import Samples, Settings, Task
 
 
@@ -27,6 +28,7 @@ PARABOLA = Task(
     train_set=train_set,
     test_set=test_set,
     sizes=(1, 32, 32, 2),
+    host=Host((Input("x", -1.0, 1.0),), (Output("y"),)),
     settings=Settings(
         steps=2500,
         learning_rate=3e-3,

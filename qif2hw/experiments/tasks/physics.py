@@ -4,22 +4,34 @@ The solution is ``u = base(c) + factor(c) N(x)``: ``base`` satisfies the initial
 zero where they hold, and ``N`` are a network's results at the coordinates ``c``, scaled to inputs ``x`` in [0, 1].
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeVar, overload
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.expression import Expression, formula, given, side_by_side
+from qif2hw.ir.host import Host, Input, Output, X, Y
 from qif2hw.nn.functional.jets import jets
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.train.loop import SAVE_EVERY
 from qif2hw.train.task import Model, Objective, Task
 
-Field: TypeAlias = Callable[[Tensor], Tensor]
-"""From coordinates (samples, coordinates) to values (samples, quantities)."""
+Value = TypeVar("Value", Tensor, Expression)
+"""Numbers (samples, columns), or their formula."""
+
+
+class Field(Protocol):
+    """From coordinates (samples, coordinates) to values (samples, quantities), or from their formula to one."""
+
+    @overload
+    def __call__(self, c: Tensor, /) -> Tensor: ...
+    @overload
+    def __call__(self, c: Expression, /) -> Expression: ...
+
 
 CANDIDATES = 4000
 """Points among which those with a large residual are preferred."""
@@ -79,6 +91,20 @@ class Physics:
         values: FloatArray = self.value(torch.from_numpy(x), torch.from_numpy(y)).numpy()
         return values
 
+    def host(self, coordinates: Sequence[tuple[str, str]], quantities: Sequence[str], results: int) -> Host:
+        """The host's part: coordinates, (name, unit) each, and the solution's first columns.
+
+        ``results`` is the number of a network's results.
+        """
+        c = given(X, len(self.domain))
+        value = self.base(c) + self.factor(c) * given(Y, results)
+        solution = value if len(quantities) == results else value[:, : len(quantities)]
+        return Host(
+            tuple(Input(name, *ends, unit) for (name, unit), ends in zip(coordinates, self.domain, strict=True)),
+            tuple(map(Output, quantities)),
+            formula(solution),
+        )
+
     def residual(self, value: Tensor, gradient: Tensor, second: Tensor, x: Tensor) -> Tensor:
         """Residuals (samples, equations) at inputs ``x`` (samples, inputs).
 
@@ -94,6 +120,12 @@ class Physics:
             mixed = factor_first[..., i] * gradient[..., j] + factor_first[..., j] * gradient[..., i]
             seconds.append(base_second[..., p] + factor_second[..., p] * value + mixed + factor * second[..., p])
         return self.equations(c, base + factor * value, first, torch.stack(seconds, dim=-1))
+
+
+def joined(parts: Sequence[Value]) -> Value:
+    """Columns of several values side by side, (samples, columns)."""
+    first = parts[0]
+    return side_by_side(parts) if isinstance(first, Expression) else torch.cat(list(parts), dim=1)
 
 
 def _derivatives(field: Field, c: Tensor, pairs: tuple[tuple[int, int], ...]) -> tuple[Tensor, Tensor, Tensor]:
@@ -136,7 +168,7 @@ def collocation(
     return loss
 
 
-def _points(physics: Physics, error: Field, seed: int, batch: int) -> Objective:
+def _points(physics: Physics, error: Callable[[Tensor], Tensor], seed: int, batch: int) -> Objective:
     """Inputs of a step: half of them even, half where ``error`` is large, as seen every `SAVE_EVERY` steps."""
     pool = torch.zeros(0)
 

@@ -9,6 +9,8 @@ from numpy.polynomial import chebyshev
 from torch import Tensor
 
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.expression import formula, given
+from qif2hw.ir.host import Host, Input, Output, X, Y
 from qif2hw.nn.deeponet import DeepONet
 from qif2hw.nn.regime import Regime
 from qif2hw.train.loop import batch_of
@@ -55,6 +57,12 @@ def train_set(seed: int) -> Samples:
 def test_set() -> Samples:
     """800 other functions at 51 points each."""
     return _rows(*fields(FUNCTIONS, 1))
+
+
+def _host() -> Host:
+    sensors = tuple(Input(f"f({c:.2g})", -REACH, REACH) for c in SENSORS)
+    c = given(X, len(SENSORS) + 1)[:, -1:]
+    return Host((*sensors, Input("x", -1.0, 1.0)), (Output("u"),), formula((1 - c.square()) * given(Y, 1)))
 
 
 def solution(x: FloatArray, y: FloatArray) -> FloatArray:
@@ -115,6 +123,7 @@ POISSON_OPERATOR = Task(
     ),
     quantities=("u",),
     solution=solution,
+    host=_host(),
     metric=mean_relative_l2,
     branch_inputs=len(SENSORS),
     block=len(SENSORS),

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qif2hw.experiments.tasks.physics import Physics, collocation
+from qif2hw.experiments.tasks.physics import Physics, Value, collocation
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
@@ -27,11 +27,11 @@ def train_set(seed: int) -> Samples:
     return Samples(PHYSICS.points(1000, np.random.default_rng(seed)), np.zeros((0, 1)))
 
 
-def _base(c: Tensor) -> Tensor:
-    return torch.zeros_like(c)
+def _base(c: Value) -> Value:
+    return 0 * c
 
 
-def _factor(c: Tensor) -> Tensor:
+def _factor(c: Value) -> Value:
     return 4 * c * (1 - c)
 
 
@@ -84,6 +84,7 @@ PUBLISHED_TASK = Task(
     regime=PUBLISHED,
     quantities=("u",),
     solution=PHYSICS.solution,
+    host=PHYSICS.host((("x", ""),), ("u",), 1),
     objective=_objective,
     equation=PHYSICS,
 )

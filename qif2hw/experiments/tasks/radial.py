@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.host import Host, Input, Output
 from qif2hw.train.task import Samples, Settings, Task
 
 TRAIN_SIDE = 100
@@ -28,4 +29,5 @@ def radial_task(
     def test_set() -> Samples:
         return samples(TEST_SIDE)
 
-    return Task(name, summary, train_set, test_set, sizes, settings=settings)
+    host = Host((Input("x1", -1.0, 1.0), Input("x2", -1.0, 1.0)), (Output("y"),))
+    return Task(name, summary, train_set, test_set, sizes, settings=settings, host=host)

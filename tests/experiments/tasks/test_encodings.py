@@ -42,6 +42,8 @@ def test_a_network_behind_receptive_fields_reaches_the_engine() -> None:
     assert task.sizes[0] == 6
     result = train(task, steps=300)
     assert result.error < 0.02
-    bundle = qif2hw.compile(result.network, calibration=task.train_set(0).x, steps=512)
-    test = task.test_set()
-    assert task.errors(bundle.run(test.x).y, test.y)["y"].relative < result.error + 0.005
+    assert (result.network.inputs, result.network.width) == (6, 1)
+    bundle = qif2hw.compile(result.network, calibration=task.raw(task.train_set(0).x), steps=512)
+    x = np.linspace(-1, 1, 1000)[:, None]
+    np.testing.assert_allclose(result.x, x, rtol=0, atol=1e-15)
+    assert task.errors(bundle.run(x).y, x**2)["y"].relative < result.error + 0.005

@@ -1,0 +1,46 @@
+"""What the host computes around a network, for tables and for machines."""
+
+from typing import Any
+
+from qif2hw.ir import Program
+from qif2hw.ir.host import Input
+from qif2hw_cli.console import Output
+
+_SHOWN = 4
+
+
+def show_host(out: Output, program: Program) -> dict[str, Any]:
+    """Print names, units and ranges of inputs and outputs, and what the host computes; the same for machines."""
+    host = program.host
+    if host is None:
+        out.say(f"inputs    {program.inputs}, scaled to [0, 1]")
+        out.say(f"outputs   {program.results}, as decoded")
+        return {"inputs": None, "outputs": None, "host": []}
+    out.say(f"inputs    {_listed([_input(one) for one in host.inputs])}")
+    out.say(f"outputs   {_listed([' '.join(filter(None, (one.name, one.unit))) for one in host.outputs])}")
+    before = sorted({step.op for step in host.encoding.steps})
+    after = [] if host.solution is None else sorted({step.op for step in host.solution.steps})
+    steps = 0 if host.solution is None else len(host.solution.steps)
+    made = f"the outputs of the results by {steps} operators ({', '.join(after)})" if after else "nothing after it"
+    out.say(f"host      computes the network's inputs ({', '.join(before)}), {made}")
+    return {
+        "inputs": [_facts(one) for one in host.inputs],
+        "outputs": [{"name": one.name, "unit": one.unit} for one in host.outputs],
+        "host": [*before, *(op for op in after if op not in before)],
+    }
+
+
+def _input(one: Input) -> str:
+    fields = "" if one.fields is None else f" by {one.fields.count} receptive fields"
+    return f"{one.name} in {one.range}{fields}"
+
+
+def _facts(one: Input) -> dict[str, Any]:
+    fields = None if one.fields is None else {"count": one.fields.count, "overlap": one.fields.overlap}
+    return {"name": one.name, "unit": one.unit, "low": one.low, "high": one.high, "fields": fields}
+
+
+def _listed(parts: list[str]) -> str:
+    if len(parts) > _SHOWN:
+        parts = [*parts[: _SHOWN - 1], f".. {len(parts) - _SHOWN} more ..", parts[-1]]
+    return ", ".join(parts)
