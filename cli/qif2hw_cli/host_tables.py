@@ -1,15 +1,17 @@
 """What the host computes around a network, for tables and for machines."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from qif2hw.ir import Program
-from qif2hw.ir.host import Input
 from qif2hw_cli.console import Output
+
+if TYPE_CHECKING:
+    from qif2hw.ir import Program
+    from qif2hw.ir.host import Input
 
 _SHOWN = 4
 
 
-def show_host(out: Output, program: Program) -> dict[str, Any]:
+def show_host(out: Output, program: "Program") -> dict[str, Any]:
     """Print names, units and ranges of inputs and outputs, and what the host computes; the same for machines."""
     host = program.host
     if host is None:
@@ -30,12 +32,12 @@ def show_host(out: Output, program: Program) -> dict[str, Any]:
     }
 
 
-def _input(one: Input) -> str:
+def _input(one: "Input") -> str:
     fields = "" if one.fields is None else f" by {one.fields.count} receptive fields"
     return f"{one.name} in {one.range}{fields}"
 
 
-def _facts(one: Input) -> dict[str, Any]:
+def _facts(one: "Input") -> dict[str, Any]:
     fields = None if one.fields is None else {"count": one.fields.count, "overlap": one.fields.overlap}
     return {"name": one.name, "unit": one.unit, "low": one.low, "high": one.high, "fields": fields}
 
