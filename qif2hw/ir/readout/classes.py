@@ -1,5 +1,7 @@
 """Classes of a network: which one a sample is of, and what they are called."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,11 +40,18 @@ class Classifies(ReadFromFirstSpikes, Hosted):
             raise InputError(f"the host names {len(classes)} classes, the {what} has {columns} columns")
 
 
-def check_labels(labels: object, samples: int, classes: int) -> IntArray:
-    """Classes as int64 (samples,); `InputError` on another shape, or unless each is from 0 to ``classes - 1``."""
+def check_labels(labels: object, samples: int, names: Sequence[str]) -> IntArray:
+    """Classes as int64 (samples,), of their numbers from 0 on or of their ``names``; `InputError` on anything else."""
     array = np.asarray(labels)
-    if array.shape != (samples,) or array.dtype.kind not in "iu":
-        raise InputError(f"labels {array.shape} of type {array.dtype}: whole numbers, ({samples},), are needed")
-    if array.size and (array.min() < 0 or array.max() >= classes):
-        raise InputError(f"labels from {array.min()} to {array.max()}: the network has classes 0 to {classes - 1}")
+    if array.shape != (samples,) or array.dtype.kind not in "iuU":
+        raise InputError(
+            f"labels {array.shape} of type {array.dtype}: whole numbers or names of classes, ({samples},), are needed"
+        )
+    if array.dtype.kind == "U":
+        unknown = sorted(set(array.tolist()) - set(names))
+        if unknown:
+            raise InputError(f"label '{unknown[0]}': the network has the classes {', '.join(names)}")
+        array = np.array([names.index(name) for name in array.tolist()], np.int64)
+    if array.size and (array.min() < 0 or array.max() >= len(names)):
+        raise InputError(f"labels from {array.min()} to {array.max()}: the network has classes 0 to {len(names) - 1}")
     return array.astype(np.int64)
