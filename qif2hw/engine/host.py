@@ -51,7 +51,7 @@ def spike_times(program: Program, output: MachineOutput) -> tuple[FloatArray, ND
 
 
 def first_spike_order(program: Program, output: MachineOutput) -> NDArray[np.int64]:
-    """Whole numbers (samples, output neurons) in the order of the first spikes: by step and lateness, by phase after it.
+    """Whole numbers (samples, output neurons) in the order of first spikes: by step and lateness, after them by phase.
 
     An ordinary spike counts its ticks from the trial's start; a neuron without one follows after the last tick, by the
     counts that its phase in the flush step lacks to the threshold.
@@ -93,7 +93,7 @@ def finish(
     y, label = raw if x is None else program.solve(x, raw), None
     if program.first_spike is not None:
         # As the machine itself would: in whole numbers.
-        label = program.first_spike.label(program.first_spike.decode(first_spike_order(program, output)))
+        label = program.first_spike.label(first_spike_order(program, output)[:, program.first_spike.neuron])
     elif x is not None:
         label = program.label(raw, y)
     return Run(

@@ -117,7 +117,7 @@ class Run:
 
 
 def solved(program: Classifies, x: FloatArray, run: Run) -> Run:
-    """The run of inputs ``x`` (samples, columns) with the solution and the classes that the host makes of its results."""
+    """The run of inputs ``x`` (samples, columns) with the solution and the classes that the host makes of it."""
     if program.classes is None and program.host is None:
         return run
     y = run.y if program.host is None else program.solve(x, run.raw)

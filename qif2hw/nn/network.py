@@ -22,7 +22,6 @@ from qif2hw.nn.layer import QIFLayer, Route, can_chain, route, run_chain
 from qif2hw.nn.regime import Regime
 from qif2hw.nn.synapses import columns, joined
 
-
 NetworkReadout: TypeAlias = Literal["difference", "first_spike"]
 """What the results of a network are."""
 

@@ -56,7 +56,7 @@ def describe(host: Host) -> str:
             about["fields"] = {"count": one.fields.count, "overlap": one.fields.overlap}
         inputs.append(about)
     outputs = [{"name": one.name, "unit": one.unit} for one in host.outputs]
-    described = {"inputs": inputs, "outputs": outputs}
+    described: dict[str, Any] = {"inputs": inputs, "outputs": outputs}
     if host.classes is not None:
         described |= {"classes": list(host.classes)}
     return json.dumps(described, ensure_ascii=False, sort_keys=True)
