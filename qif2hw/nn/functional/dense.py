@@ -24,7 +24,9 @@ RENORMALISE_AFTER = {torch.float64: 100.0, torch.float32: 16.0}
 _NONE = (None, None)
 
 
-class _Chain(compiled.Kernel):
+class ChainPass(compiled.Kernel):
+    """A pass through the layers of a `chain`."""
+
     zeros_for_none = False
 
     def __init__(
@@ -170,7 +172,7 @@ def chain(
         renormalise_after = RENORMALISE_AFTER[times.dtype]
     rooms = tuple(max(1, capacity) for capacity in capacities)
     parameters = [tensor for pair in layers for tensor in pair]
-    make = partial(_Chain, neuron, float(trial), renormalise_after, encoder, readout)
+    make = partial(ChainPass, neuron, float(trial), renormalise_after, encoder, readout)
     y, first, out, plan = compiled.run(make, rooms, times, psi, *parameters)
     return ForwardPass(y, first, partial(_levels, out, plan, len(times))), plan.depths[1:]
 
