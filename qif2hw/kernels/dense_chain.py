@@ -248,6 +248,11 @@ def _passed_on(chain, room, level, low, high):  # type: ignore[no-untyped-def]
 
 @compiled
 def backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-untyped-def]
+    """The backward pass of the samples from ``low`` to ``high``.
+
+    ``weights`` and ``phases`` become sums over them, laid out as `Chain.a` and `Chain.start`, without the factors that
+    `qif2hw.kernels.dense.backward_layer` names.
+    """
     table = chain.table
     last = chain.counts.shape[1] - 1
     work = _workspace(chain)

@@ -46,7 +46,8 @@ def test_rows_are_autograds_gradients(name: str) -> None:
     outputs = run.y.shape[1]
     found = jacobian(run)
     expected = np.stack([gradient(run.y[b, m], model) for b in range(21) for m in range(outputs)])
-    assert found.dtype == expected.dtype and found.shape == (21 * outputs, sum(p.numel() for p in leaves(model)))
+    assert found.dtype == expected.dtype
+    assert found.shape == (21 * outputs, sum(p.numel() for p in leaves(model)))
     assert np.array_equal(found, expected)
     assert expected.any(axis=1).all(), "a gradient that is zero shows nothing"
     assert np.array_equal(jacobian(run, dtype=np.float32), expected.astype(np.float32))

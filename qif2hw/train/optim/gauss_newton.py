@@ -1,0 +1,175 @@
+"""Damped Gauss-Newton in the space of residuals, with momentum: for losses that first-order steps lower only slowly."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numba
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from qif2hw.errors import InputError
+from qif2hw.simd import Reals
+from qif2hw.threads import one_blas_thread
+
+TILE = 256
+"""Rows and columns of the parts in which a Gram matrix is computed."""
+TRIED = (0.5, 1.0, 2.0)
+"""Lengths of a step that are tried, in units of the last one's."""
+LESS, MORE = 0.8, 4.0
+"""Factors of the damping after a step that did not have to be shortened, and after one that does not lower the loss."""
+LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e6
+SHORTEST = 1e-3
+"""Length below which no step lowers the loss: the method has ended."""
+
+
+class GaussNewton:
+    r"""Steps of the damped Gauss-Newton method on batches of residuals, in the dual (Goldshlager et al. 2024, SPRING).
+
+    .. math:: d \leftarrow \mu d + J^T (J J^T + \lambda \bar g 1)^{-1} (e - \mu J d), \quad
+              \theta \leftarrow \theta + s d
+
+    ``J`` are the derivatives of the results by the parameters, ``e`` what is missing to them, and
+    :math:`\bar g` is the mean of the diagonal of :math:`J J^T`.  Without momentum each batch would be fitted, and the
+    others forgotten.  Damping and length follow from the loss of *other* samples than the batch's: of three lengths the
+    best is taken and becomes the next middle one; a step that lowers the loss with none of them is not made, the
+    direction forgotten and the damping raised.
+
+    Parameters
+    ----------
+    parameters
+        What moves.  Columns of a Jacobian have their order.
+    damping, momentum, length
+        :math:`\lambda` and the length ``s`` to begin with; :math:`\mu`.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[nn.Parameter],
+        *,
+        damping: float = 1e-4,
+        momentum: float = 0.95,
+        length: float = 0.3,
+    ) -> None:
+        self.parameters, self.momentum = list(parameters), momentum
+        self.steps = 0
+        self.direction = torch.zeros(sum(p.numel() for p in self.parameters), dtype=torch.float64)
+        self._chosen = torch.tensor([damping, length], dtype=torch.float64)
+
+    @property
+    def damping(self) -> float:
+        """Damping of the next step, in units of the mean squared length of a Jacobian's row."""
+        return float(self._chosen[0])
+
+    @property
+    def length(self) -> float:
+        """Length of the last step, in units of the direction's."""
+        return float(self._chosen[1])
+
+    @property
+    def ended(self) -> bool:
+        """Whether steps of any length have ceased to lower the loss."""
+        return self.length < SHORTEST
+
+    def state(self) -> dict[str, Tensor]:
+        """State to go on from, to be written and restored in place: parameters of their shapes, the direction, the choice.
+
+        The direction has shape (parameters,), damping and length (2,).
+        """
+        values = {f"value{k}": p.data for k, p in enumerate(self.parameters)}
+        return {**values, "direction": self.direction, "chosen": self._chosen}
+
+    def turn(self, jacobian: Reals, missing: Reals) -> None:
+        """Turn the direction to one that gives a batch what is missing.
+
+        The Gram matrix is computed in the Jacobian's element type; where its damped form is not positive definite in
+        that arithmetic, the damping is raised tenfold.  Memory: (rows, parameters), which is given, and twice
+        (rows, rows).  No bit depends on the number of numba's threads; on that of torch's it may.
+
+        Parameters
+        ----------
+        jacobian
+            Derivatives of the results (rows, parameters), float64 or float32.
+        missing
+            Results that are wanted minus those that there are (rows,).
+
+        Raises
+        ------
+        InputError
+            If one of the numbers is infinite or not a number.
+        """
+        before = self.direction.numpy()
+        with one_blas_thread():
+            gram = gram_of(jacobian)
+            scale = float(np.trace(gram, dtype=np.float64)) / len(gram)
+            new = missing - self.momentum * (jacobian @ before.astype(jacobian.dtype)).astype(np.float64)
+            if not (np.isfinite(scale) and np.isfinite(new).all()):
+                raise InputError("second-order step: a residual or a derivative is not finite")
+            before *= self.momentum
+            if scale > 0:
+                dual = self._solve(gram, scale, new.astype(jacobian.dtype))
+                before += jacobian.T @ dual
+
+    def _solve(self, gram: Reals, scale: float, right: Reals) -> Reals:
+        diagonal = np.diag_indices(len(gram))
+        plain = gram[diagonal].astype(np.float64)
+        while True:
+            gram[diagonal] = plain + self.damping * scale
+            factor, failed = torch.linalg.cholesky_ex(torch.from_numpy(gram))
+            if not failed:
+                solution: Reals = torch.cholesky_solve(torch.from_numpy(right)[:, None], factor)[:, 0].numpy()
+                return solution
+            self._chosen[0] *= 10.0
+
+    @torch.no_grad()
+    def move(self, loss: Callable[[], float]) -> float:
+        """Go along the direction; returns the loss there.
+
+        Parameters
+        ----------
+        loss
+            Of the present parameters, on samples that the direction does not come from.
+        """
+        self.steps += 1
+        parts = self.direction.split([p.numel() for p in self.parameters])
+        start = [p.detach().clone() for p in self.parameters]
+
+        def go(length: float) -> None:
+            for p, value, part in zip(self.parameters, start, parts, strict=True):
+                p.copy_(value + length * part.view(p.shape))
+
+        losses = {0.0: loss()}
+        for factor in TRIED:
+            length = min(1.0, factor * self.length)
+            if length not in losses:
+                go(length)
+                losses[length] = loss()
+        best = min(losses, key=lambda length: losses[length] if np.isfinite(losses[length]) else np.inf)
+        go(best)
+        damping = self.damping
+        if best == 0.0:
+            self.direction.zero_()
+            damping *= MORE
+            self._chosen[1] *= TRIED[0]
+        else:
+            damping *= LESS if best >= self.length else 1.0
+            self._chosen[1] = best
+        self._chosen[0] = min(max(damping, LEAST_DAMPING), MOST_DAMPING)
+        return losses[best]
+
+
+def gram_of(jacobian: Reals) -> Reals:
+    """``J J^T`` (rows, rows) of ``J`` (rows, parameters), in parallel parts: no bit depends on the number of threads."""
+    rows = len(jacobian)
+    gram = np.empty((rows, rows), jacobian.dtype)
+    starts = range(0, rows, TILE)
+
+    def fill(corner: tuple[int, int]) -> None:
+        down, across = (slice(at, min(at + TILE, rows)) for at in corner)
+        gram[down, across] = jacobian[down] @ jacobian[across].T
+        if down != across:
+            gram[across, down] = gram[down, across].T
+
+    with one_blas_thread(), ThreadPoolExecutor(numba.get_num_threads()) as threads:
+        list(threads.map(fill, [(i, j) for i in starts for j in starts if j <= i]))
+    return gram
