@@ -1,5 +1,6 @@
 """Damped Gauss-Newton in the space of residuals, with momentum: for losses that first-order steps lower only slowly."""
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,13 +15,18 @@ from qif2hw.threads import one_blas_thread
 
 TILE = 256
 """Rows and columns of the parts in which a Gram matrix is computed."""
-TRIED = (0.5, 1.0, 2.0)
-"""Lengths of a step that are tried, in units of the last one's."""
-LESS, MORE = 0.8, 4.0
-"""Factors of the damping after a step that did not have to be shortened, and after one that does not lower the loss."""
-LEAST_DAMPING, MOST_DAMPING = 1e-6, 1e6
-SHORTEST = 1e-3
-"""Length below which no step lowers the loss: the method has ended."""
+WINDOW = 10
+"""Steps whose losses are averaged (their logarithms) and compared with those before them."""
+STALLED = math.log(0.95)
+"""Change of the mean logarithm from which on a loss counts as one that does not fall."""
+LESS = 0.7
+"""Factor of the damping while the loss falls, and of the length where it does not."""
+WORSE, MORE = 2.0, 4.0
+"""Factor of the loss from which on a step is taken back, and that of the damping then."""
+LEAST_DAMPING = 1e-6
+"""The damping is not lowered further."""
+SHORTEST = 0.01
+"""Length below which there is nothing to gain any more."""
 
 
 class GaussNewton:
@@ -31,9 +37,12 @@ class GaussNewton:
 
     ``J`` are the derivatives of the results by the parameters, ``e`` what is missing to them, and
     :math:`\bar g` is the mean of the diagonal of :math:`J J^T`.  Without momentum each batch would be fitted, and the
-    others forgotten.  Damping and length follow from the loss of *other* samples than the batch's: of three lengths the
-    best is taken and becomes the next middle one; a step that lowers the loss with none of them is not made, the
-    direction forgotten and the damping raised.
+    others forgotten.
+
+    Damping and length follow from the loss of *other* samples than the batch's.  While its average over ten steps
+    falls, the damping is lowered; where it does not, what is left is noise of the batches, which shorter steps average
+    out.  A step that doubles the loss is taken back, the direction forgotten and the damping raised.  (To take the
+    length that lowers each batch's loss most is no good: it ends far too early.)
 
     Parameters
     ----------
@@ -55,6 +64,7 @@ class GaussNewton:
         self.steps = 0
         self.direction = torch.zeros(sum(p.numel() for p in self.parameters), dtype=torch.float64)
         self._chosen = torch.tensor([damping, length], dtype=torch.float64)
+        self._seen = torch.tensor([0.0, 0.0, torch.inf], dtype=torch.float64)
 
     @property
     def damping(self) -> float:
@@ -63,21 +73,22 @@ class GaussNewton:
 
     @property
     def length(self) -> float:
-        """Length of the last step, in units of the direction's."""
+        """Length of the next step, in units of the direction's."""
         return float(self._chosen[1])
 
     @property
     def ended(self) -> bool:
-        """Whether steps of any length have ceased to lower the loss."""
+        """Whether there is nothing to gain any more."""
         return self.length < SHORTEST
 
     def state(self) -> dict[str, Tensor]:
-        """State to go on from, to be written and restored in place: parameters of their shapes, the direction, the choice.
+        """State to go on from, to be written and restored in place: parameters of their shapes, and the direction.
 
-        The direction has shape (parameters,), damping and length (2,).
+        The direction has shape (parameters,), damping and length (2,), sum and number of the logarithms of losses in
+        this window and their mean in the last one (3,).
         """
         values = {f"value{k}": p.data for k, p in enumerate(self.parameters)}
-        return {**values, "direction": self.direction, "chosen": self._chosen}
+        return {**values, "direction": self.direction, "chosen": self._chosen, "seen": self._seen}
 
     def turn(self, jacobian: Reals, missing: Reals) -> None:
         """Turn the direction to one that gives a batch what is missing.
@@ -123,7 +134,7 @@ class GaussNewton:
 
     @torch.no_grad()
     def move(self, loss: Callable[[], float]) -> float:
-        """Go along the direction; returns the loss there.
+        """Go along the direction, unless that makes the loss much worse; returns the loss there.
 
         Parameters
         ----------
@@ -133,33 +144,35 @@ class GaussNewton:
         self.steps += 1
         parts = self.direction.split([p.numel() for p in self.parameters])
         start = [p.detach().clone() for p in self.parameters]
-
-        def go(length: float) -> None:
-            for p, value, part in zip(self.parameters, start, parts, strict=True):
-                p.copy_(value + length * part.view(p.shape))
-
-        losses = {0.0: loss()}
-        for factor in TRIED:
-            length = min(1.0, factor * self.length)
-            if length not in losses:
-                go(length)
-                losses[length] = loss()
-        best = min(losses, key=lambda length: losses[length] if np.isfinite(losses[length]) else np.inf)
-        go(best)
-        damping = self.damping
-        if best == 0.0:
+        before = loss()
+        for p, part in zip(self.parameters, parts, strict=True):
+            p.add_(part.view(p.shape), alpha=self.length)
+        after = loss()
+        if not after <= WORSE * before:
+            for p, value in zip(self.parameters, start, strict=True):
+                p.copy_(value)
             self.direction.zero_()
-            damping *= MORE
-            self._chosen[1] *= TRIED[0]
-        else:
-            damping *= LESS if best >= self.length else 1.0
-            self._chosen[1] = best
-        self._chosen[0] = min(max(damping, LEAST_DAMPING), MOST_DAMPING)
-        return losses[best]
+            self._chosen[0] *= MORE
+            after = before
+        self._follow(after)
+        return after
+
+    def _follow(self, loss: float) -> None:
+        """Choose damping and length from the losses of a window, at its end."""
+        self._seen[0] += math.log(max(loss, 1e-300))
+        self._seen[1] += 1
+        if self._seen[1] < WINDOW:
+            return
+        now, last = float(self._seen[0]) / WINDOW, float(self._seen[2])
+        if now > last + STALLED:
+            self._chosen[1] *= LESS
+        elif math.isfinite(last):
+            self._chosen[0] = max(LESS * self.damping, LEAST_DAMPING)
+        self._seen.copy_(torch.tensor([0.0, 0.0, now], dtype=torch.float64))
 
 
 def gram_of(jacobian: Reals) -> Reals:
-    """``J J^T`` (rows, rows) of ``J`` (rows, parameters), in parallel parts: no bit depends on the number of threads."""
+    """``J J^T`` (rows, rows) of ``J`` (rows, parameters), in parallel parts that do not depend on the threads."""
     rows = len(jacobian)
     gram = np.empty((rows, rows), jacobian.dtype)
     starts = range(0, rows, TILE)
