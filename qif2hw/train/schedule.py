@@ -1,4 +1,4 @@
-"""Stages of a training run: free weights, then weights that go onto the hardware's grid, then phases alone."""
+"""Stages of a training run: free weights, a second-order finish if wanted, then weights that go onto the hardware's grid, then phases alone."""
 
 import math
 from dataclasses import dataclass
@@ -29,6 +29,8 @@ class Stage:
         Whether weights are trained, or the initial phases alone.
     freezes
         Whether weights go onto the grid, group by group; the rate then decays exponentially.
+    second_order
+        Whether the steps are those of `qif2hw.train.finish`, which choose their length themselves.
     """
 
     start: int
@@ -37,6 +39,7 @@ class Stage:
     weight_bits: int | None = None
     weights_move: bool = True
     freezes: bool = False
+    second_order: bool = False
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step."""
@@ -56,7 +59,7 @@ class Stage:
 def plan(settings: Settings, steps: int | None = None, weight_bits: int | None = None) -> tuple[Stage, ...]:
     """Stages of a run; ``steps`` replaces the number of steps with free weights, and the others in proportion.
 
-    With weight bits: weights go onto the grid in groups (`qif2hw.train.quantize`), then the initial phases alone are
+    With `Settings.finish_steps`: steps of second order follow, at most as many.  With weight bits: weights go onto the grid in groups (`qif2hw.train.quantize`), then the initial phases alone are
     trained, which corrects most of the remaining rounding error.
 
     Raises
@@ -73,6 +76,8 @@ def plan(settings: Settings, steps: int | None = None, weight_bits: int | None =
         start = stages[-1].stop
         stages.append(Stage(start, start + max(1, round(length * free / settings.steps)), rate, **options))
 
+    if settings.finish_steps:
+        add(settings.finish_steps, 0.0, second_order=True)
     if weight_bits is not None:
         few = weight_bits <= FEW_BITS
         rate = settings.freeze_learning_rate if few else settings.qat_learning_rate
