@@ -21,7 +21,6 @@ from qif2hw.nn.layer import QIFLayer, Route, can_chain, route, run_chain
 from qif2hw.nn.regime import Regime
 from qif2hw.nn.synapses import columns, joined
 
-
 LATE = 0.1
 """Weight of `QIFNetwork.deadline_penalty` in a loss."""
 
@@ -209,7 +208,7 @@ class QIFNetwork(nn.Module):
         return LATE * self.lateness(first).square().mean()
 
     def lateness(self, first: Tensor) -> Tensor:
-        """How much later than ``T - margin`` the spikes of `deadline_penalty` are (batch, neurons); 0 without a margin."""
+        """``relu(t - (T - margin))`` of `deadline_penalty`, (batch, neurons); 0 without a margin."""
         if self.regime.margin is None:
             return torch.zeros_like(first)
         return torch.relu(first - (self.regime.trial - self.regime.margin))

@@ -1,4 +1,4 @@
-"""Stages of a training run: free weights, a second-order finish if wanted, then weights that go onto the hardware's grid, then phases alone."""
+"""Stages of a training run: free weights, a second-order finish, weights that go onto the grid, phases alone."""
 
 import math
 from dataclasses import dataclass
@@ -59,8 +59,9 @@ class Stage:
 def plan(settings: Settings, steps: int | None = None, weight_bits: int | None = None) -> tuple[Stage, ...]:
     """Stages of a run; ``steps`` replaces the number of steps with free weights, and the others in proportion.
 
-    With `Settings.finish_steps`: steps of second order follow, at most as many.  With weight bits: weights go onto the grid in groups (`qif2hw.train.quantize`), then the initial phases alone are
-    trained, which corrects most of the remaining rounding error.
+    With `Settings.finish_steps`: second-order steps follow.  With weight bits: weights go onto the grid in groups
+    (`qif2hw.train.quantize`), then the initial phases alone are trained, which corrects most of the remaining rounding
+    error.
 
     Raises
     ------
