@@ -200,7 +200,7 @@ def _fit(
         rate = stage.rate_at(step)
         if step == stage.start:
             optimizer = optimizer_after(step + 1)
-        if quantizer is not None and stage is not stages[0]:
+        if quantizer is not None and (stage.freezes or not stage.weights_move):
             if stage.freezes and step == stage.start:
                 quantizer.choose_units()
             quantizer.freeze(stage.groups_at(step), everything=not stage.freezes)

@@ -1,6 +1,5 @@
 """The second-order finish of a training run."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,7 +81,7 @@ def test_where_it_is_in_the_plan() -> None:
 
 
 def test_what_cannot_be_finished() -> None:
-    physics = tasks.get("poisson")
+    physics = tasks.get("poisson_pinn")
     with pytest.raises(InputError, match="for regressions"):
         train(replace(physics, settings=replace(physics.settings, finish_steps=5)), steps=5)
     wide = replace(PARABOLA, sizes=(1, 2000, 2000, 2))
