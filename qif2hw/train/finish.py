@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from qif2hw.errors import InputError
-from qif2hw.ir.arrays import IntArray
+from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.nn.functional.jacobian import jacobian
+from qif2hw.nn.functional.output import ForwardPass
 from qif2hw.nn.network import LATE, QIFNetwork
+from qif2hw.simd import Reals
 from qif2hw.train.optim.gauss_newton import GaussNewton
 from qif2hw.train.task import Model, Task
 
@@ -73,7 +75,7 @@ def regression_finish(task: Task, model: Model, seed: int) -> Finish:
     return step
 
 
-def _residuals(model: QIFNetwork, run, wanted: Tensor):  # type: ignore[no-untyped-def]
+def _residuals(model: QIFNetwork, run: ForwardPass, wanted: Tensor) -> tuple[Reals, FloatArray]:
     """Rows of the Jacobian, and what is missing: of all results, and of the output spikes that come too late."""
     batch, outputs = wanted.shape
     late = model.lateness(run.first.detach()).numpy()

@@ -1,6 +1,7 @@
 """Exact Jacobians of a pass through dense layers: a row for every sample and result, not their sum."""
 
 import numpy as np
+from numpy.typing import DTypeLike
 from torch import Tensor
 
 from qif2hw.errors import InputError
@@ -14,7 +15,7 @@ from qif2hw.simd import Reals
 
 def jacobian(
     run: ForwardPass, samples: IntArray | None = None, *, by_y: FloatArray | None = None,
-    by_first: FloatArray | None = None, dtype: np.dtype[np.floating] | type[np.floating] | None = None,
+    by_first: FloatArray | None = None, dtype: DTypeLike | None = None,
 ) -> Reals:  # fmt: skip
     r"""Derivatives of results of a pass by all parameters.
 
