@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from qif2hw.errors import InputError
 from qif2hw.experiments import tasks
 from qif2hw.nn import QIFNetwork, Regime
+from qif2hw.nn.functional import compiled
 from qif2hw.train import Settings, finish, loop, plan, train
 from qif2hw.train.optim.gauss_newton import GaussNewton
 
@@ -47,6 +49,15 @@ def test_resumed_is_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     resumed = train(PARABOLA, seed=3, weight_bits=6, checkpoint=path)
     assert resumed.network == whole.network
     assert resumed.error == whole.error
+
+
+def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "WORTH_THREADS", 0)
+    found = []
+    for threads in (1, numba.config.NUMBA_NUM_THREADS):
+        numba.set_num_threads(threads)
+        found.append(train(PARABOLA).network)
+    assert found[0] == found[1]
 
 
 def test_the_rows_are_those_of_the_loss() -> None:
