@@ -30,7 +30,7 @@ SHORTEST = 0.01
 
 
 class GaussNewton:
-    r"""Steps of the damped Gauss-Newton method on batches of residuals, in the dual (Goldshlager et al. 2024, SPRING).
+    r"""Steps of the damped Gauss-Newton method on batches of residuals, in the dual (SPRING, arXiv:2401.10190).
 
     .. math:: d \leftarrow \mu d + J^T (J J^T + \lambda \bar g 1)^{-1} (e - \mu J d), \quad
               \theta \leftarrow \theta + s d
@@ -95,7 +95,7 @@ class GaussNewton:
 
         The Gram matrix is computed in the Jacobian's element type; where its damped form is not positive definite in
         that arithmetic, the damping is raised tenfold.  Memory: (rows, parameters), which is given, and twice
-        (rows, rows).  No bit depends on the number of numba's threads; on that of torch's it may.
+        (rows, rows); where there are fewer parameters than rows, as much again and twice (parameters, parameters).  No bit depends on the number of numba's threads; on that of torch's it may.
 
         Parameters
         ----------
@@ -111,15 +111,22 @@ class GaussNewton:
         """
         before = self.direction.numpy()
         with one_blas_thread():
-            gram = gram_of(jacobian)
-            scale = float(np.trace(gram, dtype=np.float64)) / len(gram)
+            rows, columns = jacobian.shape
+            # Both systems have the same solution: the smaller one is solved.
+            dual = rows <= columns
+            gram = gram_of(jacobian if dual else np.ascontiguousarray(jacobian.T))
+            scale = float(np.trace(gram, dtype=np.float64)) / rows
             new = missing - self.momentum * (jacobian @ before.astype(jacobian.dtype)).astype(np.float64)
             if not (np.isfinite(scale) and np.isfinite(new).all()):
                 raise InputError("second-order step: a residual or a derivative is not finite")
             before *= self.momentum
             if scale > 0:
-                dual = self._solve(gram, scale, new.astype(jacobian.dtype))
-                before += jacobian.T @ dual
+                right = new.astype(jacobian.dtype)
+                before += (
+                    jacobian.T @ self._solve(gram, scale, right)
+                    if dual
+                    else self._solve(gram, scale, jacobian.T @ right)
+                )
 
     def _solve(self, gram: Reals, scale: float, right: Reals) -> Reals:
         diagonal = np.diag_indices(len(gram))
