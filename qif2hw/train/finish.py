@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -28,8 +29,8 @@ SLOW = math.log(0.8)
 WINDOWS = 10
 """Parts of the first-order steps whose losses are compared."""
 
-Finish = Callable[[GaussNewton, int], float]
-"""``finish(optimizer, step)`` takes a step, and returns the loss on samples that it did not see."""
+Finish: TypeAlias = Callable[[GaussNewton, int, float], float]
+"""``finish(optimizer, step, share)`` takes a step of this share of its length, and returns the loss on samples that it did not see."""
 
 
 def parameters(model: QIFNetwork) -> list[nn.Parameter]:
@@ -65,12 +66,12 @@ def regression_finish(task: Task, model: Model, seed: int) -> Finish:
             run = model.run(x[of])
             return float((run.y - y[of]).square().mean() + model.deadline_penalty(run.first))
 
-    def step(optimizer: GaussNewton, number: int) -> float:
+    def step(optimizer: GaussNewton, number: int, share: float) -> float:
         order = torch.from_numpy(np.random.default_rng([seed, 1, number]).permutation(len(x)))
         batch, others = order[:count], order[count : 2 * count]
         run = model.run(x[batch])
         optimizer.turn(*_residuals(model, run, y[batch]))
-        return optimizer.move(lambda: loss(others))
+        return optimizer.move(lambda: loss(others), share)
 
     return step
 

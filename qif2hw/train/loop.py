@@ -207,7 +207,7 @@ def _fit(
         done = step + 1
         if isinstance(optimizer, GaussNewton):
             assert finish is not None
-            loss = finish(optimizer, step)
+            loss = finish(optimizer, step, rate)
             if optimizer.ended:
                 done = stage.stop
         else:

@@ -88,6 +88,10 @@ def test_where_it_is_in_the_plan() -> None:
     assert [(s.start, s.stop, s.second_order) for s in stages] == [
         (0, 60, False), (60, 90, True), (90, 110, False), (110, 115, False),
     ]  # fmt: skip
+    shares = [stages[1].rate_at(step) for step in range(60, 90)]
+    assert shares[:22] == [1.0] * 22
+    assert shares[22:] == sorted(shares[22:], reverse=True)
+    assert 0.1 < shares[-1] < 0.3
     assert len(plan(replace(PARABOLA.settings, finish_steps=0))) == 1
 
 
@@ -105,5 +109,5 @@ def test_it_goes_on_when_a_batch_has_late_spikes() -> None:
     model = loop.build(task, 0)
     step = finish.regression_finish(task, model, 0)
     optimizer = GaussNewton(finish.parameters(model))
-    losses = [step(optimizer, number) for number in range(20)]
+    losses = [step(optimizer, number, 1.0) for number in range(20)]
     assert losses[-1] < 0.5 * losses[0]

@@ -95,7 +95,8 @@ class GaussNewton:
 
         The Gram matrix is computed in the Jacobian's element type; where its damped form is not positive definite in
         that arithmetic, the damping is raised tenfold.  Memory: (rows, parameters), which is given, and twice
-        (rows, rows); where there are fewer parameters than rows, as much again and twice (parameters, parameters).  No bit depends on the number of numba's threads; on that of torch's it may.
+        (rows, rows); where there are fewer parameters than rows, as much again and twice (parameters, parameters).
+        No bit depends on the number of numba's threads; on that of torch's it may.
 
         Parameters
         ----------
@@ -140,20 +141,22 @@ class GaussNewton:
             self._chosen[0] *= 10.0
 
     @torch.no_grad()
-    def move(self, loss: Callable[[], float]) -> float:
+    def move(self, loss: Callable[[], float], share: float = 1.0) -> float:
         """Go along the direction, unless that makes the loss much worse; returns the loss there.
 
         Parameters
         ----------
         loss
             Of the present parameters, on samples that the direction does not come from.
+        share
+            Of the length: less than one towards the end of a run, where shorter steps average out noise of the batches.
         """
         self.steps += 1
         parts = self.direction.split([p.numel() for p in self.parameters])
         start = [p.detach().clone() for p in self.parameters]
         before = loss()
         for p, part in zip(self.parameters, parts, strict=True):
-            p.add_(part.view(p.shape), alpha=self.length)
+            p.add_(part.view(p.shape), alpha=share * self.length)
         after = loss()
         if not after <= WORSE * before:
             for p, value in zip(self.parameters, start, strict=True):
