@@ -30,7 +30,7 @@ WINDOWS = 10
 """Parts of the first-order steps whose losses are compared."""
 
 Finish: TypeAlias = Callable[[GaussNewton, int, float], float]
-"""``finish(optimizer, step, share)`` takes a step of this share of its length, and returns the loss on samples that it did not see."""
+"""``finish(optimizer, step, share)`` takes a step, of this share of its length, and returns the loss on other samples."""
 
 
 def parameters(model: QIFNetwork) -> list[nn.Parameter]:

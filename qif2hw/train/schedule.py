@@ -32,7 +32,8 @@ class Stage:
     freezes
         Whether weights go onto the grid, group by group; the rate then decays exponentially.
     second_order
-        Whether the steps are those of `qif2hw.train.finish`, which choose their length themselves; the last ones take less of it.
+        Whether the steps are those of `qif2hw.train.finish`, which choose their length themselves;
+        the last ones take less of it.
     """
 
     start: int
