@@ -24,13 +24,13 @@ LARGEST = 2**31
 ELEMENT = np.float32
 """Type of a Jacobian and its Gram matrix."""
 
-SLOW = math.log(0.8)
+SLOW = math.log(0.5)
 """Change of the mean logarithm of the loss from which on first-order steps lower it only slowly."""
 WINDOWS = 10
 """Parts of the first-order steps whose losses are compared."""
 
 Finish: TypeAlias = Callable[[GaussNewton, int, float], float]
-"""``finish(optimizer, step, share)`` takes a step, of this share of its length, and returns the loss on other samples."""
+"""``finish(optimizer, step, share)`` takes a step, of this share of its length; returns the loss on other samples."""
 
 
 def parameters(model: QIFNetwork) -> list[nn.Parameter]:
@@ -96,8 +96,8 @@ def _residuals(model: QIFNetwork, run: ForwardPass, wanted: Tensor) -> tuple[Rea
 class Slowness:
     """Whether first-order steps lower the loss only slowly: the rule by which the second-order finish begins.
 
-    The logarithms of the losses of a tenth of the steps are averaged.  A tenth that lowers the average by less than a
-    fifth of the loss is the last one.
+    The logarithms of the losses of a tenth of the steps are averaged.  A tenth in which the average falls by less
+    than a factor of two is the last one: the finish gains more in a few steps.
 
     Parameters
     ----------

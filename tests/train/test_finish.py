@@ -77,9 +77,9 @@ def test_the_rows_are_those_of_the_loss() -> None:
 
 def test_the_rule() -> None:
     slowness = finish.Slowness(100)
-    falling = [slowness.after(0.9**step) for step in range(40)]
+    falling = [slowness.after(0.8**step) for step in range(40)]
     assert not any(falling)
-    flat = [slowness.after(0.9**40 * 0.99**step) for step in range(20)]
+    flat = [slowness.after(0.8**40 * 0.95**step) for step in range(20)]
     assert flat == [False] * 19 + [True]
 
 
