@@ -19,6 +19,8 @@ from qif2hw.train.task import Model, Task
 
 ROWS = 2000
 """Largest number of rows of a Jacobian, those of late output spikes not counted."""
+LATE_ROWS = 200
+"""Largest number of late output spikes that a step looks at: the latest ones."""
 LARGEST = 2**31
 """Largest size of a Jacobian and its Gram matrix, in bytes."""
 ELEMENT = np.float32
@@ -42,7 +44,7 @@ def regression_finish(task: Task, model: Model, seed: int) -> Finish:
     """Second-order steps of the loss of `qif2hw.train.loop.regression`.
 
     A step takes at most `ROWS` results, of at most half of the samples, and judges itself by as many others.
-    Late output spikes are residuals too.
+    The latest output spikes are residuals too.
 
     Raises
     ------
@@ -56,7 +58,7 @@ def regression_finish(task: Task, model: Model, seed: int) -> Finish:
     count = min(max(1, ROWS // outputs), len(x) // 2)
     if count < 1:
         raise InputError(f"{task.name}: a second-order finish needs two samples or more")
-    rows, columns = count * outputs, sum(p.numel() for p in parameters(model))
+    rows, columns = count * outputs + LATE_ROWS, sum(p.numel() for p in parameters(model))
     if rows * (columns + 2 * rows) * np.dtype(ELEMENT).itemsize > LARGEST:
         raise InputError(f"{task.name}: {columns} parameters are too many for a second-order finish of {rows} rows")
 
@@ -77,11 +79,12 @@ def regression_finish(task: Task, model: Model, seed: int) -> Finish:
 
 
 def _residuals(model: QIFNetwork, run: ForwardPass, wanted: Tensor) -> tuple[Reals, FloatArray]:
-    """Rows of the Jacobian, and what is missing: of all results, and of the output spikes that come too late."""
+    """Rows of the Jacobian, and what is missing: of all results, and of the latest output spikes."""
     batch, outputs = wanted.shape
     late = model.lateness(run.first.detach()).numpy()
     weight = math.sqrt(LATE * outputs / late.shape[1])
-    sample, neuron = np.nonzero(late)
+    latest = np.argsort(-late, axis=None, kind="stable")[:LATE_ROWS]
+    sample, neuron = np.unravel_index(latest[late.ravel()[latest] > 0], late.shape)
     samples: IntArray = np.concatenate([np.repeat(np.arange(batch), outputs), sample])
     by_y, by_first = np.zeros((len(samples), outputs)), np.zeros((len(samples), late.shape[1]))
     by_y[: batch * outputs] = np.tile(np.eye(outputs), (batch, 1))
