@@ -15,7 +15,7 @@ Product               y, y -> y                              scale, offset
 A node's name is the name of its input group or population.  ``Concat`` (ONNX's own) joins several outputs.
 Real numbers are float64: weights and initial phases are initializers, the rest tensor-valued attributes,
 since ONNX's own float attributes have 32 bits.  ``index`` keeps the order of populations and projections,
-which the order of nodes cannot.  `qif2hw.ir.onnx_host` describes the nodes of the host's part.
+which the order of nodes cannot.  `qif2hw.ir.host_part.onnx_host` describes the nodes of the host's part.
 """
 
 import os
@@ -24,8 +24,9 @@ from pathlib import Path
 from onnx import helper
 
 from qif2hw.files import read_bytes, write_bytes
-from qif2hw.ir import onnx_host, onnx_stepped
-from qif2hw.ir.host import X
+from qif2hw.ir import onnx_stepped
+from qif2hw.ir.host_part import onnx_host
+from qif2hw.ir.host_part.host import X
 from qif2hw.ir.network import Network
 from qif2hw.ir.onnx_graph import DOMAIN, MAX_BYTES, VERSION, GraphWriter
 from qif2hw.ir.onnx_read import any_from_bytes, from_bytes
