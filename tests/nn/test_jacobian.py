@@ -8,7 +8,7 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.ir import Sparse
-from qif2hw.ir.receptive_fields import ReceptiveFields
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.nn import QIFNetwork, Regime
 from qif2hw.nn.functional.jacobian import jacobian
 
