@@ -24,6 +24,8 @@ from qif2hw.nn.synapses import columns, joined
 
 NetworkReadout: TypeAlias = Literal["difference", "first_spike"]
 """What the results of a network are."""
+LATE = 0.1
+"""Weight of `QIFNetwork.deadline_penalty` in a loss."""
 
 
 class _Layers(nn.ModuleList):
@@ -214,7 +216,13 @@ class QIFNetwork(nn.Module):
         """
         if self.regime.margin is None:
             return first.new_zeros(())
-        return 0.1 * torch.relu(first - (self.regime.trial - self.regime.margin)).square().mean()
+        return LATE * self.lateness(first).square().mean()
+
+    def lateness(self, first: Tensor) -> Tensor:
+        """``relu(t - (T - margin))`` of `deadline_penalty`, (batch, neurons); 0 without a margin."""
+        if self.regime.margin is None:
+            return torch.zeros_like(first)
+        return torch.relu(first - (self.regime.trial - self.regime.margin))
 
     @torch.no_grad()
     def keep_inside(self) -> None:
