@@ -40,9 +40,9 @@ _ABOUT = (
     "A spiking network of quadratic integrate-and-fire neurons. Encode turns x in [0, 1] into one spike at "
     "t = latest - x (latest - earliest). QIF neurons obey tau dV/dt = V (V - 1) + i0, start at phase phi0 "
     "(time since reset), and jump by a weight at each spike of Synapses. FirstSpikeDifference is "
-    "offset + scale (t[stop] - t[start]) of first spikes; Product is offset + scale times an inner product; "
-    "FirstSpike is t[neuron], the class is that of the smallest."
+    "offset + scale (t[stop] - t[start]) of first spikes; Product is offset + scale times an inner product."
 )
+_ABOUT_CLASSES = " FirstSpike is t[neuron]; the class is that of the smallest."
 
 
 def save(network: AnyNetwork, path: str | os.PathLike[str]) -> Path:
@@ -134,4 +134,5 @@ def _trial_to_bytes(network: Network) -> bytes:
     if host is not None:
         inputs = [(X, ["samples", host.width])]
     metadata = {} if host is None else {onnx_host.KEY: onnx_host.describe(host)}
-    return graph.model(inputs, network.solutions, _ABOUT, metadata)
+    about = _ABOUT if network.first_spike is None else _ABOUT + _ABOUT_CLASSES
+    return graph.model(inputs, network.solutions, about, metadata)
