@@ -55,7 +55,7 @@ class FirstSpikeLoss:
         return loss
 
     def of_weights(self, model: QIFNetwork) -> Tensor:
-        """The part that keeps the weights small, a number ()."""
+        """The part that keeps the weights small, of the shape of a loss."""
         parts = [layer.weight.square().sum() / layer.phi0.shape[0] for layer in model.layers]
         return self.decay * torch.stack(parts).sum()
 
