@@ -121,9 +121,6 @@ case $mode in
 esac
 say "$wanted" > "$STAMP"
 
-say "make-env: compiling kernels; their machine code is kept (qif2hw doctor --warm)"
-.venv/bin/qif2hw doctor --warm --json > /dev/null
-
 say "make-env: ready: $ROOT/.venv (Python $(version "$python"))"
 case $mode in
     nolava) lava_left_out ;;
