@@ -50,7 +50,7 @@ class ChainPass(compiled.Kernel):
         self.outputs = 0 if readout is None else len(readout[0])
 
     def forward(self, rooms: tuple[int, ...]) -> list[int]:
-        """Allocate buffers and run, of the shapes of what `compiled.Kernel` is given."""
+        """Allocate buffers and run, see `compiled.Kernel`."""
         spikes, (r, omega, trial, limit) = self.spikes, self.constants
         batch, dtype, levels = len(spikes), spikes.dtype, len(self.sizes)
         self.plan = plan = layout(batch, self.sizes, (self.depth, *rooms), trial * omega, dtype)
@@ -75,7 +75,7 @@ class ChainPass(compiled.Kernel):
         return torch.from_numpy(chain.y), torch.from_numpy(chain.first), torch.from_numpy(chain.out), self.plan
 
     def backward(self, needed: Sequence[bool], *grads: Any) -> tuple[Tensor | None, ...]:
-        """Gradients to input times, pseudo-phases and parameters, of the shapes of what `compiled.Kernel` is given."""
+        """Gradients to input times, pseudo-phases (samples, inputs) and parameters; see `compiled.Kernel`."""
         chain, plan = self.chain, self.plan
         live = [None if g is None else g.contiguous() for g in grads[:3]]
         to = Gradients(
