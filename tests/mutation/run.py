@@ -1,0 +1,224 @@
+"""Mutation testing of compiler, engine and parity: ``python tests/mutation/run.py`` (or ``make mutants``).
+
+Each mutant, a small change of one source file, is made in a copy of the tree that shares the machine code of all other
+kernels, and the tests that cover the file must fail.  The mutants are the first of a random order that the seed fixes.
+Outcomes are appended to ``results.jsonl``, so that a run that is stopped goes on with the next one; those of functions
+that have changed since do not count.  Survivors that change nothing stand in ``equivalent.txt`` with the reason.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE)]
+
+from covering import files, tests  # noqa: E402
+from mutants import Mutant, sample  # noqa: E402
+
+ROOT = HERE.parents[1]
+RESULTS = HERE / "results.jsonl"
+EQUIVALENT = HERE / "equivalent.txt"
+COMPILING = 150.0
+"""Seconds of processor time that a mutant may take to compile kernels anew, beyond thrice what its tests take."""
+MEMORY = 16 << 20
+"""Most that a process may map, in kB."""
+
+
+class Outcome(NamedTuple):
+    """What the tests say of a tree: ``survived``, ``killed`` or ``timeout``, and by what."""
+
+    name: str
+    by: str
+
+
+def copy(root: Path, folder: Path) -> None:
+    """Copy what git would keep, and the code that Python and numba have compiled."""
+    asked = ["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split("\0")
+    kept = [root / name for name in names if name]
+    for top in {name.partition("/")[0] for name in names if name.endswith(".py")}:
+        kept += (root / top).rglob("__pycache__/*.*")
+    for path in kept:
+        if path.is_file():
+            (folder / path.relative_to(root)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, folder / path.relative_to(root))
+
+
+def linked(base: Path, folder: Path) -> None:
+    """Make a copy by links: whoever writes one of its files replaces it, as Python and numba do."""
+    shutil.copytree(base, folder, copy_function=os.link)
+
+
+def judge(folder: Path, chosen: tuple[str, ...], seconds: float, patience: float, started: set[int]) -> Outcome:
+    """Run tests in a tree until one fails: ``seconds`` of processor time, ``patience`` times that by the clock."""
+    paths = [str(folder / name) for name in ("", "cli", "hw_models", "deploy")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}
+    environment |= dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    limited = f'ulimit -t {int(seconds)}; ulimit -v {MEMORY}; exec "$@"'
+    options = ["-x", "-q", "-m", "not slow and not lava", "-p", "no:cacheprovider", f"--timeout={patience * seconds}"]
+    pytest = [sys.executable, "-m", "pytest", *options, "--hypothesis-seed=0", "--tb=line", *chosen]
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(
+            ["sh", "-c", limited, "sh", *pytest],
+            cwd=folder,
+            env=environment,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        started.add(process.pid)
+        try:
+            code = process.wait(patience * seconds)
+        except subprocess.TimeoutExpired:
+            code = -signal.SIGXCPU
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            started.discard(process.pid)
+        said.seek(0)
+        output = said.read()
+    if code == 0:
+        return Outcome("survived", "")
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        return Outcome("timeout", f"{seconds:.0f} s")
+    if code == 5:
+        raise SystemExit(f"{' '.join(chosen)}: no test was run\n{output}")
+    failed = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
+    return Outcome("killed", failed[1] if failed else f"exit code {code}")
+
+
+def baseline(base: Path, needed: list[tuple[str, ...]], patience: float) -> dict[tuple[str, ...], float]:
+    """Processor time of tests on the tree as it is, which must pass; kept below ``out`` while nothing changes."""
+    whole = hashlib.sha256()
+    for path in sorted(p for top in ("qif2hw", "tests") for p in (base / top).rglob("*.py")):
+        whole.update(path.read_bytes())
+    path = ROOT / "out" / "mutation.json"
+    known: dict[str, Any] = {}
+    with suppress(OSError, ValueError):
+        known = json.loads(path.read_text())
+    known = known if known.get("tree") == whole.hexdigest() else {"tree": whole.hexdigest()}
+    for chosen in needed:
+        name = " ".join(chosen)
+        if name not in known:
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            found = judge(base, chosen, 1200, patience, set())
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            if found.name != "survived":
+                raise SystemExit(f"without a change, too: {found.by} fails")
+            known[name] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            print(f"{known[name]:5.0f} s  {name}", flush=True)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps(known))
+    return {chosen: known[" ".join(chosen)] for chosen in needed}
+
+
+def outcomes() -> dict[str, dict[str, Any]]:
+    """What is known, by mutant: the last time counts."""
+    rows = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
+    return {row["id"]: row for row in rows}
+
+
+def reasons() -> dict[str, str]:
+    """Why survivors are no gaps, by mutant."""
+    lines = EQUIVALENT.read_text().splitlines() if EQUIVALENT.exists() else []
+    return {name: reason for name, _, reason in (line.partition(" ") for line in lines if line and line[0] != "#")}
+
+
+def run(todo: list[Mutant], processes: int, hours: float, patience: float) -> None:
+    """Try mutants and append what comes of them."""
+    end, lock, started = time.monotonic() + 3600 * hours, threading.Lock(), set[int]()
+    with tempfile.TemporaryDirectory(prefix="qif2hw-mutants-") as name:
+        base = Path(name) / "base"
+        copy(ROOT, base)
+        times = baseline(base, list(dict.fromkeys(tests(m.file) for m in todo)), patience)
+
+        def attempt(mutant: Mutant) -> None:
+            if time.monotonic() > end:
+                return
+            folder, begin = Path(name) / mutant.id, time.monotonic()
+            linked(base, folder)
+            source = (base / mutant.file).read_bytes()
+            (folder / mutant.file).unlink()
+            (folder / mutant.file).write_bytes(mutant.apply(source))
+            chosen = tests(mutant.file)
+            found = judge(folder, chosen, 3 * times[chosen] + COMPILING, patience, started)
+            shutil.rmtree(folder, ignore_errors=True)
+            before, after = mutant.lines(source)
+            row = {"id": mutant.id, "file": mutant.file, "scope": mutant.scope, "line": mutant.line, "before": before}
+            row |= {"after": after, "outcome": found.name, "by": found.by, "seconds": round(time.monotonic() - begin)}
+            with lock, RESULTS.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+                print(f"{found.name:9}{mutant.file}:{mutant.line}: {before}  ->  {after}", flush=True)
+
+        pool = ThreadPoolExecutor(processes)
+        waiting = [pool.submit(attempt, mutant) for mutant in todo]
+        try:
+            for one in waiting:
+                one.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(started):
+                with suppress(ProcessLookupError):
+                    os.killpg(process, signal.SIGKILL)
+            pool.shutdown()
+
+
+def report(chosen: list[Mutant]) -> float:
+    """Print what is known of mutants, the survivors with their change; returns the share that was killed."""
+    known, excused = outcomes(), reasons()
+    rows = [known[mutant.id] for mutant in chosen if mutant.id in known]
+    count = Counter(row["outcome"] for row in rows)
+    for row in rows:
+        if row["outcome"] == "survived":
+            print(f"\n{row['id']} {row['file']}:{row['line']} {row['scope']}\n- {row['before']}\n+ {row['after']}")
+            print(f"  {excused.get(row['id'], 'no reason is known')}")
+    killed = count["killed"] + count["timeout"]
+    share = killed / len(rows) if rows else 0.0
+    equal = sum(row["outcome"] == "survived" and row["id"] in excused for row in rows)
+    print(
+        f"\n{len(rows)} of {len(chosen)} mutants tried: {killed} killed ({100 * share:.1f} %), "
+        f"{count['timeout']} of them by their time; {count['survived']} survived, {equal} of them for a reason"
+    )
+    return share
+
+
+def main() -> int:
+    """Run what is not known yet; 1 if fewer are killed than asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mutants", type=int, default=300, help="size of the sample (default 300)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random order")
+    parser.add_argument("--files", help="only files whose path holds this")
+    parser.add_argument("--processes", type=int, default=2, help="that test at once (default 2)")
+    parser.add_argument("--hours", type=float, default=3.0, help="begin no mutant after this time (default 3)")
+    parser.add_argument("--patience", type=float, default=3.0, help="time by the clock per processor time (default 3)")
+    parser.add_argument("--again", action="store_true", help="try survivors without a reason again")
+    parser.add_argument("--list", action="store_true", help="run nothing, show what is known")
+    parser.add_argument("--least", type=float, default=0.85, help="share that must be killed (default 0.85)")
+    given = parser.parse_args()
+    chosen = [m for m in sample(ROOT, files(ROOT), given.seed) if (given.files or "") in m.file][: given.mutants]
+    known, excused = outcomes(), reasons()
+    if not given.list:
+        again = {name for name, row in known.items() if given.again and row["outcome"] == "survived"} - set(excused)
+        run([m for m in chosen if m.id not in known or m.id in again], given.processes, given.hours, given.patience)
+    return 0 if report(chosen) >= given.least else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
