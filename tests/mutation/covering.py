@@ -65,7 +65,12 @@ def files(root: Path) -> list[str]:
     return sorted(str(p.relative_to(root)) for f in folders for p in (root / "qif2hw" / f).rglob("*.py"))
 
 
+def fits(file: str, pattern: str) -> bool:
+    """Whether an entry is for a source file, given relative to the root."""
+    return fnmatchcase(file, f"qif2hw/{pattern}")
+
+
 def tests(file: str) -> tuple[str, ...]:
     """The test files of a source file, both relative to the root."""
-    found = next(tests for pattern, tests in TESTS.items() if fnmatchcase(file, f"qif2hw/{pattern}"))
+    found = next(tests for pattern, tests in TESTS.items() if fits(file, pattern))
     return tuple(f"tests/{name}" for name in dict.fromkeys(found))

@@ -65,6 +65,12 @@ def linked(base: Path, folder: Path) -> None:
     shutil.copytree(base, folder, copy_function=os.link)
 
 
+def write(base: Path, folder: Path, mutant: Mutant) -> None:
+    """Change one file of a linked copy."""
+    (folder / mutant.file).unlink()
+    (folder / mutant.file).write_bytes(mutant.apply((base / mutant.file).read_bytes()))
+
+
 def judge(folder: Path, chosen: tuple[str, ...], seconds: float, patience: float, started: set[int]) -> Outcome:
     """Run tests in a tree until one fails: ``seconds`` of processor time, ``patience`` times that by the clock."""
     paths = [str(folder / name) for name in ("", "cli", "hw_models", "deploy")]
@@ -154,13 +160,11 @@ def run(todo: list[Mutant], processes: int, hours: float, patience: float) -> No
                 return
             folder, begin = Path(name) / mutant.id, time.monotonic()
             linked(base, folder)
-            source = (base / mutant.file).read_bytes()
-            (folder / mutant.file).unlink()
-            (folder / mutant.file).write_bytes(mutant.apply(source))
+            write(base, folder, mutant)
             chosen = tests(mutant.file)
             found = judge(folder, chosen, 3 * times[chosen] + COMPILING, patience, started)
             shutil.rmtree(folder, ignore_errors=True)
-            before, after = mutant.lines(source)
+            before, after = mutant.lines((base / mutant.file).read_bytes())
             row = {"id": mutant.id, "file": mutant.file, "scope": mutant.scope, "line": mutant.line, "before": before}
             row |= {"after": after, "outcome": found.name, "by": found.by, "seconds": round(time.monotonic() - begin)}
             with lock, RESULTS.open("a") as file:
