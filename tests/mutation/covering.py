@@ -6,7 +6,7 @@ from pathlib import Path
 COMPILED = ("compiler/test_compile.py", "compiler/test_passes.py", "engine/test_machine.py")
 STEPPED = ("compiler/test_stepped.py", "engine/test_stepped.py", "compiler/test_stepped_passes.py")
 CERTIFIED = ("parity/test_certificates.py", "parity/test_explain.py", "parity/test_domain.py")
-PAGES = ("parity/test_report.py", "parity/test_stepped.py", "cli/test_commands.py")
+PAGES = ("parity/test_report.py", "parity/test_stepped.py")
 
 TESTS: dict[str, tuple[str, ...]] = {
     "compiler/passes/adapt.py": ("compiler/test_adapt.py", "compiler/test_sparse.py", *COMPILED),
@@ -47,13 +47,13 @@ TESTS: dict[str, tuple[str, ...]] = {
     "engine/fast_sums.py": ("engine/test_sums.py", "engine/test_machine.py", "engine/test_stepped.py"),
     "engine/*": ("engine/test_machine.py", "engine/test_sums.py", "test_memory.py", "compiler/test_compile.py"),
     "parity/certificates/domain.py": ("parity/test_domain.py",),
-    "parity/certificates/explain.py": ("parity/test_explain.py", "cli/test_commands.py"),
+    "parity/certificates/explain.py": ("parity/test_explain.py", "parity/test_report.py"),
     "parity/certificates/*": CERTIFIED,
     "parity/matching.py": ("parity/test_matching.py", "parity/test_check.py"),
     "parity/identical.py": ("parity/test_identical.py", "parity/test_check.py"),
     "parity/drift.py": ("cli/test_diff.py",),
     "parity/stepped*.py": ("parity/test_stepped.py",),
-    "parity/check.py": ("parity/test_check.py", "parity/test_stepped.py", *PAGES),
+    "parity/check.py": ("parity/test_check.py", *PAGES),
     "parity/*": ("parity/test_check.py", *PAGES, "parity/test_matching.py"),
 }
 """By files below ``qif2hw``, of which the first that fits counts: test files below ``tests``."""

@@ -34,6 +34,9 @@ from mutants import Mutant, sample  # noqa: E402
 ROOT = HERE.parents[1]
 RESULTS = HERE / "results.jsonl"
 EQUIVALENT = HERE / "equivalent.txt"
+WORK = ROOT / "out" / "mutation"
+"""Holds the copies; the one without a change stays, with its machine code."""
+PACKAGES = ("qif2hw", "cli", "hw_models", "deploy")
 COMPILING = 150.0
 """Seconds of processor time that a mutant may take to compile kernels anew, beyond thrice what its tests take."""
 MEMORY = 16 << 20
@@ -48,16 +51,19 @@ class Outcome(NamedTuple):
 
 
 def copy(root: Path, folder: Path) -> None:
-    """Copy what git would keep, and the code that Python and numba have compiled."""
+    """Copy what git would keep, and the code that Python and numba have compiled; or bring a copy up to date."""
     asked = ["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split("\0")
-    kept = [root / name for name in names if name]
-    for top in {name.partition("/")[0] for name in names if name.endswith(".py")}:
-        kept += (root / top).rglob("__pycache__/*.*")
-    for path in kept:
-        if path.is_file():
-            (folder / path.relative_to(root)).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, folder / path.relative_to(root))
+    sources = {root / name for name in names if (root / name).is_file()}
+    for old in [p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts]:
+        if root / old.relative_to(folder) not in sources:
+            old.unlink()
+    for path in sources | {p for top in PACKAGES for p in (root / top).rglob("__pycache__/*.*")}:
+        there = folder / path.relative_to(root)
+        if not there.exists() or (path in sources and path.read_bytes() != there.read_bytes()):
+            there.parent.mkdir(parents=True, exist_ok=True)
+            there.unlink(missing_ok=True)
+            shutil.copy2(path, there)
 
 
 def linked(base: Path, folder: Path) -> None:
@@ -73,7 +79,7 @@ def write(base: Path, folder: Path, mutant: Mutant) -> None:
 
 def judge(folder: Path, chosen: tuple[str, ...], seconds: float, patience: float, started: set[int]) -> Outcome:
     """Run tests in a tree until one fails: ``seconds`` of processor time, ``patience`` times that by the clock."""
-    paths = [str(folder / name) for name in ("", "cli", "hw_models", "deploy")]
+    paths = [str(folder), *(str(folder / name) for name in PACKAGES[1:])]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}
     environment |= dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     limited = f'ulimit -t {int(seconds)}; ulimit -v {MEMORY}; exec "$@"'
@@ -115,7 +121,7 @@ def baseline(base: Path, needed: list[tuple[str, ...]], patience: float) -> dict
     whole = hashlib.sha256()
     for path in sorted(p for top in ("qif2hw", "tests") for p in (base / top).rglob("*.py")):
         whole.update(path.read_bytes())
-    path = ROOT / "out" / "mutation.json"
+    path = WORK / "times.json"
     known: dict[str, Any] = {}
     with suppress(OSError, ValueError):
         known = json.loads(path.read_text())
@@ -130,7 +136,6 @@ def baseline(base: Path, needed: list[tuple[str, ...]], patience: float) -> dict
                 raise SystemExit(f"without a change, too: {found.by} fails")
             known[name] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             print(f"{known[name]:5.0f} s  {name}", flush=True)
-            path.parent.mkdir(exist_ok=True)
             path.write_text(json.dumps(known))
     return {chosen: known[" ".join(chosen)] for chosen in needed}
 
@@ -149,39 +154,42 @@ def reasons() -> dict[str, str]:
 
 def run(todo: list[Mutant], processes: int, hours: float, patience: float) -> None:
     """Try mutants and append what comes of them."""
-    end, lock, started = time.monotonic() + 3600 * hours, threading.Lock(), set[int]()
-    with tempfile.TemporaryDirectory(prefix="qif2hw-mutants-") as name:
-        base = Path(name) / "base"
-        copy(ROOT, base)
-        times = baseline(base, list(dict.fromkeys(tests(m.file) for m in todo)), patience)
+    end, lock, over, started = time.monotonic() + 3600 * hours, threading.Lock(), threading.Event(), set[int]()
+    base = WORK / "base"
+    copy(ROOT, base)
+    times = baseline(base, list(dict.fromkeys(tests(m.file) for m in todo)), patience)
 
-        def attempt(mutant: Mutant) -> None:
-            if time.monotonic() > end:
-                return
-            folder, begin = Path(name) / mutant.id, time.monotonic()
-            linked(base, folder)
-            write(base, folder, mutant)
-            chosen = tests(mutant.file)
-            found = judge(folder, chosen, 3 * times[chosen] + COMPILING, patience, started)
-            shutil.rmtree(folder, ignore_errors=True)
-            before, after = mutant.lines((base / mutant.file).read_bytes())
-            row = {"id": mutant.id, "file": mutant.file, "scope": mutant.scope, "line": mutant.line, "before": before}
-            row |= {"after": after, "outcome": found.name, "by": found.by, "seconds": round(time.monotonic() - begin)}
-            with lock, RESULTS.open("a") as file:
-                file.write(json.dumps(row) + "\n")
-                print(f"{found.name:9}{mutant.file}:{mutant.line}: {before}  ->  {after}", flush=True)
+    def attempt(mutant: Mutant) -> None:
+        if time.monotonic() > end:
+            return
+        folder, begin = WORK / mutant.id, time.monotonic()
+        shutil.rmtree(folder, ignore_errors=True)
+        linked(base, folder)
+        write(base, folder, mutant)
+        chosen = tests(mutant.file)
+        found = judge(folder, chosen, 3 * times[chosen] + COMPILING, patience, started)
+        shutil.rmtree(folder, ignore_errors=True)
+        if over.is_set():
+            return
+        before, after = mutant.lines((base / mutant.file).read_bytes())
+        row = {"id": mutant.id, "file": mutant.file, "scope": mutant.scope, "line": mutant.line, "before": before}
+        row |= {"after": after, "outcome": found.name, "by": found.by, "seconds": round(time.monotonic() - begin)}
+        with lock, RESULTS.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+            print(f"{found.name:9}{mutant.file}:{mutant.line}: {before}  ->  {after}", flush=True)
 
-        pool = ThreadPoolExecutor(processes)
-        waiting = [pool.submit(attempt, mutant) for mutant in todo]
-        try:
-            for one in waiting:
-                one.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in list(started):
-                with suppress(ProcessLookupError):
-                    os.killpg(process, signal.SIGKILL)
-            pool.shutdown()
+    pool = ThreadPoolExecutor(processes)
+    waiting = [pool.submit(attempt, mutant) for mutant in todo]
+    try:
+        for one in waiting:
+            one.result()
+    finally:
+        over.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in list(started):
+            with suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
+        pool.shutdown()
 
 
 def report(chosen: list[Mutant]) -> float:
@@ -216,6 +224,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="run nothing, show what is known")
     parser.add_argument("--least", type=float, default=0.85, help="share that must be killed (default 0.85)")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     chosen = [m for m in sample(ROOT, files(ROOT), given.seed) if (given.files or "") in m.file][: given.mutants]
     known, excused = outcomes(), reasons()
     if not given.list:
