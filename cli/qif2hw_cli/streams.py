@@ -1,6 +1,5 @@
 """``-`` in place of a file: standard input is read, standard output is written."""
 
-import os
 import sys
 import tempfile
 from contextlib import redirect_stdout
@@ -46,8 +45,8 @@ class OutputFile(click.Path):
             if path.exists():
                 stdout.buffer.write(path.read_bytes())
 
-        ctx.call_on_close(copy)
-        ctx.with_resource(redirect_stdout(sys.stderr))
+        ctx.find_root().call_on_close(copy)
+        ctx.find_root().with_resource(redirect_stdout(sys.stderr))
         return str(path)
 
 
@@ -57,8 +56,8 @@ def _check(kind: click.Path, param: click.Parameter | None, ctx: click.Context) 
 
 
 def _folder(ctx: click.Context) -> Path:
-    """A folder for one file, until the command ends."""
-    return Path(os.path.realpath(ctx.with_resource(tempfile.TemporaryDirectory(prefix="qif2hw-"))))
+    """A folder for one file until the command ends; where its arguments are refused, the root alone is closed."""
+    return Path(ctx.find_root().with_resource(tempfile.TemporaryDirectory(prefix="qif2hw-"))).resolve()
 
 
 INPUT, OUTPUT = InputFile(), OutputFile()

@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -44,10 +43,11 @@ MEMORY = 16 << 20
 
 
 class Outcome(NamedTuple):
-    """What the tests say of a tree: ``survived``, ``killed`` or ``timeout``, and by what."""
+    """What the tests say of a tree: ``survived``, ``killed`` or ``timeout``, by what, after how much processor time."""
 
     name: str
     by: str
+    seconds: float
 
 
 def copy(root: Path, folder: Path) -> None:
@@ -95,49 +95,66 @@ def judge(folder: Path, chosen: tuple[str, ...], seconds: float, patience: float
             start_new_session=True,
         )
         started.add(process.pid)
-        try:
-            code = process.wait(patience * seconds)
-        except subprocess.TimeoutExpired:
-            code = -signal.SIGXCPU
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            started.discard(process.pid)
+        code, used = _end(process, time.monotonic() + patience * seconds)
+        started.discard(process.pid)
         said.seek(0)
         output = said.read()
     if code == 0:
-        return Outcome("survived", "")
+        return Outcome("survived", "", used)
     if code in (-signal.SIGXCPU, -signal.SIGKILL):
-        return Outcome("timeout", f"{seconds:.0f} s")
+        return Outcome("timeout", f"{seconds:.0f} s", used)
     if code == 5:
         raise SystemExit(f"{' '.join(chosen)}: no test was run\n{output}")
     failed = re.search(r"^(?:FAILED|ERROR) (\S+)", output, re.MULTILINE)
-    return Outcome("killed", failed[1] if failed else f"exit code {code}")
+    return Outcome("killed", failed[1] if failed else f"exit code {code}", used)
 
 
-def baseline(base: Path, needed: list[tuple[str, ...]], patience: float) -> dict[tuple[str, ...], float]:
-    """Processor time of tests on the tree as it is, which must pass; kept below ``out`` while nothing changes."""
-    whole = hashlib.sha256()
-    for path in sorted(p for top in ("qif2hw", "tests") for p in (base / top).rglob("*.py")):
-        whole.update(path.read_bytes())
-    path = WORK / "times.json"
-    known: dict[str, Any] = {}
-    with suppress(OSError, ValueError):
-        known = json.loads(path.read_text())
-    known = known if known.get("tree") == whole.hexdigest() else {"tree": whole.hexdigest()}
-    for chosen in needed:
-        name = " ".join(chosen)
-        if name not in known:
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            found = judge(base, chosen, 1200, patience, set())
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            if found.name != "survived":
-                raise SystemExit(f"without a change, too: {found.by} fails")
-            known[name] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            print(f"{known[name]:5.0f} s  {name}", flush=True)
-            path.write_text(json.dumps(known))
-    return {chosen: known[" ".join(chosen)] for chosen in needed}
+def _end(process: "subprocess.Popen[str]", end: float) -> tuple[int, float]:
+    """Exit code and processor time of a process, which is killed with its children at a time by the clock."""
+    late = False
+    while True:
+        found, status, usage = os.wait4(process.pid, 0 if late else os.WNOHANG)
+        if found:
+            break
+        late = time.monotonic() > end
+        if late:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            time.sleep(0.05)
+    with suppress(ProcessLookupError):  # of what it has left behind
+        os.killpg(process.pid, signal.SIGKILL)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, usage.ru_utime + usage.ru_stime
+
+
+class Baseline:
+    """Processor time of tests on the tree as it is, which must pass; kept while nothing changes."""
+
+    def __init__(self, base: Path, patience: float, started: set[int]) -> None:
+        self.base, self.patience, self.started = base, patience, started
+        self.lock = threading.Lock()
+        whole = hashlib.sha256()
+        for path in sorted(p for top in (*PACKAGES, "tests") for p in (base / top).rglob("*.py")):
+            whole.update(path.read_bytes())
+        self.path = base.parent / "times.json"
+        self.known: dict[str, Any] = {}
+        with suppress(OSError, ValueError):
+            self.known = json.loads(self.path.read_text())
+        if self.known.get("tree") != whole.hexdigest():
+            self.known = {"tree": whole.hexdigest()}
+
+    def __call__(self, chosen: tuple[str, ...]) -> float:
+        """Seconds that these tests take; they are run if that is not known."""
+        with self.lock:
+            name = " ".join(chosen)
+            if name not in self.known:
+                found = judge(self.base, chosen, 1200, self.patience, self.started)
+                if found.name != "survived":
+                    raise SystemExit(f"without a change, too: {found.by} fails")
+                self.known[name] = found.seconds
+                print(f"{found.seconds:5.0f} s  {name}", flush=True)
+                self.path.write_text(json.dumps(self.known))
+            return float(self.known[name])
 
 
 def outcomes() -> dict[str, dict[str, Any]]:
@@ -157,23 +174,23 @@ def run(todo: list[Mutant], processes: int, hours: float, patience: float) -> No
     end, lock, over, started = time.monotonic() + 3600 * hours, threading.Lock(), threading.Event(), set[int]()
     base = WORK / "base"
     copy(ROOT, base)
-    times = baseline(base, list(dict.fromkeys(tests(m.file) for m in todo)), patience)
+    times = Baseline(base, patience, started)
 
     def attempt(mutant: Mutant) -> None:
         if time.monotonic() > end:
             return
-        folder, begin = WORK / mutant.id, time.monotonic()
+        chosen = tests(mutant.file)
+        limit, folder = 3 * times(chosen) + COMPILING, WORK / mutant.id
         shutil.rmtree(folder, ignore_errors=True)
         linked(base, folder)
         write(base, folder, mutant)
-        chosen = tests(mutant.file)
-        found = judge(folder, chosen, 3 * times[chosen] + COMPILING, patience, started)
+        found = judge(folder, chosen, limit, patience, started)
         shutil.rmtree(folder, ignore_errors=True)
         if over.is_set():
             return
         before, after = mutant.lines((base / mutant.file).read_bytes())
         row = {"id": mutant.id, "file": mutant.file, "scope": mutant.scope, "line": mutant.line, "before": before}
-        row |= {"after": after, "outcome": found.name, "by": found.by, "seconds": round(time.monotonic() - begin)}
+        row |= {"after": after, "outcome": found.name, "by": found.by, "seconds": round(found.seconds)}
         with lock, RESULTS.open("a") as file:
             file.write(json.dumps(row) + "\n")
             print(f"{found.name:9}{mutant.file}:{mutant.line}: {before}  ->  {after}", flush=True)

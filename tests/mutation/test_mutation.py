@@ -99,4 +99,6 @@ def test_outcomes(body: str, name: str, by: str, tmp_path: Path) -> None:
     run.write(base, tree, Mutant(**{**vars(mutant), "new": "*"}))
     assert "x + 2" in (base / "doubled.py").read_text()
     seconds = 2 if name == "timeout" else 60
-    assert run.judge(tree, ("tests/test_it.py",), seconds, 30, set()) == run.Outcome(name, by)
+    found = run.judge(tree, ("tests/test_it.py",), seconds, 30, set())
+    assert found[:2] == (name, by)
+    assert 0.1 < found.seconds < 60
