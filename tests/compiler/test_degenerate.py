@@ -129,3 +129,17 @@ def test_the_relative_error_of_a_truth_of_zero() -> None:
     zero, one = np.zeros(3), np.ones(3)
     assert relative_l2(zero, zero) == 0
     assert relative_l2(one, zero) == np.inf
+
+
+@pytest.mark.parametrize("i0", [0.26, 0.255, 0.251, 0.2501, 30.0])
+def test_cycles_far_longer_or_shorter_than_the_trial_are_met_or_refused(i0: float) -> None:
+    """Theta is 60 at a drive of 0.26, of which the trial is a tenth."""
+    neuron = replace(BASE.populations[0].neuron, i0=i0)
+    populations = (replace(p, neuron=neuron, phi0=0.97 * neuron.period * np.ones(p.size)) for p in BASE.populations)
+    network = replace(BASE, populations=tuple(populations))
+    try:
+        compiled(network, rounding="nearest", steps=512)
+    except InputError as error:
+        assert len(str(error).splitlines()) == 1
+        assert "need a phase of more than 24 bits: use fewer of either" in str(error)
+        assert neuron.period > 100
