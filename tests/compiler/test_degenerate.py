@@ -131,18 +131,30 @@ def test_the_relative_error_of_a_truth_of_zero() -> None:
     assert relative_l2(one, zero) == np.inf
 
 
-def driven(i0: float) -> Network:
+def driven(i0: float, phase: float) -> Network:
+    """Phases as a part of the cycle."""
     neuron = replace(BASE.populations[0].neuron, i0=i0)
-    populations = (replace(p, neuron=neuron, phi0=np.full(p.size, 0.97 * neuron.period)) for p in BASE.populations)
+    populations = (replace(p, neuron=neuron, phi0=np.full(p.size, phase * neuron.period)) for p in BASE.populations)
     return replace(BASE, populations=tuple(populations))
 
 
-@pytest.mark.parametrize("i0", [0.251, 0.26, 30.0])
-def test_cycles_far_longer_or_shorter_than_the_trial(i0: float) -> None:
-    """Theta is 60 at a drive of 0.26: the trial is a tenth of it."""
-    compiled(driven(i0), rounding="nearest", steps=512)
+@pytest.mark.parametrize(("i0", "phase"), [(0.26, 0.9), (0.251, 0.97)])
+def test_cycles_so_long_that_spikes_are_missed_are_named(i0: float, phase: float) -> None:
+    """Theta is 60 at a drive of 0.26: the trial is a tenth of it, and parity would fail."""
+    network = driven(i0, phase)
+    with pytest.warns(
+        UserWarning, match=r"steps off \(RMS\): a cycle Theta = .* trials long.*; use a drive I0 further"
+    ):
+        bundle = qif2hw.compile(network, rounding="nearest", steps=512)
+    x = np.random.default_rng(0).random((50, 2))
+    assert not check(bundle, x, backends=("reference", "engine")).ok
+
+
+@pytest.mark.parametrize(("i0", "phase"), [(0.26, 0.97), (0.27, 0.9), (30.0, 0.9)])
+def test_other_cycles_are_followed(i0: float, phase: float) -> None:
+    compiled(driven(i0, phase), rounding="nearest", steps=512)
 
 
 def test_cycles_that_a_register_cannot_hold_are_refused() -> None:
     with pytest.raises(InputError, match="need a phase of more than 24 bits: use fewer of either"):
-        qif2hw.compile(driven(0.2501), rounding="nearest", steps=512)
+        qif2hw.compile(driven(0.2501, 0.9), rounding="nearest", steps=512)
