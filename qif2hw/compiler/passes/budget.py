@@ -131,7 +131,7 @@ def warn_of_long_cycles(program: Program, exact: Run, run: Run) -> None:
     if error > ACCURATE:
         warnings.warn(
             f"output spikes are {error:.2g} steps off (RMS): a cycle Theta = {grid.period:.3g} is "
-            f"{grid.period / grid.trial:.2g} trials long, and kicks amplify errors of the phase; use a drive I0 further "
+            f"{grid.period / grid.trial:.2g} trials long, where kicks amplify errors; use a drive I0 further "
             "above 1/4, or a longer trial",
             stacklevel=2,
         )
