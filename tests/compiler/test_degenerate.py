@@ -150,7 +150,7 @@ def test_cycles_so_long_that_spikes_are_missed_are_named(i0: float, phase: float
     assert not check(bundle, x, backends=("reference", "engine")).ok
 
 
-@pytest.mark.parametrize(("i0", "phase"), [(0.26, 0.97), (0.27, 0.9), (30.0, 0.9)])
+@pytest.mark.parametrize(("i0", "phase"), [(0.26, 0.97), (0.3, 0.9), (30.0, 0.9)])
 def test_other_cycles_are_followed(i0: float, phase: float) -> None:
     compiled(driven(i0, phase), rounding="nearest", steps=512)
 

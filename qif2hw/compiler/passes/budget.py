@@ -77,16 +77,12 @@ class MeasureBudget:
         x = measured_inputs(state)
         program, choices = state[Program], state[TableChoices]
         inside, saturated = within_grid(state.network, state[Weights])
-        exact, float_run, run = (
-            reference.run(state.network, x).y,
-            reference.run(program.network(), x),
-            engine.run(program, x),
-        )
-        rounded = float_run.y
-        warn_of_long_cycles(program, float_run, run)
+        exact, rounded = reference.run(state.network, x).y, reference.run(program.network(), x)
+        run = engine.run(program, x)
+        warn_of_long_cycles(program, rounded, run)
         results = [
             exact,
-            rounded,
+            rounded.y,
             _finer(state, x, FINE_TABLES),
             _finer(state, x, choices.table_bits),
             run.y,
@@ -101,7 +97,7 @@ class MeasureBudget:
         share = 0.0
         if saturated:
             clipped = reference.run(inside, x).y
-            alone, others = np.sum((clipped - exact) ** 2), np.sum((rounded - clipped) ** 2)
+            alone, others = np.sum((clipped - exact) ** 2), np.sum((rounded.y - clipped) ** 2)
             share = float(alone / (alone + others)) if alone > 0 else 0.0
         terms = {
             "saturation": float(np.sqrt(share) * terms["weights"]),
@@ -120,15 +116,13 @@ class MeasureBudget:
 
 
 def warn_of_long_cycles(program: Program, exact: Run, run: Run) -> None:
-    """Warn where the cycle is far longer than the trial and a run's output spikes miss those of an exact run for it.
+    """Warn where a cycle is far longer than the trial and output spikes, pseudospikes too, miss those of an exact run.
 
     There a kick amplifies errors of the phase by up to ``(V^2 + r^2) / r^2``, with a small ``r``.
     """
-    grid, both = program.grid, run.ordinary & exact.ordinary
-    if grid.period <= LONG_CYCLE * grid.trial or not both.any():
-        return
-    error = size((run.spike_time - exact.spike_time)[both]) / grid.delta
-    if error > ACCURATE:
+    grid = program.grid
+    error = size(run.spike_time - exact.spike_time) / grid.delta
+    if error > ACCURATE and grid.period > LONG_CYCLE * grid.trial:
         warnings.warn(
             f"output spikes are {error:.2g} steps off (RMS): a cycle Theta = {grid.period:.3g} is "
             f"{grid.period / grid.trial:.2g} trials long, where kicks amplify errors; use a drive I0 further "
