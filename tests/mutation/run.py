@@ -35,6 +35,8 @@ RESULTS = HERE / "results.jsonl"
 EQUIVALENT = HERE / "equivalent.txt"
 WORK = ROOT / "out" / "mutation"
 """Holds the copies; the one without a change stays, with its machine code."""
+CACHE = ".cache"
+"""Folder of a copy for machine code: what mutants compile goes with them."""
 PACKAGES = ("qif2hw", "cli", "hw_models", "deploy")
 COMPILING = 150.0
 """Seconds of processor time that a mutant may take to compile kernels anew, beyond thrice what its tests take."""
@@ -51,16 +53,16 @@ class Outcome(NamedTuple):
 
 
 def copy(root: Path, folder: Path) -> None:
-    """Copy what git would keep, and the code that Python and numba have compiled; or bring a copy up to date."""
+    """Copy what git would keep, or bring a copy up to date; beside it lies the machine code of its kernels."""
     asked = ["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split("\0")
     sources = {root / name for name in names if (root / name).is_file()}
-    for old in [p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts]:
+    for old in [p for p in folder.rglob("*") if p.is_file() and not {"__pycache__", CACHE} & {*p.parts}]:
         if root / old.relative_to(folder) not in sources:
             old.unlink()
-    for path in sources | {p for top in PACKAGES for p in (root / top).rglob("__pycache__/*.*")}:
+    for path in sources:
         there = folder / path.relative_to(root)
-        if not there.exists() or (path in sources and path.read_bytes() != there.read_bytes()):
+        if not there.exists() or path.read_bytes() != there.read_bytes():
             there.parent.mkdir(parents=True, exist_ok=True)
             there.unlink(missing_ok=True)
             shutil.copy2(path, there)
@@ -81,6 +83,7 @@ def judge(folder: Path, chosen: tuple[str, ...], seconds: float, patience: float
     """Run tests in a tree until one fails: ``seconds`` of processor time, ``patience`` times that by the clock."""
     paths = [str(folder), *(str(folder / name) for name in PACKAGES[1:])]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "PYTHONHASHSEED": "0"}
+    environment |= {"XDG_CACHE_HOME": str(folder / CACHE), "NUMBA_CACHE_DIR": ""}
     environment |= dict.fromkeys(("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     limited = f'ulimit -t {int(seconds)}; ulimit -v {MEMORY}; exec "$@"'
     options = ["-x", "-q", "-m", "not slow and not lava", "-p", "no:cacheprovider", f"--timeout={patience * seconds}"]
