@@ -1,0 +1,22 @@
+"""The operators of event-driven networks as ONNX functions of standard operators: what makes a ``model.onnx`` execute.
+
+One function in one file for each kind of synapses, neurons and readouts; a new kind is a function here, in `FUNCTIONS`.
+"""
+
+from onnx import FunctionProto
+
+from qif2hw.ir.onnx_functions.encode import ENCODE
+from qif2hw.ir.onnx_functions.in_range import IN_RANGE
+from qif2hw.ir.onnx_functions.qif import FIRST_SPIKES, QIF, SPIKES
+from qif2hw.ir.onnx_functions.readouts import FIRST_SPIKE_DIFFERENCE, PRODUCT
+from qif2hw.ir.onnx_functions.synapses import JOIN, SPARSE_SYNAPSES, SYNAPSES
+
+FUNCTIONS: dict[str, FunctionProto] = {
+    one.name: one
+    for one in (
+        *(ENCODE, SYNAPSES, SPARSE_SYNAPSES, JOIN, QIF, SPIKES, FIRST_SPIKES, FIRST_SPIKE_DIFFERENCE, PRODUCT, IN_RANGE),
+    )
+}
+"""The functions by operator."""
+
+__all__ = ["FUNCTIONS"]

@@ -1,0 +1,18 @@
+"""``Encode``: inputs in [0, 1] as spikes."""
+
+from qif2hw.ir.onnx_functions.body import Body, Value, function
+
+
+def encode(op: Body, x: Value) -> tuple[Value, Value, Value]:
+    """Spikes of a group: time, channel and phase at the trial's end, which of an input is 0; all (samples, channels).
+
+    Inputs outside [0, 1], and what is no number, count as 0: `InRange` says what becomes of their results.
+    """
+    earliest, latest = op.attribute("earliest"), op.attribute("latest")
+    inside = op.And(op.GreaterOrEqual(x, 0.0), op.LessOrEqual(x, 1.0))
+    time = latest - op.Where(inside, x, 0.0) * (latest - earliest)
+    channel = op.Expand(op.count(op.size(x, 1)), op.Shape(x))
+    return time, channel, op.Expand(0.0, op.Shape(x))
+
+
+ENCODE = function("Encode", encode, "earliest", "latest")
