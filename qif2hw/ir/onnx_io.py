@@ -16,17 +16,21 @@ A node's name is the name of its input group or population.  ``Concat`` (ONNX's 
 Real numbers are float64: weights and initial phases are initializers, the rest tensor-valued attributes,
 since ONNX's own float attributes have 32 bits.  ``index`` keeps the order of populations and projections,
 which the order of nodes cannot.  `qif2hw.ir.onnx_host` describes the nodes of the host's part.
+
+That is the plain form, and that of files of version 1 of the domain.  Files of version 2 execute: they hold a function of
+standard operators for every operator, and their nodes call these (`qif2hw.ir.onnx_execute`).
 """
 
 import os
 from pathlib import Path
 
-from onnx import helper
+from onnx import FunctionProto, helper
 
 from qif2hw.files import read_bytes, write_bytes
-from qif2hw.ir import onnx_host, onnx_stepped
+from qif2hw.ir import onnx_execute, onnx_host, onnx_stepped
 from qif2hw.ir.host import X
 from qif2hw.ir.network import Network
+from qif2hw.ir.onnx_functions import FUNCTIONS
 from qif2hw.ir.onnx_graph import DOMAIN, MAX_BYTES, VERSION, GraphWriter
 from qif2hw.ir.onnx_read import any_from_bytes, from_bytes
 from qif2hw.ir.readout import Readout
@@ -129,4 +133,10 @@ def _trial_to_bytes(network: Network) -> bytes:
     if host is not None:
         inputs = [(X, ["samples", host.width])]
     metadata = {} if host is None else {onnx_host.KEY: onnx_host.describe(host)}
-    return graph.model(inputs, network.solutions, _ABOUT, metadata)
+    functions: list[FunctionProto] = []
+    if onnx_execute.can_execute(graph.nodes):
+        graph.nodes = onnx_execute.executable(graph.nodes, [name for name, _ in inputs])
+        onnx_execute.write_ranges(graph, network)
+        called = {node.op_type for node in graph.nodes if node.domain == DOMAIN}
+        functions = [function for op, function in FUNCTIONS.items() if op in called]
+    return graph.model(inputs, network.solutions, _ABOUT, metadata, functions)

@@ -10,7 +10,8 @@ from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.formula import OPERATORS
 from qif2hw.ir.host import Host
 from qif2hw.ir.network import Network, Population, Projection
-from qif2hw.ir.onnx_graph import GraphReader, array_of, insert, parse, real_of, values_of, where
+from qif2hw.ir.onnx_execute import check_executable, plain
+from qif2hw.ir.onnx_graph import GraphReader, array_of, insert, is_executable, parse, real_of, values_of, where
 from qif2hw.ir.onnx_host import RESULTS, HostReader, check_operators, has_host
 from qif2hw.ir.onnx_stepped import SteppedReader
 from qif2hw.ir.readout import Product, Readout
@@ -24,7 +25,16 @@ def any_from_bytes(data: bytes, source: str = "model.onnx") -> AnyNetwork:
         model = parse(data)
         if any(node.op_type == "Frames" for node in model.graph.node):
             return SteppedReader(model).network()
-        return (_HostedReader if has_host(model) else _Reader)(model).network()
+        called = list(model.graph.node) if is_executable(model) else []
+        if called:
+            made = plain(called)
+            del model.graph.node[:]
+            model.graph.node.extend(made)
+        reader = (_HostedReader if has_host(model) else _Reader)(model)
+        network = reader.network()
+        if called:
+            check_executable(called, reader, network)
+        return network
     except InputError as error:
         # Names come from the file and may hold line breaks; an error is one line.
         raise InputError(f"{source}: {' '.join(str(error).split())}") from None
