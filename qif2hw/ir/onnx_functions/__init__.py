@@ -14,7 +14,18 @@ from qif2hw.ir.onnx_functions.synapses import JOIN, SPARSE_SYNAPSES, SYNAPSES
 FUNCTIONS: dict[str, FunctionProto] = {
     one.name: one
     for one in (
-        *(ENCODE, SYNAPSES, SPARSE_SYNAPSES, JOIN, QIF, SPIKES, FIRST_SPIKES, FIRST_SPIKE_DIFFERENCE, PRODUCT, IN_RANGE),
+        *(
+            ENCODE,
+            SYNAPSES,
+            SPARSE_SYNAPSES,
+            JOIN,
+            QIF,
+            SPIKES,
+            FIRST_SPIKES,
+            FIRST_SPIKE_DIFFERENCE,
+            PRODUCT,
+            IN_RANGE,
+        ),
     )
 }
 """The functions by operator."""

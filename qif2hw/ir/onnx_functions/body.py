@@ -129,7 +129,9 @@ class Body:
         """0, 1, .. below ``size``, int64 of shape (1,): shape (size,)."""
         return self.Range(0, self.Squeeze(size, [0]), 1)  # type: ignore[no-any-return]
 
-    def scan(self, step: Callable[..., tuple[Value, ...]], states: list[Value], along: list[Value], outputs: int) -> Any:
+    def scan(
+        self, step: Callable[..., tuple[Value, ...]], states: list[Value], along: list[Value], outputs: int
+    ) -> Any:
         """A loop over the first axis of ``along``.
 
         ``step(body, *states, *slices)`` gives the new states and then what it makes of each step; results are the last

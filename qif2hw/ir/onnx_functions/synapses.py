@@ -20,9 +20,7 @@ def sparse(op: Body, phase: Value, weight: Value, indptr: Value, indices: Value)
     listed, post, pre = op.size(weight, 0), op.size(indptr, 0) - [1], op.size(phase, 1)
     # The neuron of a synapse is how many neurons' lists end at or before it: counts of the ends, added up.
     ends = op.Slice(indptr, [1], [-1], [0])
-    counts = op.ScatterElements(
-        op.Expand(0, listed + [1]), ends, op.Expand(1, op.Shape(ends)), axis=0, reduction="add"
-    )
+    counts = op.ScatterElements(op.Expand(0, listed + [1]), ends, op.Expand(1, op.Shape(ends)), axis=0, reduction="add")
     neuron = op.Slice(op.CumSum(counts, 0), [0], listed, [0])
     empty = op.Expand(0.0, pre * post)
     filled = op.ScatterElements(empty, indices * post + neuron, weight, axis=0)

@@ -1,0 +1,243 @@
+"""``model.onnx`` of event-driven networks executes without this library, and equals the reference."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import apart, branched, listed, ordinary, published
+from onnx import ModelProto
+from onnx.reference import ReferenceEvaluator
+
+from qif2hw import reference, zoo
+from qif2hw.errors import InputError
+from qif2hw.ir import Conv2d, Network, Projection, Sparse, onnx_io
+from qif2hw.ir.expression import formula
+from qif2hw.ir.expression import given as value
+from qif2hw.ir.host import Host, Input, Output, X, Y
+from qif2hw.ir.onnx_graph import PLAIN_VERSION, VERSION
+from qif2hw.ir.receptive_fields import ReceptiveFields
+
+HOST = Host(
+    (Input("depth", -2.0, 3.0, "m"), Input("time", 10.0, 10.5, "s", ReceptiveFields(4))),
+    (Output("T", "K"),),
+    formula(300 + value(X, 2)[:, :1].exp() * value(Y, 1)),
+)
+NETWORKS: dict[str, Network] = {
+    "two layers": ordinary((2, 3, 2)),
+    "one layer": ordinary((3, 4)),
+    "pseudospikes": published((3, 8, 4)),
+    "no spike at all": replace(ordinary((2, 3, 2)), trial=1.96),
+    "many spikes": replace(ordinary((3, 5, 2), gain=3.0), trial=70.0),
+    "strong": ordinary((3, 20, 4), gain=9.0),
+    "two groups, several projections, product": branched(),
+    "apart": apart(),
+    "sparse": listed(branched()),
+    "sparse and dense": listed(branched(), slice(0, 2)),
+    "no synapse of a source and of a neuron": replace(
+        ordinary((3, 4)),
+        projections=(Projection("input", "output", np.array([0.5, -1.0]), Sparse([0, 0, 2, 2, 2], [0, 2], 3)),),
+    ),
+    "host": replace(ordinary((5, 6, 2)), host=HOST),
+}
+
+
+def feed(network: Network, x: np.ndarray) -> dict[str, np.ndarray]:
+    """Inputs by name of the graph's input: columns are those of `Network.columns`."""
+    if network.host is not None:
+        return {"x": x}
+    return {f"x:{name}": np.ascontiguousarray(x[:, columns]) for name, columns in network.columns.items()}
+
+
+def in_runtime(data: bytes, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, inputs)[0])
+
+
+def in_onnx(data: bytes, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    return np.asarray(ReferenceEvaluator(onnx.load_from_string(data)).run(None, inputs)[0])
+
+
+BOTH = pytest.mark.parametrize("execute", [in_runtime, in_onnx])
+
+
+def inputs(network: Network, samples: int, seed: int = 0) -> np.ndarray:
+    """Inputs in the user's units, both ends of every range among them."""
+    u = np.random.default_rng(seed).random((samples, network.width))
+    u[:2] = np.array([[0.0], [1.0]])[: len(u)]
+    return network.unscaled(u)
+
+
+@BOTH
+@pytest.mark.parametrize("name", NETWORKS)
+def test_equals_the_reference(name: str, execute: "type[in_runtime]") -> None:
+    network = NETWORKS[name]
+    data = onnx_io.to_bytes(network)
+    onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
+    assert onnx_io.from_bytes(data) == network
+    x = inputs(network, 9)
+    run = reference.run(network, x)
+    # An empty test is none: what the names say does happen.
+    assert run.ordinary.any() == (name not in ("pseudospikes", "no spike at all"))
+    np.testing.assert_allclose(execute(data, feed(network, x)), run.y, rtol=1e-11, atol=1e-11)
+    one = x[3:4]
+    np.testing.assert_allclose(execute(data, feed(network, one)), run.y[3:4], rtol=1e-11, atol=1e-11)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 6), min_size=1, max_size=3),
+    seed=st.integers(0, 2**32 - 1),
+    gain=st.floats(0.1, 10.0),
+    trial=st.floats(2.0, 40.0),
+)
+def test_any_network_equals_the_reference(sizes: list[int], seed: int, gain: float, trial: float) -> None:
+    network = replace(ordinary((*sizes, 2), seed, gain), trial=trial)
+    x = inputs(network, 4, seed)
+    result = in_runtime(onnx_io.to_bytes(network), feed(network, x))
+    # Kinks and steep slopes carry the rounding of a spike time on.
+    np.testing.assert_allclose(result, reference.run(network, x).y, rtol=0, atol=1e-9)
+
+
+@BOTH
+@pytest.mark.parametrize("name", zoo.names(stepped=False))
+def test_networks_of_the_zoo(name: str, execute: "type[in_runtime]") -> None:
+    network = zoo.network(name)
+    x = inputs(network, 20)
+    result = execute(onnx_io.to_bytes(network), feed(network, x))
+    np.testing.assert_allclose(result, reference.run(network, x).y, rtol=0, atol=1e-11)
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["two groups, several projections, product", "host"])
+def test_no_result_of_inputs_out_of_range(name: str, execute: "type[in_runtime]") -> None:
+    network = NETWORKS[name]
+    good = inputs(network, 3)
+    x = np.repeat(good[2:3], 5 * network.width + 1, axis=0)
+    low, high = network.unscaled(np.zeros((1, network.width)))[0], network.unscaled(np.ones((1, network.width)))[0]
+    for column in range(network.width):
+        ends = (low[column], high[column])
+        wrong = (np.nextafter(ends[0], -np.inf), np.nextafter(ends[1], np.inf), np.nan, np.inf, -np.inf)
+        x[5 * column + 1 : 5 * column + 6, column] = wrong
+    result = execute(onnx_io.to_bytes(network), feed(network, x))
+    assert np.isnan(result[1:]).all()
+    np.testing.assert_allclose(result[:1], reference.run(network, x[:1]).y, rtol=1e-11, atol=1e-11)
+    for row in x[1:]:
+        with pytest.raises(InputError):
+            network.check_inputs(row[None])
+
+
+def test_inlined_it_is_a_graph_of_standard_operators() -> None:
+    inliner = pytest.importorskip("onnx.inliner")
+    network = NETWORKS["host"]
+    plain = inliner.inline_local_functions(onnx.load_from_string(onnx_io.to_bytes(network)))
+    assert {node.domain for node in plain.graph.node} == {""}
+    x = inputs(network, 5)
+    result = in_runtime(plain.SerializeToString(), feed(network, x))
+    np.testing.assert_allclose(result, reference.run(network, x).y, rtol=1e-11, atol=1e-11)
+
+
+def test_nodes_that_share_a_name() -> None:
+    """ONNX Runtime refuses these; two projections between the same groups, and a population named as the output."""
+    bare = ordinary((2, 3, 2))
+    twice = replace(
+        bare,
+        projections=(*bare.projections, Projection("input", "hidden1", np.full((3, 2), 0.25))),
+        populations=(bare.populations[0], replace(bare.populations[1], name="y")),
+        outputs=(replace(bare.readouts[0], population="y"),),
+    )
+    named = replace(
+        twice, projections=tuple(replace(p, post="y") if p.post == "output" else p for p in twice.projections)
+    )
+    data, x = onnx_io.to_bytes(named), inputs(named, 5)
+    assert onnx_io.from_bytes(data) == named
+    np.testing.assert_allclose(in_runtime(data, feed(named, x)), reference.run(named, x).y, rtol=0, atol=1e-11)
+
+
+def version(model: ModelProto) -> int:
+    return next(o.version for o in model.opset_import if o.domain == "qif2hw")
+
+
+def test_files_of_version_1_load() -> None:
+    """Those of the zoo were written before files executed, and what they hold is written so that it does."""
+    for name in zoo.names(stepped=False):
+        network = zoo.network(name)
+        again = onnx.load_from_string(onnx_io.to_bytes(network))
+        assert version(again) == VERSION
+        assert onnx_io.from_bytes(again.SerializeToString()) == network
+
+
+def test_synapses_without_a_function_are_written_plainly() -> None:
+    kernel = Conv2d((1, 2, 2), 2, (1, 1))
+    bare = ordinary((4, 8, 2))
+    weight = np.array([0.5, -0.25]).reshape(kernel.weight_shape)
+    network = replace(bare, projections=(Projection("input", "hidden1", weight, kernel), bare.projections[1]))
+    data = onnx_io.to_bytes(network)
+    model = onnx.load_from_string(data)
+    assert version(model) == PLAIN_VERSION
+    assert not model.functions
+    assert onnx_io.from_bytes(data) == network
+
+
+def _swap_sources(model: ModelProto) -> None:
+    """Events of one group with the phases and weights of another."""
+    node = next(n for n in model.graph.node if n.op_type == "Join")
+    node.input[0], node.input[4] = node.input[4], node.input[0]
+
+
+def _wider(model: ModelProto) -> None:
+    tensor = next(t for t in model.graph.initializer if t.name.startswith("high:"))
+    tensor.CopyFrom(onnx.numpy_helper.from_array(np.array(2.0), tensor.name))
+
+
+def _unguarded(model: ModelProto) -> None:
+    last = model.graph.node[-1]
+    assert last.op_type == "InRange"
+    last.input[1] = "x:f"
+    last.input[2], last.input[3] = "low:x:f", "high:x:f"
+
+
+@pytest.mark.parametrize("change", [_swap_sources, _wider, _unguarded])
+def test_nodes_that_compute_something_else_are_refused(change: "type[_wider]") -> None:
+    model = onnx.load_from_string(onnx_io.to_bytes(branched()))
+    change(model)
+    with pytest.raises(InputError, match="its nodes do not compute the network that they describe"):
+        onnx_io.from_bytes(model.SerializeToString())
+
+
+MEASURE = """
+import json, resource, sys, time
+import numpy as np, onnxruntime
+data, x = open(sys.argv[1], "rb").read(), np.load(sys.argv[2])
+session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+begin = time.process_time()
+y = session.run(None, {"x": x})[0]
+seconds = time.process_time() - begin
+np.save(sys.argv[3], y)
+print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
+"""
+
+
+@pytest.mark.parametrize("name", zoo.names(stepped=False))
+def test_a_thousand_samples(name: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """In a process of its own that has numpy and ONNX Runtime alone."""
+    network = zoo.network(name)
+    x = inputs(network, 1000)
+    model, given_, made = (tmp_path / n for n in ("m.onnx", "x.npy", "y.npy"))
+    onnx_io.save(network, model)
+    np.save(given_, x)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, model, given_, made], check=True, capture_output=True, text=True
+    )
+    seconds, megabytes = json.loads(done.stdout)
+    np.testing.assert_allclose(np.load(made), reference.run(network, x).y, rtol=0, atol=1e-11)
+    assert seconds < 2
+    assert megabytes < 1000
