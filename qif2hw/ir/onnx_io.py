@@ -17,8 +17,8 @@ Real numbers are float64: weights and initial phases are initializers, the rest 
 since ONNX's own float attributes have 32 bits.  ``index`` keeps the order of populations and projections,
 which the order of nodes cannot.  `qif2hw.ir.onnx_host` describes the nodes of the host's part.
 
-That is the plain form, and that of files of version 1 of the domain.  Files of version 2 execute: they hold a function of
-standard operators for every operator, and their nodes call these (`qif2hw.ir.onnx_execute`).
+That is the plain form, and that of files of version 1 of the domain.  Files of version 2 execute: they hold a function
+of standard operators for every operator, and their nodes call these (`qif2hw.ir.onnx_execute`).
 """
 
 import os

@@ -11,23 +11,13 @@ from qif2hw.ir.onnx_functions.qif import FIRST_SPIKES, QIF, SPIKES
 from qif2hw.ir.onnx_functions.readouts import FIRST_SPIKE_DIFFERENCE, PRODUCT
 from qif2hw.ir.onnx_functions.synapses import JOIN, SPARSE_SYNAPSES, SYNAPSES
 
-FUNCTIONS: dict[str, FunctionProto] = {
-    one.name: one
-    for one in (
-        *(
-            ENCODE,
-            SYNAPSES,
-            SPARSE_SYNAPSES,
-            JOIN,
-            QIF,
-            SPIKES,
-            FIRST_SPIKES,
-            FIRST_SPIKE_DIFFERENCE,
-            PRODUCT,
-            IN_RANGE,
-        ),
-    )
-}
+_ALL = (
+    *(ENCODE, SYNAPSES, SPARSE_SYNAPSES, JOIN),
+    *(QIF, SPIKES, FIRST_SPIKES),
+    *(FIRST_SPIKE_DIFFERENCE, PRODUCT, IN_RANGE),
+)
+
+FUNCTIONS: dict[str, FunctionProto] = {one.name: one for one in _ALL}
 """The functions by operator."""
 
 __all__ = ["FUNCTIONS"]

@@ -4,11 +4,12 @@ Bodies are written node by node here, not as text, so that their bytes do not de
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 DOMAIN = "qif2hw"
 OPSET = 17
@@ -65,6 +66,25 @@ class Value:
     def __neg__(self) -> "Value":
         """Negative, of the same shape."""
         return self.body.Neg(self)
+
+
+@dataclass(frozen=True)
+class Looped:
+    """A value that a loop takes.
+
+    Parameters
+    ----------
+    value
+        The value.
+    axes
+        Lengths of its axes, names or numbers, as ``"samples neurons"``; of a slice where the loop goes along it.
+    whole
+        Whether it is int64, else float64.
+    """
+
+    value: Value
+    axes: str
+    whole: bool = False
 
 
 class Body:
@@ -130,28 +150,49 @@ class Body:
         return self.Range(0, self.Squeeze(size, [0]), 1)  # type: ignore[no-any-return]
 
     def scan(
-        self, step: Callable[..., tuple[Value, ...]], states: list[Value], along: list[Value], outputs: int
+        self,
+        step: Callable[..., tuple[Value, ...]],
+        states: Sequence[Looped],
+        along: Sequence[Looped],
+        made: Sequence[str],
     ) -> Any:
-        """A loop over the first axis of ``along``.
+        """A loop over the first axis of the values ``along``.
 
-        ``step(body, *states, *slices)`` gives the new states and then what it makes of each step; results are the last
-        states, then the ``outputs`` values made, stacked along the first axis.  Every value is float64; slices may be
-        integers where their name begins with ``which``.
+        Parameters
+        ----------
+        step
+            Takes a `Body`, the states, and a slice of each of ``along``; gives the new states, then what it makes.
+            It must use no value from outside.
+        states, along
+            What it takes.
+        made
+            Axes of what a step makes beside the states, float64.
+
+        Returns
+        -------
+        tuple of Value
+            The last states, then what the steps made, along a new first axis.
         """
         inner = Body("s")
-        names = list(inspect.signature(step).parameters)[1:]
-        made = step(inner, *(Value(inner, name) for name in names))
-        types = [TensorProto.INT64 if name.startswith("which") else TensorProto.DOUBLE for name in names]
-        graph = GraphProto(name=step.__name__.strip("_"), node=inner.nodes)
-        graph.input.extend(
-            helper.make_tensor_value_info(name, kind, None) for name, kind in zip(names, types, strict=True)
-        )
-        graph.output.extend(helper.make_tensor_value_info(one.name, TensorProto.DOUBLE, None) for one in made)
-        return self.Scan(*states, *along, outputs=len(states) + outputs, num_scan_inputs=len(along), body=graph)
+        given = [Value(inner, f"given{k}") for k in range(len(states) + len(along))]
+        results = step(inner, *given)
+        graph = GraphProto(name="step", node=inner.nodes)
+        for one, looped in zip(given, [*states, *along], strict=True):
+            graph.input.append(_typed(one, looped.axes, looped.whole))
+        for one, axes in zip(results, [*(state.axes for state in states), *made], strict=True):
+            graph.output.append(_typed(one, axes, False))
+        values = [looped.value for looped in (*states, *along)]
+        return self.Scan(*values, outputs=len(results), num_scan_inputs=len(along), body=graph)
 
     def _new(self, count: int) -> tuple[Value, ...]:
         outputs = sum(len(node.output) for node in self.nodes)
         return tuple(Value(self, f"{self._prefix}{outputs + k}") for k in range(count))
+
+
+def _typed(value: Value, axes: str, whole: bool) -> ValueInfoProto:
+    kind = TensorProto.INT64 if whole else TensorProto.DOUBLE
+    shape = [int(one) if one.isdigit() else one for one in axes.split()]
+    return helper.make_tensor_value_info(value.name, kind, shape)
 
 
 def function(name: str, write: Callable[..., Any], *attributes: str) -> FunctionProto:

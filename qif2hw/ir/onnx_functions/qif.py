@@ -16,7 +16,7 @@ is the trial's end.
 from math import pi
 
 from qif2hw.ir.onnx_functions.angle import angle
-from qif2hw.ir.onnx_functions.body import Body, Value, function
+from qif2hw.ir.onnx_functions.body import Body, Looped, Value, function
 
 
 def qif(op: Body, phi0: Value, time: Value, channel: Value, table: Value, flush: Value) -> tuple[Value, ...]:
@@ -24,16 +24,18 @@ def qif(op: Body, phi0: Value, time: Value, channel: Value, table: Value, flush:
     tau, i0, trial = op.attribute("tau"), op.attribute("i0"), op.attribute("trial")
     r = op.Sqrt(i0 - 0.25)
     omega = r / tau
-    since, until, order = _events(op, time, channel, table, omega, trial)
+    since, until, rows = _events(op, time, channel, table, omega, trial)
     samples = op.size(time, 0)
     size = op.shape(samples, op.size(phi0, 0))
     start = omega * phi0
     turn = op.Transpose(omega * (until - since), perm=[1, 0])
+    states = (table / r, op.Expand(_cos(op, start), size), op.Expand(op.Sin(start), size))
+    cos, sin = (op.Unsqueeze(one, [2]) for one in (_cos(op, turn), op.Sin(turn)))
     _, x_end, y_end, x, y = op.scan(
         _event,
-        [table / r, op.Expand(_cos(op, start), size), op.Expand(op.Sin(start), size)],
-        [op.Unsqueeze(_cos(op, turn), [2]), op.Unsqueeze(op.Sin(turn), [2]), op.Transpose(order, perm=[1, 0])],
-        outputs=2,
+        [Looped(one, axes) for one, axes in zip(states, ("rows n", "b n", "b n"), strict=True)],
+        [Looped(cos, "b 1"), Looped(sin, "b 1"), Looped(op.Transpose(rows, perm=[1, 0]), "b", whole=True)],
+        made=("b n", "b n"),
     )
     theta = angle(op, x_end - flush / r * y_end, y_end)
     return since, until, x, y, theta, omega

@@ -18,9 +18,10 @@ def dense(op: Body, phase: Value, weight: Value) -> tuple[Value, Value]:
 def sparse(op: Body, phase: Value, weight: Value, indptr: Value, indices: Value) -> tuple[Value, Value]:
     """Compressed rows: neuron ``i`` has the synapses ``indptr[i]:indptr[i + 1]``, from sources ``indices``."""
     listed, post, pre = op.size(weight, 0), op.size(indptr, 0) - [1], op.size(phase, 1)
+    one_more = op.Add(listed, [1])
     # The neuron of a synapse is how many neurons' lists end at or before it: counts of the ends, added up.
     ends = op.Slice(indptr, [1], [-1], [0])
-    counts = op.ScatterElements(op.Expand(0, listed + [1]), ends, op.Expand(1, op.Shape(ends)), axis=0, reduction="add")
+    counts = op.ScatterElements(op.Expand(0, one_more), ends, op.Expand(1, op.Shape(ends)), axis=0, reduction="add")
     neuron = op.Slice(op.CumSum(counts, 0), [0], listed, [0])
     empty = op.Expand(0.0, pre * post)
     filled = op.ScatterElements(empty, indices * post + neuron, weight, axis=0)
