@@ -21,6 +21,7 @@ import numpy as np
 from onnx import NodeProto, helper
 
 from qif2hw.errors import InputError
+from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.network import Network
 from qif2hw.ir.onnx_functions import FUNCTIONS
 from qif2hw.ir.onnx_graph import DOMAIN, GraphReader, GraphWriter
@@ -111,7 +112,7 @@ def check_executable(nodes: Sequence[NodeProto], reader: GraphReader, network: N
         raise InputError("its nodes do not compute the network that they describe")
 
 
-def _ranges(network: Network) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _ranges(network: Network) -> dict[str, tuple[FloatArray, FloatArray]]:
     if network.host is None:
         return {f"x:{e.name}": (np.array(0.0), np.array(1.0)) for e in network.encoders}
     inputs = network.host.inputs

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import apart, branched, listed, ordinary, published
+from numpy.typing import NDArray
 from onnx import ModelProto
 from onnx.reference import ReferenceEvaluator
 
@@ -27,12 +28,14 @@ from qif2hw.ir.onnx_execute import plain
 from qif2hw.ir.onnx_graph import ATTRIBUTES, PLAIN_VERSION, VERSION
 from qif2hw.ir.receptive_fields import ReceptiveFields
 
+Array = NDArray[np.float64]
 MODELS = Path(__file__).parents[1] / "models"
 HOST = Host(
     (Input("depth", -2.0, 3.0, "m"), Input("time", 10.0, 10.5, "s", ReceptiveFields(4))),
     (Output("T", "K"),),
     formula(300 + value(X, 2)[:, :1].exp() * value(Y, 1)),
 )
+NO_SYNAPSE = Sparse(np.array([0, 0, 2, 2, 2]), np.array([0, 2], np.int32), 3)
 NETWORKS: dict[str, Network] = {
     "two layers": ordinary((2, 3, 2)),
     "one layer": ordinary((3, 4)),
@@ -46,35 +49,35 @@ NETWORKS: dict[str, Network] = {
     "sparse and dense": listed(branched(), slice(0, 2)),
     "no synapse of a source and of a neuron": replace(
         ordinary((3, 4)),
-        projections=(Projection("input", "output", np.array([0.5, -1.0]), Sparse([0, 0, 2, 2, 2], [0, 2], 3)),),
+        projections=(Projection("input", "output", np.array([0.5, -1.0]), NO_SYNAPSE),),
     ),
     "host": replace(ordinary((5, 6, 2)), host=HOST),
 }
 
 
-def feed(network: Network, x: np.ndarray) -> dict[str, np.ndarray]:
+def feed(network: Network, x: Array) -> dict[str, Array]:
     """Inputs by name of the graph's input: columns are those of `Network.columns`."""
     if network.host is not None:
         return {"x": x}
     return {f"x:{name}": np.ascontiguousarray(x[:, columns]) for name, columns in network.columns.items()}
 
 
-def in_runtime(data: bytes, inputs: dict[str, np.ndarray]) -> np.ndarray:
+def in_runtime(data: bytes, inputs: dict[str, Array]) -> Array:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     return np.asarray(session.run(None, inputs)[0])
 
 
-def in_onnx(data: bytes, inputs: dict[str, np.ndarray]) -> np.ndarray:
+def in_onnx(data: bytes, inputs: dict[str, Array]) -> Array:
     return np.asarray(ReferenceEvaluator(onnx.load_from_string(data)).run(None, inputs)[0])
 
 
-Execute = Callable[[bytes, dict[str, np.ndarray]], np.ndarray]
+Execute = Callable[[bytes, dict[str, Array]], Array]
 BOTH = pytest.mark.parametrize("execute", [in_runtime, in_onnx])
 
 
-def inputs(network: Network, samples: int, seed: int = 0) -> np.ndarray:
+def inputs(network: Network, samples: int, seed: int = 0) -> Array:
     """Inputs in the user's units, both ends of every range among them."""
     u = np.random.default_rng(seed).random((samples, network.width))
     u[:2] = np.array([[0.0], [1.0]])[: len(u)]

@@ -22,4 +22,4 @@ def angle(op: Body, x: Value, y: Value) -> Value:
     series = ((square * (-1 / 7) + 0.2) * square + (-1 / 3)) * square + 1.0
     octant = guess + e * series
     quadrant = op.Where(wide < high, pi / 2 - octant, octant)
-    return op.Where(x < 0.0, pi - quadrant, quadrant)  # type: ignore[no-any-return]
+    return op.Where(x < 0.0, pi - quadrant, quadrant)

@@ -18,7 +18,7 @@ OPSET = 17
 Kind: TypeAlias = Literal["tensor", "integer", "integers"]
 """What an attribute of a function holds."""
 
-_ATTRIBUTE: dict[Kind, tuple[str, int]] = {
+_ATTRIBUTE: dict[Kind, tuple[str, AttributeProto.AttributeType]] = {
     "tensor": ("value", AttributeProto.TENSOR),
     "integer": ("value_int", AttributeProto.INT),
     "integers": ("value_ints", AttributeProto.INTS),
@@ -138,16 +138,16 @@ class Body:
 
     def size(self, value: Value, axis: int) -> Value:
         """Length of an axis, int64 of shape (1,)."""
-        return self.Gather(self.Shape(value), [axis])  # type: ignore[no-any-return]
+        return self.Gather(self.Shape(value), [axis])
 
     def shape(self, *sizes: Any) -> Value:
         """A shape of lengths, each an integer or int64 of shape (1,)."""
         parts = [self.value([one] if isinstance(one, int) else one) for one in sizes]
-        return self.Concat(*parts, axis=0)  # type: ignore[no-any-return]
+        return self.Concat(*parts, axis=0)
 
     def count(self, size: Value) -> Value:
         """0, 1, .. below ``size``, int64 of shape (1,): shape (size,)."""
-        return self.Range(0, self.Squeeze(size, [0]), 1)  # type: ignore[no-any-return]
+        return self.Range(0, self.Squeeze(size, [0]), 1)
 
     def scan(
         self,

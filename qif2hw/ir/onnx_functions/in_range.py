@@ -10,7 +10,7 @@ def in_range(op: Body, y: Value, x: Value, low: Value, high: Value) -> Value:
     inside = op.And(op.GreaterOrEqual(x, low), op.LessOrEqual(x, high))
     # ONNX Runtime looks for the smallest among numbers alone.
     row = op.ReduceMin(op.Cast(inside, to=1), axes=[1], keepdims=1)
-    return op.Where(op.Cast(row, to=9), y, nan)  # type: ignore[no-any-return]
+    return op.Where(op.Cast(row, to=9), y, nan)
 
 
 IN_RANGE = function("InRange", in_range)

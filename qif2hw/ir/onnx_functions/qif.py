@@ -43,7 +43,7 @@ def qif(op: Body, phi0: Value, time: Value, channel: Value, table: Value, flush:
 
 def _cos(op: Body, angle: Value) -> Value:
     """Cosine: ONNX Runtime has none in float64."""
-    return op.Sin(angle + pi / 2)  # type: ignore[no-any-return]
+    return op.Sin(angle + pi / 2)
 
 
 def _events(
@@ -111,7 +111,7 @@ def first_spikes(op: Body, since: Value, until: Value, x: Value, y: Value, theta
     ordinary = _fired_at(op, since, until, x, y, omega, gap, vector)
     end = op.Slice(until, [-1], [1 << 62], [1])
     ever = op.Cast(op.ReduceMax(fired, axes=[0], keepdims=0), to=9)
-    return op.Where(ever, ordinary, end + (pi - theta) / omega)  # type: ignore[no-any-return]
+    return op.Where(ever, ordinary, end + (pi - theta) / omega)
 
 
 def _fired_at(
@@ -122,7 +122,7 @@ def _fired_at(
         op.Gather(op.Reshape(all_, [-1]), place)
         for all_, place in ((since, gap), (until, gap), (x, vector), (y, vector))
     )
-    return op.Max(end - angle(op, -x, op.Abs(y)) / omega, begin)  # type: ignore[no-any-return]
+    return op.Max(end - angle(op, -x, op.Abs(y)) / omega, begin)
 
 
 QIF = function("QIF", qif, "tau", "i0", "trial")

@@ -50,7 +50,7 @@ def join(
 
 
 def _with_zeros(op: Body, rows: Value) -> Value:
-    return op.Concat(rows, op.Expand(0.0, op.shape(1, op.size(rows, 1))), axis=0)  # type: ignore[no-any-return]
+    return op.Concat(rows, op.Expand(0.0, op.shape(1, op.size(rows, 1))), axis=0)
 
 
 SYNAPSES = function("Synapses", dense)
