@@ -26,8 +26,9 @@ from qif2hw.ir.network import Network
 from qif2hw.ir.onnx_functions import FUNCTIONS
 from qif2hw.ir.onnx_graph import DOMAIN, GraphReader, GraphWriter
 
-SYNAPSES = ("Synapses", "SparseSynapses")
-READOUTS = ("FirstSpikeDifference",)
+SYNAPSES = tuple(op for op, function in FUNCTIONS.items() if function.input[0] == "phase")
+"""Operators of projections."""
+READOUTS = tuple(op for op, function in FUNCTIONS.items() if function.input[0] == "first")
 """Operators that read first spikes."""
 RESULT = "y"
 _UNCHECKED = "solution"

@@ -23,6 +23,7 @@ from qif2hw.errors import InputError
 from qif2hw.ir import Conv2d, Network, Projection, Sparse, onnx_io
 from qif2hw.ir.expression import formula
 from qif2hw.ir.expression import given as value
+from qif2hw.ir.formula import BINARY, OPERATORS, UNARY, Constant, Formula, Step
 from qif2hw.ir.host import Host, Input, Output, X, Y
 from qif2hw.ir.onnx_execute import plain
 from qif2hw.ir.onnx_graph import ATTRIBUTES, PLAIN_VERSION, VERSION
@@ -141,6 +142,28 @@ def test_no_result_of_inputs_out_of_range(name: str, execute: Execute) -> None:
     for row in x[1:]:
         with pytest.raises(InputError):
             network.check_inputs(row[None])
+
+
+@BOTH
+def test_every_operator_of_a_solution(execute: Execute) -> None:
+    """The closed list, on numbers above 1 and below, in float64."""
+    steps = [Step("Abs", (Y,), "size"), Step("Add", ("size", "tenth"), "a"), Step("Gather", (X,), "b", (1, 0))]
+    steps += [Step(op, ("a",), f"one:{op}") for op in UNARY]
+    steps += [Step(op, ("a", "b"), f"two:{op}") for op in BINARY]
+    made = [step.output for step in steps[3:]]
+    steps += [
+        Step("Concat", tuple(made), "all"),
+        Step("ReduceSum", ("all",), "sum"),
+        Step("Concat", ("all", "sum"), "y:"),
+    ]
+    assert {step.op for step in steps} == {*OPERATORS}
+    columns = tuple(Output(f"{k}") for k in range(2 * len(made) + 1))
+    solution = Formula((Constant("tenth", np.array([0.1, 0.2])),), tuple(steps))
+    host = Host((Input("a", 0.5, 2.0), Input("b", 0.5, 9.0)), columns, solution)
+    network = replace(ordinary((2, 5, 4)), host=host)
+    data, x = onnx_io.to_bytes(network), inputs(network, 6)
+    assert onnx_io.from_bytes(data) == network
+    np.testing.assert_allclose(execute(data, feed(network, x)), reference.run(network, x).y, rtol=1e-11, atol=1e-11)
 
 
 def test_inlined_it_is_a_graph_of_standard_operators() -> None:

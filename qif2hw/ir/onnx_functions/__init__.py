@@ -1,6 +1,7 @@
 """The operators of event-driven networks as ONNX functions of standard operators: what makes a ``model.onnx`` execute.
 
-One function in one file for each kind of synapses, neurons and readouts; a new kind is a function here, in `FUNCTIONS`.
+A new kind of synapses or of readouts is one function here, listed in `FUNCTIONS`: its first input, ``phase`` or
+``first``, says where it belongs, and `qif2hw.ir.onnx_execute` puts it there.
 """
 
 from onnx import FunctionProto

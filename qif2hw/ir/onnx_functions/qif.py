@@ -30,11 +30,13 @@ def qif(op: Body, phi0: Value, time: Value, channel: Value, table: Value, flush:
     start = omega * phi0
     turn = op.Transpose(omega * (until - since), perm=[1, 0])
     states = (table / r, op.Expand(_cos(op, start), size), op.Expand(op.Sin(start), size))
+    # Flat in between: onnx.reference of 1.16 and 1.17 fails on indices that are a view.
+    which = op.Reshape(op.Reshape(op.Transpose(rows, perm=[1, 0]), [-1]), op.shape(op.size(rows, 1), samples))
     cos, sin = (op.Unsqueeze(one, [2]) for one in (_cos(op, turn), op.Sin(turn)))
     _, x_end, y_end, x, y = op.scan(
         _event,
         [Looped(one, axes) for one, axes in zip(states, ("rows n", "b n", "b n"), strict=True)],
-        [Looped(cos, "b 1"), Looped(sin, "b 1"), Looped(op.Transpose(rows, perm=[1, 0]), "b", whole=True)],
+        [Looped(cos, "b 1"), Looped(sin, "b 1"), Looped(which, "b", whole=True)],
         made=("b n", "b n"),
     )
     theta = angle(op, x_end - flush / r * y_end, y_end)
