@@ -18,13 +18,13 @@ Names tell one form from the other, so `plain` undoes `executable` exactly.
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from onnx import NodeProto, helper
+from onnx import FunctionProto, NodeProto, helper
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.network import Network
 from qif2hw.ir.onnx_functions import FUNCTIONS
-from qif2hw.ir.onnx_graph import DOMAIN, GraphReader, GraphWriter
+from qif2hw.ir.onnx_graph import DOMAIN, VERSION, GraphReader, GraphWriter
 
 SYNAPSES = tuple(op for op, function in FUNCTIONS.items() if function.input[0] == "phase")
 """Operators of projections."""
@@ -101,8 +101,18 @@ def write_ranges(graph: GraphWriter, network: Network) -> None:
         graph.store(f"high:{name}", high)
 
 
-def check_executable(nodes: Sequence[NodeProto], reader: GraphReader, network: Network) -> None:
+def called_functions(nodes: Iterable[NodeProto]) -> list[FunctionProto]:
+    """The functions that nodes call."""
+    called = {node.op_type for node in nodes if node.domain == DOMAIN}
+    return [function for op, function in FUNCTIONS.items() if op in called]
+
+
+def check_executable(
+    nodes: Sequence[NodeProto], functions: Sequence[FunctionProto], reader: GraphReader, network: Network
+) -> None:
     """`InputError` unless ``nodes`` compute what the network says that was read of their plain form."""
+    if sorted(map(_bytes, functions)) != sorted(map(_bytes, called_functions(nodes))):
+        raise InputError(f"its functions are not those of version {VERSION} of the domain '{DOMAIN}'")
     ranges = _ranges(network)
     same = [_bytes(node) for node in executable(plain(nodes), list(ranges))] == [_bytes(node) for node in nodes]
     for name, ends in ranges.items():
@@ -167,6 +177,6 @@ def _changed(node: NodeProto, inputs: Iterable[str], outputs: Iterable[str]) -> 
     return made
 
 
-def _bytes(node: NodeProto) -> bytes:
-    data: bytes = node.SerializeToString(deterministic=True)
+def _bytes(message: NodeProto | FunctionProto) -> bytes:
+    data: bytes = message.SerializeToString(deterministic=True)
     return data

@@ -30,7 +30,6 @@ from qif2hw.files import read_bytes, write_bytes
 from qif2hw.ir import onnx_execute, onnx_host, onnx_stepped
 from qif2hw.ir.host import X
 from qif2hw.ir.network import Network
-from qif2hw.ir.onnx_functions import FUNCTIONS
 from qif2hw.ir.onnx_graph import DOMAIN, MAX_BYTES, VERSION, GraphWriter
 from qif2hw.ir.onnx_read import any_from_bytes, from_bytes
 from qif2hw.ir.readout import Readout
@@ -137,6 +136,5 @@ def _trial_to_bytes(network: Network) -> bytes:
     if onnx_execute.can_execute(graph.nodes):
         graph.nodes = onnx_execute.executable(graph.nodes, [name for name, _ in inputs])
         onnx_execute.write_ranges(graph, network)
-        called = {node.op_type for node in graph.nodes if node.domain == DOMAIN}
-        functions = [function for op, function in FUNCTIONS.items() if op in called]
+        functions = onnx_execute.called_functions(graph.nodes)
     return graph.model(inputs, network.solutions, _ABOUT, metadata, functions)

@@ -33,7 +33,7 @@ def any_from_bytes(data: bytes, source: str = "model.onnx") -> AnyNetwork:
         reader = (_HostedReader if has_host(model) else _Reader)(model)
         network = reader.network()
         if called:
-            check_executable(called, reader, network)
+            check_executable(called, model.functions, reader, network)
         return network
     except InputError as error:
         # Names come from the file and may hold line breaks; an error is one line.

@@ -260,6 +260,15 @@ def test_nodes_that_compute_something_else_are_refused(change: Callable[[ModelPr
         onnx_io.from_bytes(model.SerializeToString())
 
 
+def test_functions_that_compute_something_else_are_refused() -> None:
+    model = onnx.load_from_string(onnx_io.to_bytes(branched()))
+    body = next(f for f in model.functions if f.name == "QIF")
+    node = next(n for n in body.node if n.op_type == "Sin")
+    node.op_type = "Tanh"
+    with pytest.raises(InputError, match="its functions are not those of version 2 of the domain 'qif2hw'"):
+        onnx_io.from_bytes(model.SerializeToString())
+
+
 MEASURE = """
 import json, resource, sys, time
 import numpy as np, onnxruntime
