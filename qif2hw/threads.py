@@ -3,7 +3,8 @@
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import lru_cache
 
 import numba
@@ -52,28 +53,38 @@ def turn() -> AbstractContextManager[object]:
 
 
 class _Blas:
-    """The limit of numpy's linear algebra, and how many callers want it now."""
+    """The limit of numpy's linear algebra, and how many callers want it now.
+
+    One thread of its own sets and lifts it: threadpoolctl (3.8) ignores what other threads do than the one that began.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.callers = 0
-        self.limit: threadpoolctl.threadpool_limits | None = None
+        self.owner = ThreadPoolExecutor(1, "qif2hw-blas")
+        self.limits = ExitStack()
 
     def enter(self) -> None:
         with self.lock:
             if self.callers == 0:
-                # Looked up anew: scipy and torch bring libraries of their own, whenever they are imported.
-                self.limit = threadpoolctl.threadpool_limits(1, "blas")
+                self.owner.submit(self._limit).result()
             self.callers += 1
 
     def leave(self) -> None:
         with self.lock:
             self.callers -= 1
-            if self.callers == 0 and self.limit is not None:
-                self.limit.restore_original_limits()
+            if self.callers == 0:
+                self.owner.submit(self.limits.close).result()
+
+    def _limit(self) -> None:
+        # Looked up anew: scipy and torch bring libraries of their own, whenever they are imported.
+        control = threadpoolctl.ThreadpoolController().select(user_api="blas")
+        self.limits.enter_context(control.limit(limits=1))
 
 
 _blas = lru_cache(_Blas)
+# The thread does not live on in a child.
+os.register_at_fork(after_in_child=_blas.cache_clear)
 
 
 @contextmanager

@@ -198,6 +198,8 @@ def test_short_commands_run(arguments: list[str], tmp_path: Path, monkeypatch: p
     outputs = {arguments[k + 1] for k, word in enumerate(arguments[:-1]) if word in ("-o", "--report")}
     for name in (files - outputs) & set(arguments):
         provide(name, {})
+    for name in ({"old.qif", "new.qif"} - outputs) & set(arguments):
+        shutil.copy(zoo.HOME / "parabola.qif", name)
     if {"digits.onnx", "digits.qif"} & set(arguments):
         untrained_digits()
     if "ripple.onnx" in arguments or "ripple.qif" in arguments:
