@@ -24,7 +24,8 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.network import Network
 from qif2hw.ir.onnx_functions import FUNCTIONS
-from qif2hw.ir.onnx_graph import DOMAIN, VERSION, GraphReader, GraphWriter
+from qif2hw.ir.onnx_functions.body import DOMAIN
+from qif2hw.ir.onnx_graph import VERSION, GraphReader, GraphWriter
 
 SYNAPSES = tuple(op for op, function in FUNCTIONS.items() if function.input[0] == "phase")
 """Operators of projections."""

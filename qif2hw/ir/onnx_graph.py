@@ -11,9 +11,9 @@ from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TensorPro
 
 from qif2hw.errors import InputError
 from qif2hw.ir.network import Projection
+from qif2hw.ir.onnx_functions.body import DOMAIN, OPSET
 from qif2hw.ir.synapses import NOT_GIVEN, Conv2d, Dense, Sparse, Synapses
 
-DOMAIN = "qif2hw"
 VERSION = 2
 """Of the domain, in files whose nodes execute: see `qif2hw.ir.onnx_execute`."""
 PLAIN_VERSION = 1
@@ -23,7 +23,6 @@ MAX_BYTES = 256 * 2**20
 
 # Fixed, so that the bytes do not depend on the installed onnx.
 _IR_VERSION = 8
-_ONNX_OPSET = 17
 
 SOURCES = ("Encode", "QIF", "Frames", "SteppedQIF", "SteppedLIF", "SteppedCUBA")
 """Operators that send something."""
@@ -124,7 +123,7 @@ class GraphWriter:
         )
         model = ModelProto(ir_version=_IR_VERSION, producer_name="qif2hw", graph=graph)
         version = VERSION if functions else PLAIN_VERSION
-        model.opset_import.extend([helper.make_opsetid("", _ONNX_OPSET), helper.make_opsetid(DOMAIN, version)])
+        model.opset_import.extend([helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, version)])
         model.functions.extend(functions)
         for key, text in (metadata or {}).items():
             model.metadata_props.add(key=key, value=text)

@@ -30,7 +30,8 @@ from qif2hw.files import read_bytes, write_bytes
 from qif2hw.ir import onnx_execute, onnx_host, onnx_stepped
 from qif2hw.ir.host import X
 from qif2hw.ir.network import Network
-from qif2hw.ir.onnx_graph import DOMAIN, MAX_BYTES, VERSION, GraphWriter
+from qif2hw.ir.onnx_functions.body import DOMAIN
+from qif2hw.ir.onnx_graph import MAX_BYTES, VERSION, GraphWriter
 from qif2hw.ir.onnx_read import any_from_bytes, from_bytes
 from qif2hw.ir.readout import Readout
 from qif2hw.ir.stepped import AnyNetwork
