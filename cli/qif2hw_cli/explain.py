@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def show_explanation(out: Output, bundle: "Bundle", outcome: "ParityReport", sample: int) -> dict[str, Any]:
     """The chain of spikes that carried the largest error of a sample to an output, and where runs first differ."""
-    from qif2hw.parity.explain import GROWN, difference_of_sample, explain
+    from qif2hw.parity.certificates.explain import GROWN, difference_of_sample, explain
 
     found = explain(bundle.program, outcome.x, sample, source=bundle.network)
     rows = []

@@ -6,7 +6,7 @@ from qif2hw_cli.console import Output
 
 if TYPE_CHECKING:
     from qif2hw.ir import Program
-    from qif2hw.ir.host import Input
+    from qif2hw.ir.host_part.host import Input
 
 _SHOWN = 4
 

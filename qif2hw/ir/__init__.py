@@ -1,12 +1,12 @@
 """Intermediate representations: `Network` (float, units of time) and `Program` (integers, steps)."""
 
 from qif2hw.ir.encoder import Encoder
-from qif2hw.ir.host import Host, Input, Output
+from qif2hw.ir.host_part.host import Host, Input, Output
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.ir.network import Network, Population, Projection, layered
 from qif2hw.ir.program import Program, ProgramPopulation, ProgramProjection, TimeGrid
 from qif2hw.ir.ptc import PTC, CotangentTables, PhaseWeightTable, PlaneVector, SecondMoment, Table
 from qif2hw.ir.readout import Product, Readout
-from qif2hw.ir.receptive_fields import ReceptiveFields
 from qif2hw.ir.spikes import MachineOutput, Run, Spikes, StepSpikes
 from qif2hw.ir.synapses import AnySynapses, Conv2d, Dense, Sparse, Synapses
 

@@ -14,7 +14,7 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, finite
 from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.graph import Graph
-from qif2hw.ir.host import Host, Hosted
+from qif2hw.ir.host_part.host import Host, Hosted
 from qif2hw.ir.readout import Product, ReadFromFirstSpikes, Readout, decode
 from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_delay, checked_synapses
 from qif2hw.neuron import QIF

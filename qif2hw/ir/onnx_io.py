@@ -15,10 +15,10 @@ Product               y, y -> y                              scale, offset
 A node's name is the name of its input group or population.  ``Concat`` (ONNX's own) joins several outputs.
 Real numbers are float64: weights and initial phases are initializers, the rest tensor-valued attributes,
 since ONNX's own float attributes have 32 bits.  ``index`` keeps the order of populations and projections,
-which the order of nodes cannot.  `qif2hw.ir.onnx_host` describes the nodes of the host's part.
+which the order of nodes cannot.  `qif2hw.ir.host_part.onnx_host` describes the nodes of the host's part.
 
 That is the plain form, and that of files of version 1 of the domain.  Files of version 2 execute: they hold a function
-of standard operators for every operator, and their nodes call these (`qif2hw.ir.onnx_execute`).
+of standard operators for every operator, and their nodes call these (`qif2hw.ir.onnx.execute`).
 """
 
 import os
@@ -27,12 +27,13 @@ from pathlib import Path
 from onnx import FunctionProto, helper
 
 from qif2hw.files import read_bytes, write_bytes
-from qif2hw.ir import onnx_execute, onnx_host, onnx_stepped
-from qif2hw.ir.host import X
+from qif2hw.ir.host_part import onnx_host
+from qif2hw.ir.host_part.host import X
 from qif2hw.ir.network import Network
-from qif2hw.ir.onnx_functions.body import DOMAIN
-from qif2hw.ir.onnx_graph import MAX_BYTES, VERSION, GraphWriter
-from qif2hw.ir.onnx_read import any_from_bytes, from_bytes
+from qif2hw.ir.onnx import execute, stepped
+from qif2hw.ir.onnx.functions.body import DOMAIN
+from qif2hw.ir.onnx.graph import MAX_BYTES, VERSION, GraphWriter
+from qif2hw.ir.onnx.read import any_from_bytes, from_bytes
 from qif2hw.ir.readout import Readout
 from qif2hw.ir.stepped import AnyNetwork
 
@@ -69,7 +70,7 @@ def load_any(path: str | os.PathLike[str]) -> AnyNetwork:
 
 def to_bytes(network: AnyNetwork) -> bytes:
     """A network as the bytes of an ONNX file; equal networks give equal bytes."""
-    return _trial_to_bytes(network) if isinstance(network, Network) else onnx_stepped.to_bytes(network)
+    return _trial_to_bytes(network) if isinstance(network, Network) else stepped.to_bytes(network)
 
 
 def _trial_to_bytes(network: Network) -> bytes:
@@ -134,8 +135,8 @@ def _trial_to_bytes(network: Network) -> bytes:
         inputs = [(X, ["samples", host.width])]
     metadata = {} if host is None else {onnx_host.KEY: onnx_host.describe(host)}
     functions: list[FunctionProto] = []
-    if onnx_execute.can_execute(graph.nodes):
-        graph.nodes = onnx_execute.executable(graph.nodes, [name for name, _ in inputs])
-        onnx_execute.write_ranges(graph, network)
-        functions = onnx_execute.called_functions(graph.nodes)
+    if execute.can_execute(graph.nodes):
+        graph.nodes = execute.executable(graph.nodes, [name for name, _ in inputs])
+        execute.write_ranges(graph, network)
+        functions = execute.called_functions(graph.nodes)
     return graph.model(inputs, network.solutions, _ABOUT, metadata, functions)

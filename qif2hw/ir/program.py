@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qif2hw.ir.arrays import ByValue, FloatArray, frozen
 from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.graph import Graph
-from qif2hw.ir.host import Host, Hosted
+from qif2hw.ir.host_part.host import Host, Hosted
 from qif2hw.ir.network import Network, Population, Projection
 from qif2hw.ir.ptc import ACCUMULATOR_BITS, PTC, STATE_BITS, STATE_MAX, PlaneVector, check_curve, need
 from qif2hw.ir.readout import Product, ReadFromFirstSpikes, Readout

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, IntArray
-from qif2hw.ir.host import Hosted
+from qif2hw.ir.host_part.host import Hosted
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from qif2hw import ir
 from qif2hw.errors import InputError
-from qif2hw.ir.formula import Formula, Step
-from qif2hw.ir.host import Host, X, Y
-from qif2hw.ir.receptive_fields import ReceptiveFields
+from qif2hw.ir.host_part.formula import Formula, Step
+from qif2hw.ir.host_part.host import Host, X, Y
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "Abs": torch.abs,

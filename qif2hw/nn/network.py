@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from qif2hw import ir
 from qif2hw.errors import InputError
-from qif2hw.ir.host import Host, Input, Output
-from qif2hw.ir.inputs import check_inputs
-from qif2hw.ir.receptive_fields import ReceptiveFields
+from qif2hw.ir.host_part.host import Host, Input, Output
+from qif2hw.ir.host_part.inputs import check_inputs
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.ir.synapses import AnySynapses
 from qif2hw.neuron import QIF, difference, latency
 from qif2hw.nn.functional.output import ForwardPass, LayerOutput

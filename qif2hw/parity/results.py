@@ -9,7 +9,7 @@ import numpy as np
 
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.program import Program
-from qif2hw.parity.certified import CertifiedRun
+from qif2hw.parity.certificates.certified import CertifiedRun
 from qif2hw.parity.matching import Matching
 from qif2hw.parity.outcome import Outcome, largest, plain, rms
 

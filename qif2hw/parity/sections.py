@@ -7,11 +7,11 @@ import numpy as np
 
 from qif2hw import svg
 from qif2hw.parity import figures, html, raster
-from qif2hw.parity.explain import explain
+from qif2hw.parity.certificates.explain import explain
+from qif2hw.parity.certificates.spike_errors import CAUSES, CERTIFIED, STATUS
 from qif2hw.parity.html import DASH, cell, raw_cell, row, section
 from qif2hw.parity.outcome import IDENTITY, Outcome, largest, rms
 from qif2hw.parity.results import BackendParity, ParityReport
-from qif2hw.parity.spike_errors import CAUSES, CERTIFIED, STATUS
 
 CHAINS_SHOWN = 8
 """Samples whose chain a report has."""

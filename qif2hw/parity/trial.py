@@ -12,8 +12,8 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run
-from qif2hw.parity.certificate import certify
-from qif2hw.parity.certified import CertifiedRun, certificate_verdicts, compare_certificate
+from qif2hw.parity.certificates.certificate import certify
+from qif2hw.parity.certificates.certified import CertifiedRun, certificate_verdicts, compare_certificate
 from qif2hw.parity.identical import first_difference, identity_verdict
 from qif2hw.parity.matching import match
 from qif2hw.parity.outcome import ResultError, Verdict, largest, rms

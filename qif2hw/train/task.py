@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from qif2hw import ir
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.host import Host
-from qif2hw.ir.receptive_fields import ReceptiveFields
+from qif2hw.ir.host_part.host import Host
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.nn.regime import Regime
 
 

@@ -16,12 +16,12 @@ import qif2hw
 from qif2hw import engine, reference
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, onnx_io
-from qif2hw.ir.expression import formula
-from qif2hw.ir.expression import given as value
-from qif2hw.ir.host import Host, Input, Output, X, Y
-from qif2hw.ir.onnx_execute import plain
-from qif2hw.ir.onnx_host import KEY
-from qif2hw.ir.receptive_fields import ReceptiveFields
+from qif2hw.ir.host_part.expression import formula
+from qif2hw.ir.host_part.expression import given as value
+from qif2hw.ir.host_part.host import Host, Input, Output, X, Y
+from qif2hw.ir.host_part.onnx_host import KEY
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
+from qif2hw.ir.onnx.execute import plain
 from qif2hw.parity import check
 
 MODELS = Path(__file__).parents[1] / "models"

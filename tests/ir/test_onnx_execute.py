@@ -21,13 +21,13 @@ from onnx.reference import ReferenceEvaluator
 from qif2hw import reference, zoo
 from qif2hw.errors import InputError
 from qif2hw.ir import Conv2d, Network, Projection, Sparse, onnx_io
-from qif2hw.ir.expression import formula
-from qif2hw.ir.expression import given as value
-from qif2hw.ir.formula import BINARY, OPERATORS, UNARY, Constant, Formula, Step
-from qif2hw.ir.host import Host, Input, Output, X, Y
-from qif2hw.ir.onnx_execute import plain
-from qif2hw.ir.onnx_graph import ATTRIBUTES, PLAIN_VERSION, VERSION
-from qif2hw.ir.receptive_fields import ReceptiveFields
+from qif2hw.ir.host_part.expression import formula
+from qif2hw.ir.host_part.expression import given as value
+from qif2hw.ir.host_part.formula import BINARY, OPERATORS, UNARY, Constant, Formula, Step
+from qif2hw.ir.host_part.host import Host, Input, Output, X, Y
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
+from qif2hw.ir.onnx.execute import plain
+from qif2hw.ir.onnx.graph import ATTRIBUTES, PLAIN_VERSION, VERSION
 
 Array = NDArray[np.float64]
 MODELS = Path(__file__).parents[1] / "models"

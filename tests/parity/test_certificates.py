@@ -16,10 +16,11 @@ from parity.random_programs import random_program
 from qif2hw import neuron, parity, reference, zoo
 from qif2hw.engine import encode, fast, spec
 from qif2hw.ir import Program, layered
-from qif2hw.parity import certified, trial
-from qif2hw.parity.certificate import certify
-from qif2hw.parity.certified import compare_certificate
-from qif2hw.parity.spike_errors import AT_END, CAUSES, CERTIFIED
+from qif2hw.parity import trial
+from qif2hw.parity.certificates import certified
+from qif2hw.parity.certificates.certificate import certify
+from qif2hw.parity.certificates.certified import compare_certificate
+from qif2hw.parity.certificates.spike_errors import AT_END, CAUSES, CERTIFIED
 
 law = settings(max_examples=200, deadline=None)
 SIZE = st.floats(-6, 6)
@@ -90,7 +91,7 @@ def test_it_is_about_the_run_of_the_engine(case: Case) -> None:
 
 def test_blocks_of_samples_are_joined(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = certify(case.program, case.x)
-    monkeypatch.setattr("qif2hw.parity.certificate._MOST_SAMPLES", 7)
+    monkeypatch.setattr("qif2hw.parity.certificates.certificate._MOST_SAMPLES", 7)
     parts = certify(case.program, case.x)
     assert parts.run.step_spikes == whole.run.step_spikes
     np.testing.assert_array_equal(parts.result.radius, whole.result.radius)

@@ -9,9 +9,9 @@ from parity.conftest import Case, compiled
 
 from qif2hw import reference, zoo
 from qif2hw.errors import InputError
-from qif2hw.parity.certificate import certify
-from qif2hw.parity.explain import GROWN, _Spikes, difference_of_sample, explain
-from qif2hw.parity.spike_errors import CAUSES
+from qif2hw.parity.certificates.certificate import certify
+from qif2hw.parity.certificates.explain import GROWN, _Spikes, difference_of_sample, explain
+from qif2hw.parity.certificates.spike_errors import CAUSES
 
 
 def test_the_chain_adds_up(case: Case) -> None:

@@ -10,8 +10,8 @@ from qif2hw.train.task import Task
 SEEDS = {"parabola": 3, "ricker": 3, "ripple": 3, "poisson_pinn": 3}
 """Number of seeds in the ordinary regime; one for tasks that are not named, and in the published regime."""
 
-IMAGE_SEEDS = {("fashion_mnist", "dqif-euler"): 1}
-"""Number of seeds of a classifier, by task and method; three for those that are not named."""
+IMAGE_SEEDS = 3
+"""Number of seeds of a classifier."""
 
 CLASSIFIERS = {"dqif-exact": "exact", "dqif-euler": "euler", "lif": "lif"}
 """Neurons of classifiers in time steps, by method."""
@@ -63,7 +63,7 @@ def experiments(names: Sequence[str] = (), quick: bool = False) -> list[Experime
     for name in names or (*tasks.TASKS, *IMAGE_TASKS):
         if name in IMAGE_TASKS:
             for method in CLASSIFIERS:
-                count = 1 if quick else IMAGE_SEEDS.get((name, method), 3)
+                count = 1 if quick else IMAGE_SEEDS
                 planned += [Experiment(name, method, seed=seed) for seed in range(count)]
             continue
         task = tasks.get(name)

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.host import Host, Input, Output
-from qif2hw.ir.receptive_fields import ReceptiveFields
+from qif2hw.ir.host_part.host import Host, Input, Output
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.train.task import Task
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from qif2hw.ir.host import Host, Input, Output
+from qif2hw.ir.host_part.host import Host, Input, Output
 from qif2hw.train.task import Samples, Settings, Task
 
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.expression import Expression, formula, given, side_by_side
-from qif2hw.ir.host import Host, Input, Output, X, Y
+from qif2hw.ir.host_part.expression import Expression, formula, given, side_by_side
+from qif2hw.ir.host_part.host import Host, Input, Output, X, Y
 from qif2hw.nn.functional.jets import jets
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.train.loop import SAVE_EVERY

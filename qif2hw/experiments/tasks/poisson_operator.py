@@ -9,8 +9,8 @@ from numpy.polynomial import chebyshev
 from torch import Tensor
 
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.expression import formula, given
-from qif2hw.ir.host import Host, Input, Output, X, Y
+from qif2hw.ir.host_part.expression import formula, given
+from qif2hw.ir.host_part.host import Host, Input, Output, X, Y
 from qif2hw.nn.deeponet import DeepONet
 from qif2hw.nn.regime import Regime
 from qif2hw.train.loop import batch_of

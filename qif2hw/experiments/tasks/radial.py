@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.host import Host, Input, Output
+from qif2hw.ir.host_part.host import Host, Input, Output
 from qif2hw.train.task import Samples, Settings, Task
 
 TRAIN_SIDE = 100

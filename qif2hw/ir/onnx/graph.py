@@ -11,11 +11,11 @@ from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TensorPro
 
 from qif2hw.errors import InputError
 from qif2hw.ir.network import Projection
-from qif2hw.ir.onnx_functions.body import DOMAIN, OPSET
+from qif2hw.ir.onnx.functions.body import DOMAIN, OPSET
 from qif2hw.ir.synapses import NOT_GIVEN, Conv2d, Dense, Sparse, Synapses
 
 VERSION = 2
-"""Of the domain, in files whose nodes execute: see `qif2hw.ir.onnx_execute`."""
+"""Of the domain, in files whose nodes execute: see `qif2hw.ir.onnx.execute`."""
 PLAIN_VERSION = 1
 """Of the domain, in other files."""
 MAX_BYTES = 256 * 2**20

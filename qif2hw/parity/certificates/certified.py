@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run, Spikes
-from qif2hw.parity.certificate import Certificate
+from qif2hw.parity.certificates.certificate import Certificate
+from qif2hw.parity.certificates.spike_errors import CAUSES, CERTIFIED, STATUS, SpikeErrors
 from qif2hw.parity.outcome import Verdict, plain, rms
-from qif2hw.parity.spike_errors import CAUSES, CERTIFIED, STATUS, SpikeErrors
 
 SLACK = 2.0**-36
 """What the float64 reference may itself be off, in time units per unit of time of the trial."""

@@ -13,8 +13,8 @@ from qif2hw.ir.program import Program, ProgramPopulation
 from qif2hw.ir.ptc import PlaneVector, second_moment
 from qif2hw.ir.spikes import Run
 from qif2hw.ir.synapses import AnySynapses, join
-from qif2hw.parity.certificate_kernels import MARGIN, Arriving, Sent, group_events, spread
-from qif2hw.parity.spike_errors import ARITHMETIC, AT_END, CAUSES, CERTIFIED, PAYLOAD, SpikeErrors
+from qif2hw.parity.certificates.certificate_kernels import MARGIN, Arriving, Sent, group_events, spread
+from qif2hw.parity.certificates.spike_errors import ARITHMETIC, AT_END, CAUSES, CERTIFIED, PAYLOAD, SpikeErrors
 
 
 @dataclass(frozen=True, eq=False)

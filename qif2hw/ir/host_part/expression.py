@@ -11,7 +11,7 @@ import numpy as np
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.formula import Constant, Formula, Step
+from qif2hw.ir.host_part.formula import Constant, Formula, Step
 
 Number: TypeAlias = float | FloatArray
 """A constant: a number, or one for each column, (columns,)."""

@@ -18,7 +18,7 @@ from qif2hw.errors import InputError
 from qif2hw.files import write_text
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.program import Program
-from qif2hw.parity.certificate import certify
+from qif2hw.parity.certificates.certificate import certify
 
 CHUNK = 1024
 """Cells between two notes of the progress."""

@@ -2,7 +2,7 @@
 
 from math import pi
 
-from qif2hw.ir.onnx_functions.body import Body, Value
+from qif2hw.ir.onnx.functions.body import Body, Value
 
 
 def angle(op: Body, x: Value, y: Value) -> Value:

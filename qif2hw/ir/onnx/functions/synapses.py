@@ -6,7 +6,7 @@ Each makes of the sources' phases (samples, pre), the weights and the arrays of 
     flush   (samples, post): weights times phases, what every neuron gets at the trial's end
 """
 
-from qif2hw.ir.onnx_functions.body import Body, Value, function
+from qif2hw.ir.onnx.functions.body import Body, Value, function
 
 
 def dense(op: Body, phase: Value, weight: Value) -> tuple[Value, Value]:

@@ -15,8 +15,8 @@ is the trial's end.
 
 from math import pi
 
-from qif2hw.ir.onnx_functions.angle import angle
-from qif2hw.ir.onnx_functions.body import Body, Looped, Value, function
+from qif2hw.ir.onnx.functions.angle import angle
+from qif2hw.ir.onnx.functions.body import Body, Looped, Value, function
 
 
 def qif(op: Body, phi0: Value, time: Value, channel: Value, table: Value, flush: Value) -> tuple[Value, ...]:

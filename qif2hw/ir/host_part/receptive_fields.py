@@ -6,7 +6,7 @@ import numpy as np
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.expression import Expression
+from qif2hw.ir.host_part.expression import Expression
 
 MOST_FIELDS = 1 << 12
 

@@ -1,4 +1,4 @@
-r"""Compiled loops of `qif2hw.parity.certificate`: errors of one population, from the registers that a run has kept.
+r"""Compiled loops of the certificate: errors of one population, from the registers that a run has kept.
 
 Angles count half turns: a neuron's k-th spike is the angle ``k pi``.  Between kicks the *offset*,
 ``angle - omega t``, is constant.  The engine's and the exact neuron's offsets differ by ``sum_c error_c + rho``,
@@ -16,7 +16,16 @@ from qif2hw import neuron
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.synapses import BySource
 from qif2hw.machinecode import compiled
-from qif2hw.parity.spike_errors import AFTER_END, ARITHMETIC, AT_END, CERTIFIED, LOOSE, ORDER, PAYLOAD, START
+from qif2hw.parity.certificates.spike_errors import (
+    AFTER_END,
+    ARITHMETIC,
+    AT_END,
+    CERTIFIED,
+    LOOSE,
+    ORDER,
+    PAYLOAD,
+    START,
+)
 
 _change = numba.njit(inline="always")(neuron.kick_change)
 _slope_bounds = numba.njit()(neuron.slope_bounds)

@@ -8,10 +8,10 @@ from numpy.typing import ArrayLike
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray
-from qif2hw.ir.expression import Expression, formula, given, side_by_side
-from qif2hw.ir.formula import Formula
-from qif2hw.ir.inputs import Range, check_inputs, check_ranges
-from qif2hw.ir.receptive_fields import ReceptiveFields
+from qif2hw.ir.host_part.expression import Expression, formula, given, side_by_side
+from qif2hw.ir.host_part.formula import Formula
+from qif2hw.ir.host_part.inputs import Range, check_inputs, check_ranges
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 
 X, Y = "x", "y"
 """Names that a solution's formula has for the user's inputs (samples, inputs) and the results (samples, results)."""
@@ -112,7 +112,7 @@ class Host(ByValue):
             raise InputError(f"the host makes {made} columns and names {len(self.outputs)} outputs")
 
     def check_inputs(self, x: ArrayLike, *, clip: bool = False) -> FloatArray:
-        """Inputs ``x`` as float64 (samples, inputs), in the user's units; see `qif2hw.ir.inputs.check_ranges`."""
+        """Inputs ``x`` (samples, inputs) as float64, in user units; see `qif2hw.ir.host_part.inputs.check_ranges`."""
         ranges: list[Range] = [
             (one.low, one.high, f"'{one.name}' lies in {one.range} (with clip it becomes the nearest end)")
             for one in self.inputs

@@ -14,10 +14,10 @@ from onnx import ModelProto, NodeProto, TensorProto, helper
 
 from qif2hw.errors import InputError
 from qif2hw.ir.encoder import Encoder
-from qif2hw.ir.formula import OPERATORS, Constant, Formula, Step
-from qif2hw.ir.host import Host, Input, Output, X, Y
-from qif2hw.ir.onnx_graph import GraphReader, GraphWriter, float64, where
-from qif2hw.ir.receptive_fields import ReceptiveFields
+from qif2hw.ir.host_part.formula import OPERATORS, Constant, Formula, Step
+from qif2hw.ir.host_part.host import Host, Input, Output, X, Y
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
+from qif2hw.ir.onnx.graph import GraphReader, GraphWriter, float64, where
 
 KEY = "qif2hw.host"
 RESULTS = "results"

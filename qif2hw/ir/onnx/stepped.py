@@ -26,7 +26,7 @@ from onnx import AttributeProto, NodeProto, helper
 from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF
 from qif2hw.errors import InputError
 from qif2hw.ir.network import Projection
-from qif2hw.ir.onnx_graph import (
+from qif2hw.ir.onnx.graph import (
     GraphReader,
     GraphWriter,
     array_of,

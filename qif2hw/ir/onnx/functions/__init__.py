@@ -1,16 +1,16 @@
 """The operators of event-driven networks as ONNX functions of standard operators: what makes a ``model.onnx`` execute.
 
 A new kind of synapses or of readouts is one function here, listed in `FUNCTIONS`: its first input, ``phase`` or
-``first``, says where it belongs, and `qif2hw.ir.onnx_execute` puts it there.
+``first``, says where it belongs, and `qif2hw.ir.onnx.execute` puts it there.
 """
 
 from onnx import FunctionProto
 
-from qif2hw.ir.onnx_functions.encode import ENCODE
-from qif2hw.ir.onnx_functions.in_range import IN_RANGE
-from qif2hw.ir.onnx_functions.qif import FIRST_SPIKES, QIF, SPIKES
-from qif2hw.ir.onnx_functions.readouts import FIRST_SPIKE_DIFFERENCE, PRODUCT
-from qif2hw.ir.onnx_functions.synapses import JOIN, SPARSE_SYNAPSES, SYNAPSES
+from qif2hw.ir.onnx.functions.encode import ENCODE
+from qif2hw.ir.onnx.functions.in_range import IN_RANGE
+from qif2hw.ir.onnx.functions.qif import FIRST_SPIKES, QIF, SPIKES
+from qif2hw.ir.onnx.functions.readouts import FIRST_SPIKE_DIFFERENCE, PRODUCT
+from qif2hw.ir.onnx.functions.synapses import JOIN, SPARSE_SYNAPSES, SYNAPSES
 
 _ALL = (
     *(ENCODE, SYNAPSES, SPARSE_SYNAPSES, JOIN),

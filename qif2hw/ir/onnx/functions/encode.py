@@ -1,6 +1,6 @@
 """``Encode``: inputs in [0, 1] as spikes."""
 
-from qif2hw.ir.onnx_functions.body import Body, Value, function
+from qif2hw.ir.onnx.functions.body import Body, Value, function
 
 
 def encode(op: Body, x: Value) -> tuple[Value, Value, Value]:

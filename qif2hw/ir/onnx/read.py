@@ -7,13 +7,13 @@ from onnx import ModelProto, NodeProto
 
 from qif2hw.errors import InputError
 from qif2hw.ir.encoder import Encoder
-from qif2hw.ir.formula import OPERATORS
-from qif2hw.ir.host import Host
+from qif2hw.ir.host_part.formula import OPERATORS
+from qif2hw.ir.host_part.host import Host
+from qif2hw.ir.host_part.onnx_host import RESULTS, HostReader, check_operators, has_host
 from qif2hw.ir.network import Network, Population, Projection
-from qif2hw.ir.onnx_execute import check_executable, plain
-from qif2hw.ir.onnx_graph import GraphReader, array_of, insert, is_executable, parse, real_of, values_of, where
-from qif2hw.ir.onnx_host import RESULTS, HostReader, check_operators, has_host
-from qif2hw.ir.onnx_stepped import SteppedReader
+from qif2hw.ir.onnx.execute import check_executable, plain
+from qif2hw.ir.onnx.graph import GraphReader, array_of, insert, is_executable, parse, real_of, values_of, where
+from qif2hw.ir.onnx.stepped import SteppedReader
 from qif2hw.ir.readout import Product, Readout
 from qif2hw.ir.stepped import AnyNetwork
 from qif2hw.neuron import QIF

@@ -1,4 +1,4 @@
-"""Nodes that execute: the operators of `qif2hw.ir.onnx_io` as calls of the functions of `qif2hw.ir.onnx_functions`.
+"""Nodes that execute: the operators of `qif2hw.ir.onnx_io` as calls of the functions of `qif2hw.ir.onnx.functions`.
 
 What one operator hands to the next is one value in the plain form and several here:
 
@@ -23,9 +23,9 @@ from onnx import FunctionProto, NodeProto, helper
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.network import Network
-from qif2hw.ir.onnx_functions import FUNCTIONS
-from qif2hw.ir.onnx_functions.body import DOMAIN
-from qif2hw.ir.onnx_graph import VERSION, GraphReader, GraphWriter
+from qif2hw.ir.onnx.functions import FUNCTIONS
+from qif2hw.ir.onnx.functions.body import DOMAIN
+from qif2hw.ir.onnx.graph import VERSION, GraphReader, GraphWriter
 
 SYNAPSES = tuple(op for op, function in FUNCTIONS.items() if function.input[0] == "phase")
 """Operators of projections."""

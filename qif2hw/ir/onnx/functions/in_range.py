@@ -2,7 +2,7 @@
 
 from math import nan
 
-from qif2hw.ir.onnx_functions.body import Body, Value, function
+from qif2hw.ir.onnx.functions.body import Body, Value, function
 
 
 def in_range(op: Body, y: Value, x: Value, low: Value, high: Value) -> Value:

@@ -12,10 +12,10 @@ from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.network import Network
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import MachineOutput, Run, StepSpikes
-from qif2hw.parity.certificate import Certificate, certify
+from qif2hw.parity.certificates.certificate import Certificate, certify
+from qif2hw.parity.certificates.spike_errors import CAUSES, PAYLOAD
 from qif2hw.parity.identical import Difference, first_difference
 from qif2hw.parity.outcome import plain
-from qif2hw.parity.spike_errors import CAUSES, PAYLOAD
 from qif2hw.reference.sensitivity import sensitivity
 
 GROWN = 0.1

@@ -17,9 +17,9 @@ from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.program import Program
 from qif2hw.ir.readout import Product, Readout
 from qif2hw.ir.spikes import Run, joined_runs
-from qif2hw.parity.certificate_kernels import MARGIN
-from qif2hw.parity.certificate_layers import Source, inputs, population_errors
-from qif2hw.parity.spike_errors import CERTIFIED, LOOSE, SpikeErrors
+from qif2hw.parity.certificates.certificate_kernels import MARGIN
+from qif2hw.parity.certificates.certificate_layers import Source, inputs, population_errors
+from qif2hw.parity.certificates.spike_errors import CERTIFIED, LOOSE, SpikeErrors
 
 _BLOCK = 1 << 22
 _MOST_SAMPLES = 256

@@ -1,6 +1,6 @@
 """Results of first spikes, one function for each kind of readout; the first spikes are (samples, neurons)."""
 
-from qif2hw.ir.onnx_functions.body import Body, Value, function
+from qif2hw.ir.onnx.functions.body import Body, Value, function
 
 
 def first_spike_difference(op: Body, first: Value) -> Value:
