@@ -97,8 +97,9 @@ def test_equals_the_reference(name: str, execute: Execute) -> None:
     # An empty test is none: what the names say does happen.
     assert run.ordinary.any() == (name not in ("pseudospikes", "no spike at all"))
     np.testing.assert_allclose(execute(data, feed(network, x)), run.y, rtol=1e-11, atol=1e-11)
-    one = x[3:4]
-    np.testing.assert_allclose(execute(data, feed(network, one)), run.y[3:4], rtol=1e-11, atol=1e-11)
+    for few in (x[3:4], x[:0]):
+        wanted = run.y[3 : 3 + len(few)]
+        np.testing.assert_allclose(execute(data, feed(network, few)), wanted, rtol=1e-11, atol=1e-11)
 
 
 @settings(max_examples=40, deadline=None)

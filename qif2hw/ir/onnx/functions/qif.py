@@ -102,7 +102,10 @@ def spikes(
 
 
 def first_spikes(op: Body, since: Value, until: Value, x: Value, y: Value, theta: Value, omega: Value) -> Value:
-    """First spike of every neuron (samples, neurons): its pseudospike after the trial if there is none in it."""
+    """First spike of every neuron, (samples, neurons) without the last sample, which `Encode` added.
+
+    Where there is none in the trial, the pseudospike after it.
+    """
     samples, events, neurons = op.size(x, 1), op.size(x, 0), op.size(x, 2)
     # ONNX Runtime looks for the largest among numbers alone.
     fired = op.Cast(y < 0.0, to=1)
@@ -113,7 +116,7 @@ def first_spikes(op: Body, since: Value, until: Value, x: Value, y: Value, theta
     ordinary = _fired_at(op, since, until, x, y, omega, gap, vector)
     end = op.Slice(until, [-1], [1 << 62], [1])
     ever = op.Cast(op.ReduceMax(fired, axes=[0], keepdims=0), to=9)
-    return op.Where(ever, ordinary, end + (pi - theta) / omega)
+    return op.Slice(op.Where(ever, ordinary, end + (pi - theta) / omega), [0], [-1], [0])
 
 
 def _fired_at(
