@@ -24,13 +24,14 @@ of standard operators for every operator, and their nodes call these (`qif2hw.ir
 import os
 from pathlib import Path
 
-from onnx import FunctionProto, helper
+from onnx import helper
 
 from qif2hw.files import read_bytes, write_bytes
 from qif2hw.ir.host_part import onnx_host
 from qif2hw.ir.host_part.host import X
 from qif2hw.ir.network import Network
-from qif2hw.ir.onnx import execute, stepped
+from qif2hw.ir.onnx import stepped
+from qif2hw.ir.onnx.execute_trial import TRIAL_FORM
 from qif2hw.ir.onnx.functions.body import DOMAIN
 from qif2hw.ir.onnx.graph import MAX_BYTES, VERSION, GraphWriter
 from qif2hw.ir.onnx.read import any_from_bytes, from_bytes
@@ -134,9 +135,5 @@ def _trial_to_bytes(network: Network) -> bytes:
     if host is not None:
         inputs = [(X, ["samples", host.width])]
     metadata = {} if host is None else {onnx_host.KEY: onnx_host.describe(host)}
-    functions: list[FunctionProto] = []
-    if execute.can_execute(graph.nodes):
-        graph.nodes = execute.executable(graph.nodes, [name for name, _ in inputs])
-        execute.write_ranges(graph, network)
-        functions = execute.called_functions(graph.nodes)
+    functions = TRIAL_FORM.write(graph, network)
     return graph.model(inputs, network.solutions, _ABOUT, metadata, functions)

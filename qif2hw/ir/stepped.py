@@ -75,6 +75,11 @@ class Frames:
         """Number of values per step."""
         return int(np.prod(self.shape))
 
+    @property
+    def largest(self) -> float:
+        """Largest size of a value; infinite without a unit."""
+        return np.inf if self.unit is None else ((1 << (self.bits - 1)) - 1) * self.unit
+
     def sent(self, x: FloatArray) -> FloatArray:
         """What the group sends for these values, element by element: on its grid, if it has one.
 
@@ -85,10 +90,11 @@ class Frames:
         """
         if self.unit is None:
             return x
-        largest = ((1 << (self.bits - 1)) - 1) * self.unit
-        if np.abs(x).max(initial=0.0) > largest:
+        if np.abs(x).max(initial=0.0) > self.largest:
             odd = float(x.flat[np.abs(x).argmax()])
-            raise InputError(f"input group '{self.name}' is given {odd:g}: it takes values up to {largest:g} in size")
+            raise InputError(
+                f"input group '{self.name}' is given {odd:g}: it takes values up to {self.largest:g} in size"
+            )
         if self.unit == 1:
             whole(x, 1.0, f"input group '{self.name}', which takes spikes or numbers of events,")
         return np.rint(x / self.unit) * self.unit

@@ -26,7 +26,7 @@ from qif2hw.ir.host_part.expression import given as value
 from qif2hw.ir.host_part.formula import BINARY, OPERATORS, UNARY, Constant, Formula, Step
 from qif2hw.ir.host_part.host import Host, Input, Output, X, Y
 from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
-from qif2hw.ir.onnx.execute import plain
+from qif2hw.ir.onnx.execute_trial import TRIAL_FORM
 from qif2hw.ir.onnx.graph import ATTRIBUTES, PLAIN_VERSION, VERSION
 
 Array = NDArray[np.float64]
@@ -213,7 +213,7 @@ def test_files_of_version_1_load() -> None:
 def test_files_of_version_1_with_a_hosts_part_load() -> None:
     for network in (NETWORKS["host"], zoo.network("burgers_pinn")):
         model = onnx.load_from_string(onnx_io.to_bytes(network))
-        nodes = plain(model.graph.node)
+        nodes = TRIAL_FORM.plain(model.graph.node)
         kept = [t for t in model.graph.initializer if not t.name.startswith(("low:", "high:"))]
         del model.graph.node[:], model.graph.initializer[:], model.functions[:]
         model.graph.node.extend(nodes)
@@ -223,16 +223,23 @@ def test_files_of_version_1_with_a_hosts_part_load() -> None:
         assert onnx_io.from_bytes(model.SerializeToString()) == network
 
 
-def test_synapses_without_a_function_are_written_plainly() -> None:
-    kernel = Conv2d((1, 2, 2), 2, (1, 1))
-    bare = ordinary((4, 8, 2))
-    weight = np.array([0.5, -0.25]).reshape(kernel.weight_shape)
+@BOTH
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        Conv2d((1, 2, 2), 2, (1, 1)),
+        Conv2d((2, 5, 4), 3, (3, 2), (2, 1), (1, 1)),
+        Conv2d((4, 5, 5), 6, (2, 3), (1, 2), (0, 2), (2, 1), groups=2),
+    ],
+)
+def test_convolutions(kernel: Conv2d, execute: Execute) -> None:
+    post, pre = kernel.shape
+    bare = ordinary((pre, post, 2))
+    weight = np.random.default_rng(0).normal(0, 0.5, kernel.weight_shape)
     network = replace(bare, projections=(Projection("input", "hidden1", weight, kernel), bare.projections[1]))
-    data = onnx_io.to_bytes(network)
-    model = onnx.load_from_string(data)
-    assert version(model) == PLAIN_VERSION
-    assert not model.functions
+    data, x = onnx_io.to_bytes(network), inputs(network, 4)
     assert onnx_io.from_bytes(data) == network
+    np.testing.assert_allclose(execute(data, feed(network, x)), reference.run(network, x).y, rtol=1e-11, atol=1e-11)
 
 
 def _swap_sources(model: ModelProto) -> None:

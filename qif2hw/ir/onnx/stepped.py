@@ -21,11 +21,12 @@ from dataclasses import fields
 from typing import Any
 
 import onnx
-from onnx import AttributeProto, NodeProto, helper
+from onnx import AttributeProto, ModelProto, NodeProto, helper
 
 from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF
 from qif2hw.errors import InputError
 from qif2hw.ir.network import Projection
+from qif2hw.ir.onnx.execute_stepped import STEPPED_FORM
 from qif2hw.ir.onnx.graph import (
     GraphReader,
     GraphWriter,
@@ -84,12 +85,19 @@ def to_bytes(network: SteppedNetwork) -> bytes:
         graph.add("Accumulated", [sent[output.population]], y, y, scale=output.scale)
     if several:
         graph.nodes.append(helper.make_node("Concat", names, ["y"], name="y", axis=1))
-    inputs: list[tuple[str, list[str | int]]] = [(f"x:{e.name}", ["samples", *e.shape]) for e in network.encoders]
-    return graph.model(inputs, network.results, _ABOUT)
+    inputs: list[tuple[str, list[str | int]]] = [
+        (f"x:{e.name}", ["samples", "steps", *e.shape]) for e in network.encoders
+    ]
+    functions = STEPPED_FORM.write(graph, network)
+    return graph.model(inputs, network.results, _ABOUT, functions=functions)
 
 
 class SteppedReader(GraphReader):
-    """Rebuilds a stepped network."""
+    """Rebuilds a stepped network; ``lead`` axes of an input come before the shape of its group."""
+
+    def __init__(self, model: ModelProto, lead: int) -> None:
+        super().__init__(model)
+        self.lead = lead
 
     def network(self) -> SteppedNetwork:
         """The network; `InputError` says what is wrong with the file."""
@@ -122,10 +130,10 @@ class SteppedReader(GraphReader):
     def _frames(self, value: onnx.ValueInfoProto) -> Frames:
         nodes = [node for node in self.nodes("Frames") if list(node.input) == [value.name]]
         shape = [d.dim_value for d in value.type.tensor_type.shape.dim]
-        if len(nodes) != 1 or len(shape) < 2:
+        if len(nodes) != 1 or len(shape) <= self.lead:
             raise InputError(f"input '{value.name}' needs one Frames node and a shape (samples, ...)")
         grid = {"bits": whole_of(nodes[0], "bits")} if "bits" in values_of(nodes[0]) else {}
-        return Frames(nodes[0].name, tuple(shape[1:]), _unit(nodes[0]), **grid)
+        return Frames(nodes[0].name, tuple(shape[self.lead :]), _unit(nodes[0]), **grid)
 
     def _outputs(self) -> tuple[Accumulated, ...]:
         made = []

@@ -77,7 +77,8 @@ class Looped:
     value
         The value.
     axes
-        Lengths of its axes, names or numbers, as ``"samples neurons"``; of a slice where the loop goes along it.
+        Lengths of its axes, as ``"samples neurons"``: numbers, names that say the same length wherever they stand in a
+        file, ``?`` for any; of a slice where the loop goes along it.
     whole
         Whether it is int64, else float64.
     """
@@ -85,6 +86,14 @@ class Looped:
     value: Value
     axes: str
     whole: bool = False
+
+
+@dataclass(frozen=True)
+class Same:
+    """The value of an attribute of a node: that of the function's attribute ``name``."""
+
+    name: str
+    kind: Kind
 
 
 class Body:
@@ -109,7 +118,13 @@ class Body:
         def add(*inputs: Any, outputs: int = 1, **attributes: Any) -> Any:
             names = [self.value(one).name for one in inputs]
             made = self._new(outputs)
-            self.nodes.append(helper.make_node(operator, names, [one.name for one in made], **attributes))
+            own = {key: given for key, given in attributes.items() if not isinstance(given, Same)}
+            node = helper.make_node(operator, names, [one.name for one in made], **own)
+            for key, given in attributes.items():
+                if isinstance(given, Same):
+                    number = _ATTRIBUTE[given.kind][1]
+                    node.attribute.append(AttributeProto(name=key, type=number, ref_attr_name=given.name))
+            self.nodes.append(node)
             return made[0] if outputs == 1 else made
 
         return add
@@ -191,7 +206,7 @@ class Body:
 
 def _typed(value: Value, axes: str, whole: bool) -> ValueInfoProto:
     kind = TensorProto.INT64 if whole else TensorProto.DOUBLE
-    shape = [int(one) if one.isdigit() else one for one in axes.split()]
+    shape = [int(one) if one.isdigit() else None if one == "?" else one for one in axes.split()]
     return helper.make_tensor_value_info(value.name, kind, shape)
 
 

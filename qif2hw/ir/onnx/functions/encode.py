@@ -4,7 +4,7 @@ from qif2hw.ir.onnx.functions.body import Body, Value, function
 
 
 def encode(op: Body, x: Value) -> tuple[Value, Value, Value]:
-    """Spikes of a group: time, channel and phase at the trial's end, which of an input is 0; all (samples + 1, channels).
+    """Spikes of a group: time, channel and phase at the trial's end, 0 of an input; all (samples + 1, channels).
 
     Inputs outside [0, 1], and what is no number, count as 0: `InRange` says what becomes of their results.  One sample
     more, which `FirstSpikes` takes away, so that there always is one: ONNX Runtime cannot sort nothing.

@@ -7,7 +7,11 @@ from qif2hw.ir.onnx.functions.body import Body, Value, function
 
 def in_range(op: Body, y: Value, x: Value, low: Value, high: Value) -> Value:
     """Rows of ``y`` (samples, columns) where ``low <= x <= high`` in every column of ``x``, NaN in the others."""
-    inside = op.And(op.GreaterOrEqual(x, low), op.LessOrEqual(x, high))
+    return rows_where(op, op.And(op.GreaterOrEqual(x, low), op.LessOrEqual(x, high)), y)
+
+
+def rows_where(op: Body, inside: Value, y: Value) -> Value:
+    """Rows of ``y`` where all of ``inside`` (samples, columns) is true, NaN in the others."""
     # ONNX Runtime looks for the smallest among numbers alone.
     row = op.ReduceMin(op.Cast(inside, to=1), axes=[1], keepdims=1)
     return op.Where(op.Cast(row, to=9), y, nan)
