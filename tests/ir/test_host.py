@@ -21,6 +21,7 @@ from qif2hw.ir.host_part.expression import given as value
 from qif2hw.ir.host_part.host import Host, Input, Output, X, Y
 from qif2hw.ir.host_part.onnx_host import KEY
 from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
+from qif2hw.ir.onnx.execute_trial import TRIAL_FORM
 from qif2hw.parity import check
 
 MODELS = Path(__file__).parents[1] / "models"

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
+from executed import BOTH, Execute, in_runtime, version
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import apart, branched, listed, ordinary, published
 from numpy.typing import NDArray
 from onnx import ModelProto
-from onnx.reference import ReferenceEvaluator
 
 from qif2hw import reference, zoo
 from qif2hw.errors import InputError
@@ -61,21 +60,6 @@ def feed(network: Network, x: Array) -> dict[str, Array]:
     if network.host is not None:
         return {"x": x}
     return {f"x:{name}": np.ascontiguousarray(x[:, columns]) for name, columns in network.columns.items()}
-
-
-def in_runtime(data: bytes, inputs: dict[str, Array]) -> Array:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, inputs)[0])
-
-
-def in_onnx(data: bytes, inputs: dict[str, Array]) -> Array:
-    return np.asarray(ReferenceEvaluator(onnx.load_from_string(data)).run(None, inputs)[0])
-
-
-Execute = Callable[[bytes, dict[str, Array]], Array]
-BOTH = pytest.mark.parametrize("execute", [in_runtime, in_onnx])
 
 
 def inputs(network: Network, samples: int, seed: int = 0) -> Array:
@@ -193,10 +177,6 @@ def test_nodes_that_share_a_name() -> None:
     data, x = onnx_io.to_bytes(named), inputs(named, 5)
     assert onnx_io.from_bytes(data) == named
     np.testing.assert_allclose(in_runtime(data, feed(named, x)), reference.run(named, x).y, rtol=0, atol=1e-11)
-
-
-def version(model: ModelProto) -> int:
-    return next(o.version for o in model.opset_import if o.domain == "qif2hw")
 
 
 def test_files_of_version_1_load() -> None:

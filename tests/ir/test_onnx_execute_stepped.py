@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from executed import BOTH, Execute, in_runtime, version
 from networks import pooled_images, stepped_images, whole_images, whole_inputs
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from sklearn.datasets import load_digits
 from slayer_files import write
-from test_onnx_execute import BOTH, Execute, in_runtime, version
 
 from qif2hw import reference, zoo
 from qif2hw.discrete import SteppedLIF, SteppedQIF
