@@ -15,10 +15,18 @@ from slayer_files import write
 from qif2hw import reference, zoo
 from qif2hw.discrete import SteppedLIF, SteppedQIF
 from qif2hw.errors import InputError
-from qif2hw.ir import onnx_io
+from qif2hw.ir import Projection, onnx_io
 from qif2hw.ir.onnx.execute_stepped import STEPPED_FORM
 from qif2hw.ir.onnx.graph import PLAIN_VERSION, VERSION
-from qif2hw.ir.stepped import SteppedNetwork, SteppedRun
+from qif2hw.ir.stepped import (
+    Accumulated,
+    Accumulator,
+    Frames,
+    SteppedNetwork,
+    SteppedPopulation,
+    SteppedRun,
+    Steps,
+)
 from qif2hw_slayer.importer import import_network
 
 Array = NDArray[np.float64]
@@ -88,6 +96,26 @@ def test_pooled(execute: Execute) -> None:
 
 
 @BOTH
+def test_all_to_all_from_the_inputs(execute: Execute) -> None:
+    rng = np.random.default_rng(0)
+    network = SteppedNetwork(
+        Steps(5),
+        (Frames("input", (6,)),),
+        (
+            SteppedPopulation("hidden", NEURONS["exact"], (8,), rng.normal(0.3, 0.2, 8)),
+            SteppedPopulation("scores", Accumulator(), (3,), rng.normal(size=3)),
+        ),
+        (
+            Projection("input", "hidden", rng.normal(size=(8, 6))),
+            Projection("hidden", "scores", rng.normal(size=(3, 8))),
+        ),
+        (Accumulated("scores"),),
+    )
+    for steps in (1, 5):
+        check(network, onnx_io.to_bytes(network), frames(network, 7, steps), execute, 1e-12)
+
+
+@BOTH
 @pytest.mark.parametrize("steps", [1, 12])
 def test_integers_are_exact(steps: int, execute: Execute) -> None:
     """CUBA neurons, delays, listed synapses, input groups on a grid."""
@@ -111,10 +139,10 @@ def test_a_network_of_slayer(tmp_path: Path, execute: Execute) -> None:
 
 
 def test_digits() -> None:
-    """The network of the zoo on all images: the same spikes but for potentials at the threshold."""
+    """The network of the zoo: no potential comes so near to the threshold that float32 changes a spike."""
     network, data = zoo.network("digits"), zoo.model("digits").read_bytes()
     assert version(onnx.load_from_string(data)) == VERSION
-    x = (load_digits().images / 16).reshape(-1, 1, 64)
+    x = (load_digits().images[:500] / 16).reshape(-1, 1, 64)
     run = check(network, data, x, in_runtime, 1e-9)
     for population, fired in spikes_in_runtime(network, data, x[:200]).items():
         np.testing.assert_array_equal(fired, run.spikes[population][:200])
@@ -131,7 +159,8 @@ def test_no_result_of_inputs_that_are_refused(execute: Execute) -> None:
         x[k + 1, 0, column] = value
         with pytest.raises(InputError):
             network.check_inputs(x[k + 1 : k + 2])
-    result = execute(onnx_io.to_bytes(network), feed(network, x))
+    with np.errstate(invalid="ignore"):
+        result = execute(onnx_io.to_bytes(network), feed(network, x))
     assert np.isnan(result[1:]).all()
     np.testing.assert_allclose(result[:1], reference.stepped.run(network, good).y, rtol=0, atol=1e-12)
 

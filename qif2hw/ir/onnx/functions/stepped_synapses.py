@@ -12,12 +12,12 @@ _FLOAT, _DOUBLE = 1, 11
 
 def dense(op: Body, spikes: Value, weight: Value) -> Value:
     """All to all: ``weight`` is (post, pre)."""
-    return op.MatMul(spikes, op.Transpose(weight, perm=[1, 0]))
+    return _weighed(op, spikes, op.Transpose(weight, perm=[1, 0]))
 
 
 def sparse(op: Body, spikes: Value, weight: Value, indptr: Value, indices: Value) -> Value:
     """Compressed rows, as `qif2hw.ir.Sparse` has them."""
-    return op.MatMul(spikes, listed_rows(op, op.size(spikes, 2), weight, indptr, indices))
+    return _weighed(op, spikes, listed_rows(op, op.size(spikes, 2), weight, indptr, indices))
 
 
 def conv(op: Body, spikes: Value, weight: Value) -> Value:
@@ -36,6 +36,16 @@ def conv(op: Body, spikes: Value, weight: Value) -> Value:
     )
     post = op.ReduceProd(op.Slice(op.Shape(made), [1], [4], [0]), keepdims=1)
     return op.Reshape(op.Cast(made, to=_DOUBLE), op.shape(steps, samples, post), allowzero=1)
+
+
+def _weighed(op: Body, spikes: Value, rows: Value) -> Value:
+    """Product with weights (pre, post).
+
+    Of a matrix: ONNX Runtime would fuse a transposition before it with the product, which it cannot in float64.
+    """
+    steps, samples, pre = (op.size(spikes, axis) for axis in range(3))
+    made = op.MatMul(op.Reshape(spikes, op.shape(steps * samples, pre), allowzero=1), rows)
+    return op.Reshape(made, op.shape(steps, samples, op.size(rows, 1)), allowzero=1)
 
 
 def delay(op: Body, spikes: Value, steps: Value) -> Value:
