@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF
+from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF, SteppedSynaptic
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, IntArray, finite
 from qif2hw.ir.graph import Graph
@@ -105,7 +105,7 @@ class Accumulator:
     """A neuron that adds up its input and never spikes: ``u_t = u_{t-1} + I_t``."""
 
 
-SteppedNeuron = SteppedQIF | SteppedLIF | SteppedCUBA | Accumulator
+SteppedNeuron = SteppedQIF | SteppedLIF | SteppedSynaptic | SteppedCUBA | Accumulator
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,9 +149,11 @@ class SteppedPopulation(ByValue):
 
     @property
     def spiking(self) -> bool:
-        """Whether the neurons send spikes; accumulators and CUBA neurons without a threshold do not."""
+        """Whether the neurons send spikes; accumulators and neurons without a threshold do not."""
         if isinstance(self.neuron, SteppedCUBA):
             return bool(self.neuron.threshold)
+        if isinstance(self.neuron, SteppedSynaptic):
+            return bool(np.isfinite(self.neuron.threshold))
         return not isinstance(self.neuron, Accumulator)
 
     @property
@@ -170,7 +172,7 @@ class SteppedPopulation(ByValue):
 class Accumulated:
     """What a population that does not spike holds after the last step, times ``scale``; one output per neuron.
 
-    Of an accumulator that is its sum, of a CUBA neuron without a threshold its voltage.
+    Of an accumulator that is its sum, of a neuron without a threshold its potential.
     """
 
     population: str

@@ -1,5 +1,7 @@
 """``model.onnx`` of networks in time steps executes without this library: spikes and scores of the reference."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,9 @@ from onnx import TensorProto, helper
 from sklearn.datasets import load_digits
 from slayer_files import write
 
+import qif2hw
 from qif2hw import reference, zoo
-from qif2hw.discrete import SteppedLIF, SteppedQIF
+from qif2hw.discrete import SteppedLIF, SteppedQIF, SteppedSynaptic
 from qif2hw.errors import InputError
 from qif2hw.ir import Projection, onnx_io
 from qif2hw.ir.onnx.execute_stepped import STEPPED_FORM
@@ -35,6 +38,7 @@ NEURONS = {
     "without rest": SteppedQIF(0.25, 0.1 - 0.2j, 0.1 + 0.2j),
     "euler": SteppedQIF.from_spikingjelly(),
     "lif": SteppedLIF(0.6, 0.1, 1.0, -0.2, 0.7),
+    "synaptic": SteppedSynaptic(0.5, 0.6, 0.1, 1.0, -0.2, 0.7),
 }
 
 
@@ -113,6 +117,24 @@ def test_all_to_all_from_the_inputs(execute: Execute) -> None:
     )
     for steps in (1, 5):
         check(network, onnx_io.to_bytes(network), frames(network, 7, steps), execute, 1e-12)
+
+
+@BOTH
+def test_potentials_are_read_out(execute: Execute) -> None:
+    neuron = SteppedSynaptic(0.5, 0.8, 0.3, math.inf, -0.1, 0.7)
+    network = stepped_images()
+    scores = replace(network.populations[2], neuron=neuron)
+    network = replace(network, populations=(*network.populations[:2], scores))
+    data = onnx_io.to_bytes(network)
+    assert onnx_io.any_from_bytes(data) == network
+    check(network, data, frames(network, 4, 4), execute, 1e-9)
+
+
+def test_compiling_refuses_currents_in_one_line() -> None:
+    network = stepped_images(NEURONS["synaptic"])
+    with pytest.raises(InputError, match="population 'first': neurons with a synaptic current") as caught:
+        qif2hw.compile(network, calibration=frames(network, 20, 1)[:, 0])
+    assert "\n" not in str(caught.value)
 
 
 @BOTH

@@ -6,7 +6,7 @@ plain               executable
 Frames              the same; on a grid, FramesOnGrid
 Delay               the same, with the attribute ``time_steps``
 population of       the same of their sum, and for QIF and LIF neurons of the six numbers of their step,
-  bias, kicks ...   `qif2hw.discrete.Relaxation`; without a threshold, SteppedCUBAVoltage
+  bias, kicks ...   `qif2hw.discrete.Relaxation`; without a threshold, a function of its own
 y                   InRange of it and of every input -> y: NaN where an input is out of range
 ==================  =================================================================================
 
@@ -16,7 +16,7 @@ Inputs are (samples, 1 or time steps, ...).
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from onnx import AttributeProto, NodeProto, helper
+from onnx import AttributeProto, NodeProto, helper, numpy_helper
 
 from qif2hw.discrete import SteppedLIF, SteppedQIF
 from qif2hw.ir.arrays import FloatArray
@@ -27,8 +27,10 @@ from qif2hw.ir.stepped import SteppedNetwork
 
 _NUMBERED = ("SteppedQIF", "SteppedLIF")
 """Neurons of whose step the numbers are an input."""
-_POPULATIONS = (*_NUMBERED, "SteppedCUBA", "SteppedCUBAVoltage", "Accumulator")
-_PLAIN = {"FramesOnGrid": "Frames", "SteppedCUBAVoltage": "SteppedCUBA"}
+_SILENT = {"SteppedCUBA": "SteppedCUBAVoltage", "SteppedSynaptic": "SteppedSynapticPotential"}
+"""Functions of neurons that never spike."""
+_POPULATIONS = (*_NUMBERED, *_SILENT, *_SILENT.values(), "Accumulator")
+_PLAIN = {"FramesOnGrid": "Frames"} | {function: op for op, function in _SILENT.items()}
 
 
 def _executable(nodes: Sequence[NodeProto]) -> list[NodeProto]:
@@ -51,13 +53,18 @@ def _executable(nodes: Sequence[NodeProto]) -> list[NodeProto]:
                 made.append(helper.make_node("Sum", kicks, [together]))
                 kicks = [together]
             numbers = [f"step:{node.name}"] if node.op_type in _NUMBERED else []
-            threshold = attributes.get("threshold")
-            silent = node.op_type == "SteppedCUBA" and threshold is not None and not threshold.ints
-            op = "SteppedCUBAVoltage" if silent else None
+            op = _SILENT.get(node.op_type) if _never_spikes(attributes) else None
             made.append(changed(node, [*node.input[:1], *kicks, *numbers], node.output, op))
         else:
             made.append(changed(node, node.input, node.output))
     return made
+
+
+def _never_spikes(attributes: dict[str, AttributeProto]) -> bool:
+    threshold = attributes.get("threshold")
+    if threshold is None or threshold.type == AttributeProto.INTS:
+        return threshold is None or not threshold.ints
+    return bool(np.isinf(numpy_helper.to_array(threshold.t)).any())
 
 
 def _plain(nodes: Iterable[NodeProto]) -> list[NodeProto]:

@@ -24,7 +24,7 @@ MAX_BYTES = 256 * 2**20
 # Fixed, so that the bytes do not depend on the installed onnx.
 _IR_VERSION = 8
 
-SOURCES = ("Encode", "QIF", "Frames", "SteppedQIF", "SteppedLIF", "SteppedCUBA")
+SOURCES = ("Encode", "QIF", "Frames", "SteppedQIF", "SteppedLIF", "SteppedCUBA", "SteppedSynaptic")
 """Operators that send something."""
 
 SYNAPSES: dict[str, type[Dense] | type[Sparse] | type[Conv2d]] = {
@@ -49,6 +49,9 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     ),
     "SteppedLIF": ("leak", "rest", "threshold", "reset", "gain", "shape", "time_steps", "index"),
     "SteppedCUBA": ("current_decay", "voltage_decay", "threshold", "shape", "time_steps", "index"),
+    "SteppedSynaptic": (
+        "current_leak", "leak", "rest", "threshold", "reset", "gain", "shape", "time_steps", "index",
+    ),
     "Delay": (),
     "Accumulator": ("shape", "time_steps", "index"),
     "Accumulated": ("scale",),
@@ -57,7 +60,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
 
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "Frames": ("unit", "bits"),
-    **dict.fromkeys(("SteppedQIF", "SteppedLIF", "SteppedCUBA", "Accumulator"), ("unit",)),
+    **dict.fromkeys(("SteppedQIF", "SteppedLIF", "SteppedSynaptic", "SteppedCUBA", "Accumulator"), ("unit",)),
 }
 """Attributes that may be left out."""
 

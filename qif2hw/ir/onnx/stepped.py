@@ -8,6 +8,7 @@ Delay          spikes, steps (pre) -> spikes           none
 ConvSynapses   spikes, weight -> kicks                 index, and the fields of `qif2hw.ir.Conv2d`
 SteppedQIF     bias, kicks ... -> spikes               fields of `qif2hw.discrete.SteppedQIF`; shape, time_steps, index
 SteppedLIF     bias, kicks ... -> spikes               fields of `qif2hw.discrete.SteppedLIF`; shape, time_steps, index
+SteppedSynaptic  bias, kicks ... -> spikes             fields of `qif2hw.discrete.SteppedSynaptic`; as above
 SteppedCUBA    bias, kicks ... -> spikes               fields of `qif2hw.discrete.SteppedCUBA`; shape, time_steps, index
 Accumulator    bias, kicks ... -> sums                 shape, time_steps, index
 Accumulated    sums -> y                               scale
@@ -23,7 +24,7 @@ from typing import Any
 import onnx
 from onnx import AttributeProto, ModelProto, NodeProto, helper
 
-from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF
+from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF, SteppedSynaptic
 from qif2hw.errors import InputError
 from qif2hw.ir.network import Projection
 from qif2hw.ir.onnx.execute_stepped import STEPPED_FORM
@@ -39,9 +40,12 @@ from qif2hw.ir.onnx.graph import (
 )
 from qif2hw.ir.stepped import Accumulated, Accumulator, Frames, SteppedNetwork, SteppedNeuron, SteppedPopulation, Steps
 
-NEURONS: dict[str, type[SteppedQIF] | type[SteppedLIF] | type[SteppedCUBA] | type[Accumulator]] = {
+NEURONS: dict[
+    str, type[SteppedQIF] | type[SteppedLIF] | type[SteppedSynaptic] | type[SteppedCUBA] | type[Accumulator]
+] = {
     "SteppedQIF": SteppedQIF,
     "SteppedLIF": SteppedLIF,
+    "SteppedSynaptic": SteppedSynaptic,
     "SteppedCUBA": SteppedCUBA,
     "Accumulator": Accumulator,
 }
@@ -53,7 +57,8 @@ _ABOUT = (
     "Accumulator adds up. Accumulated is scale times the sum after the last step. Delay holds what source j sends "
     "back by steps[j]. SteppedCUBA computes u = u (4096 - current_decay) / 4096 + 64 kicks and v = v (4096 - "
     "voltage_decay) / 4096 + u + 64 bias, rounded towards zero, in 24 bits, and spikes where v > 64 threshold, v = 0 "
-    "after it; without a threshold its result is v / 64."
+    "after it; without a threshold its result is v / 64. SteppedSynaptic has i = current_leak i + bias + kicks in "
+    "place of the input; without a finite threshold its result is its potential."
 )
 
 
@@ -140,7 +145,7 @@ class SteppedReader(GraphReader):
         for node in self.output_nodes(("Accumulated",)):
             if len(node.input) != 1:
                 raise InputError(f"{where(node)}: it has {len(node.input)} inputs, 1 is needed")
-            population = self.made_by(node, node.input[0], ("Accumulator", "SteppedCUBA"))
+            population = self.made_by(node, node.input[0], ("Accumulator", "SteppedCUBA", "SteppedSynaptic"))
             made.append(Accumulated(population.name, real_of(node, values_of(node)["scale"])))
         if len(made) != len(self.nodes("Accumulated")):
             raise InputError("an Accumulated node does not reach the output")

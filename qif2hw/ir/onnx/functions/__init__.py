@@ -41,6 +41,8 @@ STEPPED = _by_name(
     stepped_synapses.CONV_SYNAPSES,
     stepped.STEPPED_QIF,
     stepped.STEPPED_LIF,
+    stepped.STEPPED_SYNAPTIC,
+    stepped.SYNAPTIC_POTENTIAL,
     stepped.STEPPED_CUBA,
     stepped.CUBA_VOLTAGE,
     stepped.ACCUMULATOR,

@@ -57,6 +57,37 @@ def accumulated(op: Body, sums: Value) -> Value:
     return op.attribute("scale") * sums
 
 
+def synaptic(op: Body, bias: Value, kicks: Value) -> Value:
+    """Spikes of `qif2hw.discrete.SteppedSynaptic` neurons."""
+    _, fired = _synaptic(op, bias, kicks, op.attribute("threshold"))
+    return fired
+
+
+def synaptic_potential(op: Body, bias: Value, kicks: Value) -> Value:
+    """Potential after the last step of such neurons that never spike, (samples, neurons)."""
+    u, _ = _synaptic(op, bias, kicks, op.value(float("inf")))
+    return u
+
+
+def _synaptic(op: Body, bias: Value, kicks: Value, threshold: Value) -> tuple[Value, Value]:
+    """Last potential (samples, neurons) and spikes."""
+    names = ("current_leak", "leak", "rest", "reset", "gain")
+    given = _in_every_step(op, bias, kicks)
+    numbers = op.Concat(*(op.Reshape(one, [1]) for one in (*map(op.attribute, names), threshold)), axis=0)
+    size = op.shape(op.size(given, 1), op.size(given, 2))
+    states = [Looped(op.Expand(start, size), "? ?") for start in (op.attribute("reset"), op.value(0.0))]
+    _, u, _, fired = op.scan(_synaptic_step, [Looped(numbers, "6"), *states], [Looped(given, "? ?")], ("? ?",))
+    return u, fired
+
+
+def _synaptic_step(op: Body, numbers: Value, u: Value, i: Value, given: Value) -> tuple[Value, ...]:
+    current_leak, leak, rest, reset, gain, threshold = (op.Gather(numbers, k) for k in range(6))
+    i = current_leak * i + given
+    v = rest + leak * (u - rest) + gain * i
+    fired = op.GreaterOrEqual(v, threshold)
+    return op.Identity(numbers), op.Where(fired, reset, v), i, op.Cast(fired, to=_DOUBLE)
+
+
 def cuba(op: Body, bias: Value, kicks: Value) -> Value:
     """Spikes of CUBA neurons, in the integers of `qif2hw.discrete.cuba`."""
     threshold = _of_neurons(op, op.Cast(op.attribute("threshold", "integers"), to=_DOUBLE)) * _COUNT
@@ -158,6 +189,9 @@ FRAMES_ON_GRID = function("FramesOnGrid", frames_on_grid, "unit")
 _QUADRATIC = ("reset", "gain", "threshold", *_NEURON)
 STEPPED_QIF = function("SteppedQIF", quadratic, *_QUADRATIC)
 STEPPED_LIF = function("SteppedLIF", quadratic, *_QUADRATIC)
+_SYNAPTIC = ("current_leak", "leak", "rest", "reset", "gain", *_NEURON)
+STEPPED_SYNAPTIC = function("SteppedSynaptic", synaptic, "threshold", *_SYNAPTIC)
+SYNAPTIC_POTENTIAL = function("SteppedSynapticPotential", synaptic_potential, *_SYNAPTIC)
 STEPPED_CUBA = function("SteppedCUBA", cuba, "current_decay", "voltage_decay", "threshold", *_NEURON)
 CUBA_VOLTAGE = function("SteppedCUBAVoltage", cuba_voltage, "current_decay", "voltage_decay", *_NEURON)
 ACCUMULATOR = function("Accumulator", accumulator, *_NEURON)
