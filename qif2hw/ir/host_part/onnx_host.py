@@ -102,7 +102,7 @@ class HostReader:
     def __init__(self, graph: GraphReader, model: ModelProto) -> None:
         self.reader, self.nodes = graph, list(model.graph.node)
         text = next(entry.value for entry in model.metadata_props if entry.key == KEY)
-        self.inputs, self.outputs = _described(text)
+        self.inputs, self.outputs = described(text)
         if [value.name for value in model.graph.input if value.name not in graph.tensors] != [X]:
             raise InputError(f"a network with a host's part has one input of the graph, '{X}'")
 
@@ -183,7 +183,8 @@ class HostReader:
                 raise InputError(f"{where(node)}: it must sum along axis 1")
 
 
-def _described(text: str) -> tuple[tuple[Input, ...], tuple[Output, ...]]:
+def described(text: str) -> tuple[tuple[Input, ...], tuple[Output, ...]]:
+    """Inputs and outputs that `describe` wrote; `InputError` on other texts."""
     problem = f"the metadata '{KEY}' are not as this version writes them"
     try:
         about = json.loads(text)
