@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from slayer_files import write
 
 import qif2hw
-from qif2hw import reference, zoo
+from qif2hw import zoo
 from qif2hw.discrete import SteppedLIF, SteppedQIF, SteppedSynaptic
 from qif2hw.errors import InputError
 from qif2hw.ir import Projection, onnx_io
@@ -30,6 +30,7 @@ from qif2hw.ir.stepped import (
     SteppedRun,
     Steps,
 )
+from qif2hw.reference import stepped
 from qif2hw_slayer.importer import import_network
 
 Array = NDArray[np.float64]
@@ -68,7 +69,7 @@ def frames(network: SteppedNetwork, samples: int, steps: int) -> Array:
 
 def check(network: SteppedNetwork, data: bytes, x: Array, execute: Execute, bound: float) -> SteppedRun:
     """Execute and compare; convolutions are added in float32, so ``bound`` is not 0."""
-    run = reference.stepped.run(network, x)
+    run = stepped.run(network, x)
     assert all(0 < fired.mean() < 1 for fired in run.spikes.values())
     result = execute(data, feed(network, x))
     np.testing.assert_allclose(result, run.y, rtol=0, atol=bound)
@@ -155,7 +156,7 @@ def test_integers_are_exact(steps: int, execute: Execute) -> None:
 def test_a_network_of_slayer(tmp_path: Path, execute: Execute) -> None:
     network = import_network(write(tmp_path / "net.net"))
     x = np.random.default_rng(0).integers(0, 3, (4, network.clock.count, network.inputs)) * 1.0
-    run = reference.stepped.run(network, x)
+    run = stepped.run(network, x)
     assert any(fired.any() for fired in run.spikes.values())
     np.testing.assert_array_equal(execute(onnx_io.to_bytes(network), feed(network, x)), run.y)
 
@@ -184,7 +185,7 @@ def test_no_result_of_inputs_that_are_refused(execute: Execute) -> None:
     with np.errstate(invalid="ignore"):
         result = execute(onnx_io.to_bytes(network), feed(network, x))
     assert np.isnan(result[1:]).all()
-    np.testing.assert_allclose(result[:1], reference.stepped.run(network, good).y, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(result[:1], stepped.run(network, good).y, rtol=0, atol=1e-12)
 
 
 def _plainly(network: SteppedNetwork) -> bytes:
