@@ -1,6 +1,9 @@
 """NIR graphs: what becomes of each node, by the equations that NIR gives; what is refused; QIF networks and back."""
 
 import itertools
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -369,3 +372,21 @@ def test_the_proposed_node_is_the_networks_neuron() -> None:
 def test_networks_in_time_steps_are_not_written() -> None:
     with pytest.raises(InputError, match="a network in time steps is not written to NIR"):
         ours.to_graph(stepped_images())  # type: ignore[arg-type]
+
+
+def test_the_package_reads_it_with_the_proposed_change(tmp_path: Path) -> None:
+    """docs/nir-qif.patch, applied to a copy of the installed package."""
+    installed = Path(str(nir.__file__)).parent
+    shutil.copytree(installed, tmp_path / "nir", ignore=shutil.ignore_patterns("__pycache__"))
+    patch = Path(__file__).parents[2] / "docs" / "nir-qif.patch"
+    subprocess.run(["git", "apply", patch], cwd=tmp_path, check=True)
+    network = ordinary((3, 4, 2))
+    ours.save(network, tmp_path / "a.nir")
+    program = (
+        "import nir, sys; graph = nir.read(sys.argv[1]); assert type(graph.nodes['hidden1']) is nir.QIF;"
+        "print(*graph.nodes['hidden1'].phi_0.tolist(), graph.nodes['output'].tau.shape)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "a.nir"], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == [*map(repr, network.populations[0].phi0.tolist()), "(2,)"]

@@ -25,7 +25,7 @@ class Term:
     delay: IntArray | None = None
 
     def projected(self) -> tuple[FloatArray, AnySynapses]:
-        """Weights and synapses."""
+        """Weights, of the shape that the synapses say, and these."""
         if self.weight is not None and self.synapses is not None:
             return self.weight, self.synapses
         if len(self.shape) == 3:
@@ -34,7 +34,7 @@ class Term:
         return weight, synapses
 
     def through(self, weight: FloatArray, synapses: AnySynapses) -> "Term":
-        """The term behind another map."""
+        """The term behind another map, whose weights have the shape that its synapses say."""
         if self.weight is None or self.synapses is None:
             return replace(self, weight=weight, synapses=synapses)
         made = _after_pooling(self.weight, self.synapses, weight, synapses)
@@ -66,17 +66,17 @@ class Value:
         return Value(shape, self.terms, self.constant.reshape(shape))
 
     def mapped(self, weight: FloatArray, synapses: AnySynapses, shape: tuple[int, ...]) -> "Value":
-        """Behind a linear map."""
+        """Behind a linear map, with values of ``shape``."""
         terms = tuple(term.through(weight, synapses) for term in self.terms)
         constant = synapses.apply(weight, self.constant.reshape(1, -1))[0]
         return Value(shape, terms, constant.reshape(shape))
 
     def plus(self, constant: FloatArray) -> "Value":
-        """With a constant more, which is broadcast."""
+        """With a constant more, which is broadcast to the shape."""
         return replace(self, constant=self.constant + constant)
 
     def scaled(self, factor: FloatArray) -> "Value":
-        """Times a factor for each value, or one for all."""
+        """Times a factor of the shape, or one for all."""
         full = np.broadcast_to(factor, self.shape)
         if len(self.shape) == 3 and (full == full[:, :1, :1]).all():
             weight, synapses = _pointwise(self.shape, full[:, 0, 0])
@@ -90,7 +90,7 @@ class Value:
         return Value(self.shape, terms, self.constant * full)
 
     def delayed(self, steps: IntArray) -> "Value":
-        """Later by steps, one for each value, or one for all.
+        """Later by steps, of the shape, or one for all.
 
         Raises
         ------
