@@ -31,7 +31,7 @@ from qif2hw.ir.host_part.host import Host
 from qif2hw.ir.host_part.onnx_host import describe, described
 from qif2hw.ir.network import Network, Population, Projection
 from qif2hw.ir.nir.tree import Node
-from qif2hw.ir.readout import Product, Readout
+from qif2hw.ir.readout import AnyOutput, FirstSpike, Product, Readout
 from qif2hw.ir.synapses import Conv2d, Dense, Sparse
 from qif2hw.neuron import QIF
 
@@ -184,7 +184,9 @@ def _projection(pre: str, post: str, node: Node) -> Projection:
     return projection
 
 
-def _output(output: Readout | Product) -> dict[str, Any]:
+def _output(output: AnyOutput) -> dict[str, Any]:
+    if isinstance(output, FirstSpike):
+        return {"population": output.population, "neuron": output.neuron.tolist()}
     if isinstance(output, Product):
         pair = {"left": _output(output.left), "right": _output(output.right)}
         return pair | {"scale": output.scale, "offset": output.offset}
@@ -193,6 +195,8 @@ def _output(output: Readout | Product) -> dict[str, Any]:
 
 
 def _read_output(given: Mapping[str, Any]) -> Any:
+    if "neuron" in given:
+        return FirstSpike(given["population"], np.array(given["neuron"]))
     if "left" in given:
         return Product(_read_output(given["left"]), _read_output(given["right"]), given["scale"], given["offset"])
     arrays = {key: np.array(given[key]) for key in ("start", "stop", "scale", "offset")}
@@ -210,7 +214,7 @@ def _host(host: Host) -> dict[str, Any]:
 
 
 def _read_host(given: Mapping[str, Any]) -> Host:
-    inputs, outputs = described(given["about"])
+    inputs, outputs, classes = described(given["about"])
     solution = None
     if given["solution"] is not None:
         constants = tuple(Constant(name, np.array(values)) for name, values in given["solution"]["constants"])
@@ -218,7 +222,7 @@ def _read_host(given: Mapping[str, Any]) -> Host:
             Step(op, tuple(given_), made, tuple(columns)) for op, given_, made, columns in given["solution"]["steps"]
         )
         solution = Formula(constants, steps)
-    return Host(inputs, outputs, solution)
+    return Host(inputs, outputs, solution, classes)
 
 
 def _free(name: str, names: list[str]) -> str:

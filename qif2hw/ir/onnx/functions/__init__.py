@@ -10,7 +10,7 @@ from qif2hw.ir.onnx.functions import stepped, stepped_synapses, trial_synapses
 from qif2hw.ir.onnx.functions.encode import ENCODE
 from qif2hw.ir.onnx.functions.in_range import IN_RANGE
 from qif2hw.ir.onnx.functions.qif import FIRST_SPIKES, QIF, SPIKES
-from qif2hw.ir.onnx.functions.readouts import FIRST_SPIKE_DIFFERENCE, PRODUCT
+from qif2hw.ir.onnx.functions.readouts import FIRST_SPIKE, FIRST_SPIKE_DIFFERENCE, PRODUCT
 
 
 def _by_name(*functions: FunctionProto) -> dict[str, FunctionProto]:
@@ -26,6 +26,7 @@ TRIAL = _by_name(
     QIF,
     SPIKES,
     FIRST_SPIKES,
+    FIRST_SPIKE,
     FIRST_SPIKE_DIFFERENCE,
     PRODUCT,
     IN_RANGE,

@@ -16,5 +16,11 @@ def product(op: Body, left: Value, right: Value) -> Value:
     return offset + scale * op.ReduceSum(left * right, [1], keepdims=1)
 
 
+def first_spike(op: Body, first: Value) -> Value:
+    """``t[neuron]``, (samples, classes)."""
+    return op.Gather(first, op.attribute("neuron", "integers"), axis=1)
+
+
+FIRST_SPIKE = function("FirstSpike", first_spike, "neuron")
 FIRST_SPIKE_DIFFERENCE = function("FirstSpikeDifference", first_spike_difference, "start", "stop", "scale", "offset")
 PRODUCT = function("Product", product, "scale", "offset")
