@@ -21,7 +21,7 @@ from scipy.integrate import solve_ivp
 from qif2hw import reference, zoo
 from qif2hw.discrete import SteppedLIF, SteppedSynaptic
 from qif2hw.errors import InputError
-from qif2hw.ir import Conv2d, Network, Projection, onnx_io
+from qif2hw.ir import Conv2d, FirstSpike, Network, Projection, onnx_io
 from qif2hw.ir import nir as ours
 from qif2hw.ir.stepped import SteppedNetwork
 from qif2hw.reference import stepped
@@ -316,6 +316,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 NETWORKS: dict[str, Network] = {
     "layers": ordinary((3, 4, 2)),
     "branched": branched(),
+    "classes": replace(ordinary((2, 5, 4)), outputs=(FirstSpike("output", np.array([2, 0, 3])),)),
     "listed": listed(branched()),
     "convolution": replace(
         ordinary((4, 8, 2)),

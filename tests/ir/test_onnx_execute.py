@@ -19,7 +19,7 @@ from onnx import ModelProto
 
 from qif2hw import reference, zoo
 from qif2hw.errors import InputError
-from qif2hw.ir import Conv2d, Network, Projection, Sparse, onnx_io
+from qif2hw.ir import Conv2d, FirstSpike, Network, Projection, Sparse, onnx_io
 from qif2hw.ir.host_part.expression import formula
 from qif2hw.ir.host_part.expression import given as value
 from qif2hw.ir.host_part.formula import BINARY, OPERATORS, UNARY, Constant, Formula, Step
@@ -45,6 +45,7 @@ NETWORKS: dict[str, Network] = {
     "strong": ordinary((3, 20, 4), gain=9.0),
     "two groups, several projections, product": branched(),
     "apart": apart(),
+    "first spike of classes": replace(ordinary((2, 5, 4)), outputs=(FirstSpike("output", np.array([2, 0, 3])),)),
     "sparse": listed(branched()),
     "sparse and dense": listed(branched(), slice(0, 2)),
     "no synapse of a source and of a neuron": replace(
