@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from executed import BOTH, Execute, in_runtime, version
+from executed import BOTH, Execute, in_runtime, plainly, version
 from networks import pooled_images, stepped_images, whole_images, whole_inputs
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
@@ -19,8 +19,7 @@ from qif2hw import zoo
 from qif2hw.discrete import SteppedLIF, SteppedQIF, SteppedSynaptic
 from qif2hw.errors import InputError
 from qif2hw.ir import Projection, onnx_io
-from qif2hw.ir.onnx.execute_stepped import STEPPED_FORM
-from qif2hw.ir.onnx.graph import PLAIN_VERSION, VERSION
+from qif2hw.ir.onnx.graph import VERSION
 from qif2hw.ir.stepped import (
     Accumulated,
     Accumulator,
@@ -188,23 +187,9 @@ def test_no_result_of_inputs_that_are_refused(execute: Execute) -> None:
     np.testing.assert_allclose(result[:1], stepped.run(network, good).y, rtol=0, atol=1e-12)
 
 
-def _plainly(network: SteppedNetwork) -> bytes:
-    """A file of version 1, as files were written before they executed."""
-    model = onnx.load_from_string(onnx_io.to_bytes(network))
-    nodes = STEPPED_FORM.plain(model.graph.node)
-    kept = [t for t in model.graph.initializer if not t.name.startswith(("low:", "high:", "whole:", "step:"))]
-    del model.graph.node[:], model.graph.initializer[:], model.functions[:]
-    model.graph.node.extend(nodes)
-    model.graph.initializer.extend(kept)
-    for value in model.graph.input:
-        del value.type.tensor_type.shape.dim[1]
-    next(o for o in model.opset_import if o.domain == "qif2hw").version = PLAIN_VERSION
-    return model.SerializeToString()
-
-
 def test_files_of_version_1_load() -> None:
     for network in (stepped_images(), whole_images(), zoo.network("digits")):
-        assert onnx_io.any_from_bytes(_plainly(network)) == network
+        assert onnx_io.any_from_bytes(plainly(network)) == network
 
 
 def test_a_step_that_is_another_neurons_is_refused() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.nir.tree import Node
-from qif2hw.ir.nir.values import Value
+from qif2hw.ir.nir.values import Value, checked_size
 from qif2hw.ir.synapses import Conv2d, Dense
 
 
@@ -63,7 +63,7 @@ def _conv(node: Node, value: Value, weight: FloatArray, axes: int) -> Value:
         shape, len(weight), (weight.shape[2], weight.shape[3]), stride,
         _padding(node, axes, (weight.shape[2], weight.shape[3]), stride, dilation), dilation, groups,
     )  # fmt: skip
-    made = value.reshaped(shape).mapped(weight, synapses, synapses.out_shape)
+    made = value.reshaped(shape).mapped(weight, synapses, checked_size(synapses.out_shape))
     bias = node.get("bias")
     return made if bias is None else made.plus(_bias(bias, len(weight))[:, None, None])
 
@@ -105,7 +105,7 @@ def _pool(node: Node, value: Value, mean: bool) -> Value:
     stride = _pair(node, "stride", 2, kernel)
     synapses = Conv2d(shape, shape[0], kernel, stride, _pair(node, "padding", 2, 0), groups=shape[0])
     weight = np.full(synapses.weight_shape, 1 / prod(kernel) if mean else 1.0)
-    return value.mapped(weight, synapses, synapses.out_shape)
+    return value.mapped(weight, synapses, checked_size(synapses.out_shape))
 
 
 def flatten(node: Node, value: Value, dt: float | None) -> Value:

@@ -18,8 +18,11 @@ from qif2hw.ir.nir import linear
 from qif2hw.ir.nir.neurons import NEURONS, Method, translated
 from qif2hw.ir.nir.tree import Node, flattened, load, of_dict
 from qif2hw.ir.nir.trial import is_trial, of_tree
-from qif2hw.ir.nir.values import Term, Value, total
+from qif2hw.ir.nir.values import Term, Value, checked_size, total
 from qif2hw.ir.stepped import Accumulated, Accumulator, AnyNetwork, Frames, SteppedNetwork, SteppedPopulation, Steps
+
+_ODD = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError, RecursionError)
+"""What parameters of another kind than NIR says end in."""
 
 
 def import_network(
@@ -71,6 +74,8 @@ def _named(source: str, read: Callable[[], AnyNetwork]) -> AnyNetwork:
         return read()
     except InputError as error:
         raise InputError(f"{source}: {' '.join(str(error).split())}") from None
+    except _ODD as error:
+        raise InputError(f"{source}: not as NIR says ({' '.join(str(error).split())})") from None
 
 
 class _Reader:
@@ -98,6 +103,8 @@ class _Reader:
                 self._node(name, self.nodes[name], before)
             except InputError as error:
                 self.wrong.append(f"{name} ({self.nodes[name]['type']}): {error}")
+            except _ODD as error:
+                self.wrong.append(f"{name} ({self.nodes[name]['type']}): not as NIR says ({error})")
         if self.wrong:
             raise InputError("; ".join(self.wrong))
         if not self.frames or not self.outputs:
@@ -155,7 +162,7 @@ class _Reader:
         # A batch of one sample, as some write.
         while len(shape) > 1 and shape[0] == 1 and len(shape) != 3:
             shape = shape[1:]
-        own = _population_shape(shape)
+        own = _population_shape(checked_size(shape))
         self.frames.append(Frames(name, own))
         self.values[name] = Value(shape, (Term(name, own),), np.zeros(shape))
 

@@ -35,9 +35,11 @@ def load(path: str | os.PathLike[str]) -> Node:
             if "node" not in file or not isinstance(file["node"], h5py.Group):
                 raise InputError(f"{path}: an HDF5 file, but no NIR graph (it has no group 'node')")
             tree = _group(file["node"], h5py.Group)
-    except (OSError, RuntimeError, ValueError, RecursionError) as error:
+        return of_dict(tree)
+    except InputError as error:
+        raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) as error:
         raise InputError(f"{path}: not a NIR file ({' '.join(str(error).split()) or 'damaged'})") from None
-    return of_dict(tree)
 
 
 def of_dict(tree: Mapping[str, Any]) -> Node:

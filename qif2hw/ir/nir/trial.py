@@ -123,12 +123,10 @@ def of_tree(tree: Node) -> Network:
         )
     try:
         return _network(tree, json.loads(text))
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"its metadata or nodes are not those of a network ({type(error).__name__}: {error})"
-        ) from None
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+        raise InputError(f"its metadata are not those of a network ({type(error).__name__}: {error})") from None
 
 
 def _network(tree: Node, about: dict[str, Any]) -> Network:

@@ -11,6 +11,15 @@ from qif2hw.ir.synapses import AnySynapses, Conv2d, Dense, Sparse
 
 _LARGEST = 1 << 27
 """Most weights of a product of two maps."""
+MOST = 1 << 24
+"""Most values between two nodes."""
+
+
+def checked_size(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape; `InputError` if it has more than `MOST` values."""
+    if prod(shape) > MOST:
+        raise InputError(f"{prod(shape)} values, of shape {shape}, are too many")
+    return shape
 
 
 @dataclass(frozen=True)
@@ -30,8 +39,7 @@ class Term:
             return self.weight, self.synapses
         if len(self.shape) == 3:
             return _pointwise(self.shape, np.ones(self.shape[0]))
-        synapses, weight = Sparse.of(np.eye(prod(self.shape)))
-        return weight, synapses
+        return _one_by_one(np.ones(prod(self.shape)))
 
     def through(self, weight: FloatArray, synapses: AnySynapses) -> "Term":
         """The term behind another map, whose weights have the shape that its synapses say."""
@@ -84,8 +92,7 @@ class Value:
         elif (full == full.flat[0]).all():
             terms = tuple(_scaled(term, float(full.flat[0])) for term in self.terms)
         else:
-            sparse, values = Sparse.of(np.diag(full.ravel()))
-            weight, synapses = values, sparse
+            weight, synapses = _one_by_one(full.ravel())
             terms = tuple(term.through(weight, synapses) for term in self.terms)
         return Value(self.shape, terms, self.constant * full)
 
@@ -125,6 +132,11 @@ def total(values: list[Value]) -> Value:
 def _pointwise(shape: tuple[int, ...], factor: FloatArray) -> tuple[FloatArray, AnySynapses]:
     synapses = Conv2d((shape[0], shape[1], shape[2]), shape[0], (1, 1), groups=shape[0])
     return np.array(factor, np.float64).reshape(synapses.weight_shape), synapses
+
+
+def _one_by_one(factor: FloatArray) -> tuple[FloatArray, AnySynapses]:
+    size = factor.size
+    return np.array(factor, np.float64), Sparse(np.arange(size + 1), np.arange(size), size)
 
 
 def _scaled(term: Term, factor: float) -> Term:
