@@ -42,6 +42,21 @@ def receive(n, at, end, step, source, late, weight, squares, lateness_bits, a0, 
     return at
 
 
+@compiled
+def put(values, lanes, s):  # type: ignore[no-untyped-def]
+    """Write the values of a population's neurons to the lanes of sample ``s``."""
+    # Not as an assignment of arrays, whose machine code takes seconds to make.
+    for i in range(values.size):
+        lanes[s * values.size + i] = values[i]
+
+
+@compiled
+def take(lanes, s, values):  # type: ignore[no-untyped-def]
+    """Read the values of a population's neurons from the lanes of sample ``s``."""
+    for i in range(values.size):
+        values[i] = lanes[s * values.size + i]
+
+
 @compiled(inline="always")
 def emit(buffer, count, b, step, neuron, late):  # type: ignore[no-untyped-def]
     """Write a spike of sample ``b`` if there is room, and count it; its place, or -1."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw import simd_integers as vec
-from qif2hw.engine.fast_arrivals import emit, next_step, receive, whole_vectors
+from qif2hw.engine.fast_arrivals import emit, next_step, put, receive, take, whole_vectors
 from qif2hw.engine.fast_sums import add_payloads
 from qif2hw.ir.ptc import CURVATURE_MAX, LATE_FRACTION, CotangentTables, PhaseWeightTable, Table, second_moment
 from qif2hw.machinecode import compiled
@@ -182,7 +182,7 @@ def _run_group(  # type: ignore[no-untyped-def]
     lanes = whole_vectors(size * posts)
     phase = np.zeros(lanes, phase0.dtype)
     for s in range(size):
-        phase[s * posts : (s + 1) * posts] = phase0
+        put(phase0, phase, s)
     ahead, undone = np.zeros_like(phase), np.zeros_like(phase)
     a0, a1, a2 = np.zeros_like(phase), np.zeros_like(phase), np.zeros_like(phase)
     at, now, slot = start[first : first + size].copy(), np.zeros(size, np.int64), np.zeros(size, np.int64)
@@ -213,7 +213,7 @@ def _run_group(  # type: ignore[no-untyped-def]
             for s in range(size):
                 if slot[s] == 0 or kept_step[first + s, slot[s] - 1] < now[s]:
                     kept_step[first + s, slot[s]] = now[s]
-                    kept[first + s, slot[s], 0] = phase[s * posts : (s + 1) * posts]
+                    take(phase, s, kept[first + s, slot[s], 0])
                     slot[s] += 1
     for s in range(size):
         part = slice(s * posts, (s + 1) * posts)
@@ -233,7 +233,7 @@ def _run_group(  # type: ignore[no-untyped-def]
     for s in range(size):
         if kept_step.shape[1] > 0:
             kept_step[first + s, slot[s]] = last
-            kept[first + s, slot[s], 0] = phase[s * posts : (s + 1) * posts]
+            take(phase, s, kept[first + s, slot[s], 0])
         add_payloads(flush_in[first + s], weight, total)
         for i in range(posts):
             a0[s * posts + i] = _rounded_shift(total[i] * numbers[3], numbers[4])

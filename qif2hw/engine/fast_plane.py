@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from qif2hw import simd_integers as vec
-from qif2hw.engine.fast_arrivals import emit, next_step, receive, whole_vectors
+from qif2hw.engine.fast_arrivals import emit, next_step, put, receive, take, whole_vectors
 from qif2hw.engine.fast_sums import add_payloads
 from qif2hw.ir.ptc import ANGLE_BITS, LATE_FRACTION, VECTOR_BITS, PlaneVector
 from qif2hw.machinecode import compiled
@@ -196,7 +196,8 @@ def _run_group(  # type: ignore[no-untyped-def]
     across, up = np.empty(LANES, np.int32), np.empty(LANES, np.int32)
     at, slot = start[first : first + size].copy(), np.zeros(size, np.int64)
     for s in range(size):
-        x[s * posts : (s + 1) * posts], y[s * posts : (s + 1) * posts] = initial[0], initial[1]
+        put(initial[0], x, s)
+        put(initial[1], y, s)
         # Before its first step a population waits, and takes nothing.
         while at[s] < start[first + s + 1] and step[at[s]] < depth:
             at[s] += 1
@@ -225,8 +226,8 @@ def _run_group(  # type: ignore[no-untyped-def]
                 begin = start[first + s]
                 if n == last or (at[s] > begin and step[at[s] - 1] + 1 == n):
                     kept_step[first + s, slot[s]] = n
-                    kept[first + s, slot[s], 0] = x[s * posts : (s + 1) * posts]
-                    kept[first + s, slot[s], 1] = y[s * posts : (s + 1) * posts]
+                    take(x, s, kept[first + s, slot[s], 0])
+                    take(y, s, kept[first + s, slot[s], 1])
                     slot[s] += 1
         n += 1
     total, pull = np.empty(posts, np.int64), np.zeros(lanes, np.int64)
@@ -236,7 +237,7 @@ def _run_group(  # type: ignore[no-untyped-def]
             pull[s * posts + i] = _rounded_shift(total[i] * numbers[8], numbers[9])
     _flush(x, y, pull, shape[0], shape[6], numbers[12], angles)
     for s in range(size):
-        flush[first + s] = pull[s * posts : (s + 1) * posts]
+        take(pull, s, flush[first + s])
 
 
 @compiled(parallel=True)

@@ -116,5 +116,6 @@ def _by_neuron(buffer, start, neurons, sample, columns, crossing, into):  # type
             sample[at] = b
             for c in range(3):
                 columns[c, at] = rows[k, c]
-            if into.size > 0:
-                into[at] = crossing[b, k]
+            # Element by element: machine code of an assignment of arrays takes seconds to make.
+            for c in range(into.shape[1] if into.size > 0 else 0):
+                into[at, c] = crossing[b, k, c]
