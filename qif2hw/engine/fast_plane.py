@@ -1,7 +1,7 @@
 """Plane-vector populations, compiled: equal to `qif2hw.engine.plane` in `qif2hw.engine.spec` bit for bit.
 
-A rotation rounds in every step, so no step can be skipped; but a step in which nothing arrives is a rotation and a shift
-alone, since a shear by nothing changes nothing.  The samples of a group go through the steps together.
+A rotation rounds in every step, so no step can be skipped; but a step in which nothing arrives is a rotation and a
+shift alone, since a shear by nothing changes nothing.  The samples of a group go through the steps together.
 """
 
 from dataclasses import astuple
