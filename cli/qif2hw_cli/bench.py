@@ -202,8 +202,9 @@ def lava(bundle: str | None, quick: bool, peers: bool, anyway: bool, as_json: bo
 @click.argument("bundles", nargs=-1, type=click.Path(), metavar="[M.qif]...")
 @click.option("--samples", type=int, default=2000, show_default=True, help="Random inputs.")
 @click.option("--quick", is_flag=True, help="Fewer repetitions: good for a look, not for a number to quote.")
+@anyway_option
 @json_option
-def engine(bundles: tuple[str, ...], samples: int, quick: bool, as_json: bool) -> None:
+def engine(bundles: tuple[str, ...], samples: int, quick: bool, anyway: bool, as_json: bool) -> None:
     """Measure the integer engine on event-driven networks, against the exact reference and the specification.
 
     CPU time, in turns within one process, so that other load on the machine slows all of them. The specification, which
@@ -214,6 +215,7 @@ def engine(bundles: tuple[str, ...], samples: int, quick: bool, as_json: bool) -
     bench = _module("engine")
     out = Output(as_json)
     bench.check_samples(samples)
+    watch = _watch(anyway or quick)
     given = {Path(path).stem: loader.load(path) for path in bundles} or bench.networks()
     with out.stage("bench") as stage:
         result = bench.bench(given, samples=samples, seconds=0.5 if quick else 5.0, progress=stage.update)
@@ -230,7 +232,7 @@ def engine(bundles: tuple[str, ...], samples: int, quick: bool, as_json: bool) -
     out.table("CPU time of a sample", columns, rows)
     for name, ratio in result["ratios"].items():
         out.say(f"{name}: {ratio:.3g}")
-    _finish(out, {"engine": (bench.figures(result), result)})
+    _finish(out, {"engine": (bench.figures(result), result)}, watch)
 
 
 @command.command("all", epilog=example("qif2hw bench all --json > docs/releases/0.2.0.json"))

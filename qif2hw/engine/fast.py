@@ -146,7 +146,7 @@ def _most_steps(messages: Messages) -> int:
 
 def _lanes(
     population: ProgramPopulation, grid: TimeGrid, messages: Messages, weight: BySource
-) -> type[np.signedinteger]:
+) -> type[np.int32] | type[np.int64]:
     """The type of the lanes that hold phases and what arrives: 32 bits if nothing kept there can be larger, or 64."""
     curve = population.ptc
     if isinstance(curve, PhaseWeightTable):
