@@ -7,7 +7,14 @@ from qif2hw import engine, reference
 from qif2hw.compiler.error_measures import by_size, rounding_of
 from qif2hw.compiler.passes.budget import measured_inputs
 from qif2hw.compiler.passes.lower import NEEDED, lower
-from qif2hw.compiler.passes.tables import Curves, MakeTables, TableChoices, curve_fits, parse_bytes
+from qif2hw.compiler.passes.tables import (
+    Curves,
+    MakeTables,
+    TableChoices,
+    curve_fits,
+    make_curve,
+    parse_bytes,
+)
 from qif2hw.compiler.state import Section, State, plain
 from qif2hw.errors import InputError
 from qif2hw.ir import TimeGrid
@@ -66,33 +73,38 @@ class ChooseMoments:
         choices, curves = state[TableChoices], state[Curves]
         if choices.moments == 2:
             return state.having(curves, choices, MomentChoice(2, why="a coarse time grid"))
-        refused = self._refused(state)
-        if refused:
-            return state.having(curves, choices, MomentChoice(1, why=refused))
+        tables = MakeTables(self.table_bits, self.form, self.bytes, 2)
         try:
-            other = MakeTables(self.table_bits, self.form, self.bytes, 2).run(state)
+            other = self._refined(state, tables)
         except InputError as error:
             return state.having(curves, choices, MomentChoice(1, why=str(error)))
-        if not all(curve_fits(state, p, other[Curves].ptc[p.name]) for p in state.network.populations):
-            return state.having(curves, choices, MomentChoice(1, why="two need wider products or registers"))
         x = measured_inputs(state)
         measure = by_size(reference.run(state.network, x).y, rounding_of(state.network))
         one, two = (measure(engine.run(lower(s), x).y) for s in (state, other))
-        better = two <= WORTH * one
         why = f"two leave {two / one:.0%} of the error" if one > 0 else "there is no error"
-        found = MomentChoice(2 if better else 1, len(x), measure.relative(one), measure.relative(two), why)
-        chosen = other if better else state
-        return state.having(chosen[Curves], chosen[TableChoices], found)
+        found = MomentChoice(
+            2 if two <= WORTH * one and one > 0 else 1, len(x), measure.relative(one), measure.relative(two), why
+        )
+        if found.moments == 2:
+            state = tables.run(state)
+        return state.having(state[Curves], state[TableChoices], found)
 
     def report(self, state: State) -> Section:
         """The choice, and both errors."""
         return plain(state[MomentChoice])
 
-    def _refused(self, state: State) -> str:
+    def _refined(self, state: State, tables: MakeTables) -> State:
+        """The same forms with two moments; `InputError` says why there are none."""
         if not state[TimeGrid].lateness_bits:
-            return "spikes carry no lateness"
-        if self.form == "grid":
-            return "the form 'grid' uses one"
+            raise InputError("spikes carry no lateness")
         if state.target.limit("messages_per_spike") == 1:
-            return state.target.named("messages_per_spike")
-        return ""
+            raise InputError(state.target.named("messages_per_spike"))
+        ptc = {}
+        for population in state.network.populations:
+            form = state[TableChoices].populations[population.name].form
+            if form == "grid":
+                raise InputError("the form 'grid' uses one")
+            ptc[population.name] = make_curve(state, population, form, tables.bits_for(state, population, form), 2)
+            if not curve_fits(state, population, ptc[population.name]):
+                raise InputError("two need wider registers or products")
+        return state.having(Curves(ptc))
