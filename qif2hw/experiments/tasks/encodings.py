@@ -9,7 +9,7 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.host_part.host import Host, Input, Output
 from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
-from qif2hw.train.task import Task
+from qif2hw.train.task import Samples, Task
 
 
 def receptive_fields(x: FloatArray, count: int, overlap: float = 1.0) -> FloatArray:
@@ -38,6 +38,21 @@ def with_receptive_fields(task: Task, count: int, overlap: float = 1.0) -> Task:
         sizes=(task.sizes[0] * count, *task.sizes[1:]),
         fields=fields,
         host=replace(host, inputs=tuple(replace(one, fields=fields) for one in host.inputs)),
+    )
+
+
+def with_activities(task: Task, count: int, overlap: float = 1.0) -> Task:
+    """The same regression with activities of `ReceptiveFields` as its inputs, for networks that have no encoders."""
+
+    def encoded(samples: Samples) -> Samples:
+        return Samples(receptive_fields(samples.x, count, overlap), samples.y)
+
+    return replace(
+        task,
+        sizes=(task.sizes[0] * count, *task.sizes[1:]),
+        train_set=lambda seed: encoded(task.train_set(seed)),
+        test_set=lambda: encoded(task.test_set()),
+        host=None,
     )
 
 
