@@ -1,4 +1,4 @@
-"""Draw docs/figures/finish.svg: error against time of a training with the second-order finish, first-order steps beside.
+"""Draw docs/figures/finish.svg: error against time of a training with the second-order finish, and without.
 
 Takes minutes.  Usage: .venv/bin/python scripts/figure_finish.py [OUT.svg] [TASK] [FIELDS]
 """
