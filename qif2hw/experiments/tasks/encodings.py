@@ -11,7 +11,7 @@ from qif2hw.ir.host_part.host import Host, Input, Output
 from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.train.task import Samples, Task
 
-STEPS, FINISH_STEPS = 2000, 60
+STEPS, FINISH_STEPS = 2000, 80
 """Most first-order and second-order steps with fields, which make a loss better conditioned."""
 
 
