@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from qif2hw.experiments import baselines, tasks
 from qif2hw.experiments.catalogue import IMAGE_TASKS
@@ -22,6 +23,9 @@ PAPER_SIZES = {"parabola": (1, 64, 64, 64, 2), "ricker": (2, 16, 2)}
 
 FIELDS = {"parabola": 8, "ricker": 8, "ripple": 8}
 """Receptive fields per input of tasks that have rows with them too, in the ordinary regime."""
+
+MEASURED_MOMENTS = ("poisson_operator",)
+"""Tasks of which, as of all with fields, the compiler chooses the moments of the lateness by what they gain."""
 
 FIELDS_METHODS: tuple[str, ...] = ()
 """Baselines that are given the same fields."""
@@ -59,6 +63,12 @@ class Experiment:
     def encoding(self) -> str:
         """What becomes of an input, for the table; empty where it is one spike, or a number."""
         return f"{self.fields} fields" if self.fields else ""
+
+    @property
+    def compiling(self) -> dict[str, Any]:
+        """Options of the compiler for a QIF network, beside those that all have."""
+        measured = self.fields or (self.task in MEASURED_MOMENTS and self.regime == "ordinary")
+        return {"lateness_moments": "auto"} if measured else {}
 
     @property
     def qif_task(self) -> Task:

@@ -54,7 +54,7 @@ def run(experiment: Experiment, out: Path, quick: bool, report: Callable[[str], 
     rows = rows_of(errors, **common, method="qif-float", samples=len(test.x), seconds=seconds)
     common |= {"weight_bits": WEIGHT_BITS, "steps": STEPS}
     started = time.perf_counter()
-    bundle = compiled(network, task, **options_of(experiment))
+    bundle = compiled(network, task, **experiment.compiling)
     report(f"compiled in {time.perf_counter() - started:.0f} s")
     started = time.perf_counter()
     y = bundle.run(task.raw(test.x)).y
@@ -129,11 +129,6 @@ def settings_of(task: Task) -> dict[str, Any]:
         **{name: getattr(task.settings, name) for name in ("batch", "clip", "optimizer")},
     }
     return own | ({} if task.teacher is None else {"teacher": settings_of(task.teacher)})
-
-
-def options_of(experiment: Experiment) -> dict[str, Any]:
-    """Options of the compiler beside those of `compiled`: with fields it chooses the moments of the lateness."""
-    return {"lateness_moments": "auto"} if experiment.fields else {}
 
 
 def compiled(network: Network, task: Task, **options: Any) -> Bundle:

@@ -125,7 +125,7 @@ def identity_of(experiment: Experiment, quick: bool) -> dict[str, Any]:
     """All that the results of an experiment depend on; plain values."""
     identity: dict[str, Any] = {"experiment": experiment.name, "quick": quick, "schema": RESULTS_SCHEMA}
     if experiment.method == "qif":
-        compiling = {"weight_bits": qif.WEIGHT_BITS, "steps": qif.STEPS, **qif.options_of(experiment)}
+        compiling = {"weight_bits": qif.WEIGHT_BITS, "steps": qif.STEPS, **experiment.compiling}
         return {**identity, "settings": qif.settings_of(experiment.qif_task), "compiling": compiling}
     if experiment.method == "null":
         return identity
