@@ -16,6 +16,7 @@ from qif2hw_cli.console import (
     shard_options,
     worker_options,
 )
+from qif2hw_cli.streams import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,15 +33,15 @@ if TYPE_CHECKING:
         "qif2hw run model.qif --inputs x.npy -o out.npz --workers dask --scheduler tcp://127.0.0.1:8786",
     )
 )
-@click.argument("bundle", type=click.Path())
+@click.argument("bundle", type=INPUT)
 @click.option(
     "--inputs",
     required=True,
-    type=click.Path(),
+    type=INPUT,
     metavar="X.npy",
     help="Array (samples, inputs) in the model's units; networks in time steps: (samples, ...).",
 )
-@click.option("-o", "--output", required=True, type=click.Path(), metavar="OUT.npz", help="The results to write.")
+@click.option("-o", "--output", required=True, type=OUTPUT, metavar="OUT.npz", help="The results to write.")
 @click.option(
     "--backend", default="engine", show_default=True, metavar="NAME", help=f"Installed: {', '.join(backends.names())}."
 )

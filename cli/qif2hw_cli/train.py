@@ -10,7 +10,8 @@ from click.core import ParameterSource
 
 from qif2hw.errors import InputError
 from qif2hw.experiments import catalogue
-from qif2hw_cli.console import Output, Stage, example, json_option, percent, seconds
+from qif2hw_cli.console import SEED, Output, Stage, example, json_option, percent, seconds
+from qif2hw_cli.streams import OUTPUT
 from qif2hw_cli.train_images import train_images
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ STEPPED = ("neuron", "network", "time_steps", "data", "device")
     ),
 )
 @click.argument("task")
-@click.option("-o", "--output", required=True, type=click.Path(), metavar="M.onnx", help="The model to write.")
+@click.option("-o", "--output", required=True, type=OUTPUT, metavar="M.onnx", help="The model to write.")
 @click.option("--weight-bits", type=int, help="Train weights that lie on the hardware's grid, 2 to 8 bits.")
 @click.option(
     "--regime",
@@ -60,7 +61,7 @@ STEPPED = ("neuron", "network", "time_steps", "data", "device")
 @click.option("--time-steps", type=int, help="In time steps: their number, instead of the task's own.")
 @click.option("--data", type=click.Path(), help="Of classifiers: images in place of the task's own.")
 @click.option("--device", default="cpu", show_default=True, help="In time steps: cpu or cuda.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same weights.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The same seed gives the same weights.")
 @click.option("--steps", type=int, help="Steps with free weights, instead of the task's own number.")
 @click.option("--checkpoint", type=click.Path(), help="Keep the state in this file, and go on from it if it exists.")
 @json_option
