@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qif2hw.errors import InputError
 from qif2hw.files import check_writable
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.network import Network
@@ -25,6 +26,7 @@ from qif2hw.train.optim.soap import Soap
 from qif2hw.train.quantize import IncrementalQuantizer
 from qif2hw.train.schedule import plan
 from qif2hw.train.task import Errors, Model, Objective, Samples, Task
+from qif2hw.train.watch import Watch
 
 Progress: TypeAlias = Callable[[int, int, float, float], None]
 """Called with the number of steps done, their total number, the loss and the error on a part of the test set."""
@@ -53,6 +55,10 @@ class TrainResult:
         Time the training took, that of earlier calls and of a teacher included.
     diagnosis
         Of the trained network, on the training set; None for a network that is not a chain of layers.
+    steps
+        Number of steps with free weights: given as ``steps`` it repeats a run that ended early, bit for bit.
+    history
+        Rows of a learning curve, (looks, 3): step, training loss and validation loss; empty without a validation set.
     """
 
     network: Network
@@ -62,6 +68,8 @@ class TrainResult:
     truth: FloatArray
     seconds: float
     diagnosis: Diagnosis | None
+    steps: int = 0
+    history: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
 
     @property
     def error(self) -> float:
@@ -78,6 +86,7 @@ def train(
     progress: Progress | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     teacher: Model | None = None,
+    time_limit: float | None = None,
 ) -> TrainResult:
     """Train a network for ``task``.
 
@@ -99,6 +108,8 @@ def train(
         same bits as an uninterrupted one.
     teacher
         The trained network of the task's teacher, if there is one already.
+    time_limit
+        Seconds after which to be done, of a task with a validation set: the rate decays in time for it.
 
     Raises
     ------
@@ -108,7 +119,7 @@ def train(
     keep_pages()
     path = None if checkpoint is None else check_writable(checkpoint)
     with one_blas_thread(), one_torch_thread():
-        return _train(task, seed, steps, weight_bits, progress, path, teacher)
+        return _train(task, seed, steps, weight_bits, progress, path, teacher, time_limit)
 
 
 def _train(
@@ -119,8 +130,9 @@ def _train(
     progress: Progress | None,
     path: Path | None,
     teacher: Model | None,
+    time_limit: float | None,
 ) -> TrainResult:
-    model, seconds = _fit(task, seed, steps, weight_bits, progress, path, teacher)
+    model, seconds, watch = _fit(task, seed, steps, weight_bits, progress, path, teacher, time_limit)
     test_set = task.test_set()
     values = _evaluate(task, model, test_set)
     return TrainResult(
@@ -131,6 +143,8 @@ def _train(
         truth=test_set.y,
         seconds=seconds,
         diagnosis=_diagnosis(task, model, seed),
+        steps=plan(task.settings, steps)[0].stop if watch is None else watch.steps,
+        history=np.empty((0, 3)) if watch is None else watch.history,
     )
 
 
@@ -142,8 +156,9 @@ def _fit(
     progress: Progress | None,
     path: Path | None,
     teacher: Model | None = None,
-) -> tuple[Model, float]:
-    """Train; returns the network and the seconds, those of earlier calls and of a teacher included."""
+    time_limit: float | None = None,
+) -> tuple[Model, float, Watch | None]:
+    """Train; the network, the seconds, those of earlier calls and of a teacher included, and what watched it."""
     settings = task.settings
     stages = plan(settings, steps, weight_bits)
     total = stages[-1].stop
@@ -161,27 +176,42 @@ def _fit(
         "steps": stages[0].stop,
         "weight_bits": weight_bits,
         "settings": asdict(settings),
+        "data": task.digest,
     }
     before = 0.0
     if task.teacher is not None and teacher is None:
         taught = None if steps is None else max(1, round(steps * task.teacher.settings.steps / settings.steps))
         beside = None if path is None else path.with_name(f"{path.name}.teacher")
-        teacher, before = _fit(task.teacher, seed, taught, None, progress, beside)
+        teacher, before, _ = _fit(task.teacher, seed, taught, None, progress, beside)
     quantizer = None
     if any(stage.freezes for stage in stages):
         quantizer = IncrementalQuantizer(model.parameter_groups()[0], weight_bits or 8)
     others = {} if quantizer is None else quantizer.state()
+    of_loss = task.objective or regression
+    watch = None
+    if task.validation_set is not None:
+        # Its loss, all samples at once: the training loss on another set.
+        apart = replace(task, train_set=task.validation_set, settings=replace(settings, batch=None))
+        watch = Watch(model, of_loss(apart, model, seed, teacher), settings, weight_bits, stages[0].stop)
+        others = others | watch.state()
+    if time_limit is not None and (watch is None or steps is not None):
+        raise InputError("a time limit is for a task with a validation set, and without a number of steps")
     done = 0
     if path is not None and path.exists():
+        if watch is not None:
+            watch.restore(path, saved.read_state(path, identity)[1])
+            stages = plan(settings, watch.steps, weight_bits)
+            total = stages[-1].stop
         scalars, optimizer = saved.read(path, identity, total, optimizer_after, others)
         done, before = int(scalars["done"]), before + float(scalars["seconds"])
     started = time.perf_counter()
-    objective = (task.objective or regression)(task, model, seed, teacher)
-    test_set = task.test_set()
+    objective = of_loss(task, model, seed, teacher)
+    test_set = task.test_set() if task.validation_set is None else _solved(task, task.validation_set(seed))
     looked_at = evenly(len(test_set.x), task.block, REPORTED)
     test_set = Samples(test_set.x[looked_at], test_set.y[looked_at])
     report_every = max(1, total // REPORTS)
-    for step in range(done, total):
+    while done < total:
+        step = done
         stage = next(s for s in stages if step < s.stop)
         model.weight_bits = stage.weight_bits
         rate = stage.rate_at(step)
@@ -200,15 +230,26 @@ def _fit(
         if quantizer is not None and stage.freezes:
             quantizer.keep()
         model.keep_inside()
-        last = step + 1 == total
-        if progress is not None and (last or (step + 1) % report_every == 0):
+        done = step + 1
+        if watch is not None and stage is stages[0]:
+            limit = None if time_limit is None else time_limit - before
+            if watch.after(done, float(loss), time.perf_counter() - started, limit, early=steps is None):
+                stages = plan(settings, watch.steps, weight_bits)
+                total = stages[-1].stop
+        last = done == total
+        if progress is not None and (last or done % report_every == 0):
             errors = task.errors(_evaluate(task, model, test_set), test_set.y)
-            progress(step + 1, total, float(loss), max(e.relative for e in errors.values()))
-        if path is not None and (last or (step + 1) % SAVE_EVERY == 0):
+            progress(done, total, float(loss), max(e.relative for e in errors.values()))
+        if path is not None and (last or done % SAVE_EVERY == 0):
             seconds = before + time.perf_counter() - started
-            saved.write(path, {**identity, "done": step + 1, "seconds": seconds}, optimizer, others)
+            saved.write(path, {**identity, "done": done, "seconds": seconds}, optimizer, others)
     model.weight_bits = weight_bits
-    return model, before + time.perf_counter() - started
+    return model, before + time.perf_counter() - started, watch
+
+
+def _solved(task: Task, samples: Samples) -> Samples:
+    """Samples as a test set has them, of such as a training set has them."""
+    return Samples(samples.x, task.solution(samples.x, samples.y))
 
 
 def evenly(count: int, block: int, most: int) -> IntArray:

@@ -29,6 +29,8 @@ class Stage:
         Whether weights are trained, or the initial phases alone.
     freezes
         Whether weights go onto the grid, group by group; the rate then decays exponentially.
+    steady
+        Share of the steps before the rate decays.
     """
 
     start: int
@@ -37,12 +39,14 @@ class Stage:
     weight_bits: int | None = None
     weights_move: bool = True
     freezes: bool = False
+    steady: float = 0.0
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step."""
         if self.freezes:
             return self.rate * FREEZE_DECAY ** max(0.0, self._frozen(step))
-        return self.rate * 0.5 * (1 + math.cos(math.pi * (step - self.start) / (self.stop - self.start)))
+        decays = self.start + round(self.steady * (self.stop - self.start))
+        return self.rate * 0.5 * (1 + math.cos(math.pi * max(0, step - decays) / (self.stop - decays)))
 
     def groups_at(self, step: int) -> int:
         """Number of groups of weights that have gone onto the grid by a step."""
@@ -67,7 +71,7 @@ def plan(settings: Settings, steps: int | None = None, weight_bits: int | None =
     free = settings.steps if steps is None else steps
     if free < 1:
         raise InputError(f"steps = {free}: at least one step is needed")
-    stages = [Stage(0, free, settings.learning_rate)]
+    stages = [Stage(0, free, settings.learning_rate, steady=settings.steady)]
 
     def add(length: int, rate: float, **options: Any) -> None:
         start = stages[-1].stop
