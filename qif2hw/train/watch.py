@@ -32,9 +32,7 @@ class Watch:
         Most steps with free weights.
     """
 
-    def __init__(
-        self, model: Model, loss: Objective, settings: Settings, weight_bits: int | None, steps: int
-    ) -> None:
+    def __init__(self, model: Model, loss: Objective, settings: Settings, weight_bits: int | None, steps: int) -> None:
         self._loss, self._settings, self._bits = loss, settings, weight_bits
         self._parameters = [p for group in model.parameter_groups() for p in group]
         self._best = [p.detach().clone() for p in self._parameters]

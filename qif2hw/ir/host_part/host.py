@@ -16,6 +16,9 @@ from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 X, Y = "x", "y"
 """Names that a solution's formula has for the user's inputs (samples, inputs) and the results (samples, results)."""
 
+PROBABILITY = "probability"
+"""Unit of the outputs of a classifier, which are named by its classes."""
+
 
 @dataclass(frozen=True)
 class Input:

@@ -12,13 +12,11 @@ from qif2hw.data.columns import Numbers
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.host_part.expression import formula, given, total
 from qif2hw.ir.host_part.formula import Formula
-from qif2hw.ir.host_part.host import Output, Y
+from qif2hw.ir.host_part.host import PROBABILITY, Output, Y
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.train.loop import batch_of
 from qif2hw.train.task import Metric, Model, Objective, Solution, Task
 
-PROBABILITY = "probability"
-"""Unit of the outputs of a classifier, which are named by its classes."""
 DEVIATIONS, LOGITS = 2.0, 4.0
 """Standard deviations of a target, and logits, per unit of time between two output spikes."""
 
