@@ -142,11 +142,12 @@ def command(
         check_report(report)
     task: Task | str = name
     if table:
+        hidden = train_data.sizes(of_table["hidden"])
         numbers, remarks = train_data.read(name, of_table)
         for remark in remarks:
             out.note(f"{name}: {remark}")
         with _torch():
-            task = train_data.table_task(name, numbers, of_table["hidden"], receptive_fields, seed)
+            task = train_data.table_task(name, numbers, hidden, receptive_fields, seed)
     elif in_file:
         with _torch():
             task = train_data.task_in(name)

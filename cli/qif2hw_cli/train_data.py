@@ -49,13 +49,13 @@ def sizes(text: str | None) -> tuple[int, ...] | None:
     return tuple(map(int, parts))
 
 
-def table_task(path: str, numbers: Numbers, hidden: str | None, fields: int | None, seed: int) -> "Task":
+def table_task(path: str, numbers: Numbers, hidden: tuple[int, ...] | None, fields: int | None, seed: int) -> "Task":
     """The task to learn from a table."""
     from qif2hw.train.tables import TableOptions
     from qif2hw.train.tables import table_task as make
 
     name = "standard input" if path == STANDARD else Path(path).name
-    return make(name, numbers, TableOptions(hidden=sizes(hidden), fields=fields), seed)
+    return make(name, numbers, TableOptions(hidden=hidden, fields=fields), seed)
 
 
 def task_in(name: str) -> "Task":
