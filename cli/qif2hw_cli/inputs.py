@@ -5,6 +5,7 @@ import io
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ from qif2hw.errors import InputError
 from qif2hw.files import reason, write_bytes
 from qif2hw.ir import Network
 from qif2hw.ir.arrays import FloatArray, IntArray
-from qif2hw.ir.host_part.host import PROBABILITY
+from qif2hw.ir.readout.classes import check_labels
 from qif2hw.ir.stepped import AnyNetwork, AnyRun, SteppedRun
 
 
 def read_inputs(path: str | os.PathLike[str], network: AnyNetwork, *, clip: bool = False) -> FloatArray:
-    """Read inputs: an npy file (samples, ...), a table, or the images of a task: ``digits:test``.
+    """Read inputs: an npy file (samples, ...), a table, or the images of a task, (samples, pixels): ``digits:test``.
 
     A table (CSV, npz or parquet; ``-`` is standard input) has the model's inputs by name, in any order; a warning
     names columns that are no inputs.  With ``clip`` values out of range become the nearest end.
@@ -36,7 +37,7 @@ def read_inputs(path: str | os.PathLike[str], network: AnyNetwork, *, clip: bool
         raise InputError("--clip: it is an option for an event-driven network, which this bundle is not")
     images = _images(path)
     if images is not None:
-        array = images.x
+        array = images.x.reshape(len(images), -1)
     elif is_table(path) or _is_npz(path):
         array = _from_table(path, network)
     else:
@@ -65,28 +66,28 @@ def _from_table(path: str | os.PathLike[str], network: AnyNetwork) -> FloatArray
     return array
 
 
-def read_labels(path: str | os.PathLike[str], samples: int) -> IntArray:
-    """Read an npy file of classes, whole numbers from 0 on, (samples,); or those of a task: ``digits:test``."""
+def read_labels(path: str | os.PathLike[str], samples: int, names: Sequence[str]) -> IntArray:
+    """Read an npy file of classes (samples,), whole numbers or ``names``; or those of a task: ``digits:test``."""
     images = _images(path)
-    array = _read_array(path) if images is None else images.label
-    if array.shape != (samples,) or array.dtype.kind not in "iu" or array.min(initial=0) < 0:
-        raise InputError(
-            f"{path}: labels {array.shape} of type {array.dtype}: whole numbers from 0 on, ({samples},), are needed"
-        )
-    return array.astype(np.int64)
+    array = _read_array(path, "fiuU") if images is None else images.label
+    try:
+        return check_labels(array, samples, names)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _images(path: str | os.PathLike[str]) -> Images | None:
-    """The images that ``TASK:train`` or ``TASK:test`` names."""
+    """The images that ``TASK:train`` or ``TASK:test`` names; those of a task by the first spike are the same."""
     name, _, part = str(path).partition(":")
+    name = name.removesuffix("_first_spike")
     if name not in SHIPPED or part not in ("train", "test"):
         return None
     images: Images = getattr(SHIPPED[name](), part)
     return images
 
 
-def _read_array(path: str | os.PathLike[str]) -> Any:
-    """An array of real numbers from an npy file."""
+def _read_array(path: str | os.PathLike[str], kinds: str = "fiu") -> Any:
+    """An array from an npy file: of real numbers, or of other ``kinds`` of types."""
     try:
         with Path(path).open("rb") as file:
             array: Any = np.load(file, allow_pickle=False)
@@ -101,7 +102,7 @@ def _read_array(path: str | os.PathLike[str]) -> Any:
         raise InputError(f"{path}: not an npy file of numbers ({line})") from None
     except Exception as error:  # a damaged zip or header: numpy raises whatever its parser does
         raise InputError(f"{path}: not an npy file of numbers ({type(error).__name__})") from None
-    if array.dtype.kind not in "fiu":
+    if array.dtype.kind not in kinds:
         raise InputError(f"{path}: the array has type {array.dtype}: real numbers are needed")
     return array
 
@@ -118,11 +119,10 @@ def write_run(path: str | os.PathLike[str], run: AnyRun, network: AnyNetwork) ->
     host = network.host if isinstance(network, Network) else None
     if host is not None:
         names = [one.name for one in host.outputs]
-    labels = None
-    if isinstance(run, SteppedRun):
-        labels = run.label.tolist()
-    elif host is not None and all(one.unit == PROBABILITY for one in host.outputs):
-        labels = [names[k] for k in run.y.argmax(axis=1)]
+    labels: list[Any] | None = None if run.label is None else run.label.tolist()
+    if labels is not None and isinstance(network, Network):
+        classes = network.classes or ()
+        labels = [classes[k] for k in labels]
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t" if Path(path).suffix.lower() == ".tsv" else ",", lineterminator="\n")
     writer.writerow(names if labels is None else [*names, "label"])
@@ -141,6 +141,8 @@ def _write_arrays(path: str | os.PathLike[str], run: AnyRun) -> None:
     else:
         if run.raw is not run.y:
             arrays["raw"] = run.raw
+        if run.label is not None:
+            arrays["label"] = run.label
         arrays |= {"spike_time": run.spike_time, "ordinary": run.ordinary}
         if run.machine is not None:
             arrays |= {"step": run.machine.step, "lateness": run.machine.lateness}

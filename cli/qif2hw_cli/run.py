@@ -72,6 +72,7 @@ def command(
     OUT.npz holds
       y           (samples, outputs) the solution, in the model's units
       raw         (samples, results) what the spikes say, where the host makes the solution of it
+      label       (samples,) the class, of a classifier
       spike_time  (samples, output neurons) first spikes in time units, pseudospikes included
       ordinary    (samples, output neurons) whether that spike is an ordinary one
       step, lateness   the same in machine steps and ticks (integer backends)

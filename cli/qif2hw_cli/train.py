@@ -31,7 +31,8 @@ STATE = ".state"
     help="Train a network for DATA.\n\n"
     "DATA is a table (csv, npz, parquet; - is CSV on standard input) with --targets or --classify; or a task, "
     f"{', '.join(catalogue.TASKS)}, or file.py:task, a qif2hw.train.Task in a Python file. These learn with exact "
-    f"spike-time gradients. In time steps, with surrogate gradients: {', '.join(catalogue.IMAGE_TASKS)}, or a file or "
+    f"spike-time gradients. By the first spike, with exact gradients too: {', '.join(catalogue.FIRST_SPIKE_TASKS)}. "
+    f"In time steps, with surrogate gradients: {', '.join(catalogue.IMAGE_TASKS)}, or a file or "
     "folder of labelled images (idx, npz, CIFAR binaries, train/CLASS/*.png). "
     "Prints the error or the accuracy on the test set, and warnings about the network if there are any.\n\n"
     "An interrupted run goes on where it was: its state is kept beside the model, as M.onnx.state, until that is "
@@ -75,7 +76,7 @@ STATE = ".state"
 )
 @click.option("--network", help="In time steps: small, vggsnn or resnet19, instead of the task's own.")
 @click.option("--time-steps", type=int, help="In time steps: their number, instead of the task's own.")
-@click.option("--data", type=click.Path(), help="In time steps: images in place of the task's own.")
+@click.option("--data", type=click.Path(), help="Of classifiers: images in place of the task's own.")
 @click.option("--device", default="cpu", show_default=True, help="In time steps: cpu or cuda.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same weights.")
 @click.option("--steps", type=int, help="Steps with free weights, instead of the task's own number.")
@@ -116,8 +117,8 @@ def command(
     out, name = Output(as_json), data_or_task
     table = train_data.is_data(name, given_options())
     in_file = not table and train_data.is_file_of_task(name)
-    known = name in catalogue.TASKS or name in catalogue.IMAGE_TASKS
-    stepped = not (table or in_file) and (name in catalogue.IMAGE_TASKS or (not known and Path(name).exists()))
+    event_driven = table or in_file or name in (*catalogue.TASKS, *catalogue.FIRST_SPIKE_TASKS)
+    stepped = not event_driven and (name in catalogue.IMAGE_TASKS or Path(name).exists())
     if not (stepped or table or in_file):
         catalogue.check(name, regime)
     for path in (output, checkpoint):
@@ -133,7 +134,8 @@ def command(
                 seed=seed, steps=steps, weight_bits=weight_bits, checkpoint=checkpoint,
             )  # fmt: skip
         return
-    _refuse(STEPPED, "a task in time steps")
+    first_spike = name in catalogue.FIRST_SPIKE_TASKS
+    _refuse(tuple(one for one in STEPPED if not (first_spike and one == "data")), "a task in time steps")
     if table or in_file:
         _refuse(("regime",), "a shipped task")
     if report is not None:
@@ -153,7 +155,7 @@ def command(
             task = train_data.task_in(name)
     _train(
         out, task, output, regime=regime, receptive_fields=None if table else receptive_fields, seed=seed, steps=steps,
-        weight_bits=weight_bits, checkpoint=checkpoint, time_limit=time_limit, report=report,
+        weight_bits=weight_bits, checkpoint=checkpoint, time_limit=time_limit, report=report, data=data,
     )  # fmt: skip
 
 
@@ -173,6 +175,7 @@ def _train(
     """Train, write the model and the report, and say how it went."""
     from qif2hw import api
 
+    first_spike = task in catalogue.FIRST_SPIKE_TASKS
     state = Path(f"{output}{STATE}") if checkpoint is None else Path(checkpoint)
     name = task if isinstance(task, str) else task.name
     curve: list[tuple[int, float, float]] = []
@@ -197,6 +200,8 @@ def _train(
     bits = "float weights" if weight_bits is None else f"{weight_bits}-bit weights"
     out.say(f"{output}: {'-'.join(map(str, sizes))}, {bits}, trained in {seconds(stage.seconds)}")
     early = bool(len(result.history)) and options["steps"] is None
+    if first_spike:
+        out.say(f"accuracy on the test set: {percent(1 - result.error)}")
     out.say(f"error on the test set: {percent(result.error)}")
     if len(result.errors) > 1:
         for quantity, errors in result.errors.items():
@@ -216,6 +221,7 @@ def _train(
             "steps": result.steps,
             "weight_bits": weight_bits,
             "error": result.error,
+            "accuracy": 1 - result.error if first_spike else None,
             "errors": {quantity: errors._asdict() for quantity, errors in result.errors.items()},
             "diagnosis": result.diagnosis.as_dict() if result.diagnosis else None,
             "warnings": result.diagnosis.warnings if result.diagnosis else (),
@@ -250,6 +256,7 @@ def run_training(
     *,
     regime: str = "ordinary",
     receptive_fields: int | None = None,
+    data: str | None = None,
     curve: list[tuple[int, float, float]] | None = None,
     **options: Any,
 ) -> "TrainResult":
@@ -261,7 +268,8 @@ def run_training(
         from qif2hw.experiments import tasks
         from qif2hw.train import train
 
-    chosen = tasks.get(task, regime) if isinstance(task, str) else task
+    where = None if data is None else Path(data)
+    chosen = tasks.get(task, regime, where) if isinstance(task, str) else task
     if receptive_fields is not None:
         chosen = tasks.with_receptive_fields(chosen, receptive_fields)
     report = _reporter(stage, "test" if chosen.validation_set is None else "validation", curve)

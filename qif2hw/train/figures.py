@@ -6,7 +6,6 @@ import numpy as np
 
 from qif2hw import svg
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.ir.host_part.host import PROBABILITY
 from qif2hw.train.loop import TrainResult
 
 STYLE = (
@@ -42,8 +41,8 @@ def learning_curve(rows: FloatArray | Sequence[tuple[int, float, float]], measur
 def predictions(result: TrainResult) -> str:
     """Predictions on the test set over the truth, for the first quantities; of classes the confusion matrix."""
     host = result.network.host
-    if host is not None and all(one.unit == PROBABILITY for one in host.outputs):
-        return _confusion(result, [one.name for one in host.outputs])
+    if result.network.classes is not None:
+        return _confusion(result, list(result.network.classes))
     names = list(result.errors)[:MOST_QUANTITIES]
     units = {} if host is None else {one.name: one.unit for one in host.outputs}
     every = -(-len(result.y) // MOST_DOTS)

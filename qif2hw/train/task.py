@@ -183,6 +183,8 @@ class Task:
         end early where it falls no more.
     digest
         Of the data, by which a checkpoint of other data is recognised.
+    classes
+        Of a classification: names of the classes; ``y`` of the samples are their numbers (samples, 1).
     """
 
     name: str
@@ -207,10 +209,13 @@ class Task:
     block: int = 1
     validation_set: Callable[[int], Samples] | None = None
     digest: str = ""
+    classes: tuple[str, ...] | None = None
 
     @property
     def outputs(self) -> int:
         """Number of a network's results."""
+        if self.classes is not None:
+            return len(self.classes)
         return 1 if self.make is not None else self.sizes[-1] // 2
 
     def raw(self, x: FloatArray) -> FloatArray:

@@ -58,7 +58,7 @@ class ChainPass(compiled.Kernel):
         _, _, _, _, spots, ends, steps, a, growth, start, _ = plan.totals
         self.chain = chain = Chain(
             spikes, self.psi, self.values, plan.table, spots, ends, steps, self.addresses,
-            np.empty((batch, self.outputs), dtype), np.empty((batch, 2 * self.outputs), dtype),
+            np.empty((batch, self.outputs), dtype), np.empty((batch, self.sizes[-1] if self.outputs else 0), dtype),
             aligned(a, spikes), np.empty(growth), np.empty(start, dtype),
             np.empty(spots + 2 * ends - spikes.size - 2 * self.psi.size, dtype), np.empty(4 * spots + ends, np.int32),
             np.empty(spots + ends, dtype), np.empty(2 * steps, dtype), np.empty(2 * steps, np.int32),
@@ -75,7 +75,7 @@ class ChainPass(compiled.Kernel):
         return torch.from_numpy(chain.y), torch.from_numpy(chain.first), torch.from_numpy(chain.out), self.plan
 
     def backward(self, needed: Sequence[bool], *grads: Any) -> tuple[Tensor | None, ...]:
-        """Gradients to input times, pseudo-phases and the parameters of each layer, see `compiled.Kernel`."""
+        """Gradients to input times, pseudo-phases (samples, inputs) and parameters; see `compiled.Kernel`."""
         chain, plan = self.chain, self.plan
         live = [None if g is None else g.contiguous() for g in grads[:3]]
         to = Gradients(

@@ -71,7 +71,7 @@ def table_task(name: str, numbers: Numbers, options: TableOptions | None = None,
     low, high = np.array([i.low for i in inputs]), np.array([i.high for i in inputs])
     x, target = (numbers.x - low) / (high - low), target_of(numbers, train)
     tested = Samples(x[test], target.solution(x[test], target.y[test]))
-    host = Host(inputs, target.outputs, target.formula)
+    host = Host(inputs, target.outputs, target.formula, numbers.classes or None)
     return Task(
         name=name,
         summary=f"{', '.join(numbers.targets or ('class',))} of {len(inputs)} inputs",

@@ -12,7 +12,7 @@ from qif2hw.data.columns import Numbers
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.host_part.expression import formula, given, total
 from qif2hw.ir.host_part.formula import Formula
-from qif2hw.ir.host_part.host import PROBABILITY, Output, Y
+from qif2hw.ir.host_part.host import Output, Y
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.train.loop import batch_of
 from qif2hw.train.task import Metric, Model, Objective, Solution, Task
@@ -77,7 +77,7 @@ def _classes(numbers: Numbers) -> Target:
     return Target(
         y=(numbers.y[:, None] == np.arange(count)).astype(np.float64),
         scale=LOGITS,
-        outputs=tuple(Output(name, PROBABILITY) for name in numbers.classes),
+        outputs=tuple(Output(name) for name in numbers.classes),
         formula=formula(weights / total(weights)),
         quantities=("class",),
         solution=lambda x, y: y.argmax(axis=1)[:, None].astype(np.float64),
