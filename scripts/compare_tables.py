@@ -4,7 +4,7 @@ The MLP is `MLPRegressor` with its defaults on standardised inputs and targets; 
 (``train_test_split``, a fifth for the test, seeds 0 to 4).  friedman1 has 1000 rows and noise of deviation 1.
 Inputs of the test outside the range of training are moved to its ends.
 
-Usage: .venv/bin/python scripts/compare_tables.py [diabetes|friedman1 ...]      (prints JSON; a few minutes on two cores)
+Usage: .venv/bin/python scripts/compare_tables.py [diabetes|friedman1 ...]      (prints JSON)
 """
 
 import json
