@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,19 +12,20 @@ import numpy as np
 
 from qif2hw.data.columns import inputs_of
 from qif2hw.data.images import SHIPPED, Images
-from qif2hw.data.table import STANDARD, is_table, read_table
+from qif2hw.data.table import is_table, read_table
 from qif2hw.errors import InputError
 from qif2hw.files import reason, write_bytes
 from qif2hw.ir import Network
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.readout.classes import check_labels
 from qif2hw.ir.stepped import AnyNetwork, AnyRun, SteppedRun
+from qif2hw_cli.streams import is_stream
 
 
 def read_inputs(path: str | os.PathLike[str], network: AnyNetwork, *, clip: bool = False) -> FloatArray:
     """Read inputs: an npy file (samples, ...), a table, or the images of a task, (samples, pixels): ``digits:test``.
 
-    A table (CSV, npz or parquet; ``-`` is standard input) has the model's inputs by name, in any order; a warning
+    A table (CSV, npz or parquet; CSV on standard input) has the model's inputs by name, in any order; a warning
     names columns that are no inputs.  With ``clip`` values out of range become the nearest end.
 
     Raises
@@ -38,7 +38,7 @@ def read_inputs(path: str | os.PathLike[str], network: AnyNetwork, *, clip: bool
     images = _images(path)
     if images is not None:
         array = images.x.reshape(len(images), -1)
-    elif is_table(path) or _is_npz(path):
+    elif is_table_file(path):
         array = _from_table(path, network)
     else:
         array = _read_array(path)
@@ -52,8 +52,12 @@ def read_inputs(path: str | os.PathLike[str], network: AnyNetwork, *, clip: bool
         raise InputError(f"{path}: {error}") from None
 
 
-def _is_npz(path: str | os.PathLike[str]) -> bool:
-    return Path(path).suffix.lower() == ".npz" and Path(path).is_file()
+def is_table_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file of inputs is a table: by its name, or on standard input by its first bytes, which are no npy's."""
+    if is_stream(str(path)):
+        with Path(path).open("rb") as file:
+            return file.read(6) not in (b"\x93NUMPY", b"")
+    return is_table(path) or (Path(path).suffix.lower() == ".npz" and Path(path).is_file())
 
 
 def _from_table(path: str | os.PathLike[str], network: AnyNetwork) -> FloatArray:
@@ -107,12 +111,12 @@ def _read_array(path: str | os.PathLike[str], kinds: str = "fiu") -> Any:
     return array
 
 
-def write_run(path: str | os.PathLike[str], run: AnyRun, network: AnyNetwork) -> None:
-    """Write a run: its solution as a table where ``path`` is ``-`` or ends with ``.csv``, else its arrays as npz.
+def write_run(path: str | os.PathLike[str], run: AnyRun, network: AnyNetwork, *, as_table: bool = False) -> None:
+    """Write a run: its solution ``as_table`` (CSV, with tabs in a file ``.tsv``), else its arrays as npz.
 
     The columns of the table have the names of the model's outputs; a classifier's last one, ``label``, the class.
     """
-    if str(path) != STANDARD and Path(path).suffix.lower() not in (".csv", ".tsv"):
+    if not as_table:
         _write_arrays(path, run)
         return
     names = [f"y{k}" for k in range(run.y.shape[1])]
@@ -128,10 +132,7 @@ def write_run(path: str | os.PathLike[str], run: AnyRun, network: AnyNetwork) ->
     writer.writerow(names if labels is None else [*names, "label"])
     for row, values in enumerate(run.y.tolist()):
         writer.writerow(values if labels is None else [*values, labels[row]])
-    if str(path) == STANDARD:
-        sys.stdout.write(text.getvalue())
-    else:
-        write_bytes(path, text.getvalue().encode())
+    write_bytes(path, text.getvalue().encode())
 
 
 def _write_arrays(path: str | os.PathLike[str], run: AnyRun) -> None:

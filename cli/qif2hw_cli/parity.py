@@ -20,6 +20,7 @@ from qif2hw_cli.console import (
 )
 from qif2hw_cli.estimate import for_report
 from qif2hw_cli.stepped_tables import show_budget
+from qif2hw_cli.streams import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     from qif2hw.bundle import AnyBundle
@@ -35,17 +36,17 @@ _SAMPLES = 256
         "qif2hw parity model.qif --inputs x.npy --report report.html --json parity.json",
     )
 )
-@click.argument("bundle", type=click.Path())
+@click.argument("bundle", type=INPUT)
 @click.option(
     "--inputs",
-    type=click.Path(),
+    type=INPUT,
     metavar="X.npy",
     help=f"Array (samples, inputs) in the model's units; default: {_SAMPLES} random ones. Networks in time steps: "
     "(samples, ...), or TASK:test; default: the golden inputs.",
 )
 @click.option(
     "--labels",
-    type=click.Path(),
+    type=INPUT,
     metavar="Y.npy",
     help="Classifiers: the true classes (numbers or names), or TASK:test.",
 )
@@ -55,7 +56,7 @@ _SAMPLES = 256
     metavar="A,B,..",
     help=f"From {', '.join(backends.names())}; default: reference, engine, and Lava where it is installed.",
 )
-@click.option("--report", type=click.Path(), metavar="R.html", help="Write the report as a page.")
+@click.option("--report", type=OUTPUT, metavar="R.html", help="Write the report as a page.")
 @click.option(
     "--json",
     "json_path",

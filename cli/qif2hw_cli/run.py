@@ -15,6 +15,7 @@ from qif2hw_cli.console import (
     shard_options,
     worker_options,
 )
+from qif2hw_cli.streams import INPUT, OUTPUT, is_stream
 
 if TYPE_CHECKING:
     from qif2hw.ir import Run
@@ -29,22 +30,22 @@ if TYPE_CHECKING:
         "qif2hw run model.qif --inputs x.npy -o out.npz --workers dask --scheduler tcp://127.0.0.1:8786",
     )
 )
-@click.argument("bundle", type=click.Path())
+@click.argument("bundle", type=INPUT)
 @click.option(
     "--inputs",
     required=True,
-    type=click.Path(),
+    type=INPUT,
     metavar="X.npy",
     help="Array (samples, inputs) in the model's units; networks in time steps: (samples, ...). Or a table "
-    "(csv, npz, parquet; - is CSV on standard input) with the model's inputs by name.",
+    "(csv, npz, parquet; on standard input CSV) with the model's inputs by name.",
 )
 @click.option(
     "-o",
     "--output",
     required=True,
-    type=click.Path(),
+    type=OUTPUT,
     metavar="OUT.npz",
-    help="The results to write; OUT.csv or -: the solution alone, as a table.",
+    help="The results to write; OUT.csv: the solution alone, as a table, as - is where the inputs are one.",
 )
 @click.option(
     "--backend", default="engine", show_default=True, metavar="NAME", help=f"Installed: {', '.join(backends.names())}."
@@ -87,18 +88,16 @@ def command(
     is run, and written to FOLDER; with --shards FOLDER alone OUT.npz is made of all of them: the same file each time.
     """  # noqa: D301  # click wants the character, not the escape
     from qif2hw import bundle as bundles
+    from qif2hw.data.table import is_table
     from qif2hw.files import check_writable
     from qif2hw.ir.stepped import SteppedRun
     from qif2hw.workers import shared, workers
     from qif2hw.workers.folder import Piece
-    from qif2hw_cli.inputs import read_inputs, write_run
+    from qif2hw_cli.inputs import is_table_file, read_inputs, write_run
     from qif2hw_cli.shards import compute, shard_of, stored
 
     out = Output(as_json)
-    if output != "-":
-        check_writable(output)
-    elif as_json:
-        raise InputError("--json: it prints on standard output, where -o - has the results")
+    check_writable(output)
     one = shard_of(shards, shard)
     chosen = backends.get(backend)
     chosen.check(options)
@@ -107,6 +106,7 @@ def command(
     if "keep" in chosen.execution(loaded.program).options:
         options["keep"] = "counts"
     x = read_inputs(inputs, loaded.network, clip=clip)
+    as_table = is_table(output) or (is_stream(output) and is_table_file(inputs))
     with workers(**pool) as working, out.stage(f"run on {backend}") as stage:
         chosen = shared(chosen, working)
         subject = loaded.program if chosen.runs == "program" else loaded.network
@@ -117,11 +117,11 @@ def command(
         if shards is not None:
             chosen = stored(shards, loaded, x, pieces)
         result = chosen.run(loaded, x, progress=stage.update, **options)
-        write_run(output, result, loaded.network)
+        write_run(output, result, loaded.network, as_table=as_table)
     samples, outputs = result.y.shape
     words, facts = _stepped(result) if isinstance(result, SteppedRun) else _trial(result)
     line = f"{output}: {samples} samples, {outputs} outputs, backend {backend}, {seconds(result.seconds)}; {words}"
-    (out.note if output == "-" else out.say)(line)
+    out.say(line)
     about = {"output": output, "backend": backend, "samples": samples, "outputs": outputs}
     out.data(about | facts | {"seconds": result.seconds})
 

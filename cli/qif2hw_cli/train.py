@@ -10,7 +10,8 @@ import click
 
 from qif2hw.errors import InputError
 from qif2hw.experiments import catalogue
-from qif2hw_cli.console import Output, Stage, example, given_options, json_option, percent, seconds
+from qif2hw_cli.console import SEED, Output, Stage, example, given_options, json_option, percent, seconds
+from qif2hw_cli.streams import INPUT, OUTPUT
 from qif2hw_cli.train_images import train_images
 
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ STATE = ".state"
         "qif2hw train images.npz -o model.onnx --network resnet19 --time-steps 4 --device cuda",
     ),
 )
-@click.argument("data_or_task", metavar="DATA")
-@click.option("-o", "--output", required=True, type=click.Path(), metavar="M.onnx", help="The model to write.")
+@click.argument("data_or_task", metavar="DATA", type=INPUT)
+@click.option("-o", "--output", required=True, type=OUTPUT, metavar="M.onnx", help="The model to write.")
 @click.option("--inputs", metavar="A,B", help="Table: columns that are inputs; by default all but the targets.")
 @click.option("--targets", metavar="Y,Z", help="Table: columns of numbers to learn.")
 @click.option("--classify", metavar="LABEL", help="Table: a column of classes to learn.")
@@ -78,7 +79,7 @@ STATE = ".state"
 @click.option("--time-steps", type=int, help="In time steps: their number, instead of the task's own.")
 @click.option("--data", type=click.Path(), help="Of classifiers: images in place of the task's own.")
 @click.option("--device", default="cpu", show_default=True, help="In time steps: cpu or cuda.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same weights.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The same seed gives the same weights.")
 @click.option("--steps", type=int, help="Steps with free weights, instead of the task's own number.")
 @click.option(
     "--time-limit",

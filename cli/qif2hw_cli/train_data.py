@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qif2hw.data.columns import Choice, Numbers, choose
-from qif2hw.data.table import STANDARD, is_table, read_table
+from qif2hw.data.table import is_table, read_table
 from qif2hw.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ def table_task(path: str, numbers: Numbers, hidden: tuple[int, ...] | None, fiel
     from qif2hw.train.tables import TableOptions
     from qif2hw.train.tables import table_task as make
 
-    name = "standard input" if path == STANDARD else Path(path).name
-    return make(name, numbers, TableOptions(hidden=hidden, fields=fields), seed)
+    return make(Path(path).name, numbers, TableOptions(hidden=hidden, fields=fields), seed)
 
 
 def task_in(name: str) -> "Task":

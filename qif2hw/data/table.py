@@ -8,7 +8,6 @@ needs pyarrow (the extra ``tables``).
 import csv
 import io
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +23,6 @@ MISSING = frozenset(("", "na", "n/a", "nan", "null", "?"))
 """Cells of CSV files that hold no value, in lower case."""
 SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
 """Names of files that are tables, whatever is in them."""
-STANDARD = "-"
-"""The name that stands for standard input and standard output."""
 
 _LARGEST = 1 << 32
 _DELIMITERS = ",;\t"
@@ -81,20 +78,18 @@ class Table:
 
 
 def is_table(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is a table by its name: standard input is one."""
-    return str(path) == STANDARD or Path(path).suffix.lower() in SUFFIXES
+    """Whether a file is a table by its name."""
+    return Path(path).suffix.lower() in SUFFIXES
 
 
 def read_table(path: str | os.PathLike[str]) -> Table:
-    """Read a table from a file of any of the formats, which its first bytes tell; ``-`` is standard input.
+    """Read a table from a file of any of the formats, which its first bytes tell.
 
     Raises
     ------
     InputError
         If it cannot be read, or is no table: the message has the line and the column.
     """
-    if str(path) == STANDARD:
-        return parse(sys.stdin.buffer.read(), "standard input")
     return parse(read_bytes(path, _LARGEST), str(path))
 
 

@@ -81,7 +81,7 @@ def test_from_table_to_table(call: Any, table: Path, model: Path, tmp_path: Path
     )
 
 
-def test_standard_input_and_output(call: Any, model: Path, tmp_path: Path) -> None:
+def test_standard_input_and_output(call: Any, table: Path, model: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "m.qif"
     assert call("compile", model, "-o", bundle).exit_code == 0
 
@@ -90,7 +90,12 @@ def test_standard_input_and_output(call: Any, model: Path, tmp_path: Path) -> No
     lines = result.stdout.splitlines()
     assert lines[0] == "y"
     assert [float(line) for line in lines[1:]] == qif2hw.load(bundle).run([[1, 200], [2, 300]]).y[:, 0].tolist()
-    assert "--json" in call.refused("run", bundle, "--inputs", "-", "-o", "-", "--json")
+    made = CliRunner().invoke(
+        cli, ["train", "-", "--targets", "y", "-o", "-", *map(str, FAST)], input=table.read_text()
+    )
+    assert made.exit_code == 0, made.output
+    (tmp_path / "m.onnx").write_bytes(made.stdout_bytes)
+    assert [o.name for o in qif2hw.load_model(tmp_path / "m.onnx").host.outputs] == ["y"]
 
 
 @pytest.mark.parametrize("many", [200, 3])
