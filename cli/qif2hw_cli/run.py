@@ -98,6 +98,8 @@ def command(
 
     out = Output(as_json)
     check_writable(output)
+    if is_table(output) and not output.lower().endswith((".csv", ".tsv")):
+        raise InputError(f"{output}: results are written as .npz, .csv or .tsv")
     one = shard_of(shards, shard)
     chosen = backends.get(backend)
     chosen.check(options)

@@ -76,6 +76,7 @@ def test_from_table_to_table(call: Any, table: Path, model: Path, tmp_path: Path
     far = write(tmp_path / "far.csv", {"a": [99.0], "b": [200.0]})
     assert "'a' lies in [" in call.refused("run", bundle, "--inputs", far, "-o", out)
     assert call("run", bundle, "--inputs", far, "-o", out, "--clip").exit_code == 0
+    assert "as .npz, .csv or .tsv" in call.refused("run", bundle, "--inputs", far, "-o", tmp_path / "out.parquet")
     assert "no column 'b': there are a" in call.refused(
         "run", bundle, "--inputs", write(tmp_path / "half.csv", {"a": [1.0]}), "-o", out
     )
