@@ -58,7 +58,7 @@ class Watch:
         return {**best, "known": self._known, "looks": self._looks}
 
     def restore(self, path: Path, tensors: dict[str, torch.Tensor]) -> None:
-        """Take the number of steps from a checkpoint's tensors; `InputError` if it cannot be one of this run."""
+        """Take the number of steps from tensors, of any shape, of a checkpoint; `InputError` if it is damaged."""
         known = tensors.get("known")
         steps = known[2] if known is not None and known.shape == self._known.shape else torch.tensor(torch.nan)
         if not 1 <= steps <= self._planned:

@@ -9,7 +9,7 @@ VALIDATION, TEST = 0.15, 0.15
 
 
 def split(rows: IntArray, share: float, seed: int, classes: IntArray | None = None) -> tuple[IntArray, IntArray]:
-    """Two sets of ``rows``, sorted; the second has about this share of them.
+    """Two sets of ``rows`` (rows,), sorted, each (part,); the second has about this share of them.
 
     With the ``classes`` of all rows there are the share is that of every class.  Both sets hold a row at least.
     """

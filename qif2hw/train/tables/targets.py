@@ -50,7 +50,7 @@ class Target:
 
 
 def target_of(numbers: Numbers, train: IntArray) -> Target:
-    """What a network learns from ``numbers``, with the rows ``train`` to train on."""
+    """What a network learns from ``numbers``, with the rows ``train``, (rows,), to train on."""
     return _classes(numbers) if numbers.classes else _standardised(numbers, train)
 
 
