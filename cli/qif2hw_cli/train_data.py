@@ -4,11 +4,10 @@ import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qif2hw.data.columns import Choice, Numbers, choose
-from qif2hw.data.table import is_table, read_table
 from qif2hw.errors import InputError
 
 if TYPE_CHECKING:
+    from qif2hw.data.columns import Numbers
     from qif2hw.train import Task
 
 LEARNED = ("targets", "classify")
@@ -19,7 +18,13 @@ TABLE = ("inputs", *LEARNED, "categorical", "drop_missing", "hidden")
 
 def is_data(name: str, given: set[str]) -> bool:
     """Whether DATA is a table: by its name, or since an option says what to learn from it."""
-    return is_table(name) or bool(given & set(LEARNED))
+    if given & set(LEARNED):
+        return True
+    if not Path(name).suffix:
+        return False
+    from qif2hw.data.table import is_table
+
+    return is_table(name)
 
 
 def is_file_of_task(name: str) -> bool:
@@ -27,8 +32,11 @@ def is_file_of_task(name: str) -> bool:
     return name.rpartition(":")[0].endswith(".py")
 
 
-def read(path: str, options: dict[str, Any]) -> tuple[Numbers, tuple[str, ...]]:
+def read(path: str, options: dict[str, Any]) -> "tuple[Numbers, tuple[str, ...]]":
     """Inputs and targets in a table, and remarks; errors are those of `read_table` and `choose`."""
+    from qif2hw.data.columns import Choice, choose
+    from qif2hw.data.table import read_table
+
     choice = Choice(
         inputs=_names(options["inputs"]),
         targets=_names(options["targets"]),
