@@ -57,7 +57,7 @@ def sizes(text: str | None) -> tuple[int, ...] | None:
     return tuple(map(int, parts))
 
 
-def table_task(path: str, numbers: Numbers, hidden: tuple[int, ...] | None, fields: int | None, seed: int) -> "Task":
+def table_task(path: str, numbers: "Numbers", hidden: tuple[int, ...] | None, fields: int | None, seed: int) -> "Task":
     """The task to learn from a table."""
     from qif2hw.train.tables import TableOptions
     from qif2hw.train.tables import table_task as make
