@@ -45,7 +45,7 @@ def command(bundle: str, to: str, output: str, inputs: str | None, as_json: bool
     # It may be there, but empty.
     check_replaceable(output, ())
     loaded = bundles.load_any(bundle)
-    x = None if inputs is None else read_inputs(inputs, loaded.network.check_inputs)
+    x = None if inputs is None else read_inputs(inputs, loaded.network)
     with out.stage(f"emit {to}") as stage:
         parts = to_c99(loaded, x)
         write_folder(output, parts)
