@@ -172,8 +172,8 @@ def reasons() -> dict[str, str]:
     return {name: reason for name, _, reason in (line.partition(" ") for line in lines if line and line[0] != "#")}
 
 
-def run(todo: list[Mutant], processes: int, hours: float, patience: float) -> None:
-    """Try mutants and append what comes of them."""
+def run(todo: list[Mutant], processes: int, hours: float, patience: float, given: float | None) -> None:
+    """Try mutants and append what comes of them; with a ``given`` limit the tests are not tried without a change."""
     end, lock, over, started = time.monotonic() + 3600 * hours, threading.Lock(), threading.Event(), set[int]()
     base = WORK / "base"
     copy(ROOT, base)
@@ -183,7 +183,7 @@ def run(todo: list[Mutant], processes: int, hours: float, patience: float) -> No
         if time.monotonic() > end:
             return
         chosen = tests(mutant.file)
-        limit, folder = 3 * times(chosen) + COMPILING, WORK / mutant.id
+        limit, folder = given or 3 * times(chosen) + COMPILING, WORK / mutant.id
         shutil.rmtree(folder, ignore_errors=True)
         linked(base, folder)
         write(base, folder, mutant)
@@ -240,6 +240,9 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2, help="that test at once (default 2)")
     parser.add_argument("--hours", type=float, default=3.0, help="begin no mutant after this time (default 3)")
     parser.add_argument("--patience", type=float, default=3.0, help="time by the clock per processor time (default 3)")
+    parser.add_argument(
+        "--limit", type=float, help="seconds of processor time; default: by that of the tests as they are"
+    )
     parser.add_argument("--again", action="store_true", help="try survivors without a reason again")
     parser.add_argument("--list", action="store_true", help="run nothing, show what is known")
     parser.add_argument("--least", type=float, default=0.85, help="share that must be killed (default 0.85)")
@@ -249,7 +252,13 @@ def main() -> int:
     known, excused = outcomes(), reasons()
     if not given.list:
         again = {name for name, row in known.items() if given.again and row["outcome"] == "survived"} - set(excused)
-        run([m for m in chosen if m.id not in known or m.id in again], given.processes, given.hours, given.patience)
+        run(
+            [m for m in chosen if m.id not in known or m.id in again],
+            given.processes,
+            given.hours,
+            given.patience,
+            given.limit,
+        )
     return 0 if report(chosen) >= given.least else 1
 
 
