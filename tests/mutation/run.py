@@ -4,6 +4,9 @@ Each mutant, a small change of one source file, is made in a copy of the tree th
 kernels, and the tests that cover the file must fail.  The mutants are the first of a random order that the seed fixes.
 Outcomes are appended to ``results.jsonl``, so that a run that is stopped goes on with the next one; those of functions
 that have changed since do not count.  Survivors that change nothing stand in ``equivalent.txt`` with the reason.
+
+Not mutmut, which chooses a mutant when the program runs: compiled kernels do not see that.  Not cosmic-ray, which has
+one command for the tests of all files, and changes the tree in place.
 """
 
 import argparse
