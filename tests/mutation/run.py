@@ -209,10 +209,11 @@ def run(todo: list[Mutant], processes: int, hours: float, patience: float, given
     finally:
         over.set()
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in list(started):
-            with suppress(ProcessLookupError):
-                os.killpg(process, signal.SIGKILL)
-        pool.shutdown()
+        while not all(one.done() for one in waiting):  # what a baseline was waiting for begins when that ends
+            for process in list(started):
+                with suppress(ProcessLookupError):
+                    os.killpg(process, signal.SIGKILL)
+            time.sleep(0.1)
 
 
 def report(chosen: list[Mutant]) -> float:
