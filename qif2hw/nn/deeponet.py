@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from qif2hw import ir
 from qif2hw.errors import InputError
+from qif2hw.ir.host_part.host import Host, Input, Output
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import Regime
 
@@ -16,13 +18,15 @@ class DeepONet(nn.Module):
     Parameters
     ----------
     branch, trunk
-        Sizes of both networks: inputs, hidden layers, outputs times two; equally many outputs.
+        Sizes of both networks: channels, hidden layers, outputs times two; equally many outputs.
     scale, offset
         Of the product.
     regime
         Times of both networks.
     seed
         Of the initialisation.
+    branch_fields, trunk_fields
+        Receptive fields that encode each input of the branch, and of the trunk, see `QIFNetwork`.
 
     Raises
     ------
@@ -39,14 +43,16 @@ class DeepONet(nn.Module):
         offset: float = 0.0,
         regime: Regime | None = None,
         seed: int = 0,
+        branch_fields: ReceptiveFields | None = None,
+        trunk_fields: ReceptiveFields | None = None,
     ) -> None:
         super().__init__()
         if branch[-1] != trunk[-1]:
             raise InputError(
                 f"a branch of {branch[-1]} and a trunk of {trunk[-1]} output neurons: equally many are needed"
             )
-        self.branch = QIFNetwork(branch, regime=regime, seed=2 * seed)
-        self.trunk = QIFNetwork(trunk, regime=regime, seed=2 * seed + 1)
+        self.branch = QIFNetwork(branch, regime=regime, seed=2 * seed, fields=branch_fields)
+        self.trunk = QIFNetwork(trunk, regime=regime, seed=2 * seed + 1, fields=trunk_fields)
         self.scale, self.offset = scale, offset
 
     @property
@@ -58,6 +64,11 @@ class DeepONet(nn.Module):
     def weight_bits(self, bits: int | None) -> None:
         self.branch.weight_bits = self.trunk.weight_bits = bits
 
+    @property
+    def input_fields(self) -> tuple[ReceptiveFields | None, ...]:
+        """Receptive fields of each input."""
+        return self.branch.input_fields + self.trunk.input_fields
+
     def grid(self, functions: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
         """Results (functions, points) at every point, and the penalty on outputs that come too late."""
         branch, trunk = self.branch.run(functions), self.trunk.run(points)
@@ -66,9 +77,9 @@ class DeepONet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Results (samples, 1) of ``x`` (samples, inputs); rows that share a function or a point are computed once."""
-        width = self.branch.sizes[0]
-        if x.ndim != 2 or x.shape[1] != width + self.trunk.sizes[0]:
-            raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {width + self.trunk.sizes[0]}) is needed")
+        width = self.branch.width
+        if x.ndim != 2 or x.shape[1] != width + self.trunk.width:
+            raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {width + self.trunk.width}) is needed")
         functions, which = x[:, :width].unique(dim=0, return_inverse=True)
         points, where = x[:, width:].unique(dim=0, return_inverse=True)
         return self.grid(functions, points)[0][which, where].unsqueeze(1)
@@ -94,6 +105,11 @@ class DeepONet(nn.Module):
             populations=branch.populations + trunk.populations,
             projections=branch.projections + trunk.projections,
             outputs=(ir.Product(left, right, self.scale, self.offset),),
+            host=Host(
+                tuple(Input(f"x{k}", fields=fields) for k, fields in enumerate(self.input_fields)), (Output("y0"),)
+            )
+            if any(self.input_fields)
+            else None,
         )
 
 

@@ -152,7 +152,8 @@ class Task:
         The host's part that the trained network gets: inputs in the user's units, the same solution.  None for inputs
         in [0, 1] and a solution that is not to be part of the model.
     fields
-        Receptive fields that encode each input; ``sizes`` counts them all.  None for one spike per input.
+        Receptive fields that encode each input, of an operator each coordinate; ``sizes`` counts them all.  None for
+        one spike per input.
     make
         Builds the network for a seed; None for layers of ``sizes``.
     objective

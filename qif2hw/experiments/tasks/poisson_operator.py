@@ -80,8 +80,14 @@ def mean_relative_l2(y: FloatArray, truth: FloatArray) -> float:
 def _make(task: Task, seed: int) -> Model:
     outputs = task.sizes[-1]
     hidden = task.sizes[1:-1]
+    branch = task.branch_inputs
     return DeepONet(
-        (len(SENSORS), *hidden, outputs), (1, *hidden, outputs), scale=task.scale, regime=task.regime, seed=seed
+        (branch, *hidden, outputs),
+        (task.sizes[0] - branch, *hidden, outputs),
+        scale=task.scale,
+        regime=task.regime,
+        seed=seed,
+        trunk_fields=task.fields,
     )
 
 
