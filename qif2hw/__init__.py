@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from qif2hw.api import load as load
     from qif2hw.api import load_model as load_model
     from qif2hw.api import run as run
+    from qif2hw.api import save as save
     from qif2hw.api import save_model as save_model
     from qif2hw.bundle import Bundle as Bundle
     from qif2hw.errors import BackendError as BackendError
@@ -36,6 +37,7 @@ __all__ = [
     "load_model",
     "parity",
     "run",
+    "save",
     "save_model",
     "zoo",
 ]
@@ -49,6 +51,7 @@ _HOME = {
     "load": "qif2hw.api",
     "load_model": "qif2hw.api",
     "run": "qif2hw.api",
+    "save": "qif2hw.api",
     "save_model": "qif2hw.api",
 }
 

@@ -1,15 +1,15 @@
 """A DeepONet of two QIF networks: the inner product of the results of a branch and a trunk."""
 
-from dataclasses import replace
-
 from torch import Tensor, nn
 
 from qif2hw import ir
 from qif2hw.errors import InputError
 from qif2hw.ir.host_part.host import Host, Input, Output
 from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
+from qif2hw.nn.functional.arguments import refuse_tracers
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import Regime
+from qif2hw.nn.renaming import prefixed
 
 
 class DeepONet(nn.Module):
@@ -77,6 +77,7 @@ class DeepONet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Results (samples, 1) of ``x`` (samples, inputs); rows that share a function or a point are computed once."""
+        refuse_tracers()
         width = self.branch.width
         if x.ndim != 2 or x.shape[1] != width + self.trunk.width:
             raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {width + self.trunk.width}) is needed")
@@ -97,7 +98,7 @@ class DeepONet(nn.Module):
 
     def to_network(self) -> ir.Network:
         """The network for compiling: both parts side by side, their product worked out on the host."""
-        branch, trunk = _named(self.branch.to_network(), "branch"), _named(self.trunk.to_network(), "trunk")
+        branch, trunk = prefixed(self.branch.to_network(), "branch"), prefixed(self.trunk.to_network(), "trunk")
         (left,), (right,) = branch.readouts, trunk.readouts
         return ir.Network(
             trial=branch.trial,
@@ -111,18 +112,3 @@ class DeepONet(nn.Module):
             if any(self.input_fields)
             else None,
         )
-
-
-def _named(network: ir.Network, part: str) -> ir.Network:
-    """The same network with names that start with the part's."""
-
-    def name(old: str) -> str:
-        return f"{part}_{old}"
-
-    return ir.Network(
-        trial=network.trial,
-        encoders=tuple(replace(e, name=name(e.name)) for e in network.encoders),
-        populations=tuple(replace(p, name=name(p.name)) for p in network.populations),
-        projections=tuple(replace(p, pre=name(p.pre), post=name(p.post)) for p in network.projections),
-        outputs=tuple(replace(r, population=name(r.population)) for r in network.readouts),
-    )

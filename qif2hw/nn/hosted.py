@@ -11,6 +11,7 @@ from qif2hw import ir
 from qif2hw.errors import InputError
 from qif2hw.ir.host_part.formula import Formula, Step
 from qif2hw.ir.host_part.host import Host, X, Y
+from qif2hw.nn.functional.arguments import refuse_tracers
 
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "Abs": torch.abs,
@@ -75,6 +76,7 @@ class HostedNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The solution (batch, outputs) at inputs ``x`` (batch, inputs); `InputError` on values out of range."""
+        refuse_tracers()
         self.host.check_inputs(x.detach().double().cpu().numpy())
         low, high = torch.tensor([(i.low, i.high) for i in self.host.inputs], dtype=torch.float64).to(x).T
         results: Tensor = self.network((x - low) / (high - low))

@@ -16,6 +16,7 @@ from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.ir.synapses import AnySynapses
 from qif2hw.neuron import QIF, difference, latency
 from qif2hw.nn.encoding import activities, activity_jets
+from qif2hw.nn.functional.arguments import refuse_tracers
 from qif2hw.nn.functional.output import ForwardPass, LayerOutput
 from qif2hw.nn.layer import QIFLayer, Route, can_chain, route, run_chain
 from qif2hw.nn.regime import Regime
@@ -205,6 +206,7 @@ class QIFNetwork(nn.Module):
 
     def run(self, x: Tensor, *, path: Route | None = None) -> ForwardPass:
         """Forward pass of ``x`` (batch, inputs) with the spikes of every layer; ``path`` as in `QIFLayer.forward`."""
+        refuse_tracers()
         self.check_inputs(x)
         self.check_parameters()
         x = self.channels(x)
