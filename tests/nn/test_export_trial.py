@@ -162,13 +162,13 @@ def test_a_solution_around_a_network(tmp_path: Path) -> None:
 
 def test_branches_of_everything(tmp_path: Path) -> None:
     module = Branches()
-    with pytest.raises(InputError, match="column 3 of the inputs is scaled or encoded in another way"):
 
-        class Other(Branches):
-            def forward(self, x: Tensor) -> Tensor:
-                return self.one(x[:, 2:4]) + self.two(x[:, 2:4])
+    class Other(Branches):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.one(x[:, :2]) + self.two(x[:, :2])
 
-        network_of(Other(), (4,))
+    with pytest.raises(InputError, match="'two': column 0 of the inputs is scaled or encoded in another way"):
+        network_of(Other(), (2,))
     network = same(module, inputs(5), tmp_path, input_shape=(5,))
     assert network.width == 5
     assert network.inputs == 2 + 4 + 4 + 1

@@ -104,7 +104,7 @@ class Channels:
         return tuple(Input(f"x{k}", one.low, one.high, fields=one.fields) for k, one in enumerate(found))
 
     def encoders(self) -> tuple[tuple[ir.Encoder, ...], tuple[ir.Projection, ...]]:
-        """Input groups, columns side by side that have the same window and reach the same neurons, and their synapses."""
+        """Input groups, columns side by side with the same window and the same neurons, and their synapses."""
 
         def kind(column: int) -> tuple[tuple[float, float], tuple[bool, ...]]:
             return self.columns[column].window, tuple((column, 0) in use.channels for use in self.uses)

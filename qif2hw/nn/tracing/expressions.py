@@ -74,7 +74,7 @@ def _with_constant(value: Expression, left: Any, right: Any) -> Scaled | None:
 
 
 def replayed(solution: Formula, x: Expression, y: Expression) -> Expression:
-    """The value of a formula of ``x`` and ``y``, each (samples, columns), as an expression of what these are made of."""
+    """The value of a formula of ``x`` and ``y``, each (samples, columns), as an expression."""
     values: dict[str, Any] = {X: x, Y: y} | {c.name: c.values for c in solution.constants}
     widths = {X: x.width, Y: y.width}
     for k, step in enumerate(solution.steps):

@@ -232,8 +232,8 @@ class _Export:
                 self.projections.append(ir.Projection(source.replace(".", "_"), name, part, synapses))
         else:
             raise InputError(
-                "it must be given the times and psi of the same layers, layer(out.times, out.psi), or times that encode "
-                "the module's inputs, latency(x, earliest, latest).unsqueeze(2)"
+                "it must be given the times and psi of the same layers, layer(out.times, out.psi), or times that "
+                "encode the module's inputs, latency(x, earliest, latest).unsqueeze(2)"
             )
         self.trials[path], self.layers[path] = layer.trial, layer
         phi0 = layer.phi0.detach().double().cpu().numpy()
