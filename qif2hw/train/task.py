@@ -78,7 +78,7 @@ class Model(Protocol):
 
 
 class Equation(Protocol):
-    """A differential equation: `qif2hw.experiments.tasks.physics.Physics`, for one."""
+    """A differential equation: `qif2hw.physics.Physics`, for one."""
 
     @property
     def directions(self) -> Tensor:

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qif2hw.experiments.tasks.physics import Physics, Value, collocation, distillation, joined
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
+from qif2hw.physics import Physics, Value, collocation, distillation, joined
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
 
 SIDE = 40

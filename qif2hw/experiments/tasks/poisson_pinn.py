@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qif2hw.experiments.tasks.physics import Physics, Value, collocation
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
+from qif2hw.physics import Physics, Value, collocation
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
 
 STEP = (0.01, 0.04)

@@ -1,0 +1,8 @@
+"""Own physics: tasks from differential equations and from sampled functions."""
+
+from qif2hw.physics.distillation import distillation
+from qif2hw.physics.equation import Field, Physics, Value, joined
+from qif2hw.physics.pinn import pinn
+from qif2hw.physics.residuals import collocation, differences
+
+__all__ = ["Field", "Physics", "Value", "collocation", "differences", "distillation", "joined", "pinn"]

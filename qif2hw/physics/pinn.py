@@ -1,0 +1,234 @@
+r"""A task from a differential equation, written with the names of its quantities and derivatives."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from qif2hw.errors import InputError
+from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
+from qif2hw.nn.network import QIFNetwork
+from qif2hw.nn.regime import Regime
+from qif2hw.physics.equation import Physics, Value, joined
+from qif2hw.physics.residuals import collocation, differences
+from qif2hw.train.task import Model, Objective, Samples, Settings, Task
+
+Ends: TypeAlias = "tuple[float, float] | tuple[float, float, str]"
+"""Range of a coordinate, and its unit if it has one."""
+Solution: TypeAlias = Callable[..., Any]
+"""From coordinates by name to values of the quantities: one, or a tuple of as many as there are."""
+
+SETTINGS = Settings(steps=5000, learning_rate=3e-3, batch=100, optimizer="soap", qat_steps=1500, qat_learning_rate=5e-4)
+
+
+def pinn(
+    name: str,
+    *,
+    coordinates: Mapping[str, Ends],
+    residual: Callable[..., Any],
+    quantities: Sequence[str] = ("u",),
+    base: Solution | None = None,
+    factor: Solution | None = None,
+    test: tuple[ArrayLike, ArrayLike] | None = None,
+    hidden: tuple[int, ...] = (64, 64),
+    fields: int | None = 8,
+    scale: float = 1.0,
+    regime: Regime | None = None,
+    settings: Settings = SETTINGS,
+    summary: str = "",
+) -> Task:
+    r"""A task from a differential equation: ``pinn("heat", residual=lambda u_t, u_xx: u_t - 0.1 * u_xx, ...)``.
+
+    The solution is ``u = base + factor * N``, with a network's results ``N``: ``base`` satisfies the initial and
+    boundary conditions, and ``factor`` is zero where they hold.  Both are part of the trained model, so that a
+    bundle's ``run.y`` is the solution.
+
+    In the ordinary regime the equation is tested by differences over finite steps (`differences`), which see the kinks
+    of real spikes; where outputs are pseudospikes, by exact derivatives at points (`collocation`).
+
+    Parameters
+    ----------
+    name, summary
+        Of the task.
+    coordinates
+        Range of each coordinate by name, ``{"x": (0, 1), "t": (0, 10, "s")}``, with its unit if it has one.
+    residual
+        What is zero for a solution: one value or a tuple of them, (samples, 1) each, in torch.  Its parameters name
+        what it gets, columns (samples, 1): coordinates, quantities, ``u_x`` for a first and ``u_xx``, ``u_xt`` for a
+        second derivative.
+    quantities
+        Names of the solution's columns.
+    base, factor
+        Functions of coordinates by name to a value for each quantity; numbers, and arithmetic and methods (``sin``,
+        ``exp``, ``tanh`` ..) of `qif2hw.ir.host_part.expression.Expression` and torch.  By default 0 and 1.
+    test
+        Coordinates (samples, coordinates) and the solution there (samples, quantities), to measure the error with;
+        without them it is nan.
+    hidden, fields, scale, regime
+        Hidden layers, receptive fields for each coordinate (None: one spike), readout's scale, and times of the
+        network.
+    settings
+        How to train; ``batch`` is the number of points of a step.
+
+    Raises
+    ------
+    InputError
+        On names that do not exist or are used twice, and a test set of another shape.
+    """
+    names = _Names(tuple(coordinates), tuple(quantities))
+    wanted = names.wanted(residual)
+    physics = Physics(
+        domain=tuple((float(ends[0]), float(ends[1])) for ends in coordinates.values()),
+        pairs=tuple(dict.fromkeys(pair for _, pair in wanted.values() if len(pair) == 2)),  # type: ignore[misc]
+        base=names.field(base, 0.0, "base"),
+        factor=names.field(factor, 1.0, "factor"),
+        equations=_Equations(residual, wanted),
+    )
+    samples = _test_set(physics, len(names.quantities), test)
+    units = [(key, str(ends[2]) if len(ends) == 3 else "") for key, ends in coordinates.items()]
+    host = physics.host(units, names.quantities, len(names.quantities))
+    encoded = None if fields is None else ReceptiveFields(fields)
+    if encoded is not None:
+        host = replace(host, inputs=tuple(replace(one, fields=encoded) for one in host.inputs))
+    return Task(
+        name=name,
+        summary=summary or name,
+        train_set=lambda seed: Samples(
+            physics.points(1000, np.random.default_rng(seed)), np.zeros((0, len(names.quantities)))
+        ),
+        test_set=lambda: samples,
+        sizes=(len(names.coordinates) * (fields or 1), *hidden, 2 * len(names.quantities)),
+        scale=scale,
+        settings=settings,
+        regime=regime or Regime(),
+        quantities=names.quantities,
+        solution=physics.solution,
+        host=host,
+        fields=encoded,
+        objective=_Objective(physics),
+        equation=physics,
+    )
+
+
+@dataclass(frozen=True)
+class _Objective:
+    """The loss that fits the regime."""
+
+    physics: Physics
+
+    def __call__(self, task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
+        del teacher
+        assert isinstance(model, QIFNetwork)
+        form = collocation if task.regime.margin is None else differences
+        return form(self.physics, model, seed, task.settings.batch or 200)
+
+
+@dataclass(frozen=True)
+class _Equations:
+    """`Physics.equations` of a function of names."""
+
+    residual: Callable[..., Any]
+    wanted: Mapping[str, tuple[int | None, tuple[int, ...]]]
+
+    def __call__(self, c: Tensor, u: Tensor, gradient: Tensor, second: Tensor) -> Tensor:
+        pairs = list(dict.fromkeys(pair for _, pair in self.wanted.values() if len(pair) == 2))
+
+        def value(quantity: int | None, along: tuple[int, ...]) -> Tensor:
+            if quantity is None:
+                return c[:, along[0], None]
+            if len(along) == 2:
+                return second[:, quantity, pairs.index(along), None]
+            return gradient[:, quantity, along[0], None] if along else u[:, quantity, None]
+
+        found = self.residual(**{name: value(*what) for name, what in self.wanted.items()})
+        parts = list(found) if isinstance(found, tuple | list) else [found]
+        return torch.cat([part.expand(len(c), -1) for part in parts], dim=1)
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Names of coordinates and quantities, and what is written with them."""
+
+    coordinates: tuple[str, ...]
+    quantities: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        every = [*self.coordinates, *self.quantities]
+        for name in every:
+            if every.count(name) > 1 or not name.isidentifier() or "_" in name:
+                raise InputError(f"'{name}' among coordinates and quantities: names differ, letters and digits alone")
+        if not self.coordinates or not self.quantities:
+            raise InputError("at least one coordinate and one quantity are needed")
+
+    def wanted(self, residual: Callable[..., Any]) -> dict[str, tuple[int | None, tuple[int, ...]]]:
+        """What each parameter of the residual is: a coordinate, or a quantity, and what it is differentiated by."""
+        return {name: self._meaning(name) for name in inspect.signature(residual).parameters}
+
+    def _meaning(self, name: str) -> tuple[int | None, tuple[int, ...]]:
+        if name in self.coordinates:
+            return None, (self.coordinates.index(name),)
+        quantity, _, along = name.partition("_")
+        if quantity in self.quantities:
+            found = self._along(along, "_" in name)
+            if found is not None:
+                return self.quantities.index(quantity), tuple(sorted(found))
+        raise InputError(
+            f"the residual's parameter '{name}' is none of {', '.join(self.coordinates)}, "
+            f"{', '.join(self.quantities)} or a first or second derivative such as "
+            f"{self.quantities[0]}_{self.coordinates[0]}"
+        )
+
+    def _along(self, text: str, some: bool) -> tuple[int, ...] | None:
+        if not some:
+            return ()
+        for i, first in enumerate(self.coordinates):
+            if text == first:
+                return (i,)
+            for j, second in enumerate(self.coordinates):
+                if text == first + second:
+                    return (i, j)
+        return None
+
+    def field(self, function: Solution | None, default: float, what: str) -> Callable[[Any], Any]:
+        """A function of coordinates by name as one of columns (samples, coordinates)."""
+        names = [] if function is None else list(inspect.signature(function).parameters)
+        for name in names:
+            if name not in self.coordinates:
+                raise InputError(f"{what} has the parameter '{name}': coordinates are {', '.join(self.coordinates)}")
+
+        def of(c: Any) -> Any:
+            columns = {name: c[:, k : k + 1] for k, name in enumerate(self.coordinates)}
+            found = default if function is None else function(**{name: columns[name] for name in names})
+            parts = list(found) if isinstance(found, tuple | list) else [found] * len(self.quantities)
+            if len(parts) != len(self.quantities):
+                raise InputError(f"{what} gives {len(parts)} values for {', '.join(self.quantities)}")
+            return _together(parts, c[:, :1])
+
+        return of
+
+
+def _together(parts: Sequence[Any], like: Value) -> Value:
+    """Columns side by side; numbers among them become columns, too."""
+    columns: list[Value] = [0 * like + part if isinstance(part, int | float) else part for part in parts]
+    return joined(columns)
+
+
+def _test_set(physics: Physics, quantities: int, test: tuple[ArrayLike, ArrayLike] | None) -> Samples:
+    width = len(physics.domain)
+    if test is None:
+        points = physics.points(1000, np.random.default_rng(0))
+        return Samples(points, np.full((len(points), quantities), np.nan))
+    c, values = (np.asarray(part, np.float64) for part in test)
+    if c.ndim != 2 or c.shape[1] != width or values.shape != (len(c), quantities):
+        raise InputError(
+            f"a test set of shapes {c.shape} and {values.shape}: coordinates (samples, {width}) and the solution "
+            f"(samples, {quantities}) are needed"
+        )
+    inside: FloatArray = physics.inputs(c)
+    return Samples(inside, values)
