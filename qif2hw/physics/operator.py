@@ -169,7 +169,7 @@ class _Operator:
         """The factor (points, 1) at points (points, coordinates) in [0, 1]."""
         low, high = np.array(self.domain).T
         c = torch.from_numpy(low + points * (high - low))
-        values: FloatArray = (0 * c[:, :1] + self.factor(c)).numpy()
+        values: FloatArray = self.factor(c).numpy()
         return values
 
     def solution(self, x: FloatArray, y: FloatArray) -> FloatArray:

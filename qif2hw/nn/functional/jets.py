@@ -25,6 +25,7 @@ from qif2hw.kernels.steps import most_steps
 from qif2hw.neuron import QIF, difference
 from qif2hw.nn.functional import compiled, eager
 from qif2hw.nn.functional.compiled import array
+from qif2hw.nn.functional.kinks import watch
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.simd import padded
 
@@ -153,6 +154,11 @@ def jets(
     ------
     InputError
         On inputs, directions, pairs or an order that do not fit.
+
+    Warns
+    -----
+    UnseenChange
+        Every so often in training, if much of the network's change lies where these derivatives do not see it.
     """
     network.check_inputs(x)
     network.check_equal()
@@ -162,6 +168,17 @@ def jets(
     if directions.ndim != 2 or directions.shape[1] != x.shape[1]:
         raise InputError(f"directions have shape {tuple(directions.shape)}: (directions, {x.shape[1]}) is needed")
     pairs = _pairs(second, len(directions), order)
+    found = _jets(network, x, directions, pairs)
+    if found.value.requires_grad:
+        watch(network, partial(_pure, network), x, order)
+    return found
+
+
+def _pure(network: QIFNetwork, x: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return _jets(network, x, directions, [(k, k) for k in range(len(directions))])[:3]
+
+
+def _jets(network: QIFNetwork, x: Tensor, directions: Tensor, pairs: list[tuple[int, int]]) -> Jets:
     left, right = (np.array([pair[k] for pair in pairs], dtype=np.int64) for k in (0, 1))
     n = len(directions)
     times = network.encode_jets(x, directions, pairs)
