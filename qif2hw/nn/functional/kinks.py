@@ -89,8 +89,8 @@ def watch(network: nn.Module, derivatives: Derivatives, x: Tensor, order: int) -
     if part > MOST:
         _passes[network] = -(2**62)
         warnings.warn(
-            f"{part:.0%} of the change of the network's {what} lies in kinks that derivatives at points do not see: the "
-            "residual can be small and the solution wrong; test the equation over a finite stencil instead "
+            f"{part:.0%} of the change of the network's {what} lies in kinks that derivatives at points do not see: "
+            "the residual can be small and the solution wrong; test the equation over a finite stencil instead "
             "(qif2hw.physics.differences), or train in the published regime",
             UnseenChange,
             stacklevel=3,
