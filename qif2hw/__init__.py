@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qif2hw import parity as parity
+    from qif2hw import physics as physics
     from qif2hw import zoo as zoo
     from qif2hw.api import compile as compile
     from qif2hw.api import load as load
@@ -36,6 +37,7 @@ __all__ = [
     "load",
     "load_model",
     "parity",
+    "physics",
     "run",
     "save",
     "save_model",
@@ -59,7 +61,7 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return importlib.metadata.version("qif2hw")
-    if name in ("parity", "zoo"):
+    if name in ("parity", "physics", "zoo"):
         return importlib.import_module(f"qif2hw.{name}")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)

@@ -3,7 +3,18 @@
 from qif2hw.physics.distillation import distillation
 from qif2hw.physics.equation import Field, Physics, Value, joined
 from qif2hw.physics.operator import operator
-from qif2hw.physics.pinn import pinn
+from qif2hw.physics.pinn import differential_equation, pinn
 from qif2hw.physics.residuals import collocation, differences
 
-__all__ = ["Field", "Physics", "Value", "collocation", "differences", "distillation", "joined", "operator", "pinn"]
+__all__ = [
+    "Field",
+    "Physics",
+    "Value",
+    "collocation",
+    "differences",
+    "differential_equation",
+    "distillation",
+    "joined",
+    "operator",
+    "pinn",
+]

@@ -76,37 +76,55 @@ def pinn(
     InputError
         On names that do not exist or are used twice, and a test set of another shape.
     """
-    names = Names(tuple(coordinates), tuple(quantities))
-    wanted = names.wanted(residual)
-    physics = Physics(
-        domain=domain_of(coordinates),
-        pairs=tuple(dict.fromkeys(pair for _, pair in wanted.values() if len(pair) == 2)),  # type: ignore[misc]
-        base=names.field(base, 0.0, "base"),
-        factor=names.field(factor, 1.0, "factor"),
-        equations=_Equations(residual, wanted),
-    )
-    samples = _test_set(physics, len(names.quantities), test)
-    host = physics.host(units_of(coordinates), names.quantities, len(names.quantities))
+    physics = differential_equation(coordinates, residual, quantities=quantities, base=base, factor=factor)
+    columns = tuple(quantities)
+    samples = _test_set(physics, len(columns), test)
+    host = physics.host(units_of(coordinates), columns, len(columns))
     encoded = None if fields is None else ReceptiveFields(fields)
     if encoded is not None:
         host = replace(host, inputs=tuple(replace(one, fields=encoded) for one in host.inputs))
     return Task(
         name=name,
         summary=summary or name,
-        train_set=lambda seed: Samples(
-            physics.points(1000, np.random.default_rng(seed)), np.zeros((0, len(names.quantities)))
-        ),
+        train_set=lambda seed: Samples(physics.points(1000, np.random.default_rng(seed)), np.zeros((0, len(columns)))),
         test_set=lambda: samples,
-        sizes=(len(names.coordinates) * (fields or 1), *hidden, 2 * len(names.quantities)),
+        sizes=(len(physics.domain) * (fields or 1), *hidden, 2 * len(columns)),
         scale=scale,
         settings=settings,
         regime=regime or Regime(),
-        quantities=names.quantities,
+        quantities=columns,
         solution=physics.solution,
         host=host,
         fields=encoded,
         objective=_Objective(physics),
         equation=physics,
+    )
+
+
+def differential_equation(
+    coordinates: Mapping[str, Ends],
+    residual: Callable[..., Any],
+    *,
+    quantities: Sequence[str] = ("u",),
+    base: Solution | None = None,
+    factor: Solution | None = None,
+) -> Physics:
+    """The equation and its conditions alone, for a task with an objective of its own; parameters as of `pinn`.
+
+    Raises
+    ------
+    InputError
+        On names that do not exist or are used twice.
+    """
+    names = Names(tuple(coordinates), tuple(quantities))
+    wanted = names.wanted(residual)
+    pairs = dict.fromkeys((along[0], along[1]) for _, along in wanted.values() if len(along) == 2)
+    return Physics(
+        domain=domain_of(coordinates),
+        pairs=tuple(pairs),
+        base=names.field(base, 0.0, "base"),
+        factor=names.field(factor, 1.0, "factor"),
+        equations=_Equations(residual, wanted, tuple(pairs)),
     )
 
 
@@ -129,15 +147,14 @@ class _Equations:
 
     residual: Callable[..., Any]
     wanted: Mapping[str, tuple[int | None, tuple[int, ...]]]
+    pairs: tuple[tuple[int, int], ...]
 
     def __call__(self, c: Tensor, u: Tensor, gradient: Tensor, second: Tensor) -> Tensor:
-        pairs = list(dict.fromkeys(pair for _, pair in self.wanted.values() if len(pair) == 2))
-
         def value(quantity: int | None, along: tuple[int, ...]) -> Tensor:
             if quantity is None:
                 return c[:, along[0], None]
             if len(along) == 2:
-                return second[:, quantity, pairs.index(along), None]
+                return second[:, quantity, self.pairs.index((along[0], along[1])), None]
             return gradient[:, quantity, along[0], None] if along else u[:, quantity, None]
 
         found = self.residual(**{name: value(*what) for name, what in self.wanted.items()})

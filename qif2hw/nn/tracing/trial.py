@@ -90,8 +90,14 @@ def export_trial(module: nn.Module, input_shape: tuple[int, ...] | None = None) 
     InputError
         If the module cannot be traced, or holds something that cannot be exported: all of it is named by its paths.
     """
-    graph = trace(module)
-    return _Export(module, graph, input_shape).network(graph)
+    before = set(vars(module))
+    try:
+        graph = trace(module)
+        return _Export(module, graph, input_shape).network(graph)
+    finally:
+        # The tracer leaves tensors that stand in the code with the module.
+        for name in set(vars(module)) - before:
+            delattr(module, name)
 
 
 class _Export:

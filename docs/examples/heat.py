@@ -1,0 +1,40 @@
+"""A rod that cools: u_t = A u_xx on [0, 1], its ends held at zero. From the equation to Lava, beside scipy's solver."""
+
+import math
+import sys
+
+import numpy as np
+from scipy.integrate import solve_ivp
+
+import qif2hw
+from qif2hw import physics
+from qif2hw.train import train
+
+A = 0.1
+
+
+def by_lines():
+    """Places and times, and the temperature there: 400 cells in space, scipy's BDF in time."""
+    x, t = np.linspace(0, 1, 401), np.linspace(0, 1, 41)
+    start = np.sin(np.pi * x) + 0.5 * np.sin(3 * np.pi * x)
+    slope = lambda t, u: A * 400**2 * np.concatenate([[0], np.diff(u, 2), [0]])  # noqa: E731
+    u = solve_ivp(slope, (0, 1), start, "BDF", t, rtol=1e-7, atol=1e-9).y
+    return np.stack(np.meshgrid(x[::10], t, indexing="ij"), axis=-1).reshape(-1, 2), u[::10].reshape(-1, 1)
+
+
+HEAT = physics.pinn(
+    "heat",
+    coordinates={"x": (0, 1, "m"), "t": (0, 1, "s")},
+    residual=lambda u_t, u_xx: u_t - A * u_xx,
+    base=lambda x: (math.pi * x).sin() + 0.5 * (3 * math.pi * x).sin(),
+    factor=lambda x, t: 4 * t * x * (1 - x),
+    test=by_lines(),
+)
+
+if __name__ == "__main__":
+    trained = train(HEAT, weight_bits=8)
+    bundle = qif2hw.compile(trained.network, steps=512)
+    bundle.save(sys.argv[1] if len(sys.argv) > 1 else "heat.qif")
+    run = bundle.run(trained.x)
+    print(f"float {trained.error:.2%}, engine {HEAT.errors(run.y, trained.truth)['u'].relative:.2%}")
+    print(qif2hw.parity.check(bundle, trained.x[::100], backends=("reference", "engine", "lava")).ok)
