@@ -1,5 +1,6 @@
 """Own physics: tasks from differential equations and from sampled functions."""
 
+from qif2hw.nn.functional.kinks import UnseenChange
 from qif2hw.physics.distillation import distillation
 from qif2hw.physics.equation import Field, Physics, Value, joined
 from qif2hw.physics.operator import operator
@@ -9,6 +10,7 @@ from qif2hw.physics.residuals import collocation, differences
 __all__ = [
     "Field",
     "Physics",
+    "UnseenChange",
     "Value",
     "collocation",
     "differences",
