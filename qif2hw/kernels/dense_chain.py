@@ -216,7 +216,7 @@ def _backward(chain, chunks, threads, to):  # type: ignore[no-untyped-def]
     for thread in prange(threads):
         for chunk in range(thread * chunks // threads, (thread + 1) * chunks // threads):
             part = min(chunk, kept - 1) if chunk < own else chunk - own + kept
-            _backward_share(
+            backward_share(
                 chunk * batch // chunks, (chunk + 1) * batch // chunks, chain, to, weights[part], phases[part]
             )  # fmt: skip
             if folded and 0 < chunk < own:
@@ -247,7 +247,12 @@ def _passed_on(chain, room, level, low, high):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-untyped-def]
+def backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-untyped-def]
+    """The backward pass of the samples from ``low`` to ``high``.
+
+    ``weights`` and ``phases`` become sums over them, laid out as `Chain.a` and `Chain.start`, without the factors that
+    `qif2hw.kernels.dense.backward_layer` names.
+    """
     table = chain.table
     last = chain.counts.shape[1] - 1
     work = _workspace(chain)

@@ -22,6 +22,9 @@ from qif2hw.nn.layer import QIFLayer, Route, can_chain, route, run_chain
 from qif2hw.nn.regime import Regime
 from qif2hw.nn.synapses import columns, joined
 
+LATE = 0.1
+"""Weight of `QIFNetwork.deadline_penalty` in a loss."""
+
 
 class _Layers(nn.ModuleList):
     """Layers of a network; refuses at once those that a network cannot hold."""
@@ -234,7 +237,13 @@ class QIFNetwork(nn.Module):
         """
         if self.regime.margin is None:
             return first.new_zeros(())
-        return 0.1 * torch.relu(first - (self.regime.trial - self.regime.margin)).square().mean()
+        return LATE * self.lateness(first).square().mean()
+
+    def lateness(self, first: Tensor) -> Tensor:
+        """``relu(t - (T - margin))`` of `deadline_penalty`, (batch, neurons); 0 without a margin."""
+        if self.regime.margin is None:
+            return torch.zeros_like(first)
+        return torch.relu(first - (self.regime.trial - self.regime.margin))
 
     @torch.no_grad()
     def keep_inside(self) -> None:

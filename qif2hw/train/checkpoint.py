@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -14,14 +14,18 @@ from torch import Tensor
 from qif2hw.errors import InputError
 from qif2hw.files import read_bytes, write_bytes
 from qif2hw.train.optim.adam import FlatAdam
+from qif2hw.train.optim.gauss_newton import GaussNewton
 from qif2hw.train.optim.soap import Soap
+
+Optimizer: TypeAlias = FlatAdam | Soap | GaussNewton
+"""What a run goes on with."""
 
 _SCALARS = "state.json"
 _LARGEST = 2**31
 _LONGEST = 1e12
 
 
-def write(path: Path, scalars: dict[str, Any], optimizer: FlatAdam | Soap, others: dict[str, Tensor]) -> None:
+def write(path: Path, scalars: dict[str, Any], optimizer: Optimizer, others: dict[str, Tensor]) -> None:
     """Write the parameters, the optimiser's moments, the ``scalars`` and the ``others``, tensors of any shape."""
     write_state(path, {**scalars, "adam_steps": optimizer.steps}, {**optimizer.state(), **others})
 
@@ -37,9 +41,9 @@ def read(
     path: Path,
     expected: dict[str, Any],
     total: int,
-    optimizer_after: Callable[[int], FlatAdam | Soap],
+    optimizer_after: Callable[[int], Optimizer],
     others: dict[str, Tensor],
-) -> tuple[dict[str, Any], FlatAdam | Soap]:
+) -> tuple[dict[str, Any], Optimizer]:
     """Restore what `write` wrote, parameters and ``others`` included; its scalars, and the optimiser to go on with.
 
     ``optimizer_after(done)`` makes the optimiser in use after ``done`` steps, at most ``total``.  The ``others`` have

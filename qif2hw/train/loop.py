@@ -18,13 +18,15 @@ from qif2hw.ir.network import Network
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.threads import one_blas_thread
 from qif2hw.train import checkpoint as saved
+from qif2hw.train import finish as second_order
 from qif2hw.train.diagnosis import Diagnosis, diagnose
 from qif2hw.train.memory import keep_pages
 from qif2hw.train.optim.adam import FlatAdam
+from qif2hw.train.optim.gauss_newton import GaussNewton
 from qif2hw.train.optim.soap import Soap
 from qif2hw.train.quantize import IncrementalQuantizer
-from qif2hw.train.schedule import plan
-from qif2hw.train.task import Errors, Model, Objective, Samples, Task
+from qif2hw.train.schedule import Stage, plan
+from qif2hw.train.task import Errors, Model, Objective, Samples, Settings, Task
 
 Progress: TypeAlias = Callable[[int, int, float, float], None]
 """Called with the number of steps done, their total number, the loss and the error on a part of the test set."""
@@ -35,6 +37,8 @@ REPORTED = 4000
 """Largest number of test samples of a report."""
 SAVE_EVERY = 250
 """Steps between two checkpoints."""
+SAVE_FINISH_EVERY = 10
+"""The same for second-order steps, which take longer."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def train(
     weight_bits
         Train on with weights on the hardware's grid of this number of bits (see `qif2hw.ir.weight_grid`).
     progress
-        Called fifty times, the end included.
+        Called at most fifty times, the end included.
     checkpoint
         File for the state of the run (a teacher's lies beside it). If it exists the run goes on from there, with the
         same bits as an uninterrupted one.
@@ -149,9 +153,14 @@ def _fit(
     total = stages[-1].stop
     model = build(task, seed)
 
-    def optimizer_after(done: int) -> FlatAdam | Soap:
-        moving = next(stage for stage in stages if done <= stage.stop).weights_move
-        return (Soap if moving and settings.optimizer == "soap" else FlatAdam)(model.parameter_groups())
+    finish = second_order.regression_finish(task, model, seed) if settings.finish_steps else None
+
+    def optimizer_after(done: int) -> saved.Optimizer:
+        stage = next(stage for stage in stages if done <= stage.stop)
+        if stage.second_order:
+            assert isinstance(model, QIFNetwork)
+            return GaussNewton(second_order.parameters(model))
+        return (Soap if stage.weights_move and settings.optimizer == "soap" else FlatAdam)(model.parameter_groups())
 
     optimizer = optimizer_after(0)
     identity = {
@@ -171,6 +180,9 @@ def _fit(
     if any(stage.freezes for stage in stages):
         quantizer = IncrementalQuantizer(model.parameter_groups()[0], weight_bits or 8)
     others = {} if quantizer is None else quantizer.state()
+    slowness = second_order.Slowness(stages[0].stop)
+    if finish is not None:
+        others = others | slowness.state()
     done = 0
     if path is not None and path.exists():
         scalars, optimizer = saved.read(path, identity, total, optimizer_after, others)
@@ -181,34 +193,57 @@ def _fit(
     looked_at = evenly(len(test_set.x), task.block, REPORTED)
     test_set = Samples(test_set.x[looked_at], test_set.y[looked_at])
     report_every = max(1, total // REPORTS)
-    for step in range(done, total):
+    while done < total:
+        step = done
         stage = next(s for s in stages if step < s.stop)
         model.weight_bits = stage.weight_bits
         rate = stage.rate_at(step)
         if step == stage.start:
             optimizer = optimizer_after(step + 1)
-        if quantizer is not None and stage is not stages[0]:
+        if quantizer is not None and (stage.freezes or not stage.weights_move):
             if stage.freezes and step == stage.start:
                 quantizer.choose_units()
             quantizer.freeze(stage.groups_at(step), everything=not stage.freezes)
-        loss = objective(step)
-        optimizer.zero_grad()
-        loss.backward()
-        if quantizer is not None and stage.freezes:
-            quantizer.note_gradients()
-        optimizer.step((rate if stage.weights_move else 0.0, rate), settings.clip)
-        if quantizer is not None and stage.freezes:
-            quantizer.keep()
+        done = step + 1
+        if isinstance(optimizer, GaussNewton):
+            assert finish is not None
+            loss = finish(optimizer, step, rate)
+            if optimizer.ended:
+                done = stage.stop
+        else:
+            loss = _first_order(objective(step), optimizer, quantizer if stage.freezes else None, stage, rate, settings)
+            if finish is not None and stage is stages[0] and slowness.after(loss):
+                done = stage.stop
         model.keep_inside()
-        last = step + 1 == total
-        if progress is not None and (last or (step + 1) % report_every == 0):
+        last = done == total
+        if progress is not None and (last or done // report_every > step // report_every):
             errors = task.errors(_evaluate(task, model, test_set), test_set.y)
-            progress(step + 1, total, float(loss), max(e.relative for e in errors.values()))
-        if path is not None and (last or (step + 1) % SAVE_EVERY == 0):
+            progress(done, total, loss, max(e.relative for e in errors.values()))
+        save_every = SAVE_FINISH_EVERY if stage.second_order else SAVE_EVERY
+        if path is not None and (last or done // save_every > step // save_every):
             seconds = before + time.perf_counter() - started
-            saved.write(path, {**identity, "done": step + 1, "seconds": seconds}, optimizer, others)
+            saved.write(path, {**identity, "done": done, "seconds": seconds}, optimizer, others)
     model.weight_bits = weight_bits
     return model, before + time.perf_counter() - started
+
+
+def _first_order(
+    loss: Tensor,
+    optimizer: FlatAdam | Soap,
+    quantizer: IncrementalQuantizer | None,
+    stage: Stage,
+    rate: float,
+    settings: Settings,
+) -> float:
+    """A step along the gradient of a loss; ``quantizer`` while weights go onto the grid.  Returns the loss."""
+    optimizer.zero_grad()
+    loss.backward()
+    if quantizer is not None:
+        quantizer.note_gradients()
+    optimizer.step((rate if stage.weights_move else 0.0, rate), settings.clip)
+    if quantizer is not None:
+        quantizer.keep()
+    return float(loss)
 
 
 def evenly(count: int, block: int, most: int) -> IntArray:

@@ -1,4 +1,4 @@
-"""Stages of a training run: free weights, then weights that go onto the hardware's grid, then phases alone."""
+"""Stages of a training run: free weights, a second-order finish, weights that go onto the grid, phases alone."""
 
 import math
 from dataclasses import dataclass
@@ -9,6 +9,8 @@ from qif2hw.train.task import Settings
 
 FEW_BITS = 5
 """Largest number of weight bits that are trained with `Settings.freeze_steps` and `Settings.freeze_learning_rate`."""
+SHORTER_FOR, LAST_SHARE = 0.3, 0.1
+"""Share of the second-order steps that get shorter towards the end, and the share of the length of the last."""
 FREEZE_AFTER, FREEZE_GROUPS, FREEZE_DECAY = 0.1, 30, 0.1
 """Share of a stage before weights freeze and the rate decays; groups in which they freeze; factor of the rate then."""
 
@@ -29,6 +31,9 @@ class Stage:
         Whether weights are trained, or the initial phases alone.
     freezes
         Whether weights go onto the grid, group by group; the rate then decays exponentially.
+    second_order
+        Whether the steps are those of `qif2hw.train.finish`, which choose their length themselves;
+        the last ones take less of it.
     """
 
     start: int
@@ -37,9 +42,13 @@ class Stage:
     weight_bits: int | None = None
     weights_move: bool = True
     freezes: bool = False
+    second_order: bool = False
 
     def rate_at(self, step: int) -> float:
-        """Learning rate of a step."""
+        """Learning rate of a step; of a second-order one, what share of its length is taken."""
+        if self.second_order:
+            left = (self.stop - step) / (self.stop - self.start)
+            return self.rate * min(1.0, LAST_SHARE + (1 - LAST_SHARE) * left / SHORTER_FOR)
         if self.freezes:
             return self.rate * FREEZE_DECAY ** max(0.0, self._frozen(step))
         return self.rate * 0.5 * (1 + math.cos(math.pi * (step - self.start) / (self.stop - self.start)))
@@ -56,8 +65,9 @@ class Stage:
 def plan(settings: Settings, steps: int | None = None, weight_bits: int | None = None) -> tuple[Stage, ...]:
     """Stages of a run; ``steps`` replaces the number of steps with free weights, and the others in proportion.
 
-    With weight bits: weights go onto the grid in groups (`qif2hw.train.quantize`), then the initial phases alone are
-    trained, which corrects most of the remaining rounding error.
+    With `Settings.finish_steps`: second-order steps follow.  With weight bits: weights go onto the grid in groups
+    (`qif2hw.train.quantize`), then the initial phases alone are trained, which corrects most of the remaining rounding
+    error.
 
     Raises
     ------
@@ -73,6 +83,8 @@ def plan(settings: Settings, steps: int | None = None, weight_bits: int | None =
         start = stages[-1].stop
         stages.append(Stage(start, start + max(1, round(length * free / settings.steps)), rate, **options))
 
+    if settings.finish_steps:
+        add(settings.finish_steps, 1.0, second_order=True)
     if weight_bits is not None:
         few = weight_bits <= FEW_BITS
         rate = settings.freeze_learning_rate if few else settings.qat_learning_rate

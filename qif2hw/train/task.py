@@ -30,6 +30,9 @@ class Settings:
     ----------
     steps, learning_rate
         Steps with free weights; the rate decays to zero as a cosine.
+    finish_steps
+        Largest number of second-order steps after these (`qif2hw.train.finish`), for regressions; 0 for none.  They
+        begin as soon as the steps before them lower the loss only slowly, and end when there is nothing to gain.
     qat_steps, qat_learning_rate
         If weight bits are asked for: further steps in which one weight after the other goes onto the grid; the rate
         decays to a tenth.
@@ -57,6 +60,7 @@ class Settings:
     batch: int | None = None
     clip: float = 1.0
     optimizer: str = "adam"
+    finish_steps: int = 0
 
 
 class Model(Protocol):

@@ -120,7 +120,11 @@ def settings_of(task: Task) -> dict[str, Any]:
     own = {
         "sizes": list(task.sizes),
         "regime": asdict(task.regime),
-        "stages": [asdict(stage) for stage in plan(task.settings)],
+        # Named only where it is used: records of trainings without a finish stay valid.
+        "stages": [
+            {name: value for name, value in asdict(stage).items() if name != "second_order" or value}
+            for stage in plan(task.settings)
+        ],
         **{name: getattr(task.settings, name) for name in ("batch", "clip", "optimizer")},
     }
     return own | ({} if task.teacher is None else {"teacher": settings_of(task.teacher)})

@@ -24,7 +24,9 @@ RENORMALISE_AFTER = {torch.float64: 100.0, torch.float32: 16.0}
 _NONE = (None, None)
 
 
-class _Chain(compiled.Kernel):
+class ChainPass(compiled.Kernel):
+    """A pass through the layers of a `chain`."""
+
     zeros_for_none = False
 
     def __init__(
@@ -48,6 +50,7 @@ class _Chain(compiled.Kernel):
         self.outputs = 0 if readout is None else len(readout[0])
 
     def forward(self, rooms: tuple[int, ...]) -> list[int]:
+        """Allocate buffers and run, see `compiled.Kernel`."""
         spikes, (r, omega, trial, limit) = self.spikes, self.constants
         batch, dtype, levels = len(spikes), spikes.dtype, len(self.sizes)
         self.plan = plan = layout(batch, self.sizes, (self.depth, *rooms), trial * omega, dtype)
@@ -67,10 +70,12 @@ class _Chain(compiled.Kernel):
         return largest.tolist()[1:]
 
     def results(self) -> tuple[Any, ...]:
+        """Outputs, first spikes, all other results in one array, and its layout."""
         chain = self.chain
         return torch.from_numpy(chain.y), torch.from_numpy(chain.first), torch.from_numpy(chain.out), self.plan
 
     def backward(self, needed: Sequence[bool], *grads: Any) -> tuple[Tensor | None, ...]:
+        """Gradients to input times, pseudo-phases and the parameters of each layer, see `compiled.Kernel`."""
         chain, plan = self.chain, self.plan
         live = [None if g is None else g.contiguous() for g in grads[:3]]
         to = Gradients(
@@ -170,7 +175,7 @@ def chain(
         renormalise_after = RENORMALISE_AFTER[times.dtype]
     rooms = tuple(max(1, capacity) for capacity in capacities)
     parameters = [tensor for pair in layers for tensor in pair]
-    make = partial(_Chain, neuron, float(trial), renormalise_after, encoder, readout)
+    make = partial(ChainPass, neuron, float(trial), renormalise_after, encoder, readout)
     y, first, out, plan = compiled.run(make, rooms, times, psi, *parameters)
     return ForwardPass(y, first, partial(_levels, out, plan, len(times))), plan.depths[1:]
 

@@ -1,0 +1,113 @@
+"""The second-order finish of a training run."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+import torch
+
+from qif2hw.errors import InputError
+from qif2hw.experiments import tasks
+from qif2hw.nn import QIFNetwork, Regime
+from qif2hw.nn.functional import compiled
+from qif2hw.train import Settings, finish, loop, plan, train
+from qif2hw.train.optim.gauss_newton import GaussNewton
+
+PARABOLA = replace(
+    tasks.get("parabola"),
+    sizes=(1, 8, 2),
+    settings=Settings(steps=60, finish_steps=30, qat_steps=20, settle_steps=5, batch=32, optimizer="soap"),
+)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def test_the_finish_lowers_the_error() -> None:
+    alone = train(replace(PARABOLA, settings=replace(PARABOLA.settings, finish_steps=0)), steps=200)
+    finished = train(PARABOLA, steps=200)
+    assert finished.error < 0.5 * alone.error
+
+
+@pytest.mark.parametrize("stop", [20, 75])
+def test_resumed_is_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
+    monkeypatch.setattr(loop, "SAVE_EVERY", 5)
+    monkeypatch.setattr(loop, "SAVE_FINISH_EVERY", 5)
+    monkeypatch.setattr(loop, "REPORTS", 1000)
+    whole = train(PARABOLA, seed=3, weight_bits=6)
+    path = tmp_path / "state.safetensors"
+
+    def interrupt(step: int, total: int, loss: float, error: float) -> None:
+        if step >= stop + 3:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(PARABOLA, seed=3, weight_bits=6, checkpoint=path, progress=interrupt)
+    resumed = train(PARABOLA, seed=3, weight_bits=6, checkpoint=path)
+    assert resumed.network == whole.network
+    assert resumed.error == whole.error
+
+
+def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "WORTH_THREADS", 0)
+    found = []
+    for threads in (1, numba.config.NUMBA_NUM_THREADS):
+        numba.set_num_threads(threads)
+        found.append(train(PARABOLA).network)
+    assert found[0] == found[1]
+
+
+def test_the_rows_are_those_of_the_loss() -> None:
+    """A step's residuals and rows: half of the squares' derivative is the gradient of the loss that is trained."""
+    model = QIFNetwork((2, 9, 4), seed=1, regime=Regime(margin=3.0))
+    g = torch.Generator().manual_seed(0)
+    x, y = (torch.rand(shape, generator=g, dtype=torch.float64) for shape in ((30, 2), (30, 2)))
+    run = model.run(x)
+    assert model.lateness(run.first).count_nonzero() > 5
+    loss = (run.y - y).square().mean() + model.deadline_penalty(run.first)
+    rows, missing = finish._residuals(model, run, y)
+    assert float(loss.detach()) == pytest.approx(np.square(missing).sum() / y.numel(), rel=1e-12)
+    gradient = torch.cat([g.reshape(-1) for g in torch.autograd.grad(loss, finish.parameters(model))])
+    found = -2 * missing @ rows.astype(np.float64) / y.numel()
+    assert np.allclose(found, gradient, rtol=1e-5, atol=1e-6 * float(gradient.abs().max()))
+
+
+def test_the_rule() -> None:
+    slowness = finish.Slowness(100)
+    falling = [slowness.after(0.8**step) for step in range(40)]
+    assert not any(falling)
+    flat = [slowness.after(0.8**40 * 0.95**step) for step in range(20)]
+    assert flat == [False] * 19 + [True]
+
+
+def test_where_it_is_in_the_plan() -> None:
+    stages = plan(PARABOLA.settings, weight_bits=8)
+    assert [(s.start, s.stop, s.second_order) for s in stages] == [
+        (0, 60, False), (60, 90, True), (90, 110, False), (110, 115, False),
+    ]  # fmt: skip
+    shares = [stages[1].rate_at(step) for step in range(60, 90)]
+    assert shares[:22] == [1.0] * 22
+    assert shares[22:] == sorted(shares[22:], reverse=True)
+    assert 0.1 < shares[-1] < 0.3
+    assert len(plan(replace(PARABOLA.settings, finish_steps=0))) == 1
+
+
+def test_what_cannot_be_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    physics = tasks.get("poisson_pinn")
+    with pytest.raises(InputError, match="for regressions"):
+        train(replace(physics, settings=replace(physics.settings, finish_steps=5)), steps=5)
+    monkeypatch.setattr(finish, "LARGEST", 1000)
+    with pytest.raises(InputError, match="too many"):
+        train(PARABOLA)
+
+
+def test_it_goes_on_when_a_batch_has_late_spikes() -> None:
+    task = replace(PARABOLA, regime=replace(PARABOLA.regime, margin=3.0))
+    model = loop.build(task, 0)
+    step = finish.regression_finish(task, model, 0)
+    optimizer = GaussNewton(finish.parameters(model))
+    losses = [step(optimizer, number, 1.0) for number in range(20)]
+    assert losses[-1] < 0.5 * losses[0]
