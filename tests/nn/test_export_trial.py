@@ -23,7 +23,6 @@ from qif2hw.nn import (
     network_of,
     random_synapses,
 )
-from qif2hw.train.optim.adam import FlatAdam
 
 F64 = torch.float64
 
@@ -185,7 +184,6 @@ def test_any_optimiser_trains_a_module_and_it_is_saved(tmp_path: Path) -> None:
             module.network.keep_inside()
         assert float(module(x).square().mean()) < before
         same(module, x, tmp_path, input_shape=(2,))
-    assert FlatAdam is not None
 
 
 def test_stepped_modules_go_through_export(tmp_path: Path) -> None:

@@ -249,7 +249,7 @@ class _Export:
     def _function(self, node: fx.Node) -> Any:
         target = node.target if node.op == "call_function" else f"Tensor.{node.target}"
         arguments, named = self._arguments(node)
-        name, first = _called(node), arguments[0]
+        name, first = _called(node), arguments[0] if arguments else None
         parts = list(first) if isinstance(first, list | tuple) else []
         if isinstance(first, Sent):
             return self._of_layer(name, first, arguments[1:])
@@ -297,7 +297,7 @@ class _Export:
 def _width(module: nn.Module, graph: fx.Graph) -> int:
     """Inputs of a module whose inputs a network gets as they are."""
     for node in graph.nodes:
-        if node.op == "call_module" and getattr(node.args[0], "op", "") == "placeholder":
+        if node.op == "call_module" and [getattr(a, "op", "") for a in node.args[:1]] == ["placeholder"]:
             part = module.get_submodule(str(node.target))
             if isinstance(part, WHOLE):
                 return part.to_network().width
