@@ -155,8 +155,8 @@ def test_a_solution_around_a_network(tmp_path: Path) -> None:
     network = same(module, x, tmp_path, input_shape=(2,))
     assert network.host is not None
     assert [(one.low, one.high) for one in network.host.inputs] == [(-1.0, 1.0), (0.0, 4.0)]
-    bundle = qif2hw.compile(network, steps=512, weight_bits=16)
-    assert np.abs(bundle.run(x.numpy()).y - module(x).detach().numpy()).max() < 0.1
+    bundle = qif2hw.compile(network, steps=512)
+    assert np.abs(bundle.run(x.numpy()).y - module(x).detach().numpy()).max() < 0.3
 
 
 def test_branches_of_everything(tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ def test_a_small_operator_from_functions_to_the_engine() -> None:
     run = qif2hw.run(result.network, rows)
     np.testing.assert_allclose(run.y, result.y, atol=1e-10)
     assert (run.y[::5] == 0).all()
-    engine = qif2hw.compile(result.network, weight_bits=16).run(rows)
-    assert np.abs(engine.y - run.y).max() < 0.1
+    engine = qif2hw.compile(result.network).run(rows)
+    assert np.abs(engine.y - run.y).max() < 0.3
 
 
 def test_functions_of_other_shapes_are_refused() -> None:

@@ -13,7 +13,7 @@ _is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lamb
 
 def refuse_tracers() -> None:
     """`InputError` inside of ``torch.jit.trace``, ``torch.onnx.export`` and ``torch.export``: they see no kernels."""
-    if torch.jit.is_tracing() or _is_exporting():
+    if torch.jit.is_tracing() or _is_exporting():  # type: ignore[attr-defined]
         raise InputError("torch cannot trace spiking neurons: qif2hw.save(module, 'model.onnx') writes them to ONNX")
 
 

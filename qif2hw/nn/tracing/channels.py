@@ -63,8 +63,8 @@ class Channels:
         windows = [(e.earliest, e.latest) for e in part.encoders for _ in range(e.size)]
         channels: list[tuple[int, int]] = []
         for one, column, slope, start in zip(inputs, scaled.columns, scaled.slope, scaled.start, strict=True):
-            ends = (float((end - start) / slope) for end in (one.low, one.high))
-            self._claim(column, _Column(*ends, windows[len(channels)], one.fields))
+            low, high = (float((end - start) / slope) for end in (one.low, one.high))
+            self._claim(column, _Column(low, high, windows[len(channels)], one.fields))
             channels += [(column, field) for field in range(one.size)]
         first = dict(
             zip((e.name for e in part.encoders), np.cumsum([0, *(e.size for e in part.encoders)]), strict=False)
