@@ -37,7 +37,6 @@ def test_physics_and_operators_take_fields() -> None:
     """Losses on jets, on finite steps and of an operator; the host's part scales and encodes coordinates alone."""
     for name, regime, channels in (
         ("burgers_pinn", "published", 8),
-        ("navier_stokes_pinn", "published", 12),
         ("poisson_pinn", "ordinary", 4),
         ("poisson_operator", "ordinary", 55),
     ):
