@@ -1,7 +1,6 @@
 """A rod that cools: u_t = A u_xx on [0, 1], its ends held at zero. From the equation to Lava, beside scipy's solver."""
 
 import math
-import sys
 
 import numpy as np
 from scipy.integrate import solve_ivp
@@ -33,8 +32,8 @@ HEAT = physics.pinn(
 
 if __name__ == "__main__":
     trained = train(HEAT, weight_bits=8)
-    bundle = qif2hw.compile(trained.network, steps=512)
-    bundle.save(sys.argv[1] if len(sys.argv) > 1 else "heat.qif")
+    qif2hw.save(trained.network, "heat.onnx")
+    bundle = qif2hw.compile("heat.onnx", steps=512)
     run = bundle.run(trained.x)
     print(f"float {trained.error:.2%}, engine {HEAT.errors(run.y, trained.truth)['u'].relative:.2%}")
     print(qif2hw.parity.check(bundle, trained.x[::100], backends=("reference", "engine", "lava")).ok)

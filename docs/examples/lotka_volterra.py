@@ -1,13 +1,11 @@
 """Prey and predators, an ODE system. From the equations to Lava, beside scipy's solver."""
 
-import sys
-
 import numpy as np
 from scipy.integrate import solve_ivp
 
 import qif2hw
 from qif2hw import physics
-from qif2hw.train import train
+from qif2hw.train import Settings, train
 
 GROW, EATEN, FED, DIE = 2 / 3, 4 / 3, 1.0, 1.0
 LAST = 8.0  # a little more than a period
@@ -36,12 +34,13 @@ PREY = physics.pinn(
     base=lambda: (1.0, 1.0),
     factor=lambda t: t.tanh(),
     test=by_scipy(),
+    settings=Settings(steps=3000, learning_rate=3e-3, batch=100, optimizer="soap", qat_learning_rate=5e-4),
 )
 
 if __name__ == "__main__":
     trained = train(PREY, weight_bits=8)
-    bundle = qif2hw.compile(trained.network, steps=512)
-    bundle.save(sys.argv[1] if len(sys.argv) > 1 else "lotka_volterra.qif")
+    qif2hw.save(trained.network, "lotka_volterra.onnx")
+    bundle = qif2hw.compile("lotka_volterra.onnx", steps=512)
     errors = PREY.errors(bundle.run(trained.x).y, trained.truth)
     print(f"float {trained.error:.2%}, engine {max(e.relative for e in errors.values()):.2%}")
     print(qif2hw.parity.check(bundle, trained.x[::20], backends=("reference", "engine", "lava")).ok)

@@ -64,7 +64,7 @@ def pinn(
         ``exp``, ``tanh`` ..) of `qif2hw.ir.host_part.expression.Expression` and torch.  By default 0 and 1.
     test
         Coordinates (samples, coordinates) and the solution there (samples, quantities), to measure the error with;
-        without them it is nan.
+        without them it is infinite.
     hidden, fields, scale, regime
         Hidden layers, receptive fields for each coordinate (None: one spike), readout's scale, and times of the
         network.

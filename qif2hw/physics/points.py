@@ -15,7 +15,7 @@ CANDIDATES = 4000
 
 
 def points_of_steps(physics: Physics, error: Callable[[Tensor], Tensor], seed: int, batch: int) -> Objective:
-    """Inputs of a step: half of them even, half where ``error`` is large, as seen every `SAVE_EVERY` steps."""
+    """Inputs (batch, inputs) of a step: half even, half where ``error`` is large, as seen every `SAVE_EVERY` steps."""
     pool = torch.zeros(0)
 
     @torch.no_grad()

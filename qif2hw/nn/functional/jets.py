@@ -170,7 +170,7 @@ def jets(
     pairs = _pairs(second, len(directions), order)
     found = _jets(network, x, directions, pairs)
     if found.value.requires_grad:
-        watch(network, partial(_pure, network), x, order)
+        watch(network, partial(_pure, network), x, 2 if pairs else 1)
     return found
 
 
