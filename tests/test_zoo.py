@@ -53,6 +53,19 @@ def test_it_prints_on_one_screen(name: str) -> None:
     assert "weight_bits=8" in repr(bundle)
 
 
+def test_its_networks_are_described_in_the_users_units() -> None:
+    lines = zoo.describe().splitlines()
+    assert len(lines) == 2 * len(zoo.names())
+    for name, first, second in zip(zoo.names(), lines[::2], lines[1::2], strict=True):
+        assert first.startswith(f"{name}: ")
+        host = getattr(zoo.network(name), "host", None)
+        if host is not None:
+            assert f"{host.inputs[0].name} in {host.inputs[0].range}" in second
+            assert second.split(" -> ")[1].startswith(host.outputs[0].name)
+    assert "digits: 64-" in zoo.describe()
+    assert "4 time steps" in zoo.describe()
+
+
 def test_digits_are_told_apart() -> None:
     """As accurate as docs/results.md says, in the float network's class, from files of 1.5 MB together."""
     bundle, test = zoo.bundle("digits"), digits().test

@@ -3,12 +3,16 @@
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from qif2hw.errors import InputError
 from qif2hw_cli.console import Output, example, json_option
+
+anyway_option = click.option(
+    "--anyway", is_flag=True, help="Measure beside other programs too: not a number to quote. --quick does too."
+)
 
 
 @click.group(epilog=example("qif2hw bench train --json"))
@@ -29,18 +33,22 @@ def command() -> None:
 @click.option("--batch", type=int, help="Samples per step; 100 with --networks.")
 @click.option("--dtype", type=click.Choice(["float64", "float32"]), help="float64 with --networks.")
 @click.option("--quick", is_flag=True, help="Fewer repetitions: good for a look, not for a number to quote.")
-@click.option("--peers/--no-peers", default=True, show_default=True, help="Measure the installed peers too.")
+@click.option("--peers/--no-peers", default=False, show_default=True, help="Measure the installed peers too.")
+@anyway_option
 @json_option
-def train(networks: str | None, batch: int | None, dtype: str | None, quick: bool, peers: bool, as_json: bool) -> None:
+def train(
+    networks: str | None, batch: int | None, dtype: str | None, quick: bool, peers: bool, anyway: bool, as_json: bool
+) -> None:
     """Time forward and backward passes.
 
-    Medians of many repetitions. Peers run in the same call: the eager torch loop, and those of the extra ``peers`` that
-    are installed. An update is one input spike arriving at one neuron. The fraction is of the ceiling of
-    multiply-adds on registers, measured first.
+    Medians of many repetitions, with quartiles. Peers run in the same call, if asked for: the eager torch loop, and
+    those of the extra ``peers`` that are installed. An update is one input spike arriving at one neuron. The fraction
+    is of the ceiling of multiply-adds on registers, measured first.
     """
     bench = _module("training")
     out = Output(as_json)
     workloads = bench.workloads(networks, batch, dtype)
+    watch = _watch(anyway or quick)
     with out.stage("bench") as stage:
         result = bench.bench(workloads, peers=peers, seconds=0.2 if quick else 2.0, progress=stage.update)
     rows = [
@@ -49,28 +57,30 @@ def train(networks: str | None, batch: int | None, dtype: str | None, quick: boo
             f"{row['batch']}",
             row["dtype"],
             f"{row['ms_forward_backward']:.3g}",
+            "{:.3g} to {:.3g}".format(*row["ms_quartiles"]["forward_backward"]),
             f"{row['updates_per_s_forward']:.2e}",
             f"{row['updates_per_s_forward_backward']:.2e}",
             f"{100 * row['fraction_of_ceiling']:.2g} %",
         ]
         for row in result["rows"]
     ]
-    columns = ("network", "batch", "type", "ms, fwd + bwd", "updates/s fwd", "fwd + bwd", "of ceiling")
+    columns = ("network", "batch", "type", "ms, fwd + bwd", "quartiles", "updates/s fwd", "fwd + bwd", "of ceiling")
     out.table("Training", columns, rows)
     for row in result["rows"]:
         for name, ratio in row["speedup"].items():
             out.say(f"{row['network']}, batch {row['batch']}, {row['dtype']}: {ratio:.3g} times as fast as {name}")
     for name, found in result["peers"].items():
         out.say(f"{name} {found}")
-    _finish(out, {"train": (bench.figures(result), result)})
+    _finish(out, {"train": (bench.figures(result), result)}, watch)
 
 
 @command.command(epilog=example("qif2hw bench scaling --out docs"))
 @click.option("--out", "folder", type=click.Path(), help="Write scaling.svg and scaling.md into this folder.")
 @click.option("--most", type=float, default=1.1e9, show_default=True, help="Updates of the largest layer.")
 @click.option("--quick", is_flag=True, help="Fewer repetitions.")
+@anyway_option
 @json_option
-def scaling(folder: str | None, most: float, quick: bool, as_json: bool) -> None:
+def scaling(folder: str | None, most: float, quick: bool, anyway: bool, as_json: bool) -> None:
     """Measure how time grows with updates, and memory with samples.
 
     Layers of 64 neurons with more and more samples, and a hundred samples of wider and wider layers.
@@ -84,25 +94,29 @@ def scaling(folder: str | None, most: float, quick: bool, as_json: bool) -> None
         make_folder(home)
         for name in ("scaling.svg", "scaling.md"):
             check_writable(home / name)
+    watch = _watch(anyway or quick)
     with out.stage("bench") as stage:
         result = measured.scaling(most=most, seconds=0.1 if quick else 1.0, progress=stage.update)
+    watch.others()
     if home is not None:
         write_text(home / "scaling.svg", measured.figure(result))
         write_text(home / "scaling.md", measured.table(result))
     out.say(measured.table(result))
-    _finish(out, {"scaling": (measured.figures(result), result)})
+    _finish(out, {"scaling": (measured.figures(result), result)}, watch)
 
 
 @command.command(epilog=example("qif2hw bench structure --json"))
 @click.option("--quick", is_flag=True, help="Fewer repetitions.")
+@anyway_option
 @json_option
-def structure(quick: bool, as_json: bool) -> None:
+def structure(quick: bool, anyway: bool, as_json: bool) -> None:
     """Measure jets against the plain step, and sparse layers against dense ones."""
     out = Output(as_json)
+    watch = _watch(anyway or quick)
     measured = _structure(out, quick)
     for name, figure in measured[0].items():
         out.say(f"{name}: {figure.value:.3g} {figure.unit}")
-    _finish(out, {"structure": measured})
+    _finish(out, {"structure": measured}, watch)
 
 
 @command.command(
@@ -111,8 +125,9 @@ def structure(quick: bool, as_json: bool) -> None:
 @click.option("--batch", type=int, default=128, show_default=True, help="Images that torch takes at once.")
 @click.option("--quick", is_flag=True, help="Fewer images and repetitions: good for a look, not for a number to quote.")
 @click.option("--peers/--no-peers", default=True, show_default=True, help="Measure Lava, SLAYER and netx too.")
+@anyway_option
 @json_option
-def stepped(batch: int, quick: bool, peers: bool, as_json: bool) -> None:
+def stepped(batch: int, quick: bool, peers: bool, anyway: bool, as_json: bool) -> None:
     """Measure images per second of networks in time steps: engine, torch, Lava, SLAYER and netx.
 
     Two networks with random weights, 4 time steps, 28 x 28 images; the second is one that netx can run. What runs in
@@ -121,6 +136,7 @@ def stepped(batch: int, quick: bool, peers: bool, as_json: bool) -> None:
     """
     bench = _module("stepped")
     out = Output(as_json)
+    watch = _watch(anyway or quick)
     with out.stage("bench") as stage:
         result = bench.bench(bench.QUICK if quick else None, batch=batch, peers=peers, progress=stage.update)
     rows = [
@@ -138,7 +154,7 @@ def stepped(batch: int, quick: bool, peers: bool, as_json: bool) -> None:
         out.say(f"{name}: {ratio['wall']:.3g} times the time, {ratio['cpu']:.3g} times the CPU time")
     for name, reason in result["absent"].items():
         out.say(f"{name}: {reason}")
-    _finish(out, {"stepped": (bench.figures(result), result)})
+    _finish(out, {"stepped": (bench.figures(result), result)}, watch)
 
 
 @command.command(epilog=example("qif2hw bench lava --json", "qif2hw bench lava model.qif --quick --no-peers"))
@@ -147,8 +163,9 @@ def stepped(batch: int, quick: bool, peers: bool, as_json: bool) -> None:
 @click.option(
     "--peers/--no-peers", default=True, show_default=True, help="Measure netx, Brian 2, Brian2Lava, NEST too."
 )
+@anyway_option
 @json_option
-def lava(bundle: str | None, quick: bool, peers: bool, as_json: bool) -> None:
+def lava(bundle: str | None, quick: bool, peers: bool, anyway: bool, as_json: bool) -> None:
     """Measure samples per second of an event-driven network on Lava's CPU simulator, and of other ways to run it.
 
     Engine, Lava as one Process and as a graph of them; the QIF equation in Brian2Lava (on Lava too), Brian 2 and NEST,
@@ -161,6 +178,7 @@ def lava(bundle: str | None, quick: bool, peers: bool, as_json: bool) -> None:
     bench = _module("lava")
     out = Output(as_json)
     loaded = bench.check_network(zoo.bundle("parabola") if bundle is None else bundles.load_any(bundle))
+    watch = _watch(anyway or quick)
     with out.stage("bench") as stage:
         result = bench.bench(loaded, bench.QUICK if quick else None, peers=peers, progress=stage.update)
     rows = []
@@ -175,17 +193,19 @@ def lava(bundle: str | None, quick: bool, peers: bool, as_json: bool) -> None:
     for name, reason in result["absent"].items():
         out.say(f"{name}: {reason}")
     out.say(", ".join(f"{name} {version}" for name, version in result["versions"].items()))
-    _finish(out, {"lava": (bench.figures(result), result)})
+    _finish(out, {"lava": (bench.figures(result), result)}, watch)
 
 
 @command.command("all", epilog=example("qif2hw bench all --json > docs/releases/0.2.0.json"))
 @click.option("--quick", is_flag=True, help="Fewer repetitions.")
 @click.option("--peers/--no-peers", default=True, show_default=True, help="Measure the installed peers too.")
+@anyway_option
 @json_option
-def everything(quick: bool, peers: bool, as_json: bool) -> None:
+def everything(quick: bool, peers: bool, anyway: bool, as_json: bool) -> None:
     """Run train, scaling and structure: one result, as kept for each release."""
     training, growth = _module("training"), _module("scaling")
     out = Output(as_json)
+    watch = _watch(anyway or quick)
     with out.stage("bench train") as stage:
         trained = training.bench(peers=peers, seconds=0.2 if quick else 2.0, progress=stage.update)
     with out.stage("bench scaling") as stage:
@@ -197,6 +217,7 @@ def everything(quick: bool, peers: bool, as_json: bool) -> None:
             "scaling": (growth.figures(grown), grown),
             "structure": _structure(out, quick),
         },
+        watch,
     )
 
 
@@ -208,9 +229,32 @@ def _structure(out: Output, quick: bool) -> tuple[Mapping[str, Any], Mapping[str
     return bench.figures(jets, sparse), {"jets": jets, "sparse": sparse}
 
 
-def _finish(out: Output, measured: Mapping[str, tuple[Mapping[str, Any], Any]]) -> None:
+class Watch(NamedTuple):
+    """What is needed after the work to tell whether it ran alone."""
+
+    anyway: bool
+    before: Any
+
+    def others(self) -> float | None:
+        """Cores that other programs have taken since; refused if they are too many."""
+        others = _module("others")
+        taken: float | None = others.others(self.before, others.reading())
+        if not self.anyway:
+            others.refuse(taken, "during the work")
+        return taken
+
+
+def _watch(anyway: bool) -> Watch:
+    """Look at the machine before the work."""
+    others = _module("others")
+    if not anyway:
+        others.refuse(others.look(), "before the work")
+    return Watch(anyway, others.reading())
+
+
+def _finish(out: Output, measured: Mapping[str, tuple[Mapping[str, Any], Any]], watch: Watch) -> None:
     """Print where a result belongs to, or the result as JSON."""
-    result = _module("result").collect(measured)
+    result = _module("result").collect(measured, watch.others())
     out.say(result.about)
     out.data(result.to_json())
 

@@ -8,6 +8,7 @@ import io
 import os
 import sys
 import warnings
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import click
 
 from qif2hw.errors import BackendError, InputError
 from qif2hw.files import reason
+from qif2hw.notices import on_compiling
 
 if TYPE_CHECKING:
     # What `Commands.get_command` imports by name, for those who check who imports whom.
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from qif2hw_cli import conformance as conformance
     from qif2hw_cli import demo as demo
     from qif2hw_cli import diff as diff
+    from qif2hw_cli import doctor as doctor
     from qif2hw_cli import emit as emit
     from qif2hw_cli import estimate as estimate
     from qif2hw_cli import import_model as import_model
@@ -57,6 +60,7 @@ _COMMANDS = (
     "reproduce",
     "submit",
     "jobs",
+    "doctor",
 )
 
 
@@ -81,6 +85,7 @@ class Commands(click.Group):
         # numba says so in many lines, or counts the threads itself.
         if not (threads.isdecimal() and int(threads) > 0):
             raise InputError(f"NUMBA_NUM_THREADS = {threads}: a number of threads, 1 or more, is needed, or unset it")
+        on_compiling(_say_once)
         return super().invoke(ctx)
 
     def main(self, *args: Any, **extra: Any) -> Any:
@@ -112,6 +117,15 @@ class Commands(click.Group):
             where = "" if error.filename is None else f"{error.filename}: "
             code = _refuse(f"{where}{reason(error)}", 1)
         sys.exit(_flushed(code))
+
+
+@lru_cache(1)
+def _say_compiling() -> None:
+    click.echo("compiling kernels for their first use; `qif2hw doctor --warm` does it beforehand", err=True)
+
+
+def _say_once(_kernel: str) -> None:
+    _say_compiling()
 
 
 def _refuse(message: str, code: int, context: click.Context | None = None) -> int:

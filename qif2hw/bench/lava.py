@@ -40,14 +40,14 @@ class Effort(NamedTuple):
 
     engine: tuple[int, int] = (1000, 21000)
     fused: tuple[int, int] = (100, 2100)
-    modular: tuple[int, int] = (1, 3)
+    modular: tuple[int, int] = (1, 41)
     netx: tuple[int, int] = (1, 3)
     brian2lava: tuple[int, int] = (1, 5)
     brian2: tuple[int, int] = (100, 1100)
     nest: tuple[int, int] = (100, 1100)
 
 
-QUICK = Effort((100, 1100), (10, 110), (1, 2), (1, 2), (1, 2), (10, 110), (10, 110))
+QUICK = Effort((100, 1100), (10, 110), (1, 11), (1, 2), (1, 2), (10, 110), (10, 110))
 """Good for a look, not for a number to quote."""
 
 

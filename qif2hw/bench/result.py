@@ -68,14 +68,20 @@ class BenchResult:
         """Version, machine, load and versions of the packages, in one line."""
         m = self.machine
         versions = ", ".join(f"{name} {m[name]}" for name in ("python", "numba", "torch") if m[name])
-        return f"qif2hw {self.version}: {m['processor']}, {m['threads']} threads, load {m['load']:.2f}; {versions}"
+        beside = "" if m.get("others") is None else f", {m['others']:.2f} cores taken by other programs"
+        return (
+            f"qif2hw {self.version}: {m['processor']}, {m['threads']} threads, load {m['load']:.2f}{beside}; {versions}"
+        )
 
 
-def collect(measured: Mapping[str, tuple[Mapping[str, Figure], Any]]) -> BenchResult:
-    """Join what several benchmarks measured on this machine: by benchmark, its figures and its detail."""
+def collect(measured: Mapping[str, tuple[Mapping[str, Figure], Any]], others: float | None = None) -> BenchResult:
+    """Join what several benchmarks measured on this machine: by benchmark, its figures and its detail.
+
+    ``others`` is what other programs took meanwhile, in cores; ``None`` where it is not known.
+    """
     figures = {f"{name}: {key}": figure for name, (found, _) in measured.items() for key, figure in found.items()}
     detail = {name: more for name, (_, more) in measured.items()}
-    return BenchResult(importlib.metadata.version("qif2hw"), machine(), figures, detail)
+    return BenchResult(importlib.metadata.version("qif2hw"), {**machine(), "others": others}, figures, detail)
 
 
 def read(path: str | os.PathLike[str]) -> BenchResult:
@@ -103,6 +109,8 @@ def read(path: str | os.PathLike[str]) -> BenchResult:
 
 def _parse(data: dict[str, Any]) -> BenchResult:
     about = {name: data["machine"][name] for name in MACHINE}
+    if (others := data["machine"].get("others")) is not None:
+        about["others"] = float(others)
     if not isinstance(about["load"], int | float):
         raise TypeError("the load is a number")
     figures = {name: Figure(float(entry["value"]), str(entry["unit"])) for name, entry in data["figures"].items()}

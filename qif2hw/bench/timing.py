@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 
 class Timing(NamedTuple):
-    """Milliseconds of a call: the median of its repetitions, and the least."""
+    """Milliseconds of a call: the median of its repetitions, the least, and the first and third quartile."""
 
     median: float
     least: float
+    quartiles: tuple[float, float]
 
 
 def measure(call: Callable[[], Any], seconds: float) -> Timing:
@@ -23,7 +24,8 @@ def measure(call: Callable[[], Any], seconds: float) -> Timing:
         now = time.perf_counter()
         call()
         times.append(1e3 * (time.perf_counter() - now))
-    return Timing(statistics.median(times), min(times))
+    low, _, high = statistics.quantiles(times, n=4, method="inclusive")
+    return Timing(statistics.median(times), min(times), (low, high))
 
 
 def ratio(peer: Callable[[], Any], ours: Callable[[], Any], seconds: float) -> float:

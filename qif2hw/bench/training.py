@@ -76,7 +76,7 @@ def _sizes(text: str) -> tuple[int, ...]:
 def bench(
     workloads: Sequence[Workload] = WORKLOADS,
     *,
-    peers: bool = True,
+    peers: bool = False,
     seconds: float = 2.0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Any]:
@@ -87,8 +87,8 @@ def bench(
     dict
         ``machine``: what was measured on, its load, and its ceiling in floating-point operations per second.
         ``peers``: versions of those installed, and why the others are absent.
-        ``rows``: per workload the milliseconds of a pass (medians, and the least), updates per second, operations and
-        bytes of a forward and backward pass, its fraction of the ceiling, and ``speedup`` over each peer.
+        ``rows``: per workload the milliseconds of a pass (medians, the least, and the quartiles), updates per second,
+        operations and bytes of a forward and backward pass, its fraction of the ceiling, ``speedup`` over each peer.
     """
     keep_pages()
     ceiling = {dtype: _ceiling(np.dtype(dtype)) for dtype in sorted({w.dtype for w in workloads})}
@@ -147,7 +147,11 @@ def _row(workload: Workload, ceiling: float, peers: bool, seconds: float) -> dic
         network.keep_inside()
 
     updates = count_updates(network, x)
-    once, twice, thrice = (measure(call, seconds) for call in (forward, both, step))
+    timings = {
+        name: measure(call, seconds)
+        for name, call in {"forward": forward, "forward_backward": both, "optimiser_step": step}.items()
+    }
+    once, twice, thrice = timings.values()
     flops = updates * (FORWARD_FLOPS + BACKWARD_FLOPS)
     speedup: dict[str, float] = {}
     absent: dict[str, str] = {}
@@ -164,7 +168,8 @@ def _row(workload: Workload, ceiling: float, peers: bool, seconds: float) -> dic
         "ms_forward": once.median,
         "ms_forward_backward": twice.median,
         "ms_optimiser_step": thrice.median,
-        "ms_least": {"forward": once.least, "forward_backward": twice.least, "optimiser_step": thrice.least},
+        "ms_least": {name: timing.least for name, timing in timings.items()},
+        "ms_quartiles": {name: list(timing.quartiles) for name, timing in timings.items()},
         "updates": updates,
         "updates_per_s_forward": updates / once.median * 1e3,
         "updates_per_s_forward_backward": updates / twice.median * 1e3,

@@ -14,6 +14,7 @@ from qif2hw.bundle import AnyBundle, Bundle, SteppedBundle
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, onnx_io
 from qif2hw.ir.stepped import AnyNetwork, SteppedNetwork
+from qif2hw.zoo import description
 
 HOME = Path(__file__).parent
 STEPPED = ("digits",)
@@ -67,10 +68,15 @@ def bundle(name: str, target: str = "loihi2") -> AnyBundle:
     return bundles.load_any(_path(name, f"{TARGETS[target]}.qif"))
 
 
+def describe() -> str:
+    """All networks, two lines each: layers and clock; inputs with ranges and units, and outputs with units."""
+    return "\n".join(description.describe(name, network(name)) for name in names())
+
+
 def _path(name: str, suffix: str) -> Path:
     if name not in names():
         raise InputError(f"there is no network '{name}' in the zoo: known are {', '.join(names())}")
     return HOME / f"{name}{suffix}"
 
 
-__all__ = ["HOME", "STEPPED", "TARGETS", "bundle", "model", "names", "network"]
+__all__ = ["HOME", "STEPPED", "TARGETS", "bundle", "describe", "model", "names", "network"]

@@ -17,12 +17,16 @@ from qif2hw_cli.main import cli
 
 def test_bench_measures_what_it_says() -> None:
     seen: list[str] = []
-    result = bench([Workload((1, 4, 2), 10)], seconds=0.01, progress=lambda done, total, what: seen.append(what))
+    result = bench(
+        [Workload((1, 4, 2), 10)], peers=True, seconds=0.01, progress=lambda done, total, what: seen.append(what)
+    )
     (row,) = json.loads(json.dumps(result))["rows"]
     assert row["network"] == "1-4-2"
     assert row["updates"] == 10 * 4 + 40 * 2
     assert row["updates_per_s_forward"] == pytest.approx(1e3 * row["updates"] / row["ms_forward"])
     assert 0 < row["fraction_of_ceiling"] < 1
+    for name, (low, high) in row["ms_quartiles"].items():
+        assert row["ms_least"][name] <= low <= row[f"ms_{name}"] <= high
     assert row["speedup"]["eager torch"] > 1
     assert set(row["speedup"]) | set(row["absent"]) >= {"jaxsnn QIF", "snntorch LIF, 128 steps"}
     assert result["machine"]["ceiling_flops"]["float64"] > 1e8

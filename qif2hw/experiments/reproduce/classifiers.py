@@ -25,6 +25,8 @@ from qif2hw.train.classify import Classification, train_classifier
 
 GRIDS = {"dqif-exact": (8, 4)}
 """Bits of the grids on which a network is retrained, by method; none for those that are not named."""
+AFTER_TRAINING = (8, 4)
+"""Bits of the weights on which the network of float weights is rounded."""
 CALIBRATION = 500
 BLOCK = 500
 """Images that run together."""
@@ -98,9 +100,10 @@ def run(experiment: Experiment, out: Path, quick: bool, report: Callable[[str], 
         scores.append(score(f"float-finer-{parts}", finer.label, **none, seconds=round(finer.seconds, 1)))
     common["time_steps"] = task.time_steps
     bundle = None
-    for name, network in networks.items():
-        bits = 8 if name == "float" else int(name)
-        compiled = api.compile(network, calibration=data.train.x[:CALIBRATION].astype(float), weight_bits=bits)
+    rounded = [("float", bits) for bits in AFTER_TRAINING] + [(name, int(name)) for name in networks if name != "float"]
+    for name, bits in rounded:
+        calibration = data.train.x[:CALIBRATION].astype(float)
+        compiled = api.compile(networks[name], calibration=calibration, weight_bits=bits)
         found = execute(compiled, test)
         report(f"engine, {name} weights on {bits} bits: {100 * float((found.label == label).mean()):.2f} %")
         grid = {"weight_bits": bits, "trained_bits": None if name == "float" else bits}

@@ -75,7 +75,7 @@ class ChainPass(compiled.Kernel):
         return torch.from_numpy(chain.y), torch.from_numpy(chain.first), torch.from_numpy(chain.out), self.plan
 
     def backward(self, needed: Sequence[bool], *grads: Any) -> tuple[Tensor | None, ...]:
-        """Gradients to input times, pseudo-phases and the parameters of each layer, see `compiled.Kernel`."""
+        """Gradients to input times, pseudo-phases (samples, inputs) and parameters; see `compiled.Kernel`."""
         chain, plan = self.chain, self.plan
         live = [None if g is None else g.contiguous() for g in grads[:3]]
         to = Gradients(
