@@ -36,29 +36,6 @@ def test_examples_are_short_and_shown(path: Path) -> None:
     assert f'--8<-- "docs/examples/{path.name}"' in (ROOT / "docs" / "examples.md").read_text()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", WORKED)
-def test_kept_solutions_against_scipy(name: str) -> None:
-    """What ``python docs/examples/NAME.py`` trained: float, on the engine, and every spike in parity."""
-    task = getattr(example(name), WORKED[name])
-    bundle = qif2hw.compile(HOME / f"{name}.onnx", steps=512)
-    test = task.test_set()
-    x = task.raw(test.x)
-    for backend, most in (("reference", FLOAT), ("engine", ENGINE)):
-        errors = task.errors(bundle.run(x, backend).y, test.y)
-        assert max(e.relative for e in errors.values()) < most, backend
-    assert qif2hw.parity.check(bundle, x[::100]).ok
-
-
-@pytest.mark.lava
-@pytest.mark.parametrize("name", WORKED)
-def test_kept_solutions_on_lava(name: str) -> None:
-    bundle = qif2hw.compile(HOME / f"{name}.onnx", steps=128)
-    task = getattr(example(name), WORKED[name])
-    x = task.raw(task.test_set().x)[::150]
-    assert qif2hw.parity.check(bundle, x, backends=("engine", "lava")).ok
-
-
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", WORKED)
