@@ -55,7 +55,10 @@ def test_differences_are_exact_for_polynomials(pairs: set[str]) -> None:
     source = f"lambda x, t, u, {', '.join(names)}: residual(x, t, u, {', '.join(f'{n}={n}' for n in names)})"
     equation = physics.differential_equation({"x": (-1, 3), "t": (0, 2)}, eval(source, {"residual": residual}))
     stencil = _Stencil(equation)
-    x, h = 0.1 + 0.8 * torch.rand(20, 2, dtype=torch.float64), torch.full((20, 1), 0.03, dtype=torch.float64)
+    x, h = (
+        0.1 + 0.8 * torch.rand(20, 2, dtype=torch.float64),
+        torch.tensor([[0.03, 0.02]], dtype=torch.float64).expand(20, 2),
+    )
     places = {p: equation.coordinates(x + h * torch.tensor(p, dtype=torch.float64)) for p in stencil.places}
     values = {place: exact(c[:, :1], c[:, 1:]) for place, c in places.items()}
     assert float(stencil.residual(x, h, values).abs().max()) < 1e-8
