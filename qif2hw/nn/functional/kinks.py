@@ -1,12 +1,13 @@
 r"""How much of a network's change derivatives at points do not see, and a warning while such a network trains.
 
-Over a short interval a difference of values is the integral of the slope, and a difference of slopes that of the
-curvature, if the function is smooth there:
+Over an interval a difference of values is the integral of the slope, and a difference of slopes that of the curvature,
+if the function is smooth there:
 
-.. math:: y(x + h) - y(x - h) = \int_{x-h}^{x+h} y'(s)\, ds.
+.. math:: y(b) - y(a) = \int_a^b y'(s)\, ds.
 
 Where two spikes swap their order, or the function is steep over less than the distance of two points, derivatives at
-points miss a part.  A loss on a pointwise residual becomes small, too, when all that it misses is put there.
+points miss a part.  Kinks that cancel each other over the interval do no harm.  Those that do not let a loss on a
+pointwise residual become small although the solution is wrong.
 """
 
 import math
@@ -18,14 +19,14 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-HALF = 0.001
-"""Half length of the intervals, as a part of the inputs' range."""
-NODES = ((-math.sqrt(0.6), 5 / 18), (0.0, 8 / 18), (math.sqrt(0.6), 5 / 18))
-"""Places and weights of Gauss's quadrature, exact for polynomials of fifth degree."""
+LENGTH, PANELS = 0.1, 16
+"""Length of the intervals, as a part of the inputs' range, and parts of each over which is integrated."""
+NODES = ((0.5 - math.sqrt(0.15), 5 / 18), (0.5, 8 / 18), (0.5 + math.sqrt(0.15), 5 / 18))
+"""Places in a part and weights of Gauss's quadrature, exact for polynomials of fifth degree."""
 EVERY = 250
 """Passes of a network that is trained on its derivatives between two looks at what they miss."""
-SAMPLES = 200
-"""Most inputs of a pass around which is looked."""
+SAMPLES = 20
+"""Most inputs of a pass from which intervals begin."""
 MOST = 0.25
 """Part of the change that derivatives may miss without a warning."""
 
@@ -53,22 +54,26 @@ class Unseen(NamedTuple):
 
 @torch.no_grad()
 def unseen(derivatives: Derivatives, x: Tensor) -> Unseen:
-    """`Unseen` parts of a network's change around inputs ``x`` (samples, inputs) in [0, 1]."""
-    x = x.detach().double().clamp(HALF, 1 - HALF)
-    parts = [_along(derivatives, x, row[None]) for row in torch.eye(x.shape[1], dtype=torch.float64)]
+    """`Unseen` parts of a network's change over intervals around inputs ``x`` (samples, inputs) in [0, 1]."""
+    start = x.detach().double() * (1 - LENGTH)
+    parts = [_along(derivatives, start, i) for i in range(x.shape[1])]
     return Unseen(max(part.first for part in parts), max(part.second for part in parts))
 
 
-def _along(derivatives: Derivatives, x: Tensor, direction: Tensor) -> Unseen:
-    places = (-1.0, 1.0, *(place for place, _ in NODES))
-    found = derivatives(torch.cat([x + place * HALF * direction for place in places]), direction)
-    values, slopes, curvatures = (part.reshape(len(places), len(x), -1) for part in found)
-    weights = torch.tensor([weight for _, weight in NODES], dtype=torch.float64)[:, None, None]
+def _along(derivatives: Derivatives, start: Tensor, i: int) -> Unseen:
+    direction = torch.eye(start.shape[1], dtype=torch.float64)[i : i + 1]
+    inner = [((panel + place) / PANELS, weight / PANELS) for panel in range(PANELS) for place, weight in NODES]
+    places = [0.0, 1.0, *(place for place, _ in inner)]
+    # Along the input in question intervals lie in the domain; the others stay as they are given.
+    begin = torch.where(direction > 0, start, start / (1 - LENGTH))
+    found = derivatives(torch.cat([(begin + place * LENGTH * direction).clamp(0, 1) for place in places]), direction)
+    values, slopes, curvatures = (part.reshape(len(places), len(start), -1) for part in found)
+    weights = torch.tensor([weight for _, weight in inner], dtype=torch.float64)[:, None, None]
     return Unseen(_part(values, (weights * slopes[2:]).sum(0)), _part(slopes, (weights * curvatures[2:]).sum(0)))
 
 
 def _part(ends: Tensor, seen: Tensor) -> float:
-    change = (ends[1] - ends[0]) / (2 * HALF)
+    change = (ends[1] - ends[0]) / LENGTH
     whole = float(change.abs().mean())
     return float((change - seen).abs().mean()) / whole if whole > 0 else 0.0
 
