@@ -19,14 +19,14 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-LENGTH, PANELS = 0.1, 16
-"""Length of the intervals, as a part of the inputs' range, and parts of each over which is integrated."""
+INTERVALS, PANELS = 10, 16
+"""Intervals that an input's range is divided into, and parts of each over which is integrated."""
 NODES = ((0.5 - math.sqrt(0.15), 5 / 18), (0.5, 8 / 18), (0.5 + math.sqrt(0.15), 5 / 18))
 """Places in a part and weights of Gauss's quadrature, exact for polynomials of fifth degree."""
 EVERY = 250
 """Passes of a network that is trained on its derivatives between two looks at what they miss."""
 SAMPLES = 20
-"""Most inputs of a pass from which intervals begin."""
+"""Most inputs of a pass whose other coordinates are looked at."""
 MOST = 0.25
 """Part of the change that derivatives may miss without a warning."""
 
@@ -54,26 +54,26 @@ class Unseen(NamedTuple):
 
 @torch.no_grad()
 def unseen(derivatives: Derivatives, x: Tensor) -> Unseen:
-    """`Unseen` parts of a network's change over intervals around inputs ``x`` (samples, inputs) in [0, 1]."""
-    start = x.detach().double() * (1 - LENGTH)
-    parts = [_along(derivatives, start, i) for i in range(x.shape[1])]
+    """`Unseen` parts of a network's change along each input, over its whole range, through ``x`` (samples, inputs)."""
+    parts = [_along(derivatives, x.detach().double(), i) for i in range(x.shape[1])]
     return Unseen(max(part.first for part in parts), max(part.second for part in parts))
 
 
-def _along(derivatives: Derivatives, start: Tensor, i: int) -> Unseen:
-    direction = torch.eye(start.shape[1], dtype=torch.float64)[i : i + 1]
+def _along(derivatives: Derivatives, x: Tensor, i: int) -> Unseen:
+    direction = torch.eye(x.shape[1], dtype=torch.float64)[i : i + 1]
+    x = x.repeat(-(-INTERVALS // len(x)), 1)
+    x[:, i] = torch.arange(len(x)) % INTERVALS / INTERVALS
     inner = [((panel + place) / PANELS, weight / PANELS) for panel in range(PANELS) for place, weight in NODES]
     places = [0.0, 1.0, *(place for place, _ in inner)]
-    # Along the input in question intervals lie in the domain; the others stay as they are given.
-    begin = torch.where(direction > 0, start, start / (1 - LENGTH))
-    found = derivatives(torch.cat([(begin + place * LENGTH * direction).clamp(0, 1) for place in places]), direction)
-    values, slopes, curvatures = (part.reshape(len(places), len(start), -1) for part in found)
+    along = [(x + place / INTERVALS * direction).clamp(0, 1) for place in places]
+    found = derivatives(torch.cat(along), direction)
+    values, slopes, curvatures = (part.reshape(len(places), len(x), -1) for part in found)
     weights = torch.tensor([weight for _, weight in inner], dtype=torch.float64)[:, None, None]
     return Unseen(_part(values, (weights * slopes[2:]).sum(0)), _part(slopes, (weights * curvatures[2:]).sum(0)))
 
 
 def _part(ends: Tensor, seen: Tensor) -> float:
-    change = (ends[1] - ends[0]) / LENGTH
+    change = (ends[1] - ends[0]) * INTERVALS
     whole = float(change.abs().mean())
     return float((change - seen).abs().mean()) / whole if whole > 0 else 0.0
 
