@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from qif2hw_cli.console import Output, example, json_option
+from qif2hw_cli.streams import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     from qif2hw.ir import Network
@@ -28,8 +29,8 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
         "qif2hw import network.net -o model.onnx",
     ),
 )
-@click.argument("file", type=click.Path())
-@click.option("-o", "--output", required=True, type=click.Path(), metavar="M.onnx", help="The model to write.")
+@click.argument("file", type=INPUT)
+@click.option("-o", "--output", required=True, type=OUTPUT, metavar="M.onnx", help="The model to write.")
 @click.option("--trial", type=float, metavar="T", help="npz: length of a trial, in time units.")
 @click.option(
     "--encode", type=(float, float), metavar="T0 T1", help="npz: spike times of inputs 1 and 0, inside (0, T)."

@@ -6,7 +6,7 @@ import qif2hw
 from qif2hw import zoo
 from qif2hw.api import estimate
 
-BOUND = 0.01
+BOUND = 0.005
 
 
 def main(name="ricker", choices=(64, 128, 256, 512)):

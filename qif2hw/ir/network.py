@@ -1,7 +1,7 @@
 """The float network: populations of QIF neurons in units of time, as trained.
 
 A `Network` is a directed acyclic graph of input groups (`Encoder`), `Population` s and `Projection` s; its result is
-computed on the host from first spikes (`Readout`, `Product`).  Every class checks itself when it is made.
+computed on the host from first spikes (`Readout`, `Product`, `FirstSpike`).  Every class checks itself when it is made.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,9 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, finite
 from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.graph import Graph
-from qif2hw.ir.host_part.host import Host, Hosted
-from qif2hw.ir.readout import Product, ReadFromFirstSpikes, Readout, decode
+from qif2hw.ir.host_part.host import Host
+from qif2hw.ir.readout import AnyOutput, Readout, check_alone, decode
+from qif2hw.ir.readout.classes import Classifies
 from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_delay, checked_synapses
 from qif2hw.neuron import QIF
 
@@ -86,7 +87,7 @@ class Projection(ByValue):
 
 
 @dataclass(frozen=True, eq=False)
-class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes, Hosted):
+class Network(Graph[Encoder, Population, Projection], Classifies):
     """A feed-forward network of QIF populations.
 
     Parameters
@@ -116,7 +117,7 @@ class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes, Hoste
     encoders: tuple[Encoder, ...]
     populations: tuple[Population, ...]
     projections: tuple[Projection, ...]
-    outputs: tuple[Readout | Product, ...]
+    outputs: tuple[AnyOutput, ...]
     host: Host | None = None
 
     def __repr__(self) -> str:
@@ -139,11 +140,12 @@ class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes, Hoste
         self.check_host()
 
     def _check_outputs(self) -> None:
+        check_alone(self.outputs)
         posts = {p.name: p.size for p in self.populations}
         for readout in self.readouts:
             if readout.population not in posts:
                 raise InputError(f"readout of '{readout.population}': no such population")
-            index = np.concatenate([readout.start, readout.stop])
+            index = readout.neurons
             if index.min() < 0 or index.max() >= posts[readout.population]:
                 raise InputError(
                     f"readout of '{readout.population}' names neuron {int(index.max())} of {posts[readout.population]}"

@@ -41,6 +41,7 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "QIF": ("tau", "i0", "trial", "index"),
     "FirstSpikeDifference": ("start", "stop", "scale", "offset"),
     "Product": ("scale", "offset"),
+    "FirstSpike": ("neuron",),
     "Frames": (),
     "SteppedQIF": (
         "a", "u1", "u2", "threshold", "reset", "gain", "kind", "shape", "time_steps", "index",
@@ -61,6 +62,9 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
 
 _WHOLE = {"index", "time_steps", "out_channels", "groups", "pre", "bits"}
 """Attributes that are integers."""
+
+_NEURONS = ("start", "stop", "neuron")
+"""Attributes of readouts that are lists of neurons."""
 
 
 class GraphWriter:
@@ -307,8 +311,8 @@ def insert(place: dict[int, Any], node: NodeProto, index: AttributeProto, value:
 
 
 def array_of(node: NodeProto, name: str, attribute: AttributeProto) -> NDArray[Any]:
-    """An attribute that is an array (size,): integers (``start``, ``stop``) or float64; `InputError` on another."""
-    if name in ("start", "stop"):
+    """An attribute that is an array (size,): integers (`_NEURONS`) or float64; `InputError` on another."""
+    if name in _NEURONS:
         if attribute.type != AttributeProto.INTS:
             raise InputError(f"{where(node)}: the attribute '{name}' must be a list of integers")
         return np.array(attribute.ints, np.int64)

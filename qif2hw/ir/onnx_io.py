@@ -10,6 +10,7 @@ SparseSynapses        spikes, weight (synapses), indptr      index, pre
 QIF                   phi0 (neurons), kicks ... -> spikes    tau, i0, trial, index
 FirstSpikeDifference  spikes -> y                            start, stop, scale, offset
 Product               y, y -> y                              scale, offset
+FirstSpike            spikes -> y                            neuron
 ====================  =====================================  ==================================
 
 A node's name is the name of its input group or population.  ``Concat`` (ONNX's own) joins several outputs.
@@ -30,7 +31,7 @@ from qif2hw.ir.host_part.host import X
 from qif2hw.ir.network import Network
 from qif2hw.ir.onnx_graph import DOMAIN, MAX_BYTES, VERSION, GraphWriter
 from qif2hw.ir.onnx_read import any_from_bytes, from_bytes
-from qif2hw.ir.readout import Readout
+from qif2hw.ir.readout import FirstSpike, Product, Readout
 from qif2hw.ir.stepped import AnyNetwork
 
 __all__ = ["DOMAIN", "MAX_BYTES", "VERSION", "any_from_bytes", "from_bytes", "load", "load_any", "save", "to_bytes"]
@@ -41,6 +42,7 @@ _ABOUT = (
     "(time since reset), and jump by a weight at each spike of Synapses. FirstSpikeDifference is "
     "offset + scale (t[stop] - t[start]) of first spikes; Product is offset + scale times an inner product."
 )
+_ABOUT_CLASSES = " FirstSpike is t[neuron]; the class is that of the smallest."
 
 
 def save(network: AnyNetwork, path: str | os.PathLike[str]) -> Path:
@@ -115,11 +117,13 @@ def _trial_to_bytes(network: Network) -> bytes:
     whole = onnx_host.RESULTS if solved else "y"
     for k, output in enumerate(network.outputs):
         y = f"{whole}:{k}" if several else whole
-        if isinstance(output, Readout):
-            read_out(output, y)
-        else:
+        if isinstance(output, FirstSpike):
+            add("FirstSpike", [f"spikes:{output.population}"], y, y, neuron=output.neuron)
+        elif isinstance(output, Product):
             pair = [read_out(output.left, f"{y}:left"), read_out(output.right, f"{y}:right")]
             add("Product", pair, y, y, scale=output.scale, offset=output.offset)
+        else:
+            read_out(output, y)
     if several:
         parts = [f"{whole}:{k}" for k in range(len(network.outputs))]
         graph.nodes.append(helper.make_node("Concat", parts, [whole], name=whole, axis=1))
@@ -130,4 +134,5 @@ def _trial_to_bytes(network: Network) -> bytes:
     if host is not None:
         inputs = [(X, ["samples", host.width])]
     metadata = {} if host is None else {onnx_host.KEY: onnx_host.describe(host)}
-    return graph.model(inputs, network.solutions, _ABOUT, metadata)
+    about = _ABOUT if network.first_spike is None else _ABOUT + _ABOUT_CLASSES
+    return graph.model(inputs, network.solutions, about, metadata)

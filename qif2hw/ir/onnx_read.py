@@ -13,7 +13,7 @@ from qif2hw.ir.host_part.onnx_host import RESULTS, HostReader, check_operators, 
 from qif2hw.ir.network import Network, Population, Projection
 from qif2hw.ir.onnx_graph import GraphReader, array_of, insert, parse, real_of, values_of, where
 from qif2hw.ir.onnx_stepped import SteppedReader
-from qif2hw.ir.readout import Product, Readout
+from qif2hw.ir.readout import AnyOutput, FirstSpike, Product, Readout, readouts_of
 from qif2hw.ir.stepped import AnyNetwork
 from qif2hw.neuron import QIF
 
@@ -86,9 +86,13 @@ class _Reader(GraphReader):
         """Name of the value of the network's results; None for the graph's output."""
         return None
 
-    def _outputs(self) -> tuple[Readout | Product, ...]:
-        outputs: list[Readout | Product] = []
-        for node in self.output_nodes(("FirstSpikeDifference", "Product"), self._results()):
+    def _outputs(self) -> tuple[AnyOutput, ...]:
+        outputs: list[AnyOutput] = []
+        for node in self.output_nodes(("FirstSpikeDifference", "Product", "FirstSpike"), self._results()):
+            if node.op_type == "FirstSpike":
+                neuron = array_of(node, "neuron", values_of(node)["neuron"])
+                outputs.append(FirstSpike(self._read_from(node), neuron))
+                continue
             if node.op_type == "FirstSpikeDifference":
                 outputs.append(self._readout(node))
                 continue
@@ -97,18 +101,23 @@ class _Reader(GraphReader):
             if len(pair) != 2:
                 raise InputError(f"{where(node)}: it has {len(pair)} inputs, 2 are needed")
             outputs.append(Product(pair[0], pair[1], real_of(node, values["scale"]), real_of(node, values["offset"])))
-        used = sum(1 if isinstance(output, Readout) else 2 for output in outputs)
+        used = sum(isinstance(readout, Readout) for readout in readouts_of(tuple(outputs)))
         if used != len(self.nodes("FirstSpikeDifference")):
             raise InputError("a FirstSpikeDifference node does not reach the output")
+        if len(self.nodes("FirstSpike")) != sum(isinstance(output, FirstSpike) for output in outputs):
+            raise InputError("a FirstSpike node does not reach the output")
         return tuple(outputs)
 
     def _readout(self, node: NodeProto) -> Readout:
         values = values_of(node)
+        arrays = {key: array_of(node, key, values[key]) for key in ("start", "stop", "scale", "offset")}
+        return Readout(self._read_from(node), **arrays)
+
+    def _read_from(self, node: NodeProto) -> str:
+        """The population that a readout reads."""
         if len(node.input) != 1:
             raise InputError(f"{where(node)}: it has {len(node.input)} inputs, 1 is needed")
-        population = self.made_by(node, node.input[0], "QIF")
-        arrays = {key: array_of(node, key, values[key]) for key in ("start", "stop", "scale", "offset")}
-        return Readout(population.name, **arrays)
+        return self.made_by(node, node.input[0], "QIF").name
 
 
 class _HostedReader(_Reader):

@@ -39,6 +39,8 @@ SAVE_EVERY = 250
 """Steps between two checkpoints."""
 SAVE_FINISH_EVERY = 10
 """The same for second-order steps, which take longer."""
+EVALUATED = 1 << 20
+"""Inputs of all samples that run at a time outside of training: what bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -300,11 +302,16 @@ def one_torch_thread() -> Iterator[None]:
 
 @torch.no_grad()
 def _evaluate(task: Task, model: Model, test_set: Samples) -> FloatArray:
-    return task.solution(test_set.x, model(torch.from_numpy(test_set.x)).numpy())
+    dtype = model.parameter_groups()[0][0].dtype
+    rows = max(1, EVALUATED // test_set.x.shape[1])
+    parts = [model(part.to(dtype)).double() for part in torch.from_numpy(test_set.x).split(rows)]
+    return task.solution(test_set.x, torch.cat(parts).numpy())
 
 
 def _diagnosis(task: Task, model: Model, seed: int) -> Diagnosis | None:
     if not isinstance(model, QIFNetwork):
         return None
     x, y = (torch.from_numpy(array) for array in task.train_set(seed))
+    if task.classes is not None:
+        return diagnose(model, x[: EVALUATED // x.shape[1]].to(model.last.phi0.dtype))
     return diagnose(model, x, y if task.objective is None else None)

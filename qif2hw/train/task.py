@@ -171,6 +171,8 @@ class Task:
         evaluated.  0 for a task that is no operator.
     block
         Number of consecutive rows of the test set that belong together, as the points of one function.
+    classes
+        Of a classification: names of the classes; ``y`` of the samples are their numbers (samples, 1).
     """
 
     name: str
@@ -193,10 +195,13 @@ class Task:
     equation: Equation | None = None
     branch_inputs: int = 0
     block: int = 1
+    classes: tuple[str, ...] | None = None
 
     @property
     def outputs(self) -> int:
         """Number of a network's results."""
+        if self.classes is not None:
+            return len(self.classes)
         return 1 if self.make is not None else self.sizes[-1] // 2
 
     def raw(self, x: FloatArray) -> FloatArray:

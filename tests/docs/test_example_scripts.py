@@ -51,8 +51,9 @@ def test_the_equations_are_solved_anew(name: str) -> None:
 
 def test_steps_are_chosen_by_their_error() -> None:
     chosen, found = example("steps").main(choices=(64, 256))
-    assert chosen == 256
-    assert found[64][0] > 0.01 > found[256][0]
+    assert chosen in found
+    assert found[64][0] > found[256][0]
+    assert found[256][0] < 0.005
     assert found[64][1][0] < found[256][1][0]
 
 

@@ -1,9 +1,11 @@
 r"""How much of a network's change derivatives at points do not see, and a warning while such a network trains.
 
-Over an interval a difference of values is the integral of the slope, and a difference of slopes that of the curvature,
-if the function is smooth there:
+Over an interval a difference of values is the integral of the slope, and a second difference that of the curvature times
+a hat, if the function is smooth there:
 
-.. math:: y(b) - y(a) = \int_a^b y'(s)\, ds.
+.. math::
+    y(b) - y(a) = \int_a^b y'(s)\, ds, \quad
+    y(b) - 2 y(m) + y(a) = \int_a^b y''(s) \left(\tfrac{b - a}{2} - |s - m|\right) ds, \quad m = \tfrac{a + b}{2}.
 
 Where two spikes swap their order, or the function is steep over less than the distance of two points, derivatives at
 points miss a part.  Kinks that cancel each other over the interval do no harm.  Those that do not let a loss on a
@@ -45,7 +47,7 @@ class Unseen(NamedTuple):
     ----------
     first, second
         Mean absolute error of the integrated slope, as a part of the mean absolute difference of values, along the
-        input where it is largest; and of the integrated curvature, as a part of the difference of slopes.
+        input where it is largest; and of the integrated curvature, as a part of the second difference.
     """
 
     first: float
@@ -64,16 +66,20 @@ def _along(derivatives: Derivatives, x: Tensor, i: int) -> Unseen:
     x = x.repeat(-(-INTERVALS // len(x)), 1)
     x[:, i] = torch.arange(len(x)) % INTERVALS / INTERVALS
     inner = [((panel + place) / PANELS, weight / PANELS) for panel in range(PANELS) for place, weight in NODES]
-    places = [0.0, 1.0, *(place for place, _ in inner)]
+    places = [0.0, 0.5, 1.0, *(place for place, _ in inner)]
     along = [(x + place / INTERVALS * direction).clamp(0, 1) for place in places]
     found = derivatives(torch.cat(along), direction)
     values, slopes, curvatures = (part.reshape(len(places), len(x), -1) for part in found)
     weights = torch.tensor([weight for _, weight in inner], dtype=torch.float64)[:, None, None]
-    return Unseen(_part(values, (weights * slopes[2:]).sum(0)), _part(slopes, (weights * curvatures[2:]).sum(0)))
+    hat = torch.tensor([2 * (1 - abs(2 * place - 1)) for place, _ in inner], dtype=torch.float64)[:, None, None]
+    start, middle, stop = values[:3]
+    return Unseen(
+        _part((stop - start) * INTERVALS, (weights * slopes[3:]).sum(0)),
+        _part((stop - 2 * middle + start) * (2 * INTERVALS) ** 2, (weights * hat * curvatures[3:]).sum(0)),
+    )
 
 
-def _part(ends: Tensor, seen: Tensor) -> float:
-    change = (ends[1] - ends[0]) * INTERVALS
+def _part(change: Tensor, seen: Tensor) -> float:
     whole = float(change.abs().mean())
     return float((change - seen).abs().mean()) / whole if whole > 0 else 0.0
 
@@ -90,7 +96,7 @@ def watch(network: nn.Module, derivatives: Derivatives, x: Tensor, order: int) -
     if count < 0 or count % EVERY:
         return
     missed = unseen(derivatives, x[:: max(1, len(x) // SAMPLES)])
-    part, what = (missed.second, "slopes") if order == 2 else (missed.first, "values")
+    part, what = (missed.second, "slope") if order == 2 else (missed.first, "values")
     if part > MOST:
         _passes[network] = -(2**62)
         warnings.warn(
