@@ -320,12 +320,7 @@ class QIFNetwork(nn.Module):
         with torch.no_grad():
             weights = [layer.effective_weight().double().cpu().numpy() for layer in self.layers]
         names = [*(f"hidden{k}" for k in range(1, len(weights))), "output"]
-<<<<<<< HEAD
-        pairs = np.arange(self.sizes[-1] // 2)
         encoders = _encoders(self._windows())
-=======
-        encoders = _encoders(self.regime.windows(self.sizes[0]))
->>>>>>> main
         ends = itertools.accumulate((encoder.size for encoder in encoders), initial=0)
         links = []
         for encoder, (low, high) in zip(encoders, itertools.pairwise(ends), strict=True):

@@ -1,8 +1,11 @@
 """Networks as parts of others."""
 
 from dataclasses import replace
+from typing import TypeVar
 
 from qif2hw import ir
+
+One = TypeVar("One", ir.Readout, ir.FirstSpike)
 
 
 def prefixed(network: ir.Network, prefix: str) -> ir.Network:
@@ -11,7 +14,7 @@ def prefixed(network: ir.Network, prefix: str) -> ir.Network:
     def name(old: str) -> str:
         return f"{prefix}_{old}"
 
-    def readout(old: ir.Readout) -> ir.Readout:
+    def readout(old: One) -> One:
         return replace(old, population=name(old.population))
 
     return ir.Network(

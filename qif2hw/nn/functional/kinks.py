@@ -1,7 +1,7 @@
 r"""How much of a network's change derivatives at points do not see, and a warning while such a network trains.
 
-Over an interval a difference of values is the integral of the slope, and a second difference that of the curvature times
-a hat, if the function is smooth there:
+Over an interval a difference of values is the integral of the slope, and a second difference that of the curvature
+times a hat, if the function is smooth there:
 
 .. math::
     y(b) - y(a) = \int_a^b y'(s)\, ds, \quad

@@ -16,6 +16,7 @@ from qif2hw import ir
 from qif2hw.errors import InputError
 from qif2hw.ir.host_part.expression import Expression, formula, given, side_by_side
 from qif2hw.ir.host_part.host import Host, Input, Output, X, Y
+from qif2hw.ir.readout import AnyOutput
 from qif2hw.nn.deeponet import DeepONet
 from qif2hw.nn.hosted import HostedNetwork
 from qif2hw.nn.layer import QIFLayer
@@ -110,7 +111,7 @@ class _Export:
         self.channels = Channels(width)
         self.populations: list[ir.Population] = []
         self.projections: list[ir.Projection] = []
-        self.outputs: list[ir.Readout | ir.Product] = []
+        self.outputs: list[AnyOutput] = []
         self.trials: dict[str, float] = {}
         self.layers: dict[str, QIFLayer] = {}
         self.pairs: dict[tuple[First, First], Expression] = {}
@@ -219,7 +220,7 @@ class _Export:
         results = made[0] if len(made) == 1 else side_by_side(made)
         return results if solution is None else expressions.replayed(solution, value, results)
 
-    def _readout(self, output: ir.Readout | ir.Product) -> Expression:
+    def _readout(self, output: AnyOutput) -> Expression:
         first = sum(one.size for one in self.outputs)
         self.outputs.append(output)
         return Expression("Gather", (self.results,), output.size, tuple(range(first, first + output.size)))
