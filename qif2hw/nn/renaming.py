@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from qif2hw import ir
 
-One = TypeVar("One", ir.Readout, ir.FirstSpike)
+One = TypeVar("One", bound=ir.Readout | ir.FirstSpike)
 
 
 def prefixed(network: ir.Network, prefix: str) -> ir.Network:
