@@ -34,11 +34,11 @@ PREY = physics.pinn(
     base=lambda: (1.0, 1.0),
     factor=lambda t: t.tanh(),
     test=by_scipy(),
-    settings=Settings(steps=3000, learning_rate=3e-3, batch=100, optimizer="soap", qat_learning_rate=5e-4),
+    settings=Settings(steps=3000, learning_rate=3e-3, batch=100, optimizer="soap"),
 )
 
 if __name__ == "__main__":
-    trained = train(PREY, weight_bits=8)
+    trained = train(PREY)
     qif2hw.save(trained.network, "lotka_volterra.onnx")
     bundle = qif2hw.compile("lotka_volterra.onnx", steps=512)
     errors = PREY.errors(bundle.run(trained.x).y, trained.truth)

@@ -43,7 +43,7 @@ def test_the_equations_are_solved_anew(name: str) -> None:
     from qif2hw.train import train
 
     task = getattr(example(name), WORKED[name])
-    trained = train(task, weight_bits=8)
+    trained = train(task)
     assert trained.error < FLOAT
     engine = qif2hw.compile(trained.network, steps=512).run(trained.x)
     assert max(e.relative for e in task.errors(engine.y, trained.truth).values()) < ENGINE
