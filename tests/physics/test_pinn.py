@@ -108,6 +108,7 @@ def test_wrong_names_and_shapes(options: dict[str, Any], said: str) -> None:
     assert said in str(refused.value)
 
 
+@pytest.mark.slow
 def test_real_spikes_are_trained_by_differences_and_pseudospikes_by_derivatives() -> None:
     """Both reach the solution, and neither warns."""
     with warnings.catch_warnings():
