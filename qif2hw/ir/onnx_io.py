@@ -17,6 +17,9 @@ A node's name is the name of its input group or population.  ``Concat`` (ONNX's 
 Real numbers are float64: weights and initial phases are initializers, the rest tensor-valued attributes,
 since ONNX's own float attributes have 32 bits.  ``index`` keeps the order of populations and projections,
 which the order of nodes cannot.  `qif2hw.ir.host_part.onnx_host` describes the nodes of the host's part.
+
+That is the plain form, and that of files of version 1 of the domain.  Files of version 2 execute: they hold a function
+of standard operators for every operator, and their nodes call these (`qif2hw.ir.onnx.execute`).
 """
 
 import os
@@ -25,12 +28,14 @@ from pathlib import Path
 from onnx import helper
 
 from qif2hw.files import read_bytes, write_bytes
-from qif2hw.ir import onnx_stepped
 from qif2hw.ir.host_part import onnx_host
 from qif2hw.ir.host_part.host import X
 from qif2hw.ir.network import Network
-from qif2hw.ir.onnx_graph import DOMAIN, MAX_BYTES, VERSION, GraphWriter
-from qif2hw.ir.onnx_read import any_from_bytes, from_bytes
+from qif2hw.ir.onnx import stepped
+from qif2hw.ir.onnx.execute_trial import TRIAL_FORM
+from qif2hw.ir.onnx.functions.body import DOMAIN
+from qif2hw.ir.onnx.graph import MAX_BYTES, VERSION, GraphWriter
+from qif2hw.ir.onnx.read import any_from_bytes, from_bytes
 from qif2hw.ir.readout import FirstSpike, Product, Readout
 from qif2hw.ir.stepped import AnyNetwork
 
@@ -68,7 +73,7 @@ def load_any(path: str | os.PathLike[str]) -> AnyNetwork:
 
 def to_bytes(network: AnyNetwork) -> bytes:
     """A network as the bytes of an ONNX file; equal networks give equal bytes."""
-    return _trial_to_bytes(network) if isinstance(network, Network) else onnx_stepped.to_bytes(network)
+    return _trial_to_bytes(network) if isinstance(network, Network) else stepped.to_bytes(network)
 
 
 def _trial_to_bytes(network: Network) -> bytes:
@@ -134,5 +139,6 @@ def _trial_to_bytes(network: Network) -> bytes:
     if host is not None:
         inputs = [(X, ["samples", host.width])]
     metadata = {} if host is None else {onnx_host.KEY: onnx_host.describe(host)}
+    functions = TRIAL_FORM.write(graph, network)
     about = _ABOUT if network.first_spike is None else _ABOUT + _ABOUT_CLASSES
-    return graph.model(inputs, network.solutions, about, metadata)
+    return graph.model(inputs, network.solutions, about, metadata, functions)

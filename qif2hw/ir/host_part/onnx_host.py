@@ -17,7 +17,7 @@ from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.host_part.formula import OPERATORS, Constant, Formula, Step
 from qif2hw.ir.host_part.host import Host, Input, Output, X, Y
 from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
-from qif2hw.ir.onnx_graph import GraphReader, GraphWriter, float64, where
+from qif2hw.ir.onnx.graph import GraphReader, GraphWriter, float64, where
 
 KEY = "qif2hw.host"
 RESULTS = "results"
@@ -105,7 +105,7 @@ class HostReader:
     def __init__(self, graph: GraphReader, model: ModelProto) -> None:
         self.reader, self.nodes = graph, list(model.graph.node)
         text = next(entry.value for entry in model.metadata_props if entry.key == KEY)
-        self.inputs, self.outputs, self.classes = _described(text)
+        self.inputs, self.outputs, self.classes = described(text)
         if [value.name for value in model.graph.input if value.name not in graph.tensors] != [X]:
             raise InputError(f"a network with a host's part has one input of the graph, '{X}'")
 
@@ -186,7 +186,8 @@ class HostReader:
                 raise InputError(f"{where(node)}: it must sum along axis 1")
 
 
-def _described(text: str) -> tuple[tuple[Input, ...], tuple[Output, ...], tuple[str, ...] | None]:
+def described(text: str) -> tuple[tuple[Input, ...], tuple[Output, ...], tuple[str, ...] | None]:
+    """Inputs, outputs and classes that `describe` wrote; `InputError` on other texts."""
     problem = f"the metadata '{KEY}' are not as this version writes them"
     try:
         about = json.loads(text)

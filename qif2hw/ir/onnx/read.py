@@ -11,8 +11,10 @@ from qif2hw.ir.host_part.formula import OPERATORS
 from qif2hw.ir.host_part.host import Host
 from qif2hw.ir.host_part.onnx_host import RESULTS, HostReader, check_operators, has_host
 from qif2hw.ir.network import Network, Population, Projection
-from qif2hw.ir.onnx_graph import GraphReader, array_of, insert, parse, real_of, values_of, where
-from qif2hw.ir.onnx_stepped import SteppedReader
+from qif2hw.ir.onnx.execute_stepped import STEPPED_FORM
+from qif2hw.ir.onnx.execute_trial import TRIAL_FORM
+from qif2hw.ir.onnx.graph import GraphReader, array_of, insert, is_executable, parse, real_of, values_of, where
+from qif2hw.ir.onnx.stepped import SteppedReader
 from qif2hw.ir.readout import AnyOutput, FirstSpike, Product, Readout, readouts_of
 from qif2hw.ir.stepped import AnyNetwork
 from qif2hw.neuron import QIF
@@ -22,9 +24,22 @@ def any_from_bytes(data: bytes, source: str = "model.onnx") -> AnyNetwork:
     """A network of either clock from the bytes of an ONNX file; ``source`` names it in an `InputError`."""
     try:
         model = parse(data)
-        if any(node.op_type == "Frames" for node in model.graph.node):
-            return SteppedReader(model).network()
-        return (_HostedReader if has_host(model) else _Reader)(model).network()
+        executes = is_executable(model)
+        stepped = any(node.op_type in ("Frames", "FramesOnGrid") for node in model.graph.node)
+        form, called = STEPPED_FORM if stepped else TRIAL_FORM, list(model.graph.node)
+        if executes:
+            made = form.plain(called)
+            del model.graph.node[:]
+            model.graph.node.extend(made)
+        reader: SteppedReader | _Reader
+        if stepped:
+            reader = SteppedReader(model, lead=2 if executes else 1)
+        else:
+            reader = (_HostedReader if has_host(model) else _Reader)(model)
+        network: AnyNetwork = reader.network()
+        if executes:
+            form.check(called, model.functions, reader, network)
+        return network
     except InputError as error:
         # Names come from the file and may hold line breaks; an error is one line.
         raise InputError(f"{source}: {' '.join(str(error).split())}") from None
