@@ -42,6 +42,8 @@ def command(bundle: str, to: str, output: str, inputs: str | None, as_json: bool
     total = sum(map(len, parts.values()))
     samples = "" if x is None else f", {len(x)} samples in inputs.csv"
     out.say(f"{output}: {len(parts)} files, {size(total)}{samples}; make -C {output} test")
+    if getattr(loaded.program, "first_spike", None) is not None:
+        out.say("  ./network prints first spikes; the class is that of the earliest, which it does not look for")
     out.data(
         {
             "output": output,

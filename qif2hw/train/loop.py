@@ -161,7 +161,7 @@ def _fit(
         stage = next(stage for stage in stages if done <= stage.stop)
         if stage.second_order:
             assert isinstance(model, QIFNetwork)
-            return GaussNewton(second_order.parameters(model))
+            return GaussNewton(second_order.parameters(model), follow=not stage.freezes)
         return (Soap if stage.weights_move and settings.optimizer == "soap" else FlatAdam)(model.parameter_groups())
 
     optimizer = optimizer_after(0)
@@ -202,14 +202,14 @@ def _fit(
         rate = stage.rate_at(step)
         if step == stage.start:
             optimizer = optimizer_after(step + 1)
-        if quantizer is not None and (stage.freezes or not stage.weights_move):
+        if quantizer is not None and stage.rounds:
             if stage.freezes and step == stage.start:
                 quantizer.choose_units()
             quantizer.freeze(stage.groups_at(step), everything=not stage.freezes)
         done = step + 1
         if isinstance(optimizer, GaussNewton):
             assert finish is not None
-            loss = finish(optimizer, step, rate)
+            loss = finish(optimizer, step, rate, quantizer if stage.rounds else None)
             if optimizer.ended:
                 done = stage.stop
         else:

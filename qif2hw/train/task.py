@@ -33,6 +33,9 @@ class Settings:
     finish_steps
         Largest number of second-order steps after these (`qif2hw.train.finish`), for regressions; 0 for none.  They
         begin as soon as the steps before them lower the loss only slowly, and end when there is nothing to gain.
+    rounding_steps
+        With these and weight bits: second-order steps in which one weight after the other goes onto the grid, in place
+        of those below; a fifth as many follow for the initial phases alone.
     qat_steps, qat_learning_rate
         If weight bits are asked for: further steps in which one weight after the other goes onto the grid; the rate
         decays to a tenth.
@@ -61,6 +64,7 @@ class Settings:
     clip: float = 1.0
     optimizer: str = "adam"
     finish_steps: int = 0
+    rounding_steps: int = 150
 
 
 class Model(Protocol):

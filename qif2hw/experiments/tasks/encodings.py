@@ -8,7 +8,10 @@ from dataclasses import replace
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.host_part.host import Host, Input, Output
 from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
-from qif2hw.train.task import Task
+from qif2hw.train.task import Samples, Task
+
+STEPS, FINISH_STEPS = 2000, 80
+"""Most first-order and second-order steps with fields, which make a loss better conditioned."""
 
 
 def receptive_fields(x: FloatArray, count: int, overlap: float = 1.0) -> FloatArray:
@@ -22,20 +25,40 @@ def receptive_fields(x: FloatArray, count: int, overlap: float = 1.0) -> FloatAr
 def with_receptive_fields(task: Task, count: int, overlap: float = 1.0) -> Task:
     """A task whose coordinates are encoded by `ReceptiveFields`: its network gets ``count`` channels for each.
 
-    Those inputs of an operator that describe the function keep one channel each.
+    Those inputs of an operator that describe the function keep one channel each.  A regression is trained with the
+    second-order finish (`qif2hw.train.finish`) after at most `STEPS` steps.
     """
     fields = ReceptiveFields(count, overlap)
     direct, encoded = task.branch_inputs, task.sizes[0] - task.branch_inputs
     host = task.host or _host(task.sizes[0], fields)
+    settings = task.settings
+    if task.objective is None and task.make is None:
+        settings = replace(settings, steps=min(settings.steps, STEPS), finish_steps=FINISH_STEPS)
     return replace(
         task,
         name=f"{task.name} ({count} receptive fields)",
         sizes=(direct + encoded * count, *task.sizes[1:]),
         fields=fields,
+        settings=settings,
         host=replace(
             host,
             inputs=tuple(replace(one, fields=fields if k >= direct else None) for k, one in enumerate(host.inputs)),
         ),
+    )
+
+
+def with_activities(task: Task, count: int, overlap: float = 1.0) -> Task:
+    """The same regression with activities of `ReceptiveFields` as its inputs, for networks that have no encoders."""
+
+    def encoded(samples: Samples) -> Samples:
+        return Samples(receptive_fields(samples.x, count, overlap), samples.y)
+
+    return replace(
+        task,
+        sizes=(task.sizes[0] * count, *task.sizes[1:]),
+        train_set=lambda seed: encoded(task.train_set(seed)),
+        test_set=lambda: encoded(task.test_set()),
+        host=None,
     )
 
 
