@@ -7,7 +7,7 @@ from scipy.integrate import solve_ivp
 
 import qif2hw
 from qif2hw import physics
-from qif2hw.train import train
+from qif2hw.train import Settings, train
 
 A = 0.1
 
@@ -28,6 +28,7 @@ HEAT = physics.pinn(
     base=lambda x: (math.pi * x).sin() + 0.5 * (2 * math.pi * x).sin(),
     factor=lambda x, t: 4 * t * x * (1 - x),
     test=by_lines(),
+    settings=Settings(steps=2000, learning_rate=3e-3, batch=100, optimizer="soap"),
 )
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ from pages import ROOT
 
 HOME = ROOT / "docs" / "examples"
 WORKED = {"heat": "HEAT", "lotka_volterra": "PREY"}
+KEPT = [path.stem for path in HOME.glob("*.onnx")]
+"""Those whose trained network is kept beside them."""
 FLOAT, ENGINE = 0.01, 0.02
 """Largest relative errors against scipy's solver."""
 
@@ -34,6 +36,29 @@ def test_examples_are_short_and_shown(path: Path) -> None:
     limit = 40 if path.stem in WORKED else 60
     assert len(lines) < limit
     assert f'--8<-- "docs/examples/{path.name}"' in (ROOT / "docs" / "examples.md").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KEPT)
+def test_kept_solutions_against_scipy(name: str) -> None:
+    """What the file of that name trained: float, on the engine, and every spike in parity."""
+    task = getattr(example(name), WORKED[name])
+    bundle = qif2hw.compile(HOME / f"{name}.onnx", steps=512)
+    test = task.test_set()
+    x = task.raw(test.x)
+    for backend, most in (("reference", FLOAT), ("engine", ENGINE)):
+        errors = task.errors(bundle.run(x, backend).y, test.y)
+        assert max(e.relative for e in errors.values()) < most, backend
+    assert qif2hw.parity.check(bundle, x[::100]).ok
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("name", KEPT)
+def test_kept_solutions_on_lava(name: str) -> None:
+    bundle = qif2hw.compile(HOME / f"{name}.onnx", steps=128)
+    task = getattr(example(name), WORKED[name])
+    x = task.raw(task.test_set().x)[::150]
+    assert qif2hw.parity.check(bundle, x, backends=("engine", "lava")).ok
 
 
 @pytest.mark.long
