@@ -35,13 +35,15 @@ def command(bundle: str, to: str, output: str, inputs: str | None, as_json: bool
     # It may be there, but empty.
     check_replaceable(output, ())
     loaded = bundles.load_any(bundle)
-    x = None if inputs is None else read_inputs(inputs, loaded.network.check_inputs)
+    x = None if inputs is None else read_inputs(inputs, loaded.network)
     with out.stage(f"emit {to}") as stage:
         parts = to_c99(loaded, x)
         write_folder(output, parts)
     total = sum(map(len, parts.values()))
     samples = "" if x is None else f", {len(x)} samples in inputs.csv"
     out.say(f"{output}: {len(parts)} files, {size(total)}{samples}; make -C {output} test")
+    if getattr(loaded.program, "first_spike", None) is not None:
+        out.say("  ./network prints first spikes; the class is that of the earliest, which it does not look for")
     out.data(
         {
             "output": output,

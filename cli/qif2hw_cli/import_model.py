@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from qif2hw.ir import Network
     from qif2hw.ir.stepped import SteppedNetwork
 
-ARRAYS = ("trial", "encode", "tau", "i0", "scale", "offset")
+ARRAYS = ("trial", "encode", "tau", "i0", "scale", "offset", "first_spike")
 """Options for bare arrays."""
 SLAYER = ("inputs",)
 """Options for networks of lava-dl."""
@@ -44,6 +44,7 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 @click.option("--i0", type=float, default=1.25, show_default=True, help="npz: constant drive, above 1/4.")
 @click.option("--scale", type=float, default=1.0, show_default=True, help="npz: an output is OFFSET + SCALE (t2 - t1).")
 @click.option("--offset", type=float, default=0.0, show_default=True, help="npz: see --scale.")
+@click.option("--first-spike", is_flag=True, help="npz: the class is that of the neuron that spikes first.")
 @click.option(
     "--time-steps", type=int, metavar="T", help="net, nir: steps of a sample; those that the file says if not given."
 )
@@ -72,8 +73,8 @@ def command(file: str, output: str, as_json: bool, **options: Any) -> None:
     """Make a model from a FILE of another kind.
 
     An npz file holds bare arrays: keys w0, w1, ... (one array of shape (post, pre) per layer) and phi0 (initial phases
-    of all neurons, layer by layer, in time units). The last layer has two neurons per output. It needs --trial and
-    --encode.
+    of all neurons, layer by layer, in time units). The last layer has two neurons per output, or with --first-spike
+    one per class. It needs --trial and --encode.
 
     A net file is a network of lava-dl's SLAYER (HDF5). Its integers stay as they are: compiling changes no spike.
 

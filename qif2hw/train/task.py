@@ -51,6 +51,11 @@ class Settings:
         Of the steps in which weights move: ``"adam"``, or ``"soap"``, Adam in the eigenbasis of each weight array's
         gradient covariance, which copes with losses as badly conditioned as those of spike times and of residuals.
         The initial phases alone are always Adam's.
+    steady
+        Share of the steps with free weights before their rate decays.
+    look_every, patience
+        Of a task with a validation set: steps between two looks at it, and the share of the steps after which the rate
+        decays at once if the validation loss has not fallen in it.
     """
 
     steps: int = 2000
@@ -63,6 +68,9 @@ class Settings:
     batch: int | None = None
     clip: float = 1.0
     optimizer: str = "adam"
+    steady: float = 0.0
+    look_every: int = 20
+    patience: float = 0.5
     finish_steps: int = 0
     rounding_steps: int = 150
 
@@ -174,6 +182,11 @@ class Task:
         evaluated.  0 for a task that is no operator.
     block
         Number of consecutive rows of the test set that belong together, as the points of one function.
+    validation_set
+        ``validation_set(seed)``, like ``train_set``: the parameters with the least loss on it are kept, and the steps
+        end early where it falls no more.
+    digest
+        Of the data, by which a checkpoint of other data is recognised.
     classes
         Of a classification: names of the classes; ``y`` of the samples are their numbers (samples, 1).
     """
@@ -198,6 +211,8 @@ class Task:
     equation: Equation | None = None
     branch_inputs: int = 0
     block: int = 1
+    validation_set: Callable[[int], Samples] | None = None
+    digest: str = ""
     classes: tuple[str, ...] | None = None
 
     @property

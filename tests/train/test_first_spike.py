@@ -12,6 +12,7 @@ from qif2hw import reference
 from qif2hw.data.images import Images, Split
 from qif2hw.errors import InputError
 from qif2hw.experiments import tasks
+from qif2hw.ir.npz import import_npz
 from qif2hw.nn import QIFNetwork
 from qif2hw.nn.regime import Regime
 from qif2hw.train import loop, train
@@ -89,6 +90,19 @@ def test_results_are_first_spikes(classes: int) -> None:
         QIFNetwork((4, 1), readout="first_spike")
     with pytest.raises(InputError, match="known are difference, first_spike"):
         QIFNetwork((4, 2), readout="last_spike")  # type: ignore[arg-type]
+
+
+def test_bare_arrays_may_have_classes(tmp_path: Path) -> None:
+    network = QIFNetwork((4, 5, 3), readout="first_spike", seed=3).to_network()
+    arrays = {f"w{k}": p.weight for k, p in enumerate(network.projections)}
+    np.savez(tmp_path / "w.npz", phi0=np.concatenate([p.phi0 for p in network.populations]), **arrays)
+    encode = (network.encoders[0].earliest, network.encoders[0].latest)
+    read = import_npz(tmp_path / "w.npz", trial=network.trial, encode=encode, first_spike=True)
+    assert read == network
+    with pytest.raises(InputError, match="two per output are needed"):
+        import_npz(tmp_path / "w.npz", trial=network.trial, encode=encode)
+    with pytest.raises(InputError, match="they are for differences"):
+        import_npz(tmp_path / "w.npz", trial=network.trial, encode=encode, first_spike=True, scale=2.0)
 
 
 def test_a_short_training_tells_classes_apart() -> None:

@@ -17,10 +17,10 @@ def make(source: Path | None = None, split: int = 0) -> Task:
         shape=(1, 8, 8),
         largest=16.0,
         classes=tuple("0123456789"),
-        hidden=(128,),
-        settings=Settings(steps=3000, learning_rate=3e-3, batch=64),
-        loss=FirstSpikeLoss(),
-        augmentation=Augmentation(),
+        hidden=(256,),
+        settings=Settings(steps=6000, learning_rate=3e-3, batch=64),
+        loss=FirstSpikeLoss(scale=10.0, smoothing=0.05),
+        augmentation=Augmentation(shift=1),
     )
 
 

@@ -17,10 +17,10 @@ def make(source: Path | None = None) -> Task:
         shape=(1, 28, 28),
         largest=255.0,
         classes=FASHION_CLASSES,
-        hidden=(256,),
-        settings=Settings(steps=12000, learning_rate=1e-3, batch=128),
-        loss=FirstSpikeLoss(),
-        augmentation=Augmentation(),
+        hidden=(512,),
+        settings=Settings(steps=21000, learning_rate=1e-3, batch=128),
+        loss=FirstSpikeLoss(scale=10.0, smoothing=0.05),
+        augmentation=Augmentation(shift=1),
     )
 
 
