@@ -26,7 +26,8 @@ def receptive_fields(x: FloatArray, count: int, overlap: float = 1.0) -> FloatAr
 def with_receptive_fields(task: Task, count: int, overlap: float = 1.0) -> Task:
     """A regression task with its inputs encoded by `ReceptiveFields`; its network gets ``count`` channels per input.
 
-    It is trained with the second-order finish (`qif2hw.train.finish`) after at most `STEPS` steps.
+    Without a validation set it is trained with the second-order finish (`qif2hw.train.finish`), after at most `STEPS`
+    steps.
 
     Raises
     ------
@@ -37,7 +38,9 @@ def with_receptive_fields(task: Task, count: int, overlap: float = 1.0) -> Task:
         raise InputError(f"task '{task.name}' works on its inputs themselves: receptive fields are for regressions")
     fields = ReceptiveFields(count, overlap)
     host = task.host or _host(task.sizes[0], fields)
-    settings = replace(task.settings, steps=min(task.settings.steps, STEPS), finish_steps=FINISH_STEPS)
+    settings = task.settings
+    if task.validation_set is None:
+        settings = replace(settings, steps=min(settings.steps, STEPS), finish_steps=FINISH_STEPS)
     return replace(
         task,
         name=f"{task.name} ({count} receptive fields)",
