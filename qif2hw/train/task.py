@@ -94,7 +94,7 @@ class Model(Protocol):
 
 
 class Equation(Protocol):
-    """A differential equation: `qif2hw.experiments.tasks.physics.Physics`, for one."""
+    """A differential equation: `qif2hw.physics.Physics`, for one."""
 
     @property
     def directions(self) -> Tensor:
@@ -168,7 +168,8 @@ class Task:
         The host's part that the trained network gets: inputs in the user's units, the same solution.  None for inputs
         in [0, 1] and a solution that is not to be part of the model.
     fields
-        Receptive fields that encode each input; ``sizes`` counts them all.  None for one spike per input.
+        Receptive fields that encode each input, of an operator each coordinate; ``sizes`` counts them all.  None for
+        one spike per input.
     make
         Builds the network for a seed; None for layers of ``sizes``.
     objective
