@@ -25,18 +25,8 @@ def receptive_fields(x: FloatArray, count: int, overlap: float = 1.0) -> FloatAr
 def with_receptive_fields(task: Task, count: int, overlap: float = 1.0) -> Task:
     """A task whose coordinates are encoded by `ReceptiveFields`: its network gets ``count`` channels for each.
 
-<<<<<<< HEAD
-    Without a validation set it is trained with the second-order finish (`qif2hw.train.finish`), after at most `STEPS`
-    steps.
-
-    Raises
-    ------
-    InputError
-        If the task is more than a regression: the losses of the others work on the inputs themselves.
-=======
-    Those inputs of an operator that describe the function keep one channel each.  A regression is trained with the
-    second-order finish (`qif2hw.train.finish`) after at most `STEPS` steps.
->>>>>>> main
+    Those inputs of an operator that describe the function keep one channel each.  A regression without a validation
+    set is trained with the second-order finish (`qif2hw.train.finish`), after at most `STEPS` steps.
     """
     fields = ReceptiveFields(count, overlap)
     direct, encoded = task.branch_inputs, task.sizes[0] - task.branch_inputs
