@@ -21,10 +21,10 @@ PAPER_SIZES = {"parabola": (1, 64, 64, 64, 2), "ricker": (2, 16, 2)}
 """Networks of the paper where ours is another one: they have a row beside it, in the ordinary regime."""
 
 
-FIELDS: dict[str, int] = {}
+FIELDS = {"parabola": 4, "ricker": 8, "ripple": 8}
 """Receptive fields per input of tasks that have rows with them too, in the ordinary regime."""
 
-MEASURED_MOMENTS: tuple[str, ...] = ()
+MEASURED_MOMENTS = ("poisson_operator",)
 """Tasks of which, as of all with fields, the compiler chooses the moments of the lateness by what they gain."""
 
 FIELDS_METHODS: tuple[str, ...] = ()

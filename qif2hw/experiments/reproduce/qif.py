@@ -127,9 +127,9 @@ def settings_of(task: Task) -> dict[str, Any]:
     own = {
         "sizes": list(task.sizes),
         "regime": asdict(task.regime),
-        # Named only where it is used: records of trainings without a finish stay valid.
+        # Named only where they are used: records of trainings without them stay valid.
         "stages": [
-            {name: value for name, value in asdict(stage).items() if name != "second_order" or value}
+            {name: value for name, value in asdict(stage).items() if name not in ("second_order", "steady") or value}
             for stage in plan(task.settings)
         ],
         **{name: getattr(task.settings, name) for name in ("batch", "clip", "optimizer")},
