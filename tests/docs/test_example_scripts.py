@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 
 import qif2hw
@@ -93,7 +92,7 @@ def test_the_own_module_learns_and_reaches_the_engine(tmp_path: Path, monkeypatc
 
 @pytest.mark.slow
 def test_the_operator_learns_and_reaches_the_engine() -> None:
-    """A tenth of the example's steps."""
-    errors = example("antiderivative").main(steps=150)
-    assert errors["float"] < 0.3
-    assert np.isfinite(errors["engine"])
+    """A third of the example's steps."""
+    errors = example("antiderivative").main(steps=500)
+    assert errors["float"] < 0.08
+    assert abs(errors["engine"] - errors["float"]) < 0.05
