@@ -59,6 +59,7 @@ def test_a_jump_beside_the_condition_is_seen() -> None:
 def test_a_network_in_training_warns_once(monkeypatch: pytest.MonkeyPatch, order: int, what: str) -> None:
     monkeypatch.setattr(kinks, "EVERY", 2)
     monkeypatch.setattr(kinks, "MOST", 0.0)
+    monkeypatch.setattr(kinks, "MOST_SECOND", 0.0)
     network, x = QIFNetwork((2, 12, 12, 2), seed=1), torch.rand((30, 2), dtype=F64)
     jets(network, x, order=order)
     with pytest.warns(kinks.UnseenChange, match=rf"network's {what} lies in kinks.*qif2hw\.physics\.differences"):
