@@ -1,7 +1,7 @@
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs env lint lint-code lint-format lint-types lint-imports clean clean-env
+.PHONY: help demo test docs mutants env lint lint-code lint-format lint-types lint-imports clean clean-env
 
 help:
 	@echo "make demo   train a small task, compile it, run it, check it; the report is out/demo/report.html"
@@ -13,6 +13,10 @@ demo: env
 
 test: env
 	$(BIN)/python -m pytest
+
+# At most three hours on two idle cores; what is known already is not tried again.
+mutants: env
+	$(BIN)/python tests/mutation/run.py
 
 # Works without a network. The variable silences an advertisement of the theme's authors, which is no warning of ours.
 docs: env

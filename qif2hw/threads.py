@@ -13,6 +13,7 @@ import threadpoolctl
 from qif2hw.errors import InputError
 
 _forked = False
+_workqueue = threading.Lock()
 
 
 def _after_fork() -> None:
@@ -33,7 +34,6 @@ def forked_with_threads() -> bool:
     return _forked
 
 
-@lru_cache
 def turn() -> AbstractContextManager[object]:
     """What to hold while a parallel kernel runs; starts numba's threads.
 
@@ -44,12 +44,18 @@ def turn() -> AbstractContextManager[object]:
     InputError
         If the environment asks for a layer that is not there.
     """
+    return _workqueue if _layer() == "workqueue" else nullcontext()
+
+
+@lru_cache
+def _layer() -> str:
+    """Numba's layer of threads, which is started."""
     try:
         numba.get_num_threads()
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise InputError(f"numba cannot start its threads; unset NUMBA_THREADING_LAYER ({reason})") from None
-    return threading.Lock() if numba.threading_layer() == "workqueue" else nullcontext()
+    return str(numba.threading_layer())
 
 
 class _Blas:
@@ -82,15 +88,22 @@ class _Blas:
         self.limits.enter_context(control.limit(limits=1))
 
 
-_blas = lru_cache(_Blas)
-# The thread does not live on in a child.
-os.register_at_fork(after_in_child=_blas.cache_clear)
+_blas = _Blas()
+
+
+def _blas_after_fork() -> None:
+    """The thread does not live on in a child, nor do the callers."""
+    global _blas
+    _blas = _Blas()
+
+
+os.register_at_fork(after_in_child=_blas_after_fork)
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Let numpy's linear algebra use one thread meanwhile: the bits of a product depend on their number."""
-    blas = _blas()
+    blas = _blas
     blas.enter()
     try:
         yield

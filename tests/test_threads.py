@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +99,24 @@ print("done")
     assert python(code, NUMBA_THREADING_LAYER="workqueue", NUMBA_NUM_THREADS="2") == "done"
 
 
+def test_two_threads_that_begin_at_once_on_a_layer_for_one_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both get the same lock, although neither has called before."""
+    both = threading.Barrier(2)
+
+    def start() -> int:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.5)  # where a second caller is let in
+        return 2
+
+    monkeypatch.setattr(threads.numba, "get_num_threads", start)
+    monkeypatch.setattr(threads.numba, "threading_layer", lambda: "workqueue")
+    threads._layer.cache_clear()
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (pool.submit(threads.turn) for _ in range(2))
+    threads._layer.cache_clear()
+    assert first.result() is second.result() is threads._workqueue
+
+
 @pytest.mark.parametrize("layer", ["nonsense", "tbb"])
 def test_a_layer_that_is_not_there_is_named(layer: str) -> None:
     if layer == "tbb":
@@ -136,11 +156,11 @@ def test_linear_algebra_has_one_thread_until_the_last_caller_leaves() -> None:
     leave.set()
     thread.join()
     assert blas() == before
-    in_another = threading.Thread(target=lambda: threads._blas().enter())
+    in_another = threading.Thread(target=lambda: threads._blas.enter())
     in_another.start()
     in_another.join()
     assert set(blas()) <= {1}
-    threads._blas().leave()
+    threads._blas.leave()
     assert blas() == before
 
 

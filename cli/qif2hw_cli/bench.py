@@ -196,6 +196,45 @@ def lava(bundle: str | None, quick: bool, peers: bool, anyway: bool, as_json: bo
     _finish(out, {"lava": (bench.figures(result), result)}, watch)
 
 
+@command.command(
+    epilog=example("qif2hw bench engine --json", "OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 qif2hw bench engine --quick")
+)
+@click.argument("bundles", nargs=-1, type=click.Path(), metavar="[M.qif]...")
+@click.option("--samples", type=int, default=2000, show_default=True, help="Random inputs.")
+@click.option("--quick", is_flag=True, help="Fewer repetitions: good for a look, not for a number to quote.")
+@anyway_option
+@json_option
+def engine(bundles: tuple[str, ...], samples: int, quick: bool, anyway: bool, as_json: bool) -> None:
+    """Measure the integer engine on event-driven networks, against the exact reference and the specification.
+
+    CPU time, in turns within one process, so that other load on the machine slows all of them. The specification, which
+    is not compiled, runs 50 of the inputs. Default: four networks of the zoo, two of them with tables alone.
+    """
+    from qif2hw import bundle as loader
+
+    bench = _module("engine")
+    out = Output(as_json)
+    bench.check_samples(samples)
+    watch = _watch(anyway or quick)
+    given = {Path(path).stem: loader.load(path) for path in bundles} or bench.networks()
+    with out.stage("bench") as stage:
+        result = bench.bench(given, samples=samples, seconds=0.5 if quick else 5.0, progress=stage.update)
+    rows = [
+        [
+            row["network"],
+            f"{row['plane_vectors']} of {row['populations']}",
+            f"{row['spikes_per_sample']:.3g}",
+            *(f"{row['cpu_us'][what]:.3g}" for what in ("engine", "reference", "specification")),
+        ]
+        for row in result["rows"]
+    ]
+    columns = ["network", "plane vectors", "spikes/sample", "engine, us/sample", "reference", "specification"]
+    out.table("CPU time of a sample", columns, rows)
+    for name, ratio in result["ratios"].items():
+        out.say(f"{name}: {ratio:.3g}")
+    _finish(out, {"engine": (bench.figures(result), result)}, watch)
+
+
 @command.command("all", epilog=example("qif2hw bench all --json > docs/releases/0.2.0.json"))
 @click.option("--quick", is_flag=True, help="Fewer repetitions.")
 @click.option("--peers/--no-peers", default=True, show_default=True, help="Measure the installed peers too.")

@@ -8,6 +8,7 @@ import click
 
 from qif2hw_cli.console import Output, example, given_options, json_option, seconds, size
 from qif2hw_cli.report_tables import show_report
+from qif2hw_cli.streams import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     from qif2hw.compiler.clocks import Clock
@@ -25,8 +26,8 @@ LIST = "?"
         "qif2hw compile model.onnx --until ranges",
     )
 )
-@click.argument("model", type=click.Path())
-@click.option("-o", "--output", type=click.Path(), metavar="M.qif", help="A file, or a folder with / at its end.")
+@click.argument("model", type=INPUT)
+@click.option("-o", "--output", type=OUTPUT, metavar="M.qif", help="A file, or a folder with / at its end.")
 @click.option("--target", default="loihi2", show_default=True, help="A chip by name, or a TOML file with its limits.")
 @click.option(
     "--weight-bits", default="8", show_default=True, metavar="N", help="Bits of a weight, 2 to 8; by projection: 8/6/4."
@@ -78,9 +79,7 @@ LIST = "?"
 @click.option(
     "--until", default="", metavar="PASS", help="Stop after this pass and print what was found; write nothing."
 )
-@click.option(
-    "--calibration", type=click.Path(), metavar="X.npy", help="Typical inputs; networks in time steps need them."
-)
+@click.option("--calibration", type=INPUT, metavar="X.npy", help="Typical inputs; networks in time steps need them.")
 @click.option(
     "--input-bits", type=int, default=9, show_default=True, help="Networks in time steps: signed bits of an input."
 )

@@ -14,6 +14,9 @@ from click.core import ParameterSource
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+SEED = click.IntRange(0, 2**63 - 1)
+"""Of random numbers: what numpy and torch both take."""
+
 
 def json_option(function: F) -> F:
     """Add ``--json`` as ``as_json``."""

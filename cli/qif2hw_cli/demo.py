@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qif2hw_cli.console import Output, example, json_option, percent, seconds
+from qif2hw_cli.console import SEED, Output, example, json_option, percent, seconds
 from qif2hw_cli.estimate import for_report
 from qif2hw_cli.parity import choose, facts, show
 from qif2hw_cli.train import run_training
@@ -23,7 +23,7 @@ TASK = "parabola"
 @click.option(
     "--out", "folder", default="out/demo", show_default=True, type=click.Path(), help="Folder of what is made."
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the training.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the training.")
 @click.option("--weight-bits", type=int, default=8, show_default=True, help="Bits of a weight, 2 to 8.")
 @click.option("--steps", type=int, default=512, show_default=True, help="Most machine steps of a trial.")
 @click.option("--training-steps", type=int, help="Instead of the task's own number.")

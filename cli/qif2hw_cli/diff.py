@@ -3,14 +3,15 @@
 import click
 
 from qif2hw_cli.console import Output, example, json_option, percent
+from qif2hw_cli.streams import INPUT
 
 
 @click.command(
     epilog=example("qif2hw diff old.qif new.qif", "qif2hw diff old.qif new.qif --inputs x.npy --within 0.01")
 )
-@click.argument("old", type=click.Path())
-@click.argument("new", type=click.Path())
-@click.option("--inputs", type=click.Path(), metavar="X.npy", help="Inputs; default: the old bundle's golden ones.")
+@click.argument("old", type=INPUT)
+@click.argument("new", type=INPUT)
+@click.option("--inputs", type=INPUT, metavar="X.npy", help="Inputs; default: the old bundle's golden ones.")
 @click.option(
     "--within", type=float, default=0.0, show_default=True, help="Relative L2 error of the results that is no drift."
 )

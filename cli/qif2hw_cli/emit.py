@@ -3,6 +3,7 @@
 import click
 
 from qif2hw_cli.console import Output, example, json_option, size
+from qif2hw_cli.streams import INPUT
 
 
 @click.command(
@@ -10,12 +11,10 @@ from qif2hw_cli.console import Output, example, json_option, size
         "qif2hw emit model.qif --to c99 -o program", "qif2hw emit model.qif --to c99 -o program --inputs x.npy"
     )
 )
-@click.argument("bundle", type=click.Path())
+@click.argument("bundle", type=INPUT)
 @click.option("--to", required=True, type=click.Choice(["c99"]), help="The language.")
 @click.option("-o", "--output", required=True, type=click.Path(), metavar="DIR", help="The folder to make.")
-@click.option(
-    "--inputs", type=click.Path(), metavar="X.npy", help="Inputs as of run; DIR/inputs.csv has them as integers."
-)
+@click.option("--inputs", type=INPUT, metavar="X.npy", help="Inputs as of run; DIR/inputs.csv has them as integers.")
 @json_option
 def command(bundle: str, to: str, output: str, inputs: str | None, as_json: bool) -> None:
     """Write a compiled network as a self-contained program of the integer machine.
@@ -43,6 +42,8 @@ def command(bundle: str, to: str, output: str, inputs: str | None, as_json: bool
     total = sum(map(len, parts.values()))
     samples = "" if x is None else f", {len(x)} samples in inputs.csv"
     out.say(f"{output}: {len(parts)} files, {size(total)}{samples}; make -C {output} test")
+    if getattr(loaded.program, "first_spike", None) is not None:
+        out.say("  ./network prints first spikes; the class is that of the earliest, which it does not look for")
     out.data(
         {
             "output": output,

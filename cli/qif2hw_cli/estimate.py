@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qif2hw_cli.console import Output, example, json_option, size
+from qif2hw_cli.streams import INPUT
 
 if TYPE_CHECKING:
     from qif2hw.bundle import AnyBundle
@@ -23,8 +24,8 @@ REPORTED = 128
         "qif2hw estimate model.qif --neurons-per-core 16 --in-flight 8",
     )
 )
-@click.argument("bundle", type=click.Path())
-@click.option("--inputs", type=click.Path(), metavar="X.npy", help="As for run; default: the bundle's golden inputs.")
+@click.argument("bundle", type=INPUT)
+@click.option("--inputs", type=INPUT, metavar="X.npy", help="As for run; default: the bundle's golden inputs.")
 @click.option("--target", help="Another chip than it was compiled for, by name or as a TOML file.")
 @click.option("--rates", help="What the chip costs, by name or as a TOML file; default: those of the target.")
 @click.option("--in-flight", type=int, default=1, show_default=True, help="Samples that run at once, on own cores.")

@@ -17,7 +17,7 @@ def show_host(out: Output, program: "Program") -> dict[str, Any]:
     if host is None:
         out.say(f"inputs    {program.inputs}, scaled to [0, 1]")
         out.say(f"outputs   {program.results}, as decoded")
-        return {"inputs": None, "outputs": None, "host": []}
+        return {"inputs": None, "outputs": None, "host": [], "classes": _classes(out, program)}
     out.say(f"inputs    {_listed([_input(one) for one in host.inputs])}")
     out.say(f"outputs   {_listed([' '.join(filter(None, (one.name, one.unit))) for one in host.outputs])}")
     before = sorted({step.op for step in host.encoding.steps})
@@ -29,7 +29,17 @@ def show_host(out: Output, program: "Program") -> dict[str, Any]:
         "inputs": [_facts(one) for one in host.inputs],
         "outputs": [{"name": one.name, "unit": one.unit} for one in host.outputs],
         "host": [*before, *(op for op in after if op not in before)],
+        "classes": _classes(out, program),
     }
+
+
+def _classes(out: Output, program: "Program") -> list[str] | None:
+    """Print what a network classifies, and how; its classes for machines."""
+    if program.classes is None:
+        return None
+    how = "the largest output" if program.first_spike is None else "the first spike"
+    out.say(f"classes   {_listed(list(program.classes))}, by {how}")
+    return list(program.classes)
 
 
 def _input(one: "Input") -> str:

@@ -1,4 +1,4 @@
-"""``qif2hw import``: weights from elsewhere, and networks of lava-dl, become a model."""
+"""``qif2hw import``: weights from elsewhere, networks of lava-dl and NIR graphs become a model."""
 
 import math
 from pathlib import Path
@@ -8,15 +8,20 @@ import click
 from click.core import ParameterSource
 
 from qif2hw_cli.console import Output, example, json_option
+from qif2hw_cli.streams import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     from qif2hw.ir import Network
     from qif2hw.ir.stepped import SteppedNetwork
 
-ARRAYS = ("trial", "encode", "tau", "i0", "scale", "offset")
+ARRAYS = ("trial", "encode", "tau", "i0", "scale", "offset", "first_spike")
 """Options for bare arrays."""
-SLAYER = ("time_steps", "input_shape", "inputs")
+SLAYER = ("inputs",)
 """Options for networks of lava-dl."""
+NIR = ("dt", "method")
+"""Options for NIR graphs."""
+STEPPED = ("time_steps", "input_shape")
+"""Options for both."""
 HDF5 = b"\x89HDF\r\n\x1a\n"
 """The first bytes of an HDF5 file."""
 
@@ -26,10 +31,11 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
     epilog=example(
         "qif2hw import weights.npz -o model.onnx --trial 6.5 --encode 0.05 1.95",
         "qif2hw import network.net -o model.onnx",
+        "qif2hw import network.nir -o model.onnx --time-steps 20 --dt 1e-4",
     ),
 )
-@click.argument("file", type=click.Path())
-@click.option("-o", "--output", required=True, type=click.Path(), metavar="M.onnx", help="The model to write.")
+@click.argument("file", type=INPUT)
+@click.option("-o", "--output", required=True, type=OUTPUT, metavar="M.onnx", help="The model to write.")
 @click.option("--trial", type=float, metavar="T", help="npz: length of a trial, in time units.")
 @click.option(
     "--encode", type=(float, float), metavar="T0 T1", help="npz: spike times of inputs 1 and 0, inside (0, T)."
@@ -38,11 +44,12 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
 @click.option("--i0", type=float, default=1.25, show_default=True, help="npz: constant drive, above 1/4.")
 @click.option("--scale", type=float, default=1.0, show_default=True, help="npz: an output is OFFSET + SCALE (t2 - t1).")
 @click.option("--offset", type=float, default=0.0, show_default=True, help="npz: see --scale.")
+@click.option("--first-spike", is_flag=True, help="npz: the class is that of the neuron that spikes first.")
 @click.option(
-    "--time-steps", type=int, metavar="T", help="net: steps of a sample; those that the file says if not given."
+    "--time-steps", type=int, metavar="T", help="net, nir: steps of a sample; those that the file says if not given."
 )
 @click.option(
-    "--input-shape", metavar="C,H,W", help="net: shape of the input, C,H,W or N, for files that do not say it."
+    "--input-shape", metavar="C,H,W", help="net, nir: shape of the input, C,H,W or N, for files that do not say it."
 )
 @click.option(
     "--inputs",
@@ -51,28 +58,45 @@ HDF5 = b"\x89HDF\r\n\x1a\n"
     show_default=True,
     help="net: what its input neurons are given; bias: integers, as netx users set bias_mant.",
 )
+@click.option(
+    "--dt", type=float, metavar="DT", help="nir: length of a time step, in the unit of the file; snnTorch's is 1e-4."
+)
+@click.option(
+    "--method",
+    type=click.Choice(["euler", "exact"]),
+    default="euler",
+    show_default=True,
+    help="nir: how a neuron's equation becomes a step; euler is that of snnTorch and norse.",
+)
 @json_option
 def command(file: str, output: str, as_json: bool, **options: Any) -> None:
     """Make a model from a FILE of another kind.
 
     An npz file holds bare arrays: keys w0, w1, ... (one array of shape (post, pre) per layer) and phi0 (initial phases
-    of all neurons, layer by layer, in time units). The last layer has two neurons per output. It needs --trial and
-    --encode.
+    of all neurons, layer by layer, in time units). The last layer has two neurons per output, or with --first-spike
+    one per class. It needs --trial and --encode.
 
     A net file is a network of lava-dl's SLAYER (HDF5). Its integers stay as they are: compiling changes no spike.
+
+    A nir file is a graph of the Neuromorphic Intermediate Representation (HDF5). It needs --time-steps, and --dt for
+    neurons with time constants.
     """
     from qif2hw.files import check_writable
     from qif2hw.ir import onnx_io
 
     out = Output(as_json)
     check_writable(output)
-    if _is_hdf5(file):
+    if _is_nir(file):
         _refuse(ARRAYS, "an npz file")
-        network: Network | SteppedNetwork = _slayer(
-            file, options["time_steps"], options["input_shape"], options["inputs"]
-        )
-    else:
         _refuse(SLAYER, "a network of lava-dl")
+        network: Network | SteppedNetwork = _nir(file, options)
+    elif _is_hdf5(file):
+        _refuse(ARRAYS, "an npz file")
+        _refuse(NIR, "a NIR graph")
+        network = _slayer(file, options["time_steps"], options["input_shape"], options["inputs"])
+    else:
+        _refuse(NIR, "a NIR graph")
+        _refuse((*STEPPED, *SLAYER), "a network of lava-dl")
         network = _arrays(file, {name: options[name] for name in ARRAYS})
     onnx_io.save(network, output)
     out.say(f"{output}: {network!r}")
@@ -85,6 +109,21 @@ def _is_hdf5(file: str) -> bool:
             return opened.read(len(HDF5)) == HDF5 or Path(file).suffix == ".net"
     except OSError:
         return Path(file).suffix == ".net"
+
+
+def _is_nir(file: str) -> bool:
+    """Whether it is called so, or is an HDF5 file with the group of a NIR graph."""
+    if Path(file).suffix == ".nir":
+        return True
+    if not _is_hdf5(file):
+        return False
+    try:
+        import h5py
+
+        with h5py.File(file, "r") as opened:
+            return "node" in opened
+    except (ImportError, OSError):
+        return False
 
 
 def _refuse(names: tuple[str, ...], kind: str) -> None:
@@ -108,14 +147,30 @@ def _arrays(file: str, options: dict[str, Any]) -> "Network":
 
 
 def _slayer(file: str, time_steps: int | None, shape: str | None, inputs: Any) -> "SteppedNetwork":
-    from qif2hw.errors import InputError
     from qif2hw_slayer.importer import import_network
 
+    return import_network(file, time_steps=time_steps, input_shape=_sizes(shape), inputs=inputs)
+
+
+def _nir(file: str, options: dict[str, Any]) -> "Network | SteppedNetwork":
+    from qif2hw.ir.nir import import_network
+
+    return import_network(
+        file,
+        time_steps=options["time_steps"],
+        dt=options["dt"],
+        method=options["method"],
+        input_shape=_sizes(options["input_shape"]),
+    )
+
+
+def _sizes(shape: str | None) -> tuple[int, ...] | None:
+    from qif2hw.errors import InputError
+
     try:
-        sizes = None if shape is None else tuple(int(n) for n in shape.split(","))
+        return None if shape is None else tuple(int(n) for n in shape.split(","))
     except ValueError:
         raise InputError(f"--input-shape {shape}: numbers with commas between them are needed, C,H,W or N") from None
-    return import_network(file, time_steps=time_steps, input_shape=sizes, inputs=inputs)
 
 
 def _facts(network: "Network | SteppedNetwork") -> dict[str, Any]:

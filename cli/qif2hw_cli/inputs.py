@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,44 +13,45 @@ from qif2hw.errors import InputError
 from qif2hw.files import reason, write_bytes
 from qif2hw.ir import Run
 from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.ir.readout.classes import check_labels
 from qif2hw.ir.stepped import SteppedRun
 
 
 def read_inputs(path: str | os.PathLike[str], check: Callable[[Any], FloatArray]) -> FloatArray:
-    """Read an npy file of inputs (samples, ...), or the images of a task: ``digits:test``.
+    """Read an npy file of inputs (samples, ...), or the images of a task, (samples, pixels): ``digits:test``.
 
     ``check`` refuses what the network does not take: its `InputError` names the file.
     """
     images = _images(path)
-    array = _read_array(path) if images is None else images.x
+    array = _read_array(path) if images is None else images.x.reshape(len(images), -1)
     try:
         return check(array)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
 
-def read_labels(path: str | os.PathLike[str], samples: int) -> IntArray:
-    """Read an npy file of classes, whole numbers from 0 on, (samples,); or those of a task: ``digits:test``."""
+def read_labels(path: str | os.PathLike[str], samples: int, names: Sequence[str]) -> IntArray:
+    """Read an npy file of classes (samples,), whole numbers or ``names``; or those of a task: ``digits:test``."""
     images = _images(path)
-    array = _read_array(path) if images is None else images.label
-    if array.shape != (samples,) or array.dtype.kind not in "iu" or array.min(initial=0) < 0:
-        raise InputError(
-            f"{path}: labels {array.shape} of type {array.dtype}: whole numbers from 0 on, ({samples},), are needed"
-        )
-    return array.astype(np.int64)
+    array = _read_array(path, "fiuU") if images is None else images.label
+    try:
+        return check_labels(array, samples, names)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _images(path: str | os.PathLike[str]) -> Images | None:
-    """The images that ``TASK:train`` or ``TASK:test`` names."""
+    """The images that ``TASK:train`` or ``TASK:test`` names; those of a task by the first spike are the same."""
     name, _, part = str(path).partition(":")
+    name = name.removesuffix("_first_spike")
     if name not in SHIPPED or part not in ("train", "test"):
         return None
     images: Images = getattr(SHIPPED[name](), part)
     return images
 
 
-def _read_array(path: str | os.PathLike[str]) -> Any:
-    """An array of real numbers from an npy file."""
+def _read_array(path: str | os.PathLike[str], kinds: str = "fiu") -> Any:
+    """An array from an npy file: of real numbers, or of other ``kinds`` of types."""
     try:
         with Path(path).open("rb") as file:
             array: Any = np.load(file, allow_pickle=False)
@@ -65,7 +66,7 @@ def _read_array(path: str | os.PathLike[str]) -> Any:
         raise InputError(f"{path}: not an npy file of numbers ({line})") from None
     except Exception as error:  # a damaged zip or header: numpy raises whatever its parser does
         raise InputError(f"{path}: not an npy file of numbers ({type(error).__name__})") from None
-    if array.dtype.kind not in "fiu":
+    if array.dtype.kind not in kinds:
         raise InputError(f"{path}: the array has type {array.dtype}: real numbers are needed")
     return array
 
@@ -78,6 +79,8 @@ def write_run(path: str | os.PathLike[str], run: Run | SteppedRun) -> Path:
     else:
         if run.raw is not run.y:
             arrays["raw"] = run.raw
+        if run.label is not None:
+            arrays["label"] = run.label
         arrays |= {"spike_time": run.spike_time, "ordinary": run.ordinary}
         if run.machine is not None:
             arrays |= {"step": run.machine.step, "lateness": run.machine.lateness}

@@ -9,13 +9,14 @@ from qif2hw_cli.estimate import show
 from qif2hw_cli.host_tables import show_host
 from qif2hw_cli.report_tables import show_report
 from qif2hw_cli.stepped_tables import layers
+from qif2hw_cli.streams import INPUT
 
 if TYPE_CHECKING:
     from qif2hw.compiler.clocks import Clock
 
 
 @click.command(epilog=example("qif2hw inspect model.qif", "qif2hw inspect model.qif --target chip.toml --json"))
-@click.argument("bundle", type=click.Path())
+@click.argument("bundle", type=INPUT)
 @click.option("--target", help="Another chip than it was compiled for, by name or as a TOML file.")
 @json_option
 def command(bundle: str, target: str | None, as_json: bool) -> None:

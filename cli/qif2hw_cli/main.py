@@ -113,6 +113,8 @@ class Commands(click.Group):
             code = 130
         except MemoryError:
             code = _refuse("not enough memory", 1)
+        except BrokenPipeError:
+            code = 1
         except OSError as error:
             where = "" if error.filename is None else f"{error.filename}: "
             code = _refuse(f"{where}{reason(error)}", 1)

@@ -20,6 +20,7 @@ from qif2hw_cli.console import (
 )
 from qif2hw_cli.estimate import for_report
 from qif2hw_cli.stepped_tables import show_budget
+from qif2hw_cli.streams import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     from qif2hw.bundle import AnyBundle
@@ -35,16 +36,19 @@ _SAMPLES = 256
         "qif2hw parity model.qif --inputs x.npy --report report.html --json parity.json",
     )
 )
-@click.argument("bundle", type=click.Path())
+@click.argument("bundle", type=INPUT)
 @click.option(
     "--inputs",
-    type=click.Path(),
+    type=INPUT,
     metavar="X.npy",
     help=f"Array (samples, inputs) in the model's units; default: {_SAMPLES} random ones. Networks in time steps: "
     "(samples, ...), or TASK:test; default: the golden inputs.",
 )
 @click.option(
-    "--labels", type=click.Path(), metavar="Y.npy", help="Networks in time steps: the true classes, or TASK:test."
+    "--labels",
+    type=INPUT,
+    metavar="Y.npy",
+    help="Classifiers: the true classes (numbers or names), or TASK:test.",
 )
 @click.option(
     "--backends",
@@ -52,7 +56,7 @@ _SAMPLES = 256
     metavar="A,B,..",
     help=f"From {', '.join(backends.names())}; default: reference, engine, and Lava where it is installed.",
 )
-@click.option("--report", type=click.Path(), metavar="R.html", help="Write the report as a page.")
+@click.option("--report", type=OUTPUT, metavar="R.html", help="Write the report as a page.")
 @click.option(
     "--json",
     "json_path",
@@ -76,7 +80,7 @@ _SAMPLES = 256
     type=float,
     default=0.02,
     show_default=True,
-    help="Networks in time steps: bound on the share of samples in another class than the reference.",
+    help="Classifiers: bound on the share of samples in another class than the reference.",
 )
 @click.option(
     "--spikes",
@@ -140,11 +144,17 @@ def command(
     working = click.get_current_context().with_resource(workers(**pool))
     loaded = bundles.load_any(bundle)
     stepped = isinstance(loaded, bundles.SteppedBundle)
-    for name in given_options() & ({"rms", "tolerance", "explain"} if stepped else {"labels", "classes", "spikes"}):
+    for name in given_options() & ({"rms", "tolerance", "explain"} if stepped else {"spikes"}):
         clock = "an event-driven network" if stepped else "a network with a stepped clock"
         raise InputError(f"--{name}: it is an option for {clock}, which this bundle is not")
+    names_of_classes = class_names(loaded)
+    for name in given_options() & ({"labels", "classes"} if names_of_classes is None else set()):
+        raise InputError(f"--{name}: it is an option for a classifier, which this bundle is not")
+    if labels is not None and inputs is None:
+        raise InputError("--labels: they belong to inputs: give those with --inputs")
     outcome: ParityReport | SteppedReport
     x = inputs_of(loaded, inputs)
+    truth = None if labels is None else read_labels(labels, len(x), names_of_classes or ())
     explained: dict[str, Any] = {}
     if explain is not None and not 0 <= explain < len(x):
         raise InputError(f"--explain {explain}: there are {len(x)} samples")
@@ -158,17 +168,14 @@ def command(
         able = [stored(shards, loaded, x, group) for group in runs]
     given: dict[str, Any] = {"backends": able, **options}
     if isinstance(loaded, bundles.SteppedBundle):
-        if labels is not None and inputs is None:
-            raise InputError("--labels: they belong to inputs: give those with --inputs")
-        truth = None if labels is None else read_labels(labels, len(x))
         limits = SteppedBounds(classes, spikes, result)
         with out.stage(f"parity of {', '.join(names)}") as stage:
             outcome = check(loaded, x, bounds=limits, truth=truth, progress=stage.update, **given)
         show_stepped(out, outcome)
     else:
-        bounds = Bounds(rms=rms, result=result, certified=tolerance)
+        bounds = Bounds(rms=rms, result=result, certified=tolerance, classes=classes)
         with out.stage(f"parity of {', '.join(names)}") as stage:
-            outcome = check(loaded, x, bounds=bounds, progress=stage.update, **given)
+            outcome = check(loaded, x, bounds=bounds, truth=truth, progress=stage.update, **given)
         show(out, outcome)
         if explain is not None:
             explained = show_explanation(out, loaded, outcome, explain)
@@ -188,6 +195,15 @@ def write_json(path: str | None, values: dict[str, Any]) -> None:
         click.echo(to_json(values))
     elif path is not None:
         write_text(path, to_json(values) + "\n")
+
+
+def class_names(bundle: "AnyBundle") -> tuple[str, ...] | None:
+    """Names of the classes of a bundle's network; None if it is no classifier."""
+    from qif2hw.ir import Program
+
+    if isinstance(bundle.program, Program):
+        return bundle.program.classes
+    return tuple(map(str, range(bundle.program.results)))
 
 
 def inputs_of(bundle: "AnyBundle", path: str | None) -> "FloatArray":
@@ -263,6 +279,14 @@ def show(out: Output, outcome: "ParityReport") -> None:
         rows,
     )
     _show_certificates(out, outcome)
+    if outcome.class_names is not None:
+        rows = []
+        for name in outcome.runs:
+            accuracy = outcome.accuracy(name)
+            moved = "reference" in outcome.runs and name != "reference"
+            changed = f"{int(outcome.changed_class(name).sum())}" if moved else ""
+            rows.append([name, "" if accuracy is None else f"{100 * accuracy:.2f} %", changed])
+        out.table("Classes", ["backend", "accuracy", "in another class than the reference"], rows)
     _show_results(out, outcome)
 
 

@@ -3,10 +3,11 @@
 import click
 
 from qif2hw_cli.console import Output, example, json_option
+from qif2hw_cli.streams import INPUT
 
 
 @click.command(epilog=example("qif2hw prove model.qif", "qif2hw prove model.qif --cells 10000 --state proof.json"))
-@click.argument("bundle", type=click.Path())
+@click.argument("bundle", type=INPUT)
 @click.option("--cells", type=click.IntRange(1), help="Most cells to look at, from now on those that were not yet.")
 @click.option("--state", type=click.Path(), metavar="S.json", help="Keep what is found here, and go on from it.")
 @json_option

@@ -111,6 +111,11 @@ def _tables(out: Output, tables: Mapping[str, Any]) -> None:
         out.say(f"form      {form}: {why}")
 
 
+def _moments(out: Output, found: Mapping[str, Any]) -> None:
+    if found["samples"]:
+        out.say(f"moments   {found['moments']} of the lateness: {found['why']} ({found['samples']} inputs)")
+
+
 def _ranges(out: Output, ranges: Mapping[str, Any]) -> None:
     if ranges["payload_bits"] < ranges["payload_bits_wanted"]:
         out.say(
@@ -257,6 +262,7 @@ TABLES = {
     "weights": _weights,
     "adapt-rounding": _adapted,
     "tables": _tables,
+    "moments": _moments,
     "ranges": _ranges,
     "lower": _lower,
     "registers": _registers,

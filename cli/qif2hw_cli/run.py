@@ -16,6 +16,7 @@ from qif2hw_cli.console import (
     shard_options,
     worker_options,
 )
+from qif2hw_cli.streams import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,15 +33,15 @@ if TYPE_CHECKING:
         "qif2hw run model.qif --inputs x.npy -o out.npz --workers dask --scheduler tcp://127.0.0.1:8786",
     )
 )
-@click.argument("bundle", type=click.Path())
+@click.argument("bundle", type=INPUT)
 @click.option(
     "--inputs",
     required=True,
-    type=click.Path(),
+    type=INPUT,
     metavar="X.npy",
     help="Array (samples, inputs) in the model's units; networks in time steps: (samples, ...).",
 )
-@click.option("-o", "--output", required=True, type=click.Path(), metavar="OUT.npz", help="The results to write.")
+@click.option("-o", "--output", required=True, type=OUTPUT, metavar="OUT.npz", help="The results to write.")
 @click.option(
     "--backend", default="engine", show_default=True, metavar="NAME", help=f"Installed: {', '.join(backends.names())}."
 )
@@ -67,6 +68,7 @@ def command(
     OUT.npz holds
       y           (samples, outputs) the solution, in the model's units
       raw         (samples, results) what the spikes say, where the host makes the solution of it
+      label       (samples,) the class, of a classifier
       spike_time  (samples, output neurons) first spikes in time units, pseudospikes included
       ordinary    (samples, output neurons) whether that spike is an ordinary one
       step, lateness   the same in machine steps and ticks (integer backends)

@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from qif2hw.errors import InputError
-from qif2hw_cli.console import Output, example, json_option, percent, seconds, size, worker_options
+from qif2hw_cli.console import SEED, Output, example, json_option, percent, seconds, size, worker_options
+from qif2hw_cli.streams import INPUT
 
 
 def _renamed(context: click.Context, option: click.Parameter, value: str | None) -> None:
@@ -21,7 +22,7 @@ def _renamed(context: click.Context, option: click.Parameter, value: str | None)
         "qif2hw search model.onnx -o out/search --workers dask --scheduler tcp://127.0.0.1:8786",
     )
 )
-@click.argument("model", type=click.Path())
+@click.argument("model", type=INPUT)
 @click.option("-o", "--output", required=True, type=click.Path(), metavar="FOLDER", help="Journal, table and picture.")
 @click.option("--trials", type=int, default=64, show_default=True, help="Settings to try, all in all.")
 @worker_options
@@ -41,7 +42,7 @@ def _renamed(context: click.Context, option: click.Parameter, value: str | None)
     metavar="A,B,..",
     help="What is minimised; latency and energy (upper ends of qif2hw estimate) are possible too.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the proposals.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the proposals.")
 @json_option
 def command(
     model: str,

@@ -81,6 +81,7 @@ def check(words: tuple[str, ...], shards: int) -> int:
     click.UsageError
         If it does not take these options.
     """
+    from qif2hw_cli import streams
     from qif2hw_cli.main import cli
 
     name, given = words[0], [*words[1:]]
@@ -88,6 +89,7 @@ def check(words: tuple[str, ...], shards: int) -> int:
     found = None if name in ("submit", "jobs") else cli.get_command(parent, name)
     if found is None:
         raise InputError(f"'{name}' cannot be submitted: give a command of qif2hw, like -- run model.qif ...")
+    parent.meta[streams.NONE] = True
     params = found.make_context(name, given, parent=parent).params
     if shards and name not in SHARDED:
         raise InputError(f"--shards {shards}: {name} has no samples to be run in shards ({' and '.join(SHARDED)} have)")

@@ -10,7 +10,8 @@ from click.core import ParameterSource
 
 from qif2hw.errors import InputError
 from qif2hw.experiments import catalogue
-from qif2hw_cli.console import Output, Stage, example, json_option, percent, seconds
+from qif2hw_cli.console import SEED, Output, Stage, example, json_option, percent, seconds
+from qif2hw_cli.streams import OUTPUT
 from qif2hw_cli.train_images import train_images
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ STEPPED = ("neuron", "network", "time_steps", "data", "device")
 @click.command(
     help="Train a network for TASK.\n\n"
     f"With exact spike-time gradients: {', '.join(catalogue.TASKS)}. "
+    f"By the first spike, with exact gradients too: {', '.join(catalogue.FIRST_SPIKE_TASKS)}. "
     f"In time steps, with surrogate gradients: {', '.join(catalogue.IMAGE_TASKS)}, or a file or folder of labelled "
     "images (idx, npz, CIFAR binaries, train/CLASS/*.png). "
     "Prints the error or the accuracy on the test set, and warnings about the network if there are any.",
@@ -38,7 +40,7 @@ STEPPED = ("neuron", "network", "time_steps", "data", "device")
     ),
 )
 @click.argument("task")
-@click.option("-o", "--output", required=True, type=click.Path(), metavar="M.onnx", help="The model to write.")
+@click.option("-o", "--output", required=True, type=OUTPUT, metavar="M.onnx", help="The model to write.")
 @click.option("--weight-bits", type=int, help="Train weights that lie on the hardware's grid, 2 to 8 bits.")
 @click.option(
     "--regime",
@@ -57,9 +59,9 @@ STEPPED = ("neuron", "network", "time_steps", "data", "device")
 )
 @click.option("--network", help="In time steps: small, vggsnn or resnet19, instead of the task's own.")
 @click.option("--time-steps", type=int, help="In time steps: their number, instead of the task's own.")
-@click.option("--data", type=click.Path(), help="In time steps: images in place of the task's own.")
+@click.option("--data", type=click.Path(), help="Of classifiers: images in place of the task's own.")
 @click.option("--device", default="cpu", show_default=True, help="In time steps: cpu or cuda.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same weights.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The same seed gives the same weights.")
 @click.option("--steps", type=int, help="Steps with free weights, instead of the task's own number.")
 @click.option("--checkpoint", type=click.Path(), help="Keep the state in this file, and go on from it if it exists.")
 @json_option
@@ -83,7 +85,8 @@ def command(
     from qif2hw.files import check_writable
 
     out = Output(as_json)
-    stepped = task in catalogue.IMAGE_TASKS or (task not in catalogue.TASKS and Path(task).exists())
+    event_driven = (*catalogue.TASKS, *catalogue.FIRST_SPIKE_TASKS)
+    stepped = task in catalogue.IMAGE_TASKS or (task not in event_driven and Path(task).exists())
     if not stepped:
         catalogue.check(task, regime)
     for path in (output, checkpoint):
@@ -97,7 +100,8 @@ def command(
                 seed=seed, steps=steps, weight_bits=weight_bits, checkpoint=checkpoint,
             )  # fmt: skip
         return
-    _refuse(STEPPED, "a task in time steps")
+    first_spike = task in catalogue.FIRST_SPIKE_TASKS
+    _refuse(tuple(name for name in STEPPED if not (first_spike and name == "data")), "a task in time steps")
     from qif2hw import api
 
     with out.stage(f"train {task}") as stage:
@@ -106,6 +110,7 @@ def command(
             task,
             regime=regime,
             receptive_fields=receptive_fields,
+            data=data,
             seed=seed,
             steps=steps,
             weight_bits=weight_bits,
@@ -115,6 +120,8 @@ def command(
     sizes = [result.network.inputs, *(p.size for p in result.network.order)]
     bits = "float weights" if weight_bits is None else f"{weight_bits}-bit weights"
     out.say(f"{output}: {'-'.join(map(str, sizes))}, {bits}, trained in {seconds(stage.seconds)}")
+    if first_spike:
+        out.say(f"accuracy on the test set: {percent(1 - result.error)}")
     out.say(f"error on the test set: {percent(result.error)}")
     if len(result.errors) > 1:
         for quantity, errors in result.errors.items():
@@ -131,6 +138,7 @@ def command(
             "seed": seed,
             "weight_bits": weight_bits,
             "error": result.error,
+            "accuracy": 1 - result.error if first_spike else None,
             "errors": {quantity: errors._asdict() for quantity, errors in result.errors.items()},
             "diagnosis": result.diagnosis.as_dict() if result.diagnosis else None,
             "warnings": result.diagnosis.warnings if result.diagnosis else (),
@@ -164,6 +172,7 @@ def run_training(
     *,
     regime: str = "ordinary",
     receptive_fields: int | None = None,
+    data: str | None = None,
     seed: int = 0,
     steps: int | None = None,
     weight_bits: int | None = None,
@@ -174,7 +183,7 @@ def run_training(
         from qif2hw.experiments import tasks
         from qif2hw.train import train
 
-    task = tasks.get(name, regime)
+    task = tasks.get(name, regime, None if data is None else Path(data))
     if receptive_fields is not None:
         task = tasks.with_receptive_fields(task, receptive_fields)
 

@@ -72,6 +72,8 @@ def _unpack(hint: Any, packed: Any, arrays: Mapping[str, NDArray[Any]], path: st
                 return None
             if _origin(choice) is np.ndarray and isinstance(packed, dict) and "array" in packed:
                 return _unpack(choice, packed, arrays, path, used)
+            if _origin(choice) is tuple and isinstance(packed, list):
+                return _unpack(choice, packed, arrays, path, used)
             if is_dataclass(choice) and isinstance(packed, dict) and packed.get("kind") == _name(choice):
                 return _unpack(choice, packed, arrays, path, used)
             if choice in (bool, int, float, str) and type(packed) is choice:

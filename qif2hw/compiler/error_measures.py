@@ -7,7 +7,7 @@ import numpy as np
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.network import Network
-from qif2hw.ir.readout import Readout
+from qif2hw.ir.readout import AnyOutput, FirstSpike, Product
 
 _ROUNDING = 1e-12
 """Part of the largest possible result below which differences of spike times are their rounding."""
@@ -62,15 +62,14 @@ def _meaningful(unit: float, least: float) -> float | None:
 def rounding_of(network: Network) -> float:
     """Size of results that are nothing but the rounding of spike times; `InputError` where squares would overflow."""
 
-    def largest(readout: Readout) -> float:
-        return float(np.abs(readout.scale).max()) * network.trial
+    def largest(output: AnyOutput) -> float:
+        if isinstance(output, FirstSpike):
+            return network.trial
+        if isinstance(output, Product):
+            return abs(output.scale) * largest(output.left) * largest(output.right)
+        return float(np.abs(output.scale).max()) * network.trial
 
-    sizes = [
-        largest(output)
-        if isinstance(output, Readout)
-        else abs(output.scale) * largest(output.left) * largest(output.right)
-        for output in network.outputs
-    ]
+    sizes = [largest(output) for output in network.outputs]
     if max(sizes) > _LARGEST:
         raise InputError(f"results may reach {max(sizes):.3g}: use a readout scale that keeps them below {_LARGEST:g}")
     return _ROUNDING * max(sizes)

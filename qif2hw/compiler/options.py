@@ -9,6 +9,7 @@ from qif2hw.compiler.passes.budget import MeasureBudget
 from qif2hw.compiler.passes.compensate import CompensatePhases
 from qif2hw.compiler.passes.fit import FitTarget
 from qif2hw.compiler.passes.lower import Lower
+from qif2hw.compiler.passes.moments import ChooseMoments
 from qif2hw.compiler.passes.ranges import ProveRanges
 from qif2hw.compiler.passes.registers import ProveRegisters
 from qif2hw.compiler.passes.tables import MakeTables, Moments
@@ -87,7 +88,9 @@ class CompileOptions:
         Arithmetic of the neurons: ``cotangent`` or ``grid`` tables, ``plane`` vectors, or ``auto``.
     lateness_moments
         1: the payload of a spike is its lateness; 2: its square is sent too, which makes coarse time grids several
-        times more accurate and costs a third sum per neuron.  ``auto``: 2 below 256 steps per period where it fits.
+        times more accurate and costs a third sum per neuron.  ``auto``: 2 below 256 steps per period where it fits, and
+        where it leaves at most 85 % of the whole error on the calibration inputs (not with ``max_error``, where the
+        cheapest machine that keeps it is looked for).
     rounding
         ``adapt``: weights are rounded, and initial phases shifted, so that the results stay; ``nearest``: each weight
         to its nearest grid point.
@@ -130,6 +133,8 @@ class CompileOptions:
     def default_passes(self) -> tuple[Pass, ...]:
         """The passes, in order, that the other options ask for."""
         adapt = self.rounding == "adapt"
+        # With a largest error the cheapest machine that keeps it is looked for.
+        measured = self.lateness_moments == "auto" and self.max_error is None
         if self.payload_bits == "auto":
             carried = load_target(self.target).limit("payload_bits")
             payload_bits, fewest = PAYLOAD_BITS if carried is None else min(PAYLOAD_BITS, carried), 1
@@ -141,6 +146,7 @@ class CompileOptions:
             *([AdaptRounding(self.weight_bits)] if adapt else []),
             ProveRanges(fewest),
             MakeTables(self.table_bits, self.form, moments=self.lateness_moments),
+            *([ChooseMoments(self.table_bits, self.form)] if measured else []),
             Lower(),
             ProveRegisters(),
             MeasureBudget(),

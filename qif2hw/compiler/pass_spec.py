@@ -10,6 +10,7 @@ from qif2hw.compiler.passes.budget import MeasureBudget
 from qif2hw.compiler.passes.compensate import CompensatePhases
 from qif2hw.compiler.passes.fit import FitTarget
 from qif2hw.compiler.passes.lower import Lower
+from qif2hw.compiler.passes.moments import ChooseMoments
 from qif2hw.compiler.passes.ranges import ProveRanges
 from qif2hw.compiler.passes.registers import ProveRegisters
 from qif2hw.compiler.passes.tables import MakeTables
@@ -35,6 +36,7 @@ PASSES: dict[str, Any] = {
         AdaptRounding,
         ProveRanges,
         MakeTables,
+        ChooseMoments,
         TuneTables,
         Lower,
         ProveRegisters,

@@ -16,6 +16,7 @@ from qif2hw.compiler.passes.adapt import AdaptRounding
 from qif2hw.compiler.passes.weights import RoundWeights, Weights, as_network
 from qif2hw.compiler.state import CompilerState, Pass, Phases, Section, State
 from qif2hw.compiler.targets import load_target
+from qif2hw.discrete import SteppedSynaptic
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Program
 from qif2hw.ir.stepped import AnyNetwork, SteppedNetwork
@@ -141,6 +142,11 @@ def _start(network: AnyNetwork, options: Options, calibration: ArrayLike | None)
         given = network.unscaled(spread(CALIBRATION, network.width)) if calibration is None else calibration
         inputs = network.encoded(given)
         network = replace(network, host=None)
+    elif (real := next((p for p in network.populations if isinstance(p.neuron, SteppedSynaptic)), None)) is not None:
+        raise InputError(
+            f"population '{real.name}': neurons with a synaptic current, or with a potential that is read out, have no "
+            "integer arithmetic here: they run on the reference and in ONNX alone"
+        )
     elif calibration is not None:
         inputs = network.check_inputs(calibration)
     elif all(group.unit is not None for group in network.encoders):

@@ -3,7 +3,7 @@
 from qif2hw.discrete.cuba import SteppedCUBA
 from qif2hw.discrete.maps import Kind, Relaxation
 from qif2hw.discrete.moments import potential_moments
-from qif2hw.discrete.parameters import MARGIN, Stepped, SteppedLIF, SteppedQIF, apply
+from qif2hw.discrete.parameters import MARGIN, Stepped, SteppedLIF, SteppedQIF, SteppedSynaptic, apply
 
 __all__ = [
     "MARGIN",
@@ -13,6 +13,7 @@ __all__ = [
     "SteppedCUBA",
     "SteppedLIF",
     "SteppedQIF",
+    "SteppedSynaptic",
     "apply",
     "potential_moments",
 ]

@@ -293,6 +293,46 @@ class SteppedLIF:
         return -math.inf, math.inf
 
 
+@dataclass(frozen=True)
+class SteppedSynaptic:
+    r"""Parameters of a leaky neuron with a synaptic current, in real numbers: a baseline from other frameworks.
+
+    .. math::
+        i_t = c\, i_{t-1} + x_t, \qquad v_t = \mathrm{rest} + \mathrm{leak} (u_{t-1} - \mathrm{rest}) + g\, i_t
+
+    with spike and reset as of `SteppedLIF`; the current starts at 0 and is not reset.
+
+    Parameters
+    ----------
+    current_leak
+        Share of the current that is left after a step, in [0, 1].
+    leak, rest, threshold, reset, gain
+        As of `SteppedLIF`.  Where the threshold is infinite the neuron never spikes, and results are read from its
+        potential, which starts at ``reset``.
+
+    Raises
+    ------
+    InputError
+        As of `SteppedLIF`, and if ``current_leak`` does not lie in [0, 1].
+    """
+
+    current_leak: float = 0.0
+    leak: float = 0.5
+    rest: float = 0.0
+    threshold: float = 1.0
+    reset: float = 0.0
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        # An infinite threshold is above everything.
+        threshold = LARGEST if self.threshold == math.inf else self.threshold
+        if threshold != self.threshold and max(self.rest, self.reset) >= LARGEST:
+            raise InputError(f"rest = {self.rest:g}, reset = {self.reset:g}: below {LARGEST:g} is needed")
+        SteppedLIF(self.leak, self.rest, threshold, self.reset, self.gain)
+        if not 0 <= self.current_leak <= 1:
+            raise InputError(f"current_leak = {self.current_leak:g}: a number from 0 to 1 is needed")
+
+
 Stepped: TypeAlias = SteppedQIF | SteppedLIF
 """A neuron in discrete time steps."""
 

@@ -50,6 +50,24 @@ def spike_times(program: Program, output: MachineOutput) -> tuple[FloatArray, ND
     return times, ordinary
 
 
+def first_spike_order(program: Program, output: MachineOutput) -> NDArray[np.int64]:
+    """Whole numbers (samples, output neurons) in the order of first spikes: by step and lateness, after them by phase.
+
+    An ordinary spike counts its ticks from the trial's start; a neuron without one follows after the last tick, by the
+    counts that its phase in the flush step lacks to the threshold.
+    """
+    grid, start = program.grid, 0
+    order = (output.step.astype(np.int64) << grid.lateness_bits) - output.lateness
+    last = program.steps << grid.lateness_bits
+    for name in program.output_populations:
+        population = program.population(name)
+        part = slice(start, start + population.size)
+        start += population.size
+        lacking = grid.threshold - (output.flush[:, part].astype(np.int64) << population.flush_drop)
+        order[:, part] = np.where(output.step[:, part] >= 0, order[:, part], last + lacking)
+    return order
+
+
 def finish(
     program: Program,
     backend: str,
@@ -72,10 +90,17 @@ def finish(
         for name, s in step_spikes.items()
     }
     raw = decode(program.outputs, dict(zip(program.output_populations, parts, strict=True)))
+    y, label = raw if x is None else program.solve(x, raw), None
+    if program.first_spike is not None:
+        # As the machine itself would: in whole numbers.
+        label = program.first_spike.label(first_spike_order(program, output)[:, program.first_spike.neuron])
+    elif x is not None:
+        label = program.label(raw, y)
     return Run(
         backend=backend,
-        y=raw if x is None else program.solve(x, raw),
+        y=y,
         raw=raw,
+        label=label,
         spike_time=times,
         ordinary=ordinary,
         spikes=spikes,

@@ -6,7 +6,7 @@ from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.ir.network import Network, Population, Projection, layered
 from qif2hw.ir.program import Program, ProgramPopulation, ProgramProjection, TimeGrid
 from qif2hw.ir.ptc import PTC, CotangentTables, PhaseWeightTable, PlaneVector, SecondMoment, Table
-from qif2hw.ir.readout import Product, Readout
+from qif2hw.ir.readout import FirstSpike, Product, Readout
 from qif2hw.ir.spikes import MachineOutput, Run, Spikes, StepSpikes
 from qif2hw.ir.synapses import AnySynapses, Conv2d, Dense, Sparse, Synapses
 
@@ -17,6 +17,7 @@ __all__ = [
     "CotangentTables",
     "Dense",
     "Encoder",
+    "FirstSpike",
     "Host",
     "Input",
     "MachineOutput",

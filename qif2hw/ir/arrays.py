@@ -10,6 +10,7 @@ from qif2hw.errors import InputError
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
+BoolArray: TypeAlias = NDArray[np.bool_]
 
 
 def frozen(values: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:

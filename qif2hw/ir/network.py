@@ -1,7 +1,7 @@
 """The float network: populations of QIF neurons in units of time, as trained.
 
 A `Network` is a directed acyclic graph of input groups (`Encoder`), `Population` s and `Projection` s; its result is
-computed on the host from first spikes (`Readout`, `Product`).  Every class checks itself when it is made.
+computed on the host from first spikes (`Readout`, `Product`, `FirstSpike`).  Every class checks itself when it is made.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,9 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, finite
 from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.graph import Graph
-from qif2hw.ir.host_part.host import Host, Hosted
-from qif2hw.ir.readout import Product, ReadFromFirstSpikes, Readout, decode
+from qif2hw.ir.host_part.host import Host
+from qif2hw.ir.readout import AnyOutput, FirstSpike, Readout, check_alone, decode
+from qif2hw.ir.readout.classes import Classifies
 from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_delay, checked_synapses
 from qif2hw.neuron import QIF
 
@@ -86,7 +87,7 @@ class Projection(ByValue):
 
 
 @dataclass(frozen=True, eq=False)
-class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes, Hosted):
+class Network(Graph[Encoder, Population, Projection], Classifies):
     """A feed-forward network of QIF populations.
 
     Parameters
@@ -116,7 +117,7 @@ class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes, Hoste
     encoders: tuple[Encoder, ...]
     populations: tuple[Population, ...]
     projections: tuple[Projection, ...]
-    outputs: tuple[Readout | Product, ...]
+    outputs: tuple[AnyOutput, ...]
     host: Host | None = None
 
     def __repr__(self) -> str:
@@ -139,11 +140,12 @@ class Network(Graph[Encoder, Population, Projection], ReadFromFirstSpikes, Hoste
         self.check_host()
 
     def _check_outputs(self) -> None:
+        check_alone(self.outputs)
         posts = {p.name: p.size for p in self.populations}
         for readout in self.readouts:
             if readout.population not in posts:
                 raise InputError(f"readout of '{readout.population}': no such population")
-            index = np.concatenate([readout.start, readout.stop])
+            index = readout.neurons
             if index.min() < 0 or index.max() >= posts[readout.population]:
                 raise InputError(
                     f"readout of '{readout.population}' names neuron {int(index.max())} of {posts[readout.population]}"
@@ -164,8 +166,9 @@ def layered(
     neuron: QIF | None = None,
     scale: float = 1.0,
     offset: float = 0.0,
+    first_spike: bool = False,
 ) -> Network:
-    """A network of layers: ``input -> layer1 -> ... -> output``, read out as first-spike differences.
+    """A network of layers: ``input -> layer1 -> ... -> output``, read out as first-spike differences or first spikes.
 
     Parameters
     ----------
@@ -181,6 +184,8 @@ def layered(
         Parameters of all neurons; the default is ``tau = 6 / pi``, ``I0 = 5/4`` (``Theta = 6``).
     scale, offset
         Output ``m`` is ``offset + scale (t[2m+1] - t[2m])``; the last layer has two neurons per output.
+    first_spike
+        The last layer has one neuron per class instead, and the class is that of the first spike (`FirstSpike`).
 
     Raises
     ------
@@ -197,11 +202,16 @@ def layered(
         raise InputError(f"{len(kinds)} kinds of synapses for {len(weights)} layers: one per layer is needed")
     names = ["input", *(f"hidden{k}" for k in range(1, len(weights))), "output"]
     last = len(phi0[-1])
-    if last < 2 or last % 2:
+    if not first_spike and (last < 2 or last % 2):
         raise InputError(
             f"the last layer has {last} neurons: two per output are needed (its result is a spike-time difference)"
         )
-    pairs = np.arange(last // 2)
+    output: AnyOutput
+    if first_spike:
+        output = FirstSpike("output", np.arange(last))
+    else:
+        pairs = np.arange(last // 2)
+        output = Readout("output", 2 * pairs, 2 * pairs + 1, np.full(len(pairs), scale), np.full(len(pairs), offset))
     projections = tuple(
         Projection(pre, post, w) if kind is None else Projection(pre, post, w, kind)
         for pre, post, w, kind in zip(names[:-1], names[1:], weights, kinds, strict=True)
@@ -211,5 +221,5 @@ def layered(
         encoders=(Encoder("input", projections[0].synapses.shape[1], *encode),),
         populations=tuple(Population(name, neuron, p) for name, p in zip(names[1:], phi0, strict=True)),
         projections=projections,
-        outputs=(Readout("output", 2 * pairs, 2 * pairs + 1, np.full(len(pairs), scale), np.full(len(pairs), offset)),),
+        outputs=(output,),
     )

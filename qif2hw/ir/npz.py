@@ -29,6 +29,7 @@ def import_npz(
     i0: float = 1.25,
     scale: float = 1.0,
     offset: float = 0.0,
+    first_spike: bool = False,
 ) -> Network:
     """A layered network from the arrays of an npz file.
 
@@ -44,6 +45,8 @@ def import_npz(
         Parameters of all neurons.
     scale, offset
         Output ``m`` is ``offset + scale (t[2m+1] - t[2m])`` of the last layer's first spikes.
+    first_spike
+        The class is that of the neuron of the last layer that spikes first, see `qif2hw.ir.FirstSpike`.
 
     Raises
     ------
@@ -51,12 +54,15 @@ def import_npz(
         On a file that is no npz, wrong keys, types or shapes, or values that no network can have.
     """
     neuron = QIF(tau, i0)
+    if first_spike and (scale, offset) != (1.0, 0.0):
+        raise InputError(f"scale = {scale:g}, offset = {offset:g}: they are for differences, not for the first spike")
     try:
         arrays = _read(Path(path))
         weights, phases, synapses = _layers(arrays)
         return layered(
-            weights, phases, synapses=synapses, trial=trial, encode=encode, neuron=neuron, scale=scale, offset=offset
-        )
+            weights, phases, synapses=synapses, trial=trial, encode=encode, neuron=neuron, scale=scale, offset=offset,
+            first_spike=first_spike,
+        )  # fmt: skip
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 

@@ -10,12 +10,16 @@ SparseSynapses        spikes, weight (synapses), indptr      index, pre
 QIF                   phi0 (neurons), kicks ... -> spikes    tau, i0, trial, index
 FirstSpikeDifference  spikes -> y                            start, stop, scale, offset
 Product               y, y -> y                              scale, offset
+FirstSpike            spikes -> y                            neuron
 ====================  =====================================  ==================================
 
 A node's name is the name of its input group or population.  ``Concat`` (ONNX's own) joins several outputs.
 Real numbers are float64: weights and initial phases are initializers, the rest tensor-valued attributes,
 since ONNX's own float attributes have 32 bits.  ``index`` keeps the order of populations and projections,
 which the order of nodes cannot.  `qif2hw.ir.host_part.onnx_host` describes the nodes of the host's part.
+
+That is the plain form, and that of files of version 1 of the domain.  Files of version 2 execute: they hold a function
+of standard operators for every operator, and their nodes call these (`qif2hw.ir.onnx.execute`).
 """
 
 import os
@@ -24,13 +28,15 @@ from pathlib import Path
 from onnx import helper
 
 from qif2hw.files import read_bytes, write_bytes
-from qif2hw.ir import onnx_stepped
 from qif2hw.ir.host_part import onnx_host
 from qif2hw.ir.host_part.host import X
 from qif2hw.ir.network import Network
-from qif2hw.ir.onnx_graph import DOMAIN, MAX_BYTES, VERSION, GraphWriter
-from qif2hw.ir.onnx_read import any_from_bytes, from_bytes
-from qif2hw.ir.readout import Readout
+from qif2hw.ir.onnx import stepped
+from qif2hw.ir.onnx.execute_trial import TRIAL_FORM
+from qif2hw.ir.onnx.functions.body import DOMAIN
+from qif2hw.ir.onnx.graph import MAX_BYTES, VERSION, GraphWriter
+from qif2hw.ir.onnx.read import any_from_bytes, from_bytes
+from qif2hw.ir.readout import FirstSpike, Product, Readout
 from qif2hw.ir.stepped import AnyNetwork
 
 __all__ = ["DOMAIN", "MAX_BYTES", "VERSION", "any_from_bytes", "from_bytes", "load", "load_any", "save", "to_bytes"]
@@ -41,6 +47,7 @@ _ABOUT = (
     "(time since reset), and jump by a weight at each spike of Synapses. FirstSpikeDifference is "
     "offset + scale (t[stop] - t[start]) of first spikes; Product is offset + scale times an inner product."
 )
+_ABOUT_CLASSES = " FirstSpike is t[neuron]; the class is that of the smallest."
 
 
 def save(network: AnyNetwork, path: str | os.PathLike[str]) -> Path:
@@ -66,7 +73,7 @@ def load_any(path: str | os.PathLike[str]) -> AnyNetwork:
 
 def to_bytes(network: AnyNetwork) -> bytes:
     """A network as the bytes of an ONNX file; equal networks give equal bytes."""
-    return _trial_to_bytes(network) if isinstance(network, Network) else onnx_stepped.to_bytes(network)
+    return _trial_to_bytes(network) if isinstance(network, Network) else stepped.to_bytes(network)
 
 
 def _trial_to_bytes(network: Network) -> bytes:
@@ -115,11 +122,13 @@ def _trial_to_bytes(network: Network) -> bytes:
     whole = onnx_host.RESULTS if solved else "y"
     for k, output in enumerate(network.outputs):
         y = f"{whole}:{k}" if several else whole
-        if isinstance(output, Readout):
-            read_out(output, y)
-        else:
+        if isinstance(output, FirstSpike):
+            add("FirstSpike", [f"spikes:{output.population}"], y, y, neuron=output.neuron)
+        elif isinstance(output, Product):
             pair = [read_out(output.left, f"{y}:left"), read_out(output.right, f"{y}:right")]
             add("Product", pair, y, y, scale=output.scale, offset=output.offset)
+        else:
+            read_out(output, y)
     if several:
         parts = [f"{whole}:{k}" for k in range(len(network.outputs))]
         graph.nodes.append(helper.make_node("Concat", parts, [whole], name=whole, axis=1))
@@ -130,4 +139,6 @@ def _trial_to_bytes(network: Network) -> bytes:
     if host is not None:
         inputs = [(X, ["samples", host.width])]
     metadata = {} if host is None else {onnx_host.KEY: onnx_host.describe(host)}
-    return graph.model(inputs, network.solutions, _ABOUT, metadata)
+    functions = TRIAL_FORM.write(graph, network)
+    about = _ABOUT if network.first_spike is None else _ABOUT + _ABOUT_CLASSES
+    return graph.model(inputs, network.solutions, about, metadata, functions)

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from qif2hw.ir.arrays import ByValue, FloatArray, frozen
 from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.graph import Graph
-from qif2hw.ir.host_part.host import Host, Hosted
+from qif2hw.ir.host_part.host import Host
 from qif2hw.ir.network import Network, Population, Projection
 from qif2hw.ir.ptc import ACCUMULATOR_BITS, PTC, STATE_BITS, STATE_MAX, PlaneVector, check_curve, need
-from qif2hw.ir.readout import Product, ReadFromFirstSpikes, Readout
+from qif2hw.ir.readout import AnyOutput, check_alone
+from qif2hw.ir.readout.classes import Classifies
 from qif2hw.ir.synapses import LEFT_OUT, NOT_GIVEN, AnySynapses, checked_delay, checked_synapses
 from qif2hw.neuron import QIF
 
@@ -232,7 +233,7 @@ class ProgramProjection(ByValue):
 
 
 @dataclass(frozen=True, eq=False)
-class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirstSpikes, Hosted):
+class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], Classifies):
     """A compiled network.
 
     Populations are sorted by depth, and each projection goes from one depth to the next: a synapse takes one step,
@@ -243,7 +244,7 @@ class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirs
     encoders: tuple[Encoder, ...]
     populations: tuple[ProgramPopulation, ...]
     projections: tuple[ProgramProjection, ...]
-    outputs: tuple[Readout | Product, ...]
+    outputs: tuple[AnyOutput, ...]
     host: Host | None = None
 
     def __repr__(self) -> str:
@@ -290,10 +291,11 @@ class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], ReadFromFirs
             need(len(drops) <= 1, f"population '{population.name}': its sources drop different numbers of flush bits")
         deepest = max(p.depth for p in self.populations)
         need(deepest == self.grid.layers, f"time grid: {self.grid.layers} layers for populations {deepest} deep")
+        check_alone(self.outputs)
         posts = {p.name for p in self.populations}
         for readout in self.readouts:
             need(readout.population in posts, f"readout of '{readout.population}': no such population")
-            index = np.concatenate([readout.start, readout.stop])
+            index = readout.neurons
             for end in (int(index.min()), int(index.max())):
                 need(0 <= end < self.sizes[readout.population], f"readout of '{readout.population}': no neuron {end}")
         self.check_host()

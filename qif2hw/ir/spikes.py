@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, IntArray
-from qif2hw.ir.host_part.host import Hosted
+from qif2hw.ir.readout.classes import Classifies
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +89,8 @@ class Run:
     raw
         What the spikes say themselves, (samples, results): the decoded results that the host makes the solution of;
         where not given they are the solution.
+    label
+        Of a classifier: the class of each sample, (samples,), int64; see `qif2hw.ir.Host.classes`.
     """
 
     backend: str
@@ -102,6 +104,7 @@ class Run:
     counts: dict[str, IntArray] = field(default_factory=dict)
     # y where it is not given.
     raw: FloatArray = field(default=None)  # type: ignore[arg-type]
+    label: IntArray | None = None
 
     def __post_init__(self) -> None:
         if self.raw is None:
@@ -113,9 +116,12 @@ class Run:
         return f"Run({self.backend}: {results} results, {spikes} spikes in {self.seconds:.3g} s)"
 
 
-def solved(program: Hosted, x: FloatArray, run: Run) -> Run:
-    """The run of inputs ``x`` (samples, columns) with the solution that the host makes of its results."""
-    return run if program.host is None else replace(run, y=program.solve(x, run.raw))
+def solved(program: Classifies, x: FloatArray, run: Run) -> Run:
+    """The run of inputs ``x`` (samples, columns) with the solution and the classes that the host makes of it."""
+    if program.classes is None and program.host is None:
+        return run
+    y = run.y if program.host is None else program.solve(x, run.raw)
+    return replace(run, y=y, label=program.label(run.raw, y) if run.label is None else run.label)
 
 
 Keep: TypeAlias = Literal["spikes", "counts"]
@@ -163,6 +169,7 @@ def joined_runs(parts: Iterable[tuple[int, Run]], keep: Keep) -> Run:
         sum(part.seconds for part in found),
         counts,
         np.concatenate([part.raw for part in found]) if any(part.raw is not part.y for part in found) else y,
+        None if any(part.label is None for part in found) else np.concatenate([part.label for part in found]),
     )
 
 

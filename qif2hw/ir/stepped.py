@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF
+from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF, SteppedSynaptic
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray, IntArray, finite
 from qif2hw.ir.graph import Graph
@@ -75,6 +75,11 @@ class Frames:
         """Number of values per step."""
         return int(np.prod(self.shape))
 
+    @property
+    def largest(self) -> float:
+        """Largest size of a value; infinite without a unit."""
+        return np.inf if self.unit is None else ((1 << (self.bits - 1)) - 1) * self.unit
+
     def sent(self, x: FloatArray) -> FloatArray:
         """What the group sends for these values, element by element: on its grid, if it has one.
 
@@ -85,10 +90,11 @@ class Frames:
         """
         if self.unit is None:
             return x
-        largest = ((1 << (self.bits - 1)) - 1) * self.unit
-        if np.abs(x).max(initial=0.0) > largest:
+        if np.abs(x).max(initial=0.0) > self.largest:
             odd = float(x.flat[np.abs(x).argmax()])
-            raise InputError(f"input group '{self.name}' is given {odd:g}: it takes values up to {largest:g} in size")
+            raise InputError(
+                f"input group '{self.name}' is given {odd:g}: it takes values up to {self.largest:g} in size"
+            )
         if self.unit == 1:
             whole(x, 1.0, f"input group '{self.name}', which takes spikes or numbers of events,")
         return np.rint(x / self.unit) * self.unit
@@ -99,7 +105,7 @@ class Accumulator:
     """A neuron that adds up its input and never spikes: ``u_t = u_{t-1} + I_t``."""
 
 
-SteppedNeuron = SteppedQIF | SteppedLIF | SteppedCUBA | Accumulator
+SteppedNeuron = SteppedQIF | SteppedLIF | SteppedSynaptic | SteppedCUBA | Accumulator
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,9 +149,11 @@ class SteppedPopulation(ByValue):
 
     @property
     def spiking(self) -> bool:
-        """Whether the neurons send spikes; accumulators and CUBA neurons without a threshold do not."""
+        """Whether the neurons send spikes; accumulators and neurons without a threshold do not."""
         if isinstance(self.neuron, SteppedCUBA):
             return bool(self.neuron.threshold)
+        if isinstance(self.neuron, SteppedSynaptic):
+            return bool(np.isfinite(self.neuron.threshold))
         return not isinstance(self.neuron, Accumulator)
 
     @property
@@ -164,7 +172,7 @@ class SteppedPopulation(ByValue):
 class Accumulated:
     """What a population that does not spike holds after the last step, times ``scale``; one output per neuron.
 
-    Of an accumulator that is its sum, of a CUBA neuron without a threshold its voltage.
+    Of an accumulator that is its sum, of a neuron without a threshold its potential.
     """
 
     population: str

@@ -88,6 +88,8 @@ class DeepONet(nn.Module):
         """The network for compiling: both parts side by side, their product worked out on the host."""
         branch, trunk = _named(self.branch.to_network(), "branch"), _named(self.trunk.to_network(), "trunk")
         (left,), (right,) = branch.readouts, trunk.readouts
+        if not (isinstance(left, ir.Readout) and isinstance(right, ir.Readout)):
+            raise InputError("branch and trunk of a DeepONet are read out as differences of first spikes")
         return ir.Network(
             trial=branch.trial,
             encoders=branch.encoders + trunk.encoders,

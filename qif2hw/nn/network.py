@@ -1,8 +1,9 @@
-"""Layered QIF networks in torch: latency encoder, layers, readout of first-spike differences."""
+"""Layered QIF networks in torch: latency encoder, layers, readout of first spikes or of their differences."""
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from qif2hw.nn.layer import QIFLayer, Route, can_chain, route, run_chain
 from qif2hw.nn.regime import Regime
 from qif2hw.nn.synapses import columns, joined
 
+NetworkReadout: TypeAlias = Literal["difference", "first_spike"]
+"""What the results of a network are."""
 LATE = 0.1
 """Weight of `QIFNetwork.deadline_penalty` in a loss."""
 
@@ -59,7 +62,10 @@ class QIFNetwork(nn.Module):
     Parameters
     ----------
     sizes
-        Inputs, hidden layers, outputs times two.
+        Inputs, hidden layers, outputs times two; or classes, with a first-spike readout.
+    readout
+        ``difference``, or ``first_spike``: the results are then the first spike times of the classes
+        (`qif2hw.ir.FirstSpike`).
     synapses
         Of each layer, see `QIFLayer`; None for all to all, for one layer or for all of them.
     scale, offset
@@ -95,10 +101,10 @@ class QIFNetwork(nn.Module):
         seed: int = 0,
         dtype: torch.dtype = torch.float64,
         fields: ReceptiveFields | None = None,
+        readout: NetworkReadout = "difference",
     ) -> None:
         super().__init__()
-        if len(sizes) < 2 or sizes[-1] % 2 or min(sizes) < 1:
-            raise InputError(f"network sizes {'-'.join(map(str, sizes))}: at least two, the last one even")
+        self.readout = _checked_sizes(sizes, readout)
         if synapses is not None and len(synapses) != len(sizes) - 1:
             raise InputError(f"synapses of {len(synapses)} layers for {len(sizes) - 1}: one for each layer is needed")
         if fields is not None and sizes[0] % fields.count:
@@ -122,11 +128,13 @@ class QIFNetwork(nn.Module):
             for k, (pre, post) in enumerate(itertools.pairwise(sizes))
         )
         with torch.no_grad():
-            self.last.phi0.copy_(torch.tensor(self.regime.output_phases, dtype=dtype).repeat(sizes[-1] // 2))
+            phases = self.regime.output_phases if readout == "difference" else self.regime.output_phases[:1]
+            self.last.phi0.copy_(torch.tensor(phases, dtype=dtype).repeat(sizes[-1] // len(phases)))
             self.last.keep_inside()
             if self.regime.centred:
                 for layer in itertools.islice(self.layers, 1, None):
                     layer.centre()
+        # With first spikes as results these scale what the kernel computes beside them.
         outputs = sizes[-1] // 2
         earliest, latest = torch.tensor(self.regime.windows(sizes[0]), dtype=dtype).T
         self.register_buffer("earliest", earliest.clone(), persistent=False)
@@ -184,14 +192,17 @@ class QIFNetwork(nn.Module):
         layers, encoder = list(self.layers), (self.earliest, self.latest)
         if route(x, path) == "kernel" and can_chain(layers):
             given = (x, encoder) if x.dtype == encoder[0].dtype else (self._times(x), None)
-            return run_chain(layers, given[0], None, encoder=given[1], readout=(self.scale, self.offset))
+            found = run_chain(layers, given[0], None, encoder=given[1], readout=(self.scale, self.offset))
+            return found if self.readout == "difference" else replace(found, y=found.first)
         times, psi = self._times(x), None
         done: list[LayerOutput] = []
         for layer in layers:
             done.append(layer(times, psi, path=path))
             times, psi = done[-1].times, done[-1].psi
         first = done[-1].first()
-        y = difference(first[:, 0::2], first[:, 1::2], self.scale, self.offset)
+        y = first
+        if self.readout == "difference":
+            y = difference(first[:, 0::2], first[:, 1::2], self.scale, self.offset)
         return ForwardPass(y, first, lambda: done)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -277,7 +288,6 @@ class QIFNetwork(nn.Module):
         with torch.no_grad():
             weights = [layer.effective_weight().double().cpu().numpy() for layer in self.layers]
         names = [*(f"hidden{k}" for k in range(1, len(weights))), "output"]
-        pairs = np.arange(self.sizes[-1] // 2)
         encoders = _encoders(self.regime.windows(self.sizes[0]))
         ends = itertools.accumulate((encoder.size for encoder in encoders), initial=0)
         links = []
@@ -294,21 +304,20 @@ class QIFNetwork(nn.Module):
                 for name, layer in zip(names, self.layers, strict=True)
             ),
             projections=tuple(ir.Projection(*link) for link in links),
-            outputs=(
-                ir.Readout(
-                    "output",
-                    2 * pairs,
-                    2 * pairs + 1,
-                    self.scale.double().cpu().numpy(),
-                    self.offset.double().cpu().numpy(),
-                ),
-            ),
+            outputs=(self._output(),),
             host=None if self.fields is None else self._host(self.fields),
         )
 
+    def _output(self) -> ir.Readout | ir.FirstSpike:
+        if self.readout == "first_spike":
+            return ir.FirstSpike("output", np.arange(self.sizes[-1]))
+        pairs = np.arange(self.sizes[-1] // 2)
+        scale, offset = (values.double().cpu().numpy() for values in (self.scale, self.offset))
+        return ir.Readout("output", 2 * pairs, 2 * pairs + 1, scale, offset)
+
     def _host(self, fields: ReceptiveFields) -> Host:
         inputs = tuple(Input(f"x{k}", fields=fields) for k in range(self.width))
-        return Host(inputs, tuple(Output(f"y{k}") for k in range(self.sizes[-1] // 2)))
+        return Host(inputs, tuple(Output(f"y{k}") for k in range(self._output().size)))
 
     @classmethod
     def from_network(
@@ -323,22 +332,20 @@ class QIFNetwork(nn.Module):
         ------
         InputError
             If ``network`` has different receptive fields for its inputs, or is not a chain of layers of equal neurons
-            with two output neurons per result.
+            with two output neurons per result, or one per class.
         """
         chain = network.order
         names = [p.name for p in chain]
         fed = [(encoder.name, names[0]) for encoder in network.encoders]
         links = [(p.pre, p.post) for population in chain for p in network.incoming(population.name)]
         readout = network.outputs[0]
-        pairs = np.arange(chain[-1].size // 2)
         if (
             links != [*fed, *itertools.pairwise(names)]
             or len({p.neuron for p in chain}) != 1
             or len(network.outputs) != 1
-            or not isinstance(readout, ir.Readout)
+            or isinstance(readout, ir.Product)
             or readout.population != names[-1]
-            or not np.array_equal(readout.start, 2 * pairs)
-            or not np.array_equal(readout.stop, 2 * pairs + 1)
+            or not _reads_all(readout, chain[-1].size)
         ):
             raise InputError(
                 "this network is not a chain of layers of equal neurons with two output neurons per result: "
@@ -357,14 +364,35 @@ class QIFNetwork(nn.Module):
             weight_bits=weight_bits,
             dtype=dtype,
             fields=fields.pop(),
+            readout="difference" if isinstance(readout, ir.Readout) else "first_spike",
         )
         with torch.no_grad():
             for layer, population, (_, weight) in zip(made.layers, chain, incoming, strict=True):
                 layer.weight.copy_(torch.from_numpy(weight.copy()))
                 layer.phi0.copy_(torch.from_numpy(population.phi0.copy()))
-            made.scale.copy_(torch.from_numpy(readout.scale.copy()))
-            made.offset.copy_(torch.from_numpy(readout.offset.copy()))
+            if isinstance(readout, ir.Readout):
+                made.scale.copy_(torch.from_numpy(readout.scale.copy()))
+                made.offset.copy_(torch.from_numpy(readout.offset.copy()))
         return made
+
+
+def _checked_sizes(sizes: tuple[int, ...], readout: NetworkReadout) -> NetworkReadout:
+    """The readout; `InputError` if there is none of its name, or sizes do not fit it."""
+    shown = "-".join(map(str, sizes))
+    if readout not in get_args(NetworkReadout):
+        raise InputError(f"readout {readout!r}: known are {', '.join(get_args(NetworkReadout))}")
+    if len(sizes) < 2 or min(sizes) < 1 or (readout == "difference" and sizes[-1] % 2):
+        raise InputError(f"network sizes {shown}: at least two, the last one even")
+    if readout == "first_spike" and sizes[-1] < 2:
+        raise InputError(f"network sizes {shown}: the first spike tells at least two classes apart")
+    return readout
+
+
+def _reads_all(readout: ir.Readout | ir.FirstSpike, size: int) -> bool:
+    """Whether a readout is that of a `QIFNetwork` whose last layer has ``size`` neurons."""
+    if isinstance(readout, ir.FirstSpike):
+        return np.array_equal(readout.neuron, np.arange(size))
+    return np.array_equal(readout.neurons, np.concatenate([np.arange(0, size - 1, 2), np.arange(1, size, 2)]))
 
 
 def _encoders(windows: list[tuple[float, float]]) -> list[ir.Encoder]:

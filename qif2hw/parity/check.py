@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, overload
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from qif2hw import backends as registry
@@ -12,6 +13,7 @@ from qif2hw.bundle import Bundle, SteppedBundle
 from qif2hw.errors import InputError
 from qif2hw.ir.network import Network
 from qif2hw.ir.program import Program
+from qif2hw.ir.readout.classes import check_labels
 from qif2hw.ir.spikes import solved
 from qif2hw.ir.stepped_program import SteppedProgram
 from qif2hw.parity import stepped, trial
@@ -79,8 +81,8 @@ def check(
     bounds
         Limits of the differences: `Bounds`, or with a stepped clock `SteppedBounds`.
     truth
-        The true solution (samples, outputs); with a stepped clock the true classes, (samples,).  Errors against them
-        are reported, not bounded.
+        The true solution (samples, outputs); of a classifier of either clock the true classes, (samples,).  Errors
+        against them are reported, not bounded.
     progress, **options
         For the backends: each is passed those that it takes.
 
@@ -96,7 +98,7 @@ def check(
         if source is not None or isinstance(bounds, Bounds):
             raise InputError("parity of a network with a stepped clock has SteppedBounds, and its source in the bundle")
         inputs = compiled.network.check_inputs(x)
-        labels = None if truth is None else stepped.check_labels(truth, len(inputs), program.results)
+        labels = None if truth is None else check_labels(truth, len(inputs), tuple(map(str, range(program.results))))
         return stepped.compare(compiled, inputs, chosen, bounds or SteppedBounds(), labels, options, progress)
     if isinstance(program, SteppedProgram) or isinstance(bounds, SteppedBounds):
         raise InputError("parity of an event-driven network has Bounds")
@@ -104,7 +106,11 @@ def check(
     if source is not None and source.host != program.host:
         source = replace(source, host=program.host)
     inputs = program.check_inputs(x)
-    target = None if truth is None else trial.check_truth(truth, (len(inputs), program.solutions))
+    target, labels = None, None
+    if truth is not None and program.classes is not None and np.ndim(truth) == 1:
+        labels = check_labels(truth, len(inputs), program.classes)
+    elif truth is not None:
+        target = trial.check_truth(truth, (len(inputs), program.solutions))
     given = options if progress is None else options | {"progress": progress}
     subjects = {"program": program, "network": program.network()}
     runs = {
@@ -116,7 +122,7 @@ def check(
     if source is not None:
         exact = chosen.get("reference", registry.get("reference"))
         unrounded = solved(program, inputs, exact.execute(source, inputs))
-    return trial.compare(program, unrounded, inputs, chosen, runs, bounds or Bounds(), target)
+    return trial.compare(program, unrounded, inputs, chosen, runs, bounds or Bounds(), target, labels)
 
 
 def _choose(

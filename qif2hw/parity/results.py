@@ -10,8 +10,9 @@ import numpy as np
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.program import Program
 from qif2hw.parity.certificates.certified import CertifiedRun
+from qif2hw.parity.classes import ClassOutcome
 from qif2hw.parity.matching import Matching
-from qif2hw.parity.outcome import Outcome, largest, plain, rms
+from qif2hw.parity.outcome import largest, plain, rms
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ class BackendParity:
 
 
 @dataclass(frozen=True, eq=False)
-class ParityReport(Outcome):
+class ParityReport(ClassOutcome):
     """Outcome for an event-driven network.
 
     Parameters
@@ -105,6 +106,8 @@ class ParityReport(Outcome):
         Backends against the reference.
     certified
         Certificates of the engine's spikes against the reference; None where there are none.
+    labels
+        Of a classifier: the true classes (samples,), or None.
 
     Notes
     -----
@@ -115,6 +118,12 @@ class ParityReport(Outcome):
     truth: FloatArray | None
     timing: tuple[BackendParity, ...]
     certified: CertifiedRun | None = None
+    labels: IntArray | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names of the classes; None of a network without."""
+        return self.program.classes
 
     @property
     def delta(self) -> float:
@@ -145,6 +154,7 @@ class ParityReport(Outcome):
             "steps": self.steps,
             "delta": self.delta,
             "trial": self.trial,
+            "classes": self.classes_to_dict(),
             "certificates": None if self.certified is None else self.certified.to_dict(self.delta),
             "timing": [
                 {

@@ -9,6 +9,7 @@ from qif2hw import svg
 from qif2hw.parity import figures, html, raster
 from qif2hw.parity.certificates.explain import explain
 from qif2hw.parity.certificates.spike_errors import CAUSES, CERTIFIED, STATUS
+from qif2hw.parity.classes import by_class
 from qif2hw.parity.html import DASH, cell, raw_cell, row, section
 from qif2hw.parity.outcome import IDENTITY, Outcome, largest, rms
 from qif2hw.parity.results import BackendParity, ParityReport
@@ -38,6 +39,14 @@ def tiles(report: ParityReport) -> list[tuple[str, str]]:
         result = report.result(name, against)
         if result is not None:
             shown.append((html.percent(result.relative), f"error of {name} against {against}"))
+    if report.class_names is not None:
+        for name in report.runs:
+            accuracy = report.accuracy(name)
+            if accuracy is not None and name not in report.identical:
+                shown.append((html.percent(accuracy), f"accuracy of {label(report, name)}"))
+        for timing in report.timing[:1]:
+            agreement = float(1 - report.changed_class(timing.backend).mean())
+            shown.append((html.percent(agreement), f"of the samples in the reference's class, {timing.backend}"))
     shown += identity(report, "every spike's step and lateness")
     if report.timing:
         timing = report.timing[0]
@@ -59,8 +68,8 @@ def identity(report: Outcome, what: str) -> list[tuple[str, str]]:
 def page(report: ParityReport, sample: int | None) -> list[str]:
     """All sections in order."""
     return [
-        summary(report), bounds(report), results(report), certificates(report), populations(report), errors(report),
-        one_sample(report, sample), chains(report),
+        summary(report), bounds(report), by_class(report, machine(report)), results(report), certificates(report),
+        populations(report), errors(report), one_sample(report, sample), chains(report),
     ]  # fmt: skip
 
 
@@ -80,7 +89,8 @@ def summary(report: ParityReport) -> str:
         *(["float"] if "float" in report.runs else []),
         *(["reference"] if "reference" in report.backends else []),
     ]
-    head = ["", *(f"against {'the truth' if b == 'truth' else b}" for b in bases)]
+    known = report.class_names is not None and report.labels is not None
+    head = ["", *(["accuracy"] if known else []), *(f"against {'the truth' if b == 'truth' else b}" for b in bases)]
     if report.timing:
         head += ["spikes matched", "missing, extra", "at the end", "output spikes, RMS / Δ", "largest / Δ"]
     rows = []
@@ -88,7 +98,7 @@ def summary(report: ParityReport) -> str:
         if name in report.identical:
             continue
         title = report.titles.get(name, "weights as trained")
-        cells = [f"{label(report, name)}: {title}"]
+        cells = [f"{label(report, name)}: {title}", *([html.percent(report.accuracy(name) or 0.0)] if known else [])]
         for base in bases:
             result = report.result(name, base)
             cells.append(html.percent(result.relative) if result is not None else DASH)

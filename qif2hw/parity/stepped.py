@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from qif2hw import backends as registry
 from qif2hw.backends import Backend
@@ -18,8 +17,9 @@ from qif2hw.ir.changes import SpikeChanges, spike_changes, together
 from qif2hw.ir.spikes import power_of_two
 from qif2hw.ir.stepped import SteppedRun, joined
 from qif2hw.ir.stepped_program import SteppedProgram
+from qif2hw.parity.classes import ClassOutcome
 from qif2hw.parity.identical import Difference, first_stepped_difference, identity_verdict
-from qif2hw.parity.outcome import Outcome, ResultError, Verdict, plain
+from qif2hw.parity.outcome import ResultError, Verdict, plain
 
 ENTRIES = 1 << 28
 """Spikes of all neurons and steps that a run holds at a time: what bounds the memory."""
@@ -51,7 +51,7 @@ class SteppedBounds:
 
 
 @dataclass(frozen=True, eq=False)
-class SteppedReport(Outcome):
+class SteppedReport(ClassOutcome):
     """Outcome for a network with a stepped clock; its runs keep how often each neuron spiked.
 
     Parameters
@@ -77,20 +77,17 @@ class SteppedReport(Outcome):
         y: FloatArray = self.runs[name].y
         return y, name
 
-    def changed_class(self, backend: str) -> NDArray[np.bool_]:
-        """Whether each sample falls into another class than on the reference, (samples,)."""
-        found: NDArray[np.bool_] = self.runs[backend].label != self.runs["reference"].label
-        return found
-
-    def accuracy(self, backend: str) -> float | None:
-        """Share of the samples whose class is the true one, if that is known."""
-        return None if self.labels is None else float(np.mean(self.runs[backend].label == self.labels))
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The numbers of the classes."""
+        return tuple(map(str, range(self.program.results)))
 
     def to_dict(self) -> dict[str, Any]:
         """What `to_json` writes."""
         return super().to_dict() | {
             "time_steps": self.program.clock.count,
             "accuracy": {name: self.accuracy(name) for name in self.backends},
+            "classes": self.classes_to_dict(),
             "spikes_per_sample": {name: run.spikes_per_sample for name, run in self.runs.items()},
             "changes": [
                 {
@@ -111,16 +108,6 @@ def _row(population: str, found: SpikeChanges) -> dict[str, Any]:
     totals = {name: int(values.sum()) for name, values in by_step.items()}
     row: dict[str, Any] = plain({"population": population, **totals, "share": found.share, "by_time_step": by_step})
     return row
-
-
-def check_labels(labels: ArrayLike, samples: int, classes: int) -> IntArray:
-    """Classes as int64 (samples,); `InputError` on another shape, or unless each is from 0 to ``classes - 1``."""
-    array = np.asarray(labels)
-    if array.shape != (samples,) or array.dtype.kind not in "iu":
-        raise InputError(f"labels {array.shape} of type {array.dtype}: whole numbers, ({samples},), are needed")
-    if array.min() < 0 or array.max() >= classes:
-        raise InputError(f"labels from {array.min()} to {array.max()}: the network has classes 0 to {classes - 1}")
-    return array.astype(np.int64)
 
 
 def compare(

@@ -6,6 +6,7 @@ from qif2hw import svg
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.changes import SpikeChanges, together
 from qif2hw.parity import figures, html, sections
+from qif2hw.parity.classes import by_class
 from qif2hw.parity.html import DASH, cell, raw_cell, row, section
 from qif2hw.parity.stepped import SteppedReport
 
@@ -39,8 +40,8 @@ def tiles(report: SteppedReport) -> list[tuple[str, str]]:
 def page(report: SteppedReport, sample: int | None) -> list[str]:
     """All sections in order."""
     return [
-        summary(report), sections.bounds(report), classes(report), results(report), populations(report),
-        causes(report), one_sample(report, sample),
+        summary(report), sections.bounds(report), by_class(report, sections.machine(report)), results(report),
+        populations(report), causes(report), one_sample(report, sample),
     ]  # fmt: skip
 
 
@@ -74,23 +75,6 @@ def summary(report: SteppedReport) -> str:
         "inputs and weights and of integer arithmetic."
     )
     return section("Summary", html.table(head, rows), words=words)
-
-
-def classes(report: SteppedReport) -> str:
-    """Accuracy by class, where labels are known."""
-    if report.labels is None or "reference" not in report.backends:
-        return ""
-    backend = sections.machine(report)
-    expected, actual = report.runs["reference"].label, report.runs[backend].label
-    rows = []
-    for one in np.unique(report.labels):
-        here = report.labels == one
-        right = [float(np.mean(label[here] == one)) for label in (expected, actual)]
-        moved = int(np.sum(expected[here] != actual[here]))
-        cells = [str(one), f"{int(here.sum()):,}", *(html.percent(share) for share in right), f"{moved:,}"]
-        rows.append(row([cell(c) for c in cells]))
-    head = ["class", "samples", "right, reference", f"right, {backend}", "in another class than on the reference"]
-    return section("Classes", html.table(head, rows))
 
 
 def results(report: SteppedReport) -> str:

@@ -1,7 +1,7 @@
 """Parity of event-driven networks: spike times within bounds of the exact reference."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from qif2hw.backends import Backend
 from qif2hw.errors import InputError
-from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run
 from qif2hw.parity.certificates.certificate import certify
@@ -42,6 +42,9 @@ class Bounds:
         In steps Delta: the check fails if an output neuron's first spike is proven to be further off, or if a
         certificate (`qif2hw.parity.certify`) is wrong.  Spikes of which neither is proven are judged by ``rms`` alone.
         None: no certificates.
+    classes
+        Of a classifier: largest share of the samples that fall into another class than on the reference; None for no
+        bound.
     """
 
     rms: float = 0.1
@@ -49,6 +52,7 @@ class Bounds:
     tolerance: float = 1.0
     result: float | None = None
     certified: float | None = 0.5
+    classes: float | None = 0.02
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -65,10 +69,12 @@ def compare(
     runs: dict[str, Run],
     bounds: Bounds,
     truth: FloatArray | None,
+    labels: IntArray | None = None,
 ) -> ParityReport:
     """The outcome, from the runs of all backends on ``x`` (samples, inputs); see `qif2hw.parity.check`.
 
-    ``unrounded`` is the run of the network before rounding; ``truth`` (samples, outputs) is checked already.
+    ``unrounded`` is the run of the network before rounding; ``truth`` (samples, outputs) and the true classes
+    ``labels`` (samples,) are checked already.
     """
     for name, backend in chosen.items():
         _check_run(program, backend, runs[name], len(x))
@@ -89,6 +95,7 @@ def compare(
             for name in exact[1:]
         ),
         *_bound_verdicts(program, timing, results, bounds),
+        *_class_verdicts(program, [one.backend for one in timing], runs, bounds),
         *(() if certified is None else certificate_verdicts(certified, program.grid.delta, bounds.certified or 0.0)),
     )
     return ParityReport(
@@ -102,6 +109,7 @@ def compare(
         truth=truth,
         timing=timing,
         certified=certified,
+        labels=labels,
     )
 
 
@@ -194,3 +202,17 @@ def _bound_verdicts(
             result = next(r for r in results if (r.backend, r.against) == (one.backend, "reference"))
             hold("result, relative L2 error", result.relative, bounds.result, "of the reference")
     return verdicts
+
+
+def _class_verdicts(
+    program: Program, names: Sequence[str], runs: Mapping[str, Run], bounds: Bounds
+) -> Iterator[Verdict]:
+    """Of a classifier: samples in another class than on the reference."""
+    if program.classes is None or bounds.classes is None:
+        return
+    for name in names:
+        moved = np.flatnonzero(runs[name].label != runs["reference"].label)
+        share, samples = len(moved) / len(runs[name].y), len(runs[name].y)
+        ok = share <= bounds.classes
+        where = "" if ok else f"{len(moved)} of {samples} samples, the first is {moved[0]}"
+        yield Verdict(name, "samples in another class", share, bounds.classes, "of the samples", ok, where)

@@ -150,10 +150,12 @@ def _run(network: Network, x: FloatArray) -> Run:
         pseudo = neuron.pseudospike_time(theta, network.trial, np.zeros_like(theta), network.population(name).neuron)
         times[name] = np.where(ordinary[name], first, pseudo)
     raw = network.decode(times)
+    y = network.solve(x, raw)
     return Run(
         backend="reference",
-        y=network.solve(x, raw),
+        y=y,
         raw=raw,
+        label=network.label(raw, y),
         spike_time=np.concatenate([times[name] for name in network.output_populations], axis=1),
         ordinary=np.concatenate([ordinary[name] for name in network.output_populations], axis=1),
         spikes=result.spikes,

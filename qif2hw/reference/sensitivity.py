@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from qif2hw import neuron
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.network import Network, Projection
-from qif2hw.ir.readout import Readout
+from qif2hw.ir.readout import FirstSpike, Readout
 from qif2hw.ir.spikes import Spikes
 from qif2hw.machinecode import compiled
 from qif2hw.reference.execute import trace
@@ -148,17 +148,22 @@ def _pull_outputs(
     first = {name: _first_spikes(network, name, spikes[name], theta[name]) for name in network.output_populations}
     times = {name: time for name, (time, _) in first.items()}
 
+    def pull_first(name: str, which: int, pull: FloatArray, row: int) -> None:
+        at = first[name][1][:, which]
+        pull_time[name][at[at >= 0], row] += pull[at >= 0]
+        pull_end[name][at < 0, which, row] -= pull[at < 0] / network.population(name).neuron.omega
+
     def seed(readout: Readout, m: int, slope: FloatArray, row: int) -> None:
-        name = readout.population
         for which, sign in ((readout.stop[m], 1.0), (readout.start[m], -1.0)):
-            pull, at = sign * readout.scale[m] * slope, first[name][1][:, which]
-            pull_time[name][at[at >= 0], row] += pull[at >= 0]
-            pull_end[name][at < 0, which, row] -= pull[at < 0] / network.population(name).neuron.omega
+            pull_first(readout.population, which, sign * readout.scale[m] * slope, row)
 
     row = 0
     samples = len(next(iter(times.values())))
     for output in network.outputs:
-        if isinstance(output, Readout):
+        if isinstance(output, FirstSpike):
+            for m, which in enumerate(output.neuron):
+                pull_first(output.population, which, np.ones(samples), row + m)
+        elif isinstance(output, Readout):
             for m in range(output.size):
                 seed(output, m, np.ones(samples), row + m)
         else:

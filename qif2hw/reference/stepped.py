@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF, apply, cuba
+from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF, SteppedSynaptic, apply, cuba
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.spikes import power_of_two
 from qif2hw.ir.stepped import Accumulator, Keep, SteppedNetwork, SteppedPopulation, SteppedRun, check_keep, joined
@@ -96,11 +96,16 @@ def _run(network: SteppedNetwork, x: FloatArray) -> tuple[FloatArray, dict[str, 
 
 
 def _step(
-    neuron: SteppedQIF | SteppedLIF | SteppedCUBA, population: SteppedPopulation, state: FloatArray, total: FloatArray
+    neuron: SteppedQIF | SteppedLIF | SteppedSynaptic | SteppedCUBA,
+    population: SteppedPopulation,
+    state: FloatArray,
+    total: FloatArray,
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """State after a step, and who fired."""
     if isinstance(neuron, SteppedCUBA):
         return _cuba(neuron, population, state, total)
+    if isinstance(neuron, SteppedSynaptic):
+        return _synaptic(neuron, state, total)
     potential = apply(neuron, state) + neuron.gain * total
     fired = potential >= neuron.threshold
     return np.where(fired, neuron.reset, potential), fired
@@ -123,10 +128,21 @@ def _cuba(
     return np.stack([np.where(fired, 0, v), u]).astype(np.float64), fired
 
 
+def _synaptic(neuron: SteppedSynaptic, state: FloatArray, total: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """The same for a neuron with a current: the state are potential and current, (2, samples, neurons)."""
+    u, current = state
+    current = neuron.current_leak * current + total
+    v = neuron.rest + neuron.leak * (u - neuron.rest) + neuron.gain * current
+    fired = v >= neuron.threshold
+    return np.stack([np.where(fired, neuron.reset, v), current]), fired
+
+
 def _read(network: SteppedNetwork, name: str, state: dict[str, FloatArray]) -> FloatArray:
     """What a population that does not spike holds."""
-    cubic = isinstance(network.population(name).neuron, SteppedCUBA)
-    return SteppedCUBA.UNIT * state[name][0] if cubic else state[name]
+    neuron = network.population(name).neuron
+    if isinstance(neuron, SteppedCUBA):
+        return SteppedCUBA.UNIT * state[name][0]
+    return state[name][0] if isinstance(neuron, SteppedSynaptic) else state[name]
 
 
 def _late_sources(delay: NDArray[np.int32]) -> dict[int, NDArray[np.int64]]:
@@ -146,6 +162,10 @@ def _arriving(late: dict[int, NDArray[np.int64]], sent: list[FloatArray]) -> Flo
 def _start(population: SteppedPopulation, samples: int) -> FloatArray:
     if isinstance(population.neuron, SteppedCUBA):
         return np.zeros((2, samples, population.size))
+    if isinstance(population.neuron, SteppedSynaptic):
+        start = np.zeros((2, samples, population.size))
+        start[0] = population.neuron.reset
+        return start
     first = 0.0 if isinstance(population.neuron, Accumulator) else population.neuron.reset
     return np.full((samples, population.size), first)
 

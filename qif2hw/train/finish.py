@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from qif2hw.errors import InputError
-from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.ir.arrays import BoolArray, FloatArray, IntArray
 from qif2hw.nn.functional.jacobian import jacobian
 from qif2hw.nn.functional.output import ForwardPass
 from qif2hw.nn.network import LATE, QIFNetwork
 from qif2hw.simd import Reals
 from qif2hw.train.optim.gauss_newton import GaussNewton
+from qif2hw.train.quantize import IncrementalQuantizer
 from qif2hw.train.task import Model, Task
 
 ROWS = 2000
@@ -31,8 +32,11 @@ SLOW = math.log(0.5)
 WINDOWS = 10
 """Parts of the first-order steps whose losses are compared."""
 
-Finish: TypeAlias = Callable[[GaussNewton, int, float], float]
-"""``finish(optimizer, step, share)`` takes a step, of this share of its length; returns the loss on other samples."""
+Finish: TypeAlias = Callable[[GaussNewton, int, float, IncrementalQuantizer | None], float]
+"""``finish(optimizer, step, share, quantizer)`` takes a step, of this share of its length; the loss on other samples.
+
+With a ``quantizer`` the weights that it has put on the grid stay where they are, and it learns how much each one does.
+"""
 
 
 def parameters(model: QIFNetwork) -> list[nn.Parameter]:
@@ -62,20 +66,38 @@ def regression_finish(task: Task, model: Model, seed: int) -> Finish:
     if rows * (columns + 2 * rows) * np.dtype(ELEMENT).itemsize > LARGEST:
         raise InputError(f"{task.name}: {columns} parameters are too many for a second-order finish of {rows} rows")
 
-    def loss(of: Tensor) -> float:
+    def loss(of: Tensor, quantizer: IncrementalQuantizer | None) -> float:
         with torch.no_grad():
             model.keep_inside()
+            if quantizer is not None:
+                quantizer.keep()
             run = model.run(x[of])
             return float((run.y - y[of]).square().mean() + model.deadline_penalty(run.first))
 
-    def step(optimizer: GaussNewton, number: int, share: float) -> float:
+    def step(optimizer: GaussNewton, number: int, share: float, quantizer: IncrementalQuantizer | None = None) -> float:
         order = torch.from_numpy(np.random.default_rng([seed, 1, number]).permutation(len(x)))
         batch, others = order[:count], order[count : 2 * count]
         run = model.run(x[batch])
-        optimizer.turn(*_residuals(model, run, y[batch]))
-        return optimizer.move(lambda: loss(others), share)
+        rows, missing = _residuals(model, run, y[batch])
+        if quantizer is None:
+            optimizer.turn(rows, missing)
+        else:
+            free = _free(model, rows, quantizer)
+            optimizer.turn(rows[:, free], missing, free)
+        return optimizer.move(lambda: loss(others, quantizer), share)
 
     return step
+
+
+def _free(model: QIFNetwork, rows: Reals, quantizer: IncrementalQuantizer) -> BoolArray:
+    """Parameters that are not on the grid, after the quantizer has taken note of the derivatives by the weights."""
+    every = parameters(model)
+    square = torch.from_numpy(np.einsum("ij,ij->j", rows, rows, dtype=np.float64) / len(rows))
+    of = {id(p): part for p, part in zip(every, square.split([p.numel() for p in every]), strict=True)}
+    quantizer.note_squares([of[id(w)].view(w.shape) for w in quantizer.weights])
+    free = {id(w): mask for w, mask in zip(quantizer.weights, quantizer.free(), strict=True)}
+    moves = [free.get(id(p), torch.ones(p.shape, dtype=torch.bool)).reshape(-1) for p in every]
+    return np.asarray(torch.cat(moves).numpy(), np.bool_)
 
 
 def _residuals(model: QIFNetwork, run: ForwardPass, wanted: Tensor) -> tuple[Reals, FloatArray]:

@@ -39,6 +39,8 @@ SAVE_EVERY = 250
 """Steps between two checkpoints."""
 SAVE_FINISH_EVERY = 10
 """The same for second-order steps, which take longer."""
+EVALUATED = 1 << 20
+"""Inputs of all samples that run at a time outside of training: what bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ def _fit(
         stage = next(stage for stage in stages if done <= stage.stop)
         if stage.second_order:
             assert isinstance(model, QIFNetwork)
-            return GaussNewton(second_order.parameters(model))
+            return GaussNewton(second_order.parameters(model), follow=not stage.freezes)
         return (Soap if stage.weights_move and settings.optimizer == "soap" else FlatAdam)(model.parameter_groups())
 
     optimizer = optimizer_after(0)
@@ -200,14 +202,14 @@ def _fit(
         rate = stage.rate_at(step)
         if step == stage.start:
             optimizer = optimizer_after(step + 1)
-        if quantizer is not None and (stage.freezes or not stage.weights_move):
+        if quantizer is not None and stage.rounds:
             if stage.freezes and step == stage.start:
                 quantizer.choose_units()
             quantizer.freeze(stage.groups_at(step), everything=not stage.freezes)
         done = step + 1
         if isinstance(optimizer, GaussNewton):
             assert finish is not None
-            loss = finish(optimizer, step, rate)
+            loss = finish(optimizer, step, rate, quantizer if stage.rounds else None)
             if optimizer.ended:
                 done = stage.stop
         else:
@@ -300,11 +302,16 @@ def one_torch_thread() -> Iterator[None]:
 
 @torch.no_grad()
 def _evaluate(task: Task, model: Model, test_set: Samples) -> FloatArray:
-    return task.solution(test_set.x, model(torch.from_numpy(test_set.x)).numpy())
+    dtype = model.parameter_groups()[0][0].dtype
+    rows = max(1, EVALUATED // test_set.x.shape[1])
+    parts = [model(part.to(dtype)).double() for part in torch.from_numpy(test_set.x).split(rows)]
+    return task.solution(test_set.x, torch.cat(parts).numpy())
 
 
 def _diagnosis(task: Task, model: Model, seed: int) -> Diagnosis | None:
     if not isinstance(model, QIFNetwork):
         return None
     x, y = (torch.from_numpy(array) for array in task.train_set(seed))
+    if task.classes is not None:
+        return diagnose(model, x[: EVALUATED // x.shape[1]].to(model.last.phi0.dtype))
     return diagnose(model, x, y if task.objective is None else None)

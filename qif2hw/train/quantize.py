@@ -69,6 +69,16 @@ class IncrementalQuantizer:
                 w.grad = torch.where(level.isnan(), w.grad, 0.0)
 
     @torch.no_grad()
+    def note_squares(self, squares: Sequence[Tensor]) -> None:
+        """Take the mean squared derivatives of the results by each weight, arrays of their shapes, as they are now."""
+        for square, found in zip(self.square, squares, strict=True):
+            square.copy_(found)
+
+    def free(self) -> list[Tensor]:
+        """Which weights of each array have not gone onto the grid, arrays of their shapes."""
+        return [level.isnan() for level in self.level]
+
+    @torch.no_grad()
     def freeze(self, groups: int, *, everything: bool = False) -> None:
         """Put on the grid the weights of the first ``groups`` groups, or ``everything``."""
         for k, (w, square, level) in enumerate(zip(self.weights, self.square, self.level, strict=True)):

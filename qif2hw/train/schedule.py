@@ -11,6 +11,8 @@ FEW_BITS = 5
 """Largest number of weight bits that are trained with `Settings.freeze_steps` and `Settings.freeze_learning_rate`."""
 SHORTER_FOR, LAST_SHARE = 0.3, 0.1
 """Share of the second-order steps that get shorter towards the end, and the share of the length of the last."""
+SETTLE_SHARE = 0.2
+"""Second-order steps of the initial phases alone, as a share of those in which weights go onto the grid."""
 FREEZE_AFTER, FREEZE_GROUPS, FREEZE_DECAY = 0.1, 30, 0.1
 """Share of a stage before weights freeze and the rate decays; groups in which they freeze; factor of the rate then."""
 
@@ -44,6 +46,11 @@ class Stage:
     freezes: bool = False
     second_order: bool = False
 
+    @property
+    def rounds(self) -> bool:
+        """Whether weights go onto the grid, or stay there."""
+        return self.freezes or not self.weights_move
+
     def rate_at(self, step: int) -> float:
         """Learning rate of a step; of a second-order one, what share of its length is taken."""
         if self.second_order:
@@ -67,7 +74,7 @@ def plan(settings: Settings, steps: int | None = None, weight_bits: int | None =
 
     With `Settings.finish_steps`: second-order steps follow.  With weight bits: weights go onto the grid in groups
     (`qif2hw.train.quantize`), then the initial phases alone are trained, which corrects most of the remaining rounding
-    error.
+    error; both by second-order steps if there are any.
 
     Raises
     ------
@@ -79,13 +86,17 @@ def plan(settings: Settings, steps: int | None = None, weight_bits: int | None =
         raise InputError(f"steps = {free}: at least one step is needed")
     stages = [Stage(0, free, settings.learning_rate)]
 
-    def add(length: int, rate: float, **options: Any) -> None:
+    def add(length: float, rate: float, **options: Any) -> None:
         start = stages[-1].stop
         stages.append(Stage(start, start + max(1, round(length * free / settings.steps)), rate, **options))
 
     if settings.finish_steps:
         add(settings.finish_steps, 1.0, second_order=True)
-    if weight_bits is not None:
+    if settings.finish_steps and weight_bits is not None:
+        add(settings.rounding_steps, 1.0, freezes=True, second_order=True)
+        alone = settings.rounding_steps * SETTLE_SHARE
+        add(alone, 1.0, weight_bits=weight_bits, weights_move=False, second_order=True)
+    elif weight_bits is not None:
         few = weight_bits <= FEW_BITS
         rate = settings.freeze_learning_rate if few else settings.qat_learning_rate
         add(settings.freeze_steps if few else settings.qat_steps, rate, freezes=True)

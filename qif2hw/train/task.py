@@ -33,6 +33,9 @@ class Settings:
     finish_steps
         Largest number of second-order steps after these (`qif2hw.train.finish`), for regressions; 0 for none.  They
         begin as soon as the steps before them lower the loss only slowly, and end when there is nothing to gain.
+    rounding_steps
+        With these and weight bits: second-order steps in which one weight after the other goes onto the grid, in place
+        of those below; a fifth as many follow for the initial phases alone.
     qat_steps, qat_learning_rate
         If weight bits are asked for: further steps in which one weight after the other goes onto the grid; the rate
         decays to a tenth.
@@ -61,6 +64,7 @@ class Settings:
     clip: float = 1.0
     optimizer: str = "adam"
     finish_steps: int = 0
+    rounding_steps: int = 150
 
 
 class Model(Protocol):
@@ -170,6 +174,8 @@ class Task:
         evaluated.  0 for a task that is no operator.
     block
         Number of consecutive rows of the test set that belong together, as the points of one function.
+    classes
+        Of a classification: names of the classes; ``y`` of the samples are their numbers (samples, 1).
     """
 
     name: str
@@ -192,10 +198,13 @@ class Task:
     equation: Equation | None = None
     branch_inputs: int = 0
     block: int = 1
+    classes: tuple[str, ...] | None = None
 
     @property
     def outputs(self) -> int:
         """Number of a network's results."""
+        if self.classes is not None:
+            return len(self.classes)
         return 1 if self.make is not None else self.sizes[-1] // 2
 
     def raw(self, x: FloatArray) -> FloatArray:

@@ -30,6 +30,8 @@ def to_bytes(run: AnyRun, key: str) -> bytes:
         arrays |= {"spike_time": run.spike_time, "ordinary": run.ordinary}
         if run.raw is not run.y:
             arrays["raw"] = run.raw
+        if run.label is not None:
+            arrays["label"] = run.label
         if run.machine is not None:
             arrays |= _fields("machine", run.machine)
         for name in _SPIKES:
@@ -82,7 +84,7 @@ def _run(about: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> AnyRun:
     }
     return Run(
         backend, arrays["y"], arrays["spike_time"], arrays["ordinary"], found["spikes"], machine, found["step_spikes"],
-        seconds, counts, arrays.get("raw", arrays["y"]),
+        seconds, counts, arrays.get("raw", arrays["y"]), arrays.get("label"),
     )  # fmt: skip
 
 
@@ -95,6 +97,8 @@ def _check(run: AnyRun) -> None:
         whole |= {name: (fired, 3, "b") for name, fired in run.spikes.items()}
     else:
         whole |= {"spike_time": (run.spike_time, 2, "f"), "ordinary": (run.ordinary, 2, "b")}
+        if run.label is not None:
+            whole |= {"label": (run.label, 1, "i")}
         if run.machine is not None:
             whole |= {f.name: (getattr(run.machine, f.name), 2, "i") for f in fields(run.machine)}
         lists = [vars(found) for name in _SPIKES for found in getattr(run, name).values()]

@@ -1,9 +1,15 @@
 """Bad input: exit code 2, one line on stderr, and nothing half-written."""
 
+import fcntl
 import io
+import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -319,3 +325,43 @@ def test_an_unknown_task_is_refused_at_once(arguments: list[str], tmp_path: Path
     assert done.stderr.count("\n") == 1
     assert done.stdout.strip() == "[]"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "many", "1.5", ""])
+def test_numbers_of_threads_that_are_none(call: Any, kit: Any, monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
+    monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
+    line = call.refused("inspect", kit.bundle)
+    assert line == f"error: NUMBA_NUM_THREADS = {threads}: a number of threads, 1 or more, is needed, or unset it"
+
+
+def test_terminals_that_close_or_are_narrow(kit: Any) -> None:
+    """A pipe that nobody reads, no standard output at all, and a terminal of a few columns."""
+    command = [sys.executable, "-c", "from qif2hw_cli.main import main; main()", "inspect", str(kit.bundle)]
+    read, write = os.pipe()
+    os.close(read)
+    closed = subprocess.run(command, stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    assert (closed.returncode, closed.stderr) == (1, b"")
+    none = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *command], stderr=subprocess.PIPE)
+    assert (none.returncode, none.stderr) == (0, b"")
+    main, other = pty.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 10, 20, 0, 0))
+    with subprocess.Popen(command, stdin=other, stdout=other, stderr=other) as process:
+        os.close(other)
+        shown = b""
+        with suppress(OSError):  # the terminal is gone with the process
+            while part := os.read(main, 1 << 16):
+                shown += part
+    os.close(main)
+    assert process.returncode == 0
+    assert b"Traceback" not in shown
+    assert b"hidden1" in shown
+
+
+@pytest.mark.parametrize("seed", [2**70, 2**63, -1])
+@pytest.mark.parametrize("command", ["train", "search", "demo"])
+def test_seeds_that_no_generator_takes(call: Any, kit: Any, tmp_path: Path, command: str, seed: int) -> None:
+    out = tmp_path / "out"
+    words = {"train": ["parabola", "-o", out], "search": [kit.model, "-o", out], "demo": ["--out", out]}[command]
+    assert f"Invalid value for '--seed': {seed} is not in the range" in call.refused(command, *words, "--seed", seed)
+    assert not out.exists()

@@ -129,3 +129,32 @@ def test_the_relative_error_of_a_truth_of_zero() -> None:
     zero, one = np.zeros(3), np.ones(3)
     assert relative_l2(zero, zero) == 0
     assert relative_l2(one, zero) == np.inf
+
+
+def driven(i0: float, phase: float) -> Network:
+    """Phases as a part of the cycle."""
+    neuron = replace(BASE.populations[0].neuron, i0=i0)
+    populations = (replace(p, neuron=neuron, phi0=np.full(p.size, phase * neuron.period)) for p in BASE.populations)
+    return replace(BASE, populations=tuple(populations))
+
+
+@pytest.mark.parametrize(("i0", "phase"), [(0.26, 0.9), (0.251, 0.97)])
+def test_cycles_so_long_that_spikes_are_missed_are_named(i0: float, phase: float) -> None:
+    """Theta is 60 at a drive of 0.26: the trial is a tenth of it, and parity would fail."""
+    network = driven(i0, phase)
+    with pytest.warns(
+        UserWarning, match=r"steps off \(RMS\): a cycle Theta = .* trials long.*; use a drive I0 further"
+    ):
+        bundle = qif2hw.compile(network, rounding="nearest", steps=512)
+    x = np.random.default_rng(0).random((50, 2))
+    assert not check(bundle, x, backends=("reference", "engine")).ok
+
+
+@pytest.mark.parametrize(("i0", "phase"), [(0.26, 0.97), (0.3, 0.9), (30.0, 0.9)])
+def test_other_cycles_are_followed(i0: float, phase: float) -> None:
+    compiled(driven(i0, phase), rounding="nearest", steps=512)
+
+
+def test_cycles_that_a_register_cannot_hold_are_refused() -> None:
+    with pytest.raises(InputError, match="need a phase of more than 24 bits: use fewer of either"):
+        qif2hw.compile(driven(0.2501, 0.9), rounding="nearest", steps=512)

@@ -13,6 +13,7 @@ import mutate
 import numpy as np
 import onnx
 import safetensors.numpy
+from executed import plainly
 from mutate import Rng, pick
 from networks import branched, listed, ordinary, stepped_images, whole_images, whole_inputs
 from onnx import numpy_helper
@@ -135,7 +136,9 @@ class Models(Format):
 
     @cached_property
     def valid(self) -> list[bytes]:
-        return [onnx_io.to_bytes(bundle.network) for bundle in bundles()[4:]]
+        networks = [bundle.network for bundle in bundles()[4:]]
+        # Changes of plain nodes reach further.
+        return [one for network in networks for one in (onnx_io.to_bytes(network), plainly(network))]
 
     def changed(self, rng: Rng, data: bytes) -> bytes:
         try:
@@ -293,6 +296,48 @@ class Slayer(Format):
             stepped_reference.run(network, np.zeros((1, 1, network.inputs)))
 
 
+class Nir(Format):
+    name, ending = "nir", ".nir"
+
+    @cached_property
+    def valid(self) -> list[bytes]:
+        import nir
+
+        from qif2hw.ir.nir import save
+
+        rng = np.random.default_rng(0)
+        lif = [np.array(value) for value in (0.02, 1.0, 0.1, 1.0)]
+        graph = nir.NIRGraph.from_list(
+            nir.Input(np.array([1, 6, 6])),
+            nir.Conv2d((6, 6), rng.normal(size=(2, 1, 3, 3)), (1, 1), (1, 1), (1, 1), 1, np.zeros(2)),
+            nir.LIF(*lif),
+            nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
+            nir.Flatten({"input": np.array([2, 3, 3])}, 0, -1),
+            nir.Affine(rng.normal(size=(4, 18)), np.zeros(4)),
+            nir.CubaLIF(*(np.full(4, value) for value in (0.01, 0.02, 1.0, 0.0, 1.0))),
+            nir.Delay(np.full(4, 0.002)),
+            nir.Linear(rng.normal(size=(2, 4))),
+            nir.Output(np.array([2])),
+            type_check=False,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "a.nir"
+            nir.write(path, graph, compression=None)
+            files = [path.read_bytes()]
+            save(listed(branched()), path)
+            return [*files, path.read_bytes()]
+
+    def changed(self, rng: Rng, data: bytes) -> bytes:
+        return Slayer.changed(self, rng, data)  # type: ignore[arg-type]
+
+    def use(self, path: Path) -> None:
+        from qif2hw.ir.nir import import_network
+
+        network = import_network(path, time_steps=3, dt=1e-3)
+        if not isinstance(network, Network):
+            stepped_reference.run(network, np.zeros((1, 1, network.inputs)))
+
+
 class Checkpoints(Format):
     name, ending = "checkpoint", ".safetensors"
 
@@ -427,4 +472,8 @@ def formats() -> dict[str, Format]:
         import h5py  # noqa: F401
 
         found.append(Slayer())
+    with contextlib.suppress(ImportError):
+        import nir  # noqa: F401
+
+        found.append(Nir())
     return {one.name: one for one in found}

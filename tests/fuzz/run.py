@@ -23,7 +23,7 @@ import formats  # noqa: E402
 from qif2hw.errors import InputError  # noqa: E402
 
 SECONDS = 10
-"""Most for a case."""
+"""Most for a case, of processor time: other programs may be at work."""
 MEMORY = 1 << 30
 """Most that a case may allocate."""
 KEPT = HERE / "kept.txt"
@@ -50,7 +50,7 @@ def outcome(one: formats.Format, seed: int, folder: Path) -> str:
     data = one.case(seed)
     path.write_bytes(data)
     (folder / "now").write_text(f"{one.name} {seed}")
-    signal.alarm(SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -61,7 +61,7 @@ def outcome(one: formats.Format, seed: int, folder: Path) -> str:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         return f"{type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return ""
 
 
@@ -84,7 +84,7 @@ def main() -> int:
         _ = one.valid
     chosen = [every[given.format]] if given.format else list(every.values())
     queue = [(every[name], seed) for name, seed in kept() if name in every]
-    signal.signal(signal.SIGALRM, _alarm)
+    signal.signal(signal.SIGPROF, _alarm)
     limit_memory()
     failed, done, slowest, start = 0, 0, 0.0, time.monotonic()
     with tempfile.TemporaryDirectory() as name:

@@ -14,7 +14,7 @@ from qif2hw.ir.host_part import onnx_host
 from qif2hw.ir.host_part.expression import Expression, formula, side_by_side, total
 from qif2hw.ir.host_part.expression import given as value
 from qif2hw.ir.host_part.formula import BINARY, OPERATORS, UNARY, Constant, Formula, Step
-from qif2hw.ir.onnx_graph import GraphWriter
+from qif2hw.ir.onnx.graph import GraphWriter
 
 
 @st.composite

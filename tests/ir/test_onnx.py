@@ -82,7 +82,8 @@ def test_file(tmp_path: Path) -> None:
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     assert {node.op_type for node in model.graph.node if node.domain == "qif2hw"} == {
-        *("Encode", "QIF", "Synapses", "SparseSynapses", "FirstSpikeDifference", "Product")
+        *("Encode", "QIF", "Synapses", "SparseSynapses", "FirstSpikeDifference", "Product"),
+        *("Join", "Spikes", "FirstSpikes", "InRange"),
     }
     for tensor in model.graph.initializer:
         assert tensor.data_type == (TensorProto.INT64 if tensor.name.startswith("ind") else TensorProto.DOUBLE)
@@ -156,7 +157,7 @@ WRONG: dict[str, tuple[Callable[[ModelProto], object], str]] = {
         lambda m: setattr(m.graph.initializer[0], "data_location", TensorProto.EXTERNAL),
         "stored in another file",
     ),
-    "version": (lambda m: setattr(m.opset_import[1], "version", 2), "version 2 of the domain 'qif2hw'"),
+    "version": (lambda m: setattr(m.opset_import[1], "version", 3), "version 3 of the domain 'qif2hw'"),
     "short": (lambda m: m.graph.initializer[0].dims.__setitem__(0, 10**12), "not a valid ONNX|holds 6 values"),
     "negative": (lambda m: m.graph.initializer[0].dims.__setitem__(0, -3), "not a valid ONNX|holds 6 values"),
 }

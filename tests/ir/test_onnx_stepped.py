@@ -128,7 +128,8 @@ def odd_weight(model: ModelProto) -> None:
 
 
 def no_unit(model: ModelProto) -> None:
-    made = node(model, "Frames")
+    made = node(model, "FramesOnGrid")
+    made.op_type = "Frames"
     made.attribute.remove(next(a for a in made.attribute if a.name == "unit"))
 
 

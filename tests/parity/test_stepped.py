@@ -138,7 +138,9 @@ def test_bounds(bundle: SteppedBundle) -> None:
 def test_wrong_calls_are_refused_before_anything_runs(bundle: SteppedBundle) -> None:
     with pytest.raises(InputError, match="inputs have shape"):
         check(bundle, X[:, :1])
-    with pytest.raises(InputError, match=r"labels \(59,\) of type int64: whole numbers, \(60,\), are needed"):
+    with pytest.raises(
+        InputError, match=r"labels \(59,\) of type int64: whole numbers or names of classes, \(60,\), are"
+    ):
         check(bundle, X, truth=LABELS[:-1])
     with pytest.raises(InputError, match="labels from 0 to 5: the network has classes 0 to 4"):
         check(bundle, X, truth=LABELS + (LABELS == 4))

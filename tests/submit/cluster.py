@@ -77,11 +77,11 @@ class Cluster:
 
     def ask(self, *words: str) -> str:
         done = subprocess.run(
-            words, env=os.environ | self.variables, capture_output=True, text=True, timeout=60, check=False
+            words, env=os.environ | self.variables, capture_output=True, text=True, timeout=240, check=False
         )
         return done.stdout.strip()
 
-    def wait_for(self, *states: str, seconds: float = 30) -> None:
+    def wait_for(self, *states: str, seconds: float = 240) -> None:
         """Until the node is in one of these states."""
         end = time.monotonic() + seconds
         while (found := self.ask("sinfo", "-h", "-o", "%T").splitlines()[:1]) not in [[s] for s in states]:

@@ -14,7 +14,7 @@ from cluster import Cluster, kill_below
 import qif2hw
 from qif2hw_cli.main import cli
 
-LIMIT = 100.0
+LIMIT = 240.0
 
 
 def call(*words: object) -> Result:

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from qif2hw import reference
+from qif2hw.compiler import CompileOptions, rounded_network
 from qif2hw.errors import InputError
 from qif2hw.experiments import tasks
+from qif2hw.ir import Network
+from qif2hw.ir.weight_grid import largest_weight, weight_step
 from qif2hw.nn import QIFNetwork, Regime
 from qif2hw.nn.functional import compiled
 from qif2hw.train import Settings, finish, loop, plan, train
@@ -18,7 +22,7 @@ from qif2hw.train.optim.gauss_newton import GaussNewton
 PARABOLA = replace(
     tasks.get("parabola"),
     sizes=(1, 8, 2),
-    settings=Settings(steps=60, finish_steps=30, qat_steps=20, settle_steps=5, batch=32, optimizer="soap"),
+    settings=Settings(steps=60, finish_steps=30, rounding_steps=40, batch=32, optimizer="soap"),
 )
 
 
@@ -32,7 +36,33 @@ def test_the_finish_lowers_the_error() -> None:
     assert finished.error < 0.5 * alone.error
 
 
-@pytest.mark.parametrize("stop", [20, 75])
+@pytest.mark.parametrize("bits", [4, 8])
+def test_second_order_steps_put_the_weights_onto_the_grid(bits: int) -> None:
+    """Every weight is on the grid, where the compiler leaves it, and better than rounded to the nearest."""
+    free = train(PARABOLA, steps=200)
+    rounded = train(PARABOLA, steps=200, weight_bits=bits)
+    for p in rounded.network.projections:
+        level = p.weight / np.abs(p.weight).max() * (largest_weight(bits) // weight_step(bits))
+        assert np.allclose(level, level.round(), atol=1e-9)
+    nearest = as_network_rounded(free.network, bits)
+    test = PARABOLA.test_set()
+    naive = PARABOLA.errors(reference.run(nearest, PARABOLA.raw(test.x)).y, test.y)["y"].relative
+    assert rounded.error < 0.5 * naive
+    if bits == 8:
+        assert rounded.error < 2 * free.error
+    options = CompileOptions(weight_bits=bits)
+    kept = rounded_network(rounded.network, options)
+    assert all(
+        np.allclose(a.weight, b.weight, rtol=1e-12)
+        for a, b in zip(kept.projections, rounded.network.projections, strict=True)
+    )
+
+
+def as_network_rounded(network: Network, bits: int) -> Network:
+    return rounded_network(network, CompileOptions(weight_bits=bits, rounding="nearest"))
+
+
+@pytest.mark.parametrize("stop", [20, 75, 110])
 def test_resumed_is_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
     monkeypatch.setattr(loop, "SAVE_EVERY", 5)
     monkeypatch.setattr(loop, "SAVE_FINISH_EVERY", 5)
@@ -86,8 +116,10 @@ def test_the_rule() -> None:
 def test_where_it_is_in_the_plan() -> None:
     stages = plan(PARABOLA.settings, weight_bits=8)
     assert [(s.start, s.stop, s.second_order) for s in stages] == [
-        (0, 60, False), (60, 90, True), (90, 110, False), (110, 115, False),
+        (0, 60, False), (60, 90, True), (90, 130, True), (130, 138, True),
     ]  # fmt: skip
+    assert [s.freezes for s in stages] == [False, False, True, False]
+    assert [s.weights_move for s in stages] == [True, True, True, False]
     shares = [stages[1].rate_at(step) for step in range(60, 90)]
     assert shares[:22] == [1.0] * 22
     assert shares[22:] == sorted(shares[22:], reverse=True)

@@ -41,6 +41,18 @@ def test_a_step_is_the_closed_solution(shape: tuple[int, int], damping: float) -
     assert np.allclose(optimizer.direction, old + more, rtol=1e-8, atol=1e-10)
 
 
+def test_what_is_not_free_stays() -> None:
+    matrix, wanted = linear(30, 50)
+    free = np.arange(50) % 3 > 0
+    optimizer, alone = GaussNewton(parameters((50,))), GaussNewton(parameters((free.sum(),)))
+    optimizer.turn(matrix, wanted)
+    alone.direction.copy_(optimizer.direction[torch.from_numpy(free)])
+    optimizer.turn(matrix[:, free], wanted, free)
+    alone.turn(matrix[:, free], wanted)
+    assert np.array_equal(optimizer.direction.numpy()[free], alone.direction)
+    assert not optimizer.direction.numpy()[~free].any()
+
+
 def test_batches_of_a_linear_problem_give_its_solution() -> None:
     matrix, wanted = linear(400, 60)
     optimizer = GaussNewton(parameters((4, 10), (20,)))

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from calls import divide, end, end_once, fail, nap, refuse, threads
 from click.testing import CliRunner
+from lava_faults import wait_for
 
 import qif2hw
 from qif2hw.errors import BackendError, InputError
@@ -33,10 +33,7 @@ class Dask:
         self.processes: list[subprocess.Popen[bytes]] = []
         self.start("scheduler", "--port", "0", "--host", "127.0.0.1", "--scheduler-file", str(home / "scheduler.json"))
         self.scheduler = self.processes[0]
-        end_of_patience = time.monotonic() + 60
-        while not (home / "scheduler.json").exists():
-            assert time.monotonic() < end_of_patience
-            time.sleep(0.1)
+        wait_for((home / "scheduler.json").exists)
         for _ in range(count):
             self.add()
 
@@ -106,8 +103,7 @@ def test_results_are_those_of_this_machine(dask: Dask, layers: Any, tmp_path: Pa
 def test_a_lost_worker(dask: Dask, tmp_path: Path) -> None:
     """What it had is done by others; the cluster goes on with one."""
     with workers("dask", scheduler=dask.address) as pool:
-        while pool.size < 2:
-            time.sleep(0.1)
+        wait_for(lambda: pool.size == 2)
         assert [*pool.map(end_once, tmp_path, range(8))] == [*range(8)]
         assert pool.size == 1
 
@@ -125,14 +121,12 @@ def test_what_ends_every_worker(dask: Dask, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.long
 def test_a_lost_scheduler(dask: Dask, monkeypatch: pytest.MonkeyPatch) -> None:
     with workers("dask", scheduler=dask.address) as pool:
-        begin = time.monotonic()
         monkeypatch.setattr(module, "CONNECT", 2.0)
-        results = pool.map(nap, None, [0.2] * 100)
+        results = pool.map(nap, None, [0.2] * 1000)
         assert next(results) == 0.2
         dask.scheduler.send_signal(signal.SIGKILL)
         with pytest.raises(BackendError, match=r"the Dask scheduler at 'tcp://.*' is gone"):
             [*results]
-    assert time.monotonic() - begin < 60
 
 
 @pytest.mark.long
@@ -141,8 +135,7 @@ def test_a_call_that_ends_workers_is_given_up(tmp_path: Path) -> None:
     cluster = Dask(tmp_path, 2, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="0")
     try:
         with workers("dask", scheduler=cluster.address) as pool:
-            while pool.size < 2:
-                time.sleep(0.1)
+            wait_for(lambda: pool.size == 2)
             with pytest.raises(
                 BackendError, match=r"part \d of 8: Dask workers that ran it were lost, 1 in a row \(out of mem"
             ):

@@ -1,7 +1,6 @@
 """Workers: the same results, a lost one is replaced, an error is one line."""
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -88,19 +87,17 @@ def test_wrong_workers(arguments: dict[str, Any], message: str) -> None:
 
 
 def test_processes_end_with_their_owner() -> None:
-    """At once where an error ends it, though they are at work."""
+    """At once where an error ends it, though they are at work: for far longer than a test may take."""
     ids: set[int] = set()
 
     def work() -> None:
         with workers("local", 2) as pool:
             ids.update(process for *_, process in pool.map(threads, None, range(4)))
-            assert next(pool.map(nap, None, [0, 200, 200])) == 0
+            assert next(pool.map(nap, None, [0, 10_000, 10_000])) == 0
             raise KeyboardInterrupt
 
-    begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         work()
-    assert time.monotonic() - begin < 100
     for process in ids:
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)

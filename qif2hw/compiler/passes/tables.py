@@ -202,7 +202,7 @@ class MakeTables:
         if grid.period_steps >= FINE_STEPS or state.target.limit("messages_per_spike") == 1:
             return 1
         fitting = (
-            _fits(state, p, curve) for p in state.network.populations for curve in self._made(state, p, 2).values()
+            curve_fits(state, p, curve) for p in state.network.populations for curve in self._made(state, p, 2).values()
         )
         return 2 if all(fitting) else 1
 
@@ -237,7 +237,7 @@ class MakeTables:
         if not isinstance(curve, PlaneVector) and room is not None:
             if curve.bytes > room or self.bits_for(state, population, form) < self.table_bits:
                 names.append("table_bytes")
-        if product_bits_of(state.target) < PRODUCT_BITS and not _fits(state, population, curve):
+        if product_bits_of(state.target) < PRODUCT_BITS and not curve_fits(state, population, curve):
             names.append("product_bits")
         return "; ".join(state.target.named(name) for name in names)
 
@@ -280,7 +280,7 @@ def _refused(form: str, fitting: dict[str, CurveError], tried: dict[str, CurveEr
     return f"{form}: {'too large' if form not in fitting else 'not accurate enough'}"
 
 
-def _fits(state: State, population: Population, curve: PTC) -> bool:
+def curve_fits(state: State, population: Population, curve: PTC) -> bool:
     """Whether the target's registers and products are wide enough for a population with a curve."""
     found = state[Ranges].populations[population.name]
     made = program_population(state, population, curve)

@@ -241,7 +241,7 @@ def _suggest(trial: Any, network: Network, options: SearchOptions) -> Setting:
 
 
 def _sampler(options: SearchOptions, done: int) -> Any:
-    optuna, seed = _optuna(), options.seed + 1000 * done
+    optuna, seed = _optuna(), (options.seed + 1000 * done) % 2**32
     if options.sampler == "tpe":
         return optuna.samplers.TPESampler(seed=seed, n_startup_trials=options.batch)
     return optuna.samplers.NSGAIISampler(seed=seed, population_size=options.batch)

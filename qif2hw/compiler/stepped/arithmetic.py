@@ -9,7 +9,7 @@ import numpy as np
 from qif2hw.compiler.state import Section, SteppedState
 from qif2hw.compiler.stepped.scales import Scales
 from qif2hw.compiler.stepped.thresholds import rest
-from qif2hw.discrete import SteppedCUBA, SteppedLIF
+from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedSynaptic
 from qif2hw.discrete.cuba import STATE_SHIFT
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue, FloatArray
@@ -82,6 +82,7 @@ def arithmetic_of(neuron: SteppedNeuron, unit: FloatArray) -> Arithmetic:
         return AddUp()
     if isinstance(neuron, SteppedCUBA):
         return _cuba(neuron, len(unit))
+    assert not isinstance(neuron, SteppedSynaptic)
     base, own = rest(neuron), unit * neuron.gain
     threshold = np.rint((neuron.threshold - base) / own).astype(np.int32)
     reset = np.rint((neuron.reset - base) / own).astype(np.int32)

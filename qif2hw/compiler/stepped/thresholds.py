@@ -1,6 +1,6 @@
 """How far a neuron's threshold lies above its rest: the scale of the weights onto it."""
 
-from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF
+from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF, SteppedSynaptic
 from qif2hw.errors import InputError
 from qif2hw.ir.stepped import Accumulator, SteppedNeuron
 
@@ -18,6 +18,8 @@ def height(neuron: SteppedNeuron) -> float:
     """Threshold above rest, divided by the gain of the input: the scale of its weights."""
     if isinstance(neuron, Accumulator | SteppedCUBA):
         return 1.0
+    # Refused before the passes.
+    assert not isinstance(neuron, SteppedSynaptic)
     return (neuron.threshold - rest(neuron)) / neuron.gain
 
 

@@ -51,7 +51,7 @@ def draw(finished: Sequence[Finished], folder: Path) -> dict[str, list[Path]]:
         if not model.exists() or name not in (*LINES, *MAPS):
             continue
         task = tasks.get(name)
-        bundle = compiled(onnx_io.load(model), task)
+        bundle = compiled(onnx_io.load(model), task, **Experiment(name, "qif", "ordinary").compiling)
         test = task.test_set()
         values = bundle.run(task.raw(test.x)).y
         if name in LINES:

@@ -43,7 +43,8 @@ def render(finished: Sequence[Finished], figures: dict[str, list[Path]], about: 
         "[Wan, Karniadakis and Stinis](https://arxiv.org/abs/2511.06614) report: QIF in float, in their regime.",
         "",
         "*Ordinary*: every output is a real spike inside the trial. *Published*: the trial ends before an output can",
-        "spike; outputs are pseudospikes, which hardware computes by the flush.",
+        "spike; outputs are pseudospikes, which hardware computes by the flush. *Fields*: each input is encoded by",
+        "Gaussian receptive fields, exponentials that the host computes; baselines get their activities.",
         "",
         *_missing(about),
         *_summary(rows, names),
@@ -111,27 +112,40 @@ def _summary(rows: list[Row], names: list[str]) -> list[str]:
     ]
     for name in names:
         for quantity in tasks.get(name).quantities:
-            own = "-".join(map(str, tasks.get(name).sizes))
             mine = [r for r in rows if (r.task, r.quantity) == (name, quantity)]
-            mine = [r for r in mine if r.network == own or not r.method.startswith("qif-")]
-            best = {m: _percents(r for r in mine if (r.method, r.regime) == (m, "ordinary")) for m in _TITLES}
-            spiking = [r for r in mine if r.method.startswith("lif-")]
-            paper = next((r.paper_percent for r in mine if r.method == "qif-float"), None)
-            cells = [_number(paper), _spread(best["qif-float"]), _spread(best["qif-engine"]), "", ""]
-            if spiking:
-                least = min(spiking, key=lambda r: r.rel_l2_percent)
-                cells[3] = f"{least.rel_l2_percent:.3g} ({least.method})"
-                if best["qif-engine"]:
-                    cells[4] = f"{least.rel_l2_percent / statistics.mean(best['qif-engine']):.3g}"
-            lines.append(f"| {name} | {quantity} | " + " | ".join(cells) + " |")
+            for encoding in dict.fromkeys(r.encoding for r in mine):
+                own = _widths(name, encoding)
+                shown = [r for r in mine if r.encoding == encoding]
+                shown = [r for r in shown if r.network == own or not r.method.startswith("qif-")]
+                lines.append(f"| {', '.join(filter(None, (name, encoding)))} | {quantity} | {_summary_of(shown)} |")
     return lines
+
+
+def _widths(name: str, encoding: str) -> str:
+    """Sizes of a task's own network, its inputs encoded."""
+    inputs, *others = tasks.get(name).sizes
+    return "-".join(map(str, (inputs * int(encoding.split()[0]) if encoding else inputs, *others)))
+
+
+def _summary_of(rows: list[Row]) -> str:
+    """Errors of one quantity: the paper's, ours, and the best of spiking baselines."""
+    best = {m: _percents(r for r in rows if (r.method, r.regime) == (m, "ordinary")) for m in _TITLES}
+    spiking = [r for r in rows if r.method.startswith("lif-")]
+    paper = next((r.paper_percent for r in rows if r.method == "qif-float"), None)
+    cells = [_number(paper), _spread(best["qif-float"]), _spread(best["qif-engine"]), "", ""]
+    if spiking:
+        least = min(spiking, key=lambda r: r.rel_l2_percent)
+        cells[3] = f"{least.rel_l2_percent:.3g} ({least.method})"
+        if best["qif-engine"]:
+            cells[4] = f"{least.rel_l2_percent / statistics.mean(best['qif-engine']):.3g}"
+    return " | ".join(cells)
 
 
 def _table(rows: list[Row]) -> list[str]:
     quantities = list(dict.fromkeys(row.quantity for row in rows))
     groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[row.method, row.regime, row.network].append(row)
+        groups[row.method, ", ".join(filter(None, (row.regime, row.encoding))), row.network].append(row)
     head = ["method", "regime", "network", *(f"{q}, %" for q in quantities), *(f"{q}, paper" for q in quantities)]
     lines = ["| " + " | ".join([*head, "RMSE", "seeds"]) + " |", "|---|---|---|" + "---:|" * (2 * len(quantities) + 2)]
     for (method, regime, network), group in groups.items():

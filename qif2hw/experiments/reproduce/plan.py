@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from qif2hw.experiments import baselines, tasks
 from qif2hw.experiments.catalogue import IMAGE_TASKS
@@ -20,6 +21,16 @@ PAPER_SIZES = {"parabola": (1, 64, 64, 64, 2), "ricker": (2, 16, 2)}
 """Networks of the paper where ours is another one: they have a row beside it, in the ordinary regime."""
 
 
+FIELDS: dict[str, int] = {}
+"""Receptive fields per input of tasks that have rows with them too, in the ordinary regime."""
+
+MEASURED_MOMENTS: tuple[str, ...] = ()
+"""Tasks of which, as of all with fields, the compiler chooses the moments of the lateness by what they gain."""
+
+FIELDS_METHODS: tuple[str, ...] = ()
+"""Baselines that are given the same fields."""
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One row of the plan: a task, a method, a seed.
@@ -30,6 +41,8 @@ class Experiment:
         ``qif``, ``null`` or a baseline's.
     regime, sizes
         Of a QIF network; no sizes where they are the task's own.
+    fields
+        Receptive fields per input; 0 for none.
     """
 
     task: str
@@ -37,18 +50,39 @@ class Experiment:
     regime: str = ""
     seed: int = 0
     sizes: tuple[int, ...] = ()
+    fields: int = 0
 
     @property
     def name(self) -> str:
         """Name of its files."""
-        sizes = "_".join(map(str, self.sizes))
-        return "-".join(part for part in (self.task, self.method, self.regime, sizes, f"seed{self.seed}") if part)
+        sizes, fields = "_".join(map(str, self.sizes)), f"fields{self.fields}" if self.fields else ""
+        parts = (self.task, self.method, self.regime, sizes, fields, f"seed{self.seed}")
+        return "-".join(part for part in parts if part)
+
+    @property
+    def encoding(self) -> str:
+        """What becomes of an input, for the table; empty where it is one spike, or a number."""
+        return f"{self.fields} fields" if self.fields else ""
+
+    @property
+    def compiling(self) -> dict[str, Any]:
+        """Options of the compiler for a QIF network, beside those that all have."""
+        measured = self.fields or (self.task in MEASURED_MOMENTS and self.regime == "ordinary")
+        return {"lateness_moments": "auto"} if measured else {}
 
     @property
     def qif_task(self) -> Task:
-        """The task of a QIF network, with its regime and sizes."""
+        """The task of a QIF network, with its regime, sizes and fields."""
         task = tasks.get(self.task, self.regime)
+        if self.fields:
+            task = tasks.with_receptive_fields(task, self.fields)
         return replace(task, sizes=self.sizes) if self.sizes else task
+
+    @property
+    def baseline_task(self) -> Task:
+        """The task of a baseline: activities of fields are its inputs."""
+        task = tasks.get(self.task)
+        return tasks.with_activities(task, self.fields) if self.fields else task
 
 
 def experiments(names: Sequence[str] = (), quick: bool = False) -> list[Experiment]:
@@ -74,4 +108,8 @@ def experiments(names: Sequence[str] = (), quick: bool = False) -> list[Experime
         if name in PAPER_SIZES:
             planned.append(Experiment(name, "qif", "ordinary", sizes=PAPER_SIZES[name]))
         planned += [Experiment(name, method) for method in baselines.methods(task)]
+        if name in FIELDS:
+            fields = FIELDS[name]
+            planned += [Experiment(name, "qif", "ordinary", seed, fields=fields) for seed in range(seeds)]
+            planned += [Experiment(name, method, fields=fields) for method in FIELDS_METHODS]
     return planned

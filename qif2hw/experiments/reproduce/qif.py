@@ -47,13 +47,14 @@ def run(experiment: Experiment, out: Path, quick: bool, report: Callable[[str], 
         "regime": experiment.regime,
         "network": "-".join(map(str, task.sizes)),
         "seed": experiment.seed,
+        "encoding": experiment.encoding,
     }
     errors = {quantity: Errors(**values) for quantity, values in training["errors"].items()}
     seconds = training["seconds"]
     rows = rows_of(errors, **common, method="qif-float", samples=len(test.x), seconds=seconds)
     common |= {"weight_bits": WEIGHT_BITS, "steps": STEPS}
     started = time.perf_counter()
-    bundle = compiled(network, task)
+    bundle = compiled(network, task, **experiment.compiling)
     report(f"compiled in {time.perf_counter() - started:.0f} s")
     started = time.perf_counter()
     y = bundle.run(task.raw(test.x)).y
@@ -133,10 +134,11 @@ def settings_of(task: Task) -> dict[str, Any]:
 def compiled(network: Network, task: Task, **options: Any) -> Bundle:
     """The network with the task's part for the host, compiled for the hardware with `calibration` inputs.
 
-    ``options`` are others of the compiler.
+    Spikes carry their lateness, unless ``options``, others of the compiler, name its moments.
     """
     network = replace(network, host=task.host)
-    return api.compile(network, calibration=calibration(task), weight_bits=WEIGHT_BITS, steps=STEPS, **options)
+    chosen: dict[str, Any] = {"weight_bits": WEIGHT_BITS, "steps": STEPS, "lateness_moments": 1, **options}
+    return api.compile(network, calibration=calibration(task), **chosen)
 
 
 def calibration(task: Task) -> FloatArray:

@@ -28,6 +28,8 @@ class Row:
         Seed of the run, and the time it took.
     paper_percent
         What the paper reports for this method.
+    encoding
+        What becomes of an input; empty where it is one spike, or a number.
     """
 
     task: str
@@ -44,6 +46,7 @@ class Row:
     seed: int
     seconds: float
     paper_percent: float | None
+    encoding: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values, for JSON."""
@@ -128,6 +131,7 @@ def rows_of(
     samples: int,
     seed: int,
     seconds: float,
+    encoding: str = "",
 ) -> list[Row]:
     """A row for every quantity."""
     return [
@@ -146,6 +150,7 @@ def rows_of(
             seed=seed,
             seconds=round(seconds, 1),
             paper_percent=paper_percent(task, quantity, method),
+            encoding=encoding,
         )
         for quantity, values in errors.items()
     ]

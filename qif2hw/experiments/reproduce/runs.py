@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from qif2hw.experiments import baselines, tasks
+from qif2hw.experiments import baselines
 from qif2hw.experiments.reproduce import classifiers, qif, store
 from qif2hw.experiments.reproduce.plan import CLASSIFIERS, Experiment
 from qif2hw.experiments.reproduce.rows import Finished, Row, Score, rows_of
@@ -125,13 +125,13 @@ def identity_of(experiment: Experiment, quick: bool) -> dict[str, Any]:
     """All that the results of an experiment depend on; plain values."""
     identity: dict[str, Any] = {"experiment": experiment.name, "quick": quick, "schema": RESULTS_SCHEMA}
     if experiment.method == "qif":
-        compiling = {"weight_bits": qif.WEIGHT_BITS, "steps": qif.STEPS}
+        compiling = {"weight_bits": qif.WEIGHT_BITS, "steps": qif.STEPS, **experiment.compiling}
         return {**identity, "settings": qif.settings_of(experiment.qif_task), "compiling": compiling}
     if experiment.method == "null":
         return identity
     if experiment.method in CLASSIFIERS:
         return {**identity, "settings": classifiers.settings_of(experiment, quick)}
-    task = tasks.get(experiment.task)
+    task = experiment.baseline_task
     settings = baselines.settings_of(task, experiment.method, experiment.seed, quick=quick)
     return {**identity, "settings": settings}
 
@@ -141,9 +141,15 @@ def _execute(experiment: Experiment, out: Path, quick: bool, report: Callable[[s
         return qif.run(experiment, out, quick, report)
     if experiment.method in CLASSIFIERS:
         return classifiers.run(experiment, out, quick, report)
-    task, method, seed = tasks.get(experiment.task), experiment.method, experiment.seed
+    task, method, seed = experiment.baseline_task, experiment.method, experiment.seed
     test = task.test_set()
-    common: dict[str, Any] = {"task": experiment.task, "method": method, "seed": seed, "samples": len(test.x)}
+    common: dict[str, Any] = {
+        "task": experiment.task,
+        "method": method,
+        "seed": seed,
+        "samples": len(test.x),
+        "encoding": experiment.encoding,
+    }
     if method == "null":
         values = task.solution(test.x, np.zeros((len(test.x), task.outputs)))
         rows = rows_of(task.errors(values, test.y), **common, network="none", seconds=0.0)

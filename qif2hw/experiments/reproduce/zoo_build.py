@@ -21,7 +21,8 @@ def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
     """Write ``NAME.onnx`` and its bundles for every network of the zoo with a trained one in ``out``; their names."""
     made = []
     for name in tasks.TASKS:
-        path = out / "models" / f"{Experiment(name, 'qif', 'ordinary').name}.onnx"
+        experiment = Experiment(name, "qif", "ordinary")
+        path = out / "models" / f"{experiment.name}.onnx"
         if not path.exists():
             continue
         report(f"zoo: {name}")
@@ -31,7 +32,7 @@ def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
         network = rounded_network(trained, options, qif.calibration(task))
         onnx_io.save(network, home / f"{name}.onnx")
         for target, suffix in TARGETS.items():
-            qif.compiled(network, task, target=target).save(home / f"{name}{suffix}.qif")
+            qif.compiled(network, task, target=target, **experiment.compiling).save(home / f"{name}{suffix}.qif")
         made.append(name)
     for name in STEPPED:
         # Trained on the grid.

@@ -1,11 +1,15 @@
 """The scientific problems, one file each."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from qif2hw.errors import InputError
 from qif2hw.experiments import catalogue
 from qif2hw.experiments.tasks import burgers_pinn, navier_stokes_pinn, poisson_pinn
-from qif2hw.experiments.tasks.encodings import receptive_fields, with_receptive_fields
+from qif2hw.experiments.tasks import digits_first_spike as digits
+from qif2hw.experiments.tasks import fashion_mnist_first_spike as fashion_mnist
+from qif2hw.experiments.tasks.encodings import receptive_fields, with_activities, with_receptive_fields
 from qif2hw.experiments.tasks.parabola import PARABOLA
 from qif2hw.experiments.tasks.poisson_operator import POISSON_OPERATOR
 from qif2hw.experiments.tasks.ricker import RICKER
@@ -45,15 +49,27 @@ PUBLISHED_TASKS: dict[str, Task] = {
 REGIMES = {"ordinary": TASKS, "published": PUBLISHED_TASKS}
 
 
-def get(name: str, regime: str = "ordinary") -> Task:
-    """Task by name; `InputError` names those there are."""
+FIRST_SPIKE: dict[str, Callable[[Path | None], Task]] = {
+    digits.DIGITS_FIRST_SPIKE.name: digits.make,
+    fashion_mnist.FASHION_MNIST_FIRST_SPIKE.name: fashion_mnist.make,
+}
+"""Makers of the tasks of classification by the first spike, of their own images or of those in a file or folder."""
+
+
+def get(name: str, regime: str = "ordinary", images: Path | None = None) -> Task:
+    """Task by name, with the images of a file or folder where it takes them; `InputError` names those there are."""
     catalogue.check(name, regime)
+    if name in FIRST_SPIKE and regime == "ordinary":
+        return FIRST_SPIKE[name](images)
+    if images is not None:
+        raise InputError(f"--data {images}: the task '{name}' takes no images")
     if name not in REGIMES[regime]:
         raise InputError(f"the task '{name}' has no {regime} regime")
     return REGIMES[regime][name]
 
 
 __all__ = [
+    "FIRST_SPIKE",
     "PUBLISHED_TASKS",
     "REGIMES",
     "TASKS",
@@ -63,5 +79,6 @@ __all__ = [
     "Task",
     "get",
     "receptive_fields",
+    "with_activities",
     "with_receptive_fields",
 ]

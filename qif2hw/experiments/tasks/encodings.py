@@ -9,7 +9,10 @@ from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.host_part.host import Host, Input, Output
 from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
-from qif2hw.train.task import Task
+from qif2hw.train.task import Samples, Task
+
+STEPS, FINISH_STEPS = 2000, 80
+"""Most first-order and second-order steps with fields, which make a loss better conditioned."""
 
 
 def receptive_fields(x: FloatArray, count: int, overlap: float = 1.0) -> FloatArray:
@@ -23,6 +26,8 @@ def receptive_fields(x: FloatArray, count: int, overlap: float = 1.0) -> FloatAr
 def with_receptive_fields(task: Task, count: int, overlap: float = 1.0) -> Task:
     """A regression task with its inputs encoded by `ReceptiveFields`; its network gets ``count`` channels per input.
 
+    It is trained with the second-order finish (`qif2hw.train.finish`) after at most `STEPS` steps.
+
     Raises
     ------
     InputError
@@ -32,12 +37,29 @@ def with_receptive_fields(task: Task, count: int, overlap: float = 1.0) -> Task:
         raise InputError(f"task '{task.name}' works on its inputs themselves: receptive fields are for regressions")
     fields = ReceptiveFields(count, overlap)
     host = task.host or _host(task.sizes[0], fields)
+    settings = replace(task.settings, steps=min(task.settings.steps, STEPS), finish_steps=FINISH_STEPS)
     return replace(
         task,
         name=f"{task.name} ({count} receptive fields)",
         sizes=(task.sizes[0] * count, *task.sizes[1:]),
         fields=fields,
+        settings=settings,
         host=replace(host, inputs=tuple(replace(one, fields=fields) for one in host.inputs)),
+    )
+
+
+def with_activities(task: Task, count: int, overlap: float = 1.0) -> Task:
+    """The same regression with activities of `ReceptiveFields` as its inputs, for networks that have no encoders."""
+
+    def encoded(samples: Samples) -> Samples:
+        return Samples(receptive_fields(samples.x, count, overlap), samples.y)
+
+    return replace(
+        task,
+        sizes=(task.sizes[0] * count, *task.sizes[1:]),
+        train_set=lambda seed: encoded(task.train_set(seed)),
+        test_set=lambda: encoded(task.test_set()),
+        host=None,
     )
 
 

@@ -76,22 +76,29 @@ class Host(ByValue):
     solution
         What makes the solution of the user's inputs ``x`` and the network's results ``y``; None for the results
         themselves.
+    classes
+        Of a classifier: names of the classes, one for each result of a first-spike readout, else one for each output;
+        the class is then that of the largest output, of equals the first.
 
     Raises
     ------
     InputError
-        If there are no inputs or outputs, a name is empty or used twice, or the solution has other columns.
+        If there are no inputs or outputs, a name is empty or used twice, the solution has other columns, or there are
+        other classes than outputs.
     """
 
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     solution: Formula | None = field(default=None)
+    classes: tuple[str, ...] | None = field(default=None)
 
     def __post_init__(self) -> None:
         for kind, parts in (("input", self.inputs), ("output", self.outputs)):
             names = [part.name for part in parts]
             if not names or not all(names) or len(set(names)) < len(names):
                 raise InputError(f"the host's {kind}s are named {', '.join(names) or 'nothing'}: each needs a name")
+        if self.classes is not None:
+            check_classes(self.classes)
 
     @property
     def width(self) -> int:
@@ -150,6 +157,16 @@ def _with_fields(u: Expression, fields: Sequence[ReceptiveFields | None]) -> Exp
         return u
     columns = [u[:, k : k + 1] for k in range(u.width)]
     return side_by_side([c if f is None else f.activities(c) for c, f in zip(columns, fields, strict=True)])
+
+
+def check_classes(classes: Sequence[str]) -> None:
+    """`InputError` unless there are at least two names of classes, none of them empty or used twice."""
+    if len(classes) < 2:
+        raise InputError(f"classes: {', '.join(classes) or 'none'}; a classifier needs at least two")
+    names = list(classes)
+    for name in names:
+        if not name or names.count(name) > 1:
+            raise InputError(f"the class '{name}' is named {names.count(name)} times: each needs a name of its own")
 
 
 class Hosted:

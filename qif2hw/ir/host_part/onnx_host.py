@@ -17,7 +17,7 @@ from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.host_part.formula import OPERATORS, Constant, Formula, Step
 from qif2hw.ir.host_part.host import Host, Input, Output, X, Y
 from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
-from qif2hw.ir.onnx_graph import GraphReader, GraphWriter, float64, where
+from qif2hw.ir.onnx.graph import GraphReader, GraphWriter, float64, where
 
 KEY = "qif2hw.host"
 RESULTS = "results"
@@ -56,7 +56,10 @@ def describe(host: Host) -> str:
             about["fields"] = {"count": one.fields.count, "overlap": one.fields.overlap}
         inputs.append(about)
     outputs = [{"name": one.name, "unit": one.unit} for one in host.outputs]
-    return json.dumps({"inputs": inputs, "outputs": outputs}, ensure_ascii=False, sort_keys=True)
+    described: dict[str, Any] = {"inputs": inputs, "outputs": outputs}
+    if host.classes is not None:
+        described |= {"classes": list(host.classes)}
+    return json.dumps(described, ensure_ascii=False, sort_keys=True)
 
 
 def _write(graph: GraphWriter, formula: Formula, prefix: str, given: dict[str, str], result: str) -> None:
@@ -102,14 +105,14 @@ class HostReader:
     def __init__(self, graph: GraphReader, model: ModelProto) -> None:
         self.reader, self.nodes = graph, list(model.graph.node)
         text = next(entry.value for entry in model.metadata_props if entry.key == KEY)
-        self.inputs, self.outputs = _described(text)
+        self.inputs, self.outputs, self.classes = described(text)
         if [value.name for value in model.graph.input if value.name not in graph.tensors] != [X]:
             raise InputError(f"a network with a host's part has one input of the graph, '{X}'")
 
     def host(self) -> Host:
         """Inputs, outputs, and the solution."""
         nodes = [node for node in self.nodes if node.name.startswith(_SOLVE)]
-        return Host(self.inputs, self.outputs, self._formula(nodes) if nodes else None)
+        return Host(self.inputs, self.outputs, self._formula(nodes) if nodes else None, self.classes)
 
     def encoders(self, read: Any) -> tuple[Encoder, ...]:
         """Input groups, in order; ``read(node, size)`` reads one whose size is known."""
@@ -183,7 +186,8 @@ class HostReader:
                 raise InputError(f"{where(node)}: it must sum along axis 1")
 
 
-def _described(text: str) -> tuple[tuple[Input, ...], tuple[Output, ...]]:
+def described(text: str) -> tuple[tuple[Input, ...], tuple[Output, ...], tuple[str, ...] | None]:
+    """Inputs, outputs and classes that `describe` wrote; `InputError` on other texts."""
     problem = f"the metadata '{KEY}' are not as this version writes them"
     try:
         about = json.loads(text)
@@ -194,15 +198,18 @@ def _described(text: str) -> tuple[tuple[Input, ...], tuple[Output, ...]]:
             fields = one.pop("fields", None)
             inputs.append(Input(**one, fields=None if fields is None else ReceptiveFields(**fields)))
         outputs = [Output(**one) for one in about["outputs"]]
+        classes = about.pop("classes", None)
+        if classes is not None and not isinstance(classes, list):
+            raise TypeError
     except InputError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise InputError(problem) from None
     parts: list[Any] = [*inputs, *outputs]
-    texts = [t for part in parts for t in (part.name, part.unit)]
+    texts = [*(t for part in parts for t in (part.name, part.unit)), *(classes or ())]
     if not all(isinstance(t, str) for t in texts) or set(about) != {"inputs", "outputs"}:
         raise InputError(problem)
-    return tuple(inputs), tuple(outputs)
+    return tuple(inputs), tuple(outputs), None if classes is None else tuple(classes)
 
 
 def _bytes(message: Any) -> bytes:

@@ -58,7 +58,7 @@ class ChainPass(compiled.Kernel):
         _, _, _, _, spots, ends, steps, a, growth, start, _ = plan.totals
         self.chain = chain = Chain(
             spikes, self.psi, self.values, plan.table, spots, ends, steps, self.addresses,
-            np.empty((batch, self.outputs), dtype), np.empty((batch, 2 * self.outputs), dtype),
+            np.empty((batch, self.outputs), dtype), np.empty((batch, self.sizes[-1] if self.outputs else 0), dtype),
             aligned(a, spikes), np.empty(growth), np.empty(start, dtype),
             np.empty(spots + 2 * ends - spikes.size - 2 * self.psi.size, dtype), np.empty(4 * spots + ends, np.int32),
             np.empty(spots + ends, dtype), np.empty(2 * steps, dtype), np.empty(2 * steps, np.int32),

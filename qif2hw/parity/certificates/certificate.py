@@ -15,7 +15,7 @@ from qif2hw.engine import encode, fast
 from qif2hw.engine.host import finish
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.program import Program
-from qif2hw.ir.readout import Product, Readout
+from qif2hw.ir.readout import FirstSpike, Product, Readout
 from qif2hw.ir.spikes import Run, joined_runs
 from qif2hw.parity.certificates.certificate_kernels import MARGIN
 from qif2hw.parity.certificates.certificate_layers import Source, inputs, population_errors
@@ -140,6 +140,10 @@ def _result(program: Program, run: Run, first: SpikeErrors) -> SpikeErrors:
                 rest = np.abs(right) * off_left + np.abs(left) * off_right + bound_left * bound_right
                 errors.append(output.scale * error[:, None])
                 radii.append(abs(output.scale) * rest.sum(axis=1)[:, None])
+            elif isinstance(output, FirstSpike):
+                own = column[output.population]
+                errors.append(first.error[:, own][:, output.neuron])
+                radii.append(first.radius[:, own][:, output.neuron])
             else:
                 _, error, radius = read(output)
                 errors.append(error)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from qif2hw.errors import InputError
+from qif2hw.ir.arrays import BoolArray
 from qif2hw.simd import Reals
 from qif2hw.threads import one_blas_thread
 
@@ -50,6 +51,8 @@ class GaussNewton:
         What moves.  Columns of a Jacobian have their order.
     damping, momentum, length
         :math:`\lambda` and the length ``s`` to begin with; :math:`\mu`.
+    follow
+        Whether they follow from the losses.  Not where these rise for another reason: fewer and fewer parameters move.
     """
 
     def __init__(
@@ -59,8 +62,9 @@ class GaussNewton:
         damping: float = 1e-4,
         momentum: float = 0.95,
         length: float = 0.3,
+        follow: bool = True,
     ) -> None:
-        self.parameters, self.momentum = list(parameters), momentum
+        self.parameters, self.momentum, self.follow = list(parameters), momentum, follow
         self.steps = 0
         self.direction = torch.zeros(sum(p.numel() for p in self.parameters), dtype=torch.float64)
         self._chosen = torch.tensor([damping, length], dtype=torch.float64)
@@ -90,7 +94,7 @@ class GaussNewton:
         values = {f"value{k}": p.data for k, p in enumerate(self.parameters)}
         return {**values, "direction": self.direction, "chosen": self._chosen, "seen": self._seen}
 
-    def turn(self, jacobian: Reals, missing: Reals) -> None:
+    def turn(self, jacobian: Reals, missing: Reals, free: BoolArray | None = None) -> None:
         """Turn the direction to one that gives a batch what is missing.
 
         The Gram matrix is computed in the Jacobian's element type; where its damped form is not positive definite in
@@ -104,13 +108,16 @@ class GaussNewton:
             Derivatives of the results (rows, parameters), float64 or float32.
         missing
             Results that are wanted minus those that there are (rows,).
+        free
+            Which of the parameters move (parameters,): the Jacobian has columns of these alone.  None for all.
 
         Raises
         ------
         InputError
             If one of the numbers is infinite or not a number.
         """
-        before = self.direction.numpy()
+        whole = self.direction.numpy()
+        before = whole if free is None else whole[free]
         with one_blas_thread():
             rows, columns = jacobian.shape
             # Both systems have the same solution: the smaller one is solved.
@@ -128,6 +135,9 @@ class GaussNewton:
                     if dual
                     else self._solve(gram, scale, jacobian.T @ right)
                 )
+        if free is not None:
+            whole[:] = 0.0
+            whole[free] = before
 
     def _solve(self, gram: Reals, scale: float, right: Reals) -> Reals:
         diagonal = np.diag_indices(len(gram))
@@ -164,7 +174,8 @@ class GaussNewton:
             self.direction.zero_()
             self._chosen[0] *= MORE
             after = before
-        self._follow(after)
+        if self.follow:
+            self._follow(after)
         return after
 
     def _follow(self, loss: float) -> None:

@@ -94,6 +94,28 @@ def test_runs_are_kept_and_used_again_while_settings_are_the_same(
     assert any(f"training step {steps} of {steps}" in line for line in said)
 
 
+def test_rows_with_fields(small: None, tmp_path: Path) -> None:
+    """A network whose inputs are encoded is a run and a row of its own; baselines get the same activities."""
+    work = [Experiment("parabola", "qif", "ordinary"), Experiment("parabola", "qif", "ordinary", fields=3)]
+    assert len({one.name for one in work}) == 2
+    finished = list(results(work, tmp_path / "results", True, lambda text: None))
+    plain, encoded = ({(r.encoding, r.network) for r in one.rows} for one in finished)
+    assert plain == {("", "1-6-2")}
+    assert encoded == {("3 fields", "3-6-2")}
+    settings = runs.identity_of(work[1], True)
+    assert settings["settings"]["stages"][1]["second_order"]
+    assert settings["compiling"]["lateness_moments"] == "auto"
+    text = assemble(finished, 2, tmp_path, True).read_text()
+    assert "| parabola, 3 fields | y |" in text
+    assert "| QIF, engine | ordinary, 3 fields | 3-6-2 |" in text
+    baseline = Experiment("parabola", "ann", fields=3)
+    x, y = baseline.baseline_task.train_set(0)
+    of = tasks.get("parabola").train_set(0)
+    assert np.array_equal(x, tasks.receptive_fields(of.x, 3))
+    assert np.array_equal(y, of.y)
+    assert runs.identity_of(baseline, True)["settings"]["layers"][0][0] == 3
+
+
 def test_a_damaged_result_is_made_again(small: None, tmp_path: Path) -> None:
     work = [Experiment("parabola", "null")]
     list(results(work, tmp_path, True, lambda text: None))

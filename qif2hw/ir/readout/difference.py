@@ -1,4 +1,4 @@
-"""What the host computes from first spikes."""
+"""Results that are differences of first spikes, and products of such."""
 
 from dataclasses import dataclass
 
@@ -39,6 +39,11 @@ class Readout(ByValue):
         """Number of outputs."""
         return int(self.start.size)
 
+    @property
+    def neurons(self) -> IntArray:
+        """The neurons that are read, (2 outputs,)."""
+        return np.concatenate([self.start, self.stop])
+
     def decode(self, times: FloatArray) -> FloatArray:
         """Outputs (samples, outputs) of the population's first spike times (samples, neurons)."""
         return difference(times[:, self.start], times[:, self.stop], self.scale, self.offset)
@@ -67,51 +72,10 @@ class Product:
         return 1
 
 
-def readouts_of(outputs: tuple[Readout | Product, ...]) -> tuple[Readout, ...]:
-    """All readouts of a tuple of outputs, those inside products included, in order."""
-    found: list[Readout] = []
-    for output in outputs:
-        found.extend([output] if isinstance(output, Readout) else [output.left, output.right])
-    return tuple(found)
-
-
-def output_populations_of(outputs: tuple[Readout | Product, ...]) -> tuple[str, ...]:
-    """Populations that are read out, each once, in order."""
-    return tuple(dict.fromkeys(r.population for r in readouts_of(outputs)))
-
-
-def decode(outputs: tuple[Readout | Product, ...], times: dict[str, FloatArray]) -> FloatArray:
-    """Results (samples, outputs) of first spike times (samples, neurons) by population."""
-    columns = []
-    for output in outputs:
-        if isinstance(output, Readout):
-            columns.append(output.decode(times[output.population]))
-        else:
-            left = output.left.decode(times[output.left.population])
-            right = output.right.decode(times[output.right.population])
-            columns.append(output.offset + output.scale * _summed(left * right))
-    return np.concatenate(columns, axis=1)
-
-
-def _summed(values: FloatArray) -> FloatArray:
-    """Sum of each row, (samples, 1), column after column: numpy's own has other bits where there is one row alone."""
+def inner_product(left: FloatArray, right: FloatArray) -> FloatArray:
+    """``sum_m left_m right_m`` (samples, 1), column after column: numpy's own has other bits where there is one row."""
+    values = left * right
     total = values[:, :1].copy()
     for k in range(1, values.shape[1]):
         total += values[:, k : k + 1]
     return total
-
-
-class ReadFromFirstSpikes:
-    """Accessors of a network whose outputs are computed from first spikes."""
-
-    outputs: tuple[Readout | Product, ...]
-
-    @property
-    def readouts(self) -> tuple[Readout, ...]:
-        """All readouts, those inside products included, in order."""
-        return readouts_of(self.outputs)
-
-    @property
-    def output_populations(self) -> tuple[str, ...]:
-        """Populations that are read out, each once, in order; their neurons are the columns of ``spike_time``."""
-        return output_populations_of(self.outputs)

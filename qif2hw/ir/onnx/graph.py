@@ -1,28 +1,30 @@
 """ONNX graphs in the operator domain ``qif2hw``: what is common to writing and reading all kinds of networks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from qif2hw.errors import InputError
 from qif2hw.ir.network import Projection
+from qif2hw.ir.onnx.functions.body import DOMAIN, OPSET
 from qif2hw.ir.synapses import NOT_GIVEN, Conv2d, Dense, Sparse, Synapses
 
-DOMAIN = "qif2hw"
-VERSION = 1
+VERSION = 2
+"""Of the domain, in files whose nodes execute: see `qif2hw.ir.onnx.execute`."""
+PLAIN_VERSION = 1
+"""Of the domain, in other files."""
 MAX_BYTES = 256 * 2**20
 """Larger files are refused before they are read."""
 
 # Fixed, so that the bytes do not depend on the installed onnx.
 _IR_VERSION = 8
-_ONNX_OPSET = 17
 
-SOURCES = ("Encode", "QIF", "Frames", "SteppedQIF", "SteppedLIF", "SteppedCUBA")
+SOURCES = ("Encode", "QIF", "Frames", "SteppedQIF", "SteppedLIF", "SteppedCUBA", "SteppedSynaptic")
 """Operators that send something."""
 
 SYNAPSES: dict[str, type[Dense] | type[Sparse] | type[Conv2d]] = {
@@ -41,12 +43,16 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
     "QIF": ("tau", "i0", "trial", "index"),
     "FirstSpikeDifference": ("start", "stop", "scale", "offset"),
     "Product": ("scale", "offset"),
+    "FirstSpike": ("neuron",),
     "Frames": (),
     "SteppedQIF": (
         "a", "u1", "u2", "threshold", "reset", "gain", "kind", "shape", "time_steps", "index",
     ),
     "SteppedLIF": ("leak", "rest", "threshold", "reset", "gain", "shape", "time_steps", "index"),
     "SteppedCUBA": ("current_decay", "voltage_decay", "threshold", "shape", "time_steps", "index"),
+    "SteppedSynaptic": (
+        "current_leak", "leak", "rest", "threshold", "reset", "gain", "shape", "time_steps", "index",
+    ),
     "Delay": (),
     "Accumulator": ("shape", "time_steps", "index"),
     "Accumulated": ("scale",),
@@ -55,12 +61,15 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
 
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "Frames": ("unit", "bits"),
-    **dict.fromkeys(("SteppedQIF", "SteppedLIF", "SteppedCUBA", "Accumulator"), ("unit",)),
+    **dict.fromkeys(("SteppedQIF", "SteppedLIF", "SteppedSynaptic", "SteppedCUBA", "Accumulator"), ("unit",)),
 }
 """Attributes that may be left out."""
 
 _WHOLE = {"index", "time_steps", "out_channels", "groups", "pre", "bits"}
 """Attributes that are integers."""
+
+_NEURONS = ("start", "stop", "neuron")
+"""Attributes of readouts that are lists of neurons."""
 
 
 class GraphWriter:
@@ -105,8 +114,12 @@ class GraphWriter:
         outputs: int,
         about: str,
         metadata: Mapping[str, str] | None = None,
+        functions: Sequence[FunctionProto] = (),
     ) -> bytes:
-        """The bytes of a file with these inputs (name, shape), the output ``y`` (samples, outputs), and metadata."""
+        """The bytes of a file with these inputs (name, shape), the output ``y`` (samples, outputs), and metadata.
+
+        With ``functions`` it executes.
+        """
         graph = helper.make_graph(
             self.nodes,
             "qif2hw",
@@ -116,7 +129,9 @@ class GraphWriter:
             doc_string=about,
         )
         model = ModelProto(ir_version=_IR_VERSION, producer_name="qif2hw", graph=graph)
-        model.opset_import.extend([helper.make_opsetid("", _ONNX_OPSET), helper.make_opsetid(DOMAIN, VERSION)])
+        version = VERSION if functions else PLAIN_VERSION
+        model.opset_import.extend([helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, version)])
+        model.functions.extend(functions)
         for key, text in (metadata or {}).items():
             model.metadata_props.add(key=key, value=text)
         data: bytes = model.SerializeToString(deterministic=True)
@@ -148,7 +163,7 @@ def parse(data: bytes) -> ModelProto:
     if not model.ir_version or not model.HasField("graph"):
         raise InputError("not an ONNX file")
     # Of bytes that are no text the parser makes no text.
-    if not all(isinstance(name, str) for name in _names(model.graph)):
+    if not all(isinstance(name, str) for name in _names(model)):
         raise InputError("not a valid ONNX model (a name is not UTF-8)")
     versions = {o.domain: o.version for o in model.opset_import}
     if DOMAIN not in versions:
@@ -157,10 +172,10 @@ def parse(data: bytes) -> ModelProto:
             f"an ONNX file, but of no QIF network (its operators: {', '.join(found) or 'none'}); "
             f"bare weights become a model with 'qif2hw import'"
         )
-    if versions[DOMAIN] != VERSION:
+    if versions[DOMAIN] not in (PLAIN_VERSION, VERSION):
         raise InputError(f"written for version {versions[DOMAIN]} of the domain '{DOMAIN}', this is version {VERSION}")
     # Before the checker, which would look for the files that such tensors name.
-    for tensor in _all_tensors(model.graph):
+    for tensor in (*model.graph.initializer, *_constants(_all_nodes(model))):
         if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
             raise InputError(f"tensor '{tensor.name}' is stored in another file: only self-contained models are read")
     try:
@@ -171,16 +186,36 @@ def parse(data: bytes) -> ModelProto:
     return model
 
 
-def _names(graph: GraphProto) -> Iterator[object]:
-    for node in graph.node:
+def is_executable(model: ModelProto) -> bool:
+    """Whether the nodes of a model execute."""
+    return any(o.domain == DOMAIN and o.version == VERSION for o in model.opset_import)
+
+
+def _names(model: ModelProto) -> Iterator[object]:
+    for node in _all_nodes(model):
         yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
         yield from (attribute.name for attribute in node.attribute)
-    yield from (part.name for part in (*graph.input, *graph.output, *graph.initializer))
+    yield from (part.name for part in (*model.graph.input, *model.graph.output, *model.graph.initializer))
+    for function in model.functions:
+        yield from (function.name, function.domain, *function.input, *function.output, *function.attribute)
 
 
-def _all_tensors(graph: GraphProto) -> Iterator[TensorProto]:
-    yield from graph.initializer
-    for node in graph.node:
+def _all_nodes(model: ModelProto) -> Iterator[NodeProto]:
+    yield from _with_inner(model.graph.node)
+    for function in model.functions:
+        yield from _with_inner(function.node)
+
+
+def _with_inner(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _with_inner(attribute.g.node)
+
+
+def _constants(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
+    for node in nodes:
         for attribute in node.attribute:
             if attribute.HasField("t"):
                 yield attribute.t
@@ -307,8 +342,8 @@ def insert(place: dict[int, Any], node: NodeProto, index: AttributeProto, value:
 
 
 def array_of(node: NodeProto, name: str, attribute: AttributeProto) -> NDArray[Any]:
-    """An attribute that is an array (size,): integers (``start``, ``stop``) or float64; `InputError` on another."""
-    if name in ("start", "stop"):
+    """An attribute that is an array (size,): integers (`_NEURONS`) or float64; `InputError` on another."""
+    if name in _NEURONS:
         if attribute.type != AttributeProto.INTS:
             raise InputError(f"{where(node)}: the attribute '{name}' must be a list of integers")
         return np.array(attribute.ints, np.int64)

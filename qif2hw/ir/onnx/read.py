@@ -11,9 +11,11 @@ from qif2hw.ir.host_part.formula import OPERATORS
 from qif2hw.ir.host_part.host import Host
 from qif2hw.ir.host_part.onnx_host import RESULTS, HostReader, check_operators, has_host
 from qif2hw.ir.network import Network, Population, Projection
-from qif2hw.ir.onnx_graph import GraphReader, array_of, insert, parse, real_of, values_of, where
-from qif2hw.ir.onnx_stepped import SteppedReader
-from qif2hw.ir.readout import Product, Readout
+from qif2hw.ir.onnx.execute_stepped import STEPPED_FORM
+from qif2hw.ir.onnx.execute_trial import TRIAL_FORM
+from qif2hw.ir.onnx.graph import GraphReader, array_of, insert, is_executable, parse, real_of, values_of, where
+from qif2hw.ir.onnx.stepped import SteppedReader
+from qif2hw.ir.readout import AnyOutput, FirstSpike, Product, Readout, readouts_of
 from qif2hw.ir.stepped import AnyNetwork
 from qif2hw.neuron import QIF
 
@@ -22,9 +24,22 @@ def any_from_bytes(data: bytes, source: str = "model.onnx") -> AnyNetwork:
     """A network of either clock from the bytes of an ONNX file; ``source`` names it in an `InputError`."""
     try:
         model = parse(data)
-        if any(node.op_type == "Frames" for node in model.graph.node):
-            return SteppedReader(model).network()
-        return (_HostedReader if has_host(model) else _Reader)(model).network()
+        executes = is_executable(model)
+        stepped = any(node.op_type in ("Frames", "FramesOnGrid") for node in model.graph.node)
+        form, called = STEPPED_FORM if stepped else TRIAL_FORM, list(model.graph.node)
+        if executes:
+            made = form.plain(called)
+            del model.graph.node[:]
+            model.graph.node.extend(made)
+        reader: SteppedReader | _Reader
+        if stepped:
+            reader = SteppedReader(model, lead=2 if executes else 1)
+        else:
+            reader = (_HostedReader if has_host(model) else _Reader)(model)
+        network: AnyNetwork = reader.network()
+        if executes:
+            form.check(called, model.functions, reader, network)
+        return network
     except InputError as error:
         # Names come from the file and may hold line breaks; an error is one line.
         raise InputError(f"{source}: {' '.join(str(error).split())}") from None
@@ -86,9 +101,13 @@ class _Reader(GraphReader):
         """Name of the value of the network's results; None for the graph's output."""
         return None
 
-    def _outputs(self) -> tuple[Readout | Product, ...]:
-        outputs: list[Readout | Product] = []
-        for node in self.output_nodes(("FirstSpikeDifference", "Product"), self._results()):
+    def _outputs(self) -> tuple[AnyOutput, ...]:
+        outputs: list[AnyOutput] = []
+        for node in self.output_nodes(("FirstSpikeDifference", "Product", "FirstSpike"), self._results()):
+            if node.op_type == "FirstSpike":
+                neuron = array_of(node, "neuron", values_of(node)["neuron"])
+                outputs.append(FirstSpike(self._read_from(node), neuron))
+                continue
             if node.op_type == "FirstSpikeDifference":
                 outputs.append(self._readout(node))
                 continue
@@ -97,18 +116,23 @@ class _Reader(GraphReader):
             if len(pair) != 2:
                 raise InputError(f"{where(node)}: it has {len(pair)} inputs, 2 are needed")
             outputs.append(Product(pair[0], pair[1], real_of(node, values["scale"]), real_of(node, values["offset"])))
-        used = sum(1 if isinstance(output, Readout) else 2 for output in outputs)
+        used = sum(isinstance(readout, Readout) for readout in readouts_of(tuple(outputs)))
         if used != len(self.nodes("FirstSpikeDifference")):
             raise InputError("a FirstSpikeDifference node does not reach the output")
+        if len(self.nodes("FirstSpike")) != sum(isinstance(output, FirstSpike) for output in outputs):
+            raise InputError("a FirstSpike node does not reach the output")
         return tuple(outputs)
 
     def _readout(self, node: NodeProto) -> Readout:
         values = values_of(node)
+        arrays = {key: array_of(node, key, values[key]) for key in ("start", "stop", "scale", "offset")}
+        return Readout(self._read_from(node), **arrays)
+
+    def _read_from(self, node: NodeProto) -> str:
+        """The population that a readout reads."""
         if len(node.input) != 1:
             raise InputError(f"{where(node)}: it has {len(node.input)} inputs, 1 is needed")
-        population = self.made_by(node, node.input[0], "QIF")
-        arrays = {key: array_of(node, key, values[key]) for key in ("start", "stop", "scale", "offset")}
-        return Readout(population.name, **arrays)
+        return self.made_by(node, node.input[0], "QIF").name
 
 
 class _HostedReader(_Reader):

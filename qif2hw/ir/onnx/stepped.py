@@ -8,6 +8,7 @@ Delay          spikes, steps (pre) -> spikes           none
 ConvSynapses   spikes, weight -> kicks                 index, and the fields of `qif2hw.ir.Conv2d`
 SteppedQIF     bias, kicks ... -> spikes               fields of `qif2hw.discrete.SteppedQIF`; shape, time_steps, index
 SteppedLIF     bias, kicks ... -> spikes               fields of `qif2hw.discrete.SteppedLIF`; shape, time_steps, index
+SteppedSynaptic  bias, kicks ... -> spikes             fields of `qif2hw.discrete.SteppedSynaptic`; as above
 SteppedCUBA    bias, kicks ... -> spikes               fields of `qif2hw.discrete.SteppedCUBA`; shape, time_steps, index
 Accumulator    bias, kicks ... -> sums                 shape, time_steps, index
 Accumulated    sums -> y                               scale
@@ -21,12 +22,13 @@ from dataclasses import fields
 from typing import Any
 
 import onnx
-from onnx import AttributeProto, NodeProto, helper
+from onnx import AttributeProto, ModelProto, NodeProto, helper
 
-from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF
+from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF, SteppedSynaptic
 from qif2hw.errors import InputError
 from qif2hw.ir.network import Projection
-from qif2hw.ir.onnx_graph import (
+from qif2hw.ir.onnx.execute_stepped import STEPPED_FORM
+from qif2hw.ir.onnx.graph import (
     GraphReader,
     GraphWriter,
     array_of,
@@ -38,9 +40,12 @@ from qif2hw.ir.onnx_graph import (
 )
 from qif2hw.ir.stepped import Accumulated, Accumulator, Frames, SteppedNetwork, SteppedNeuron, SteppedPopulation, Steps
 
-NEURONS: dict[str, type[SteppedQIF] | type[SteppedLIF] | type[SteppedCUBA] | type[Accumulator]] = {
+NEURONS: dict[
+    str, type[SteppedQIF] | type[SteppedLIF] | type[SteppedSynaptic] | type[SteppedCUBA] | type[Accumulator]
+] = {
     "SteppedQIF": SteppedQIF,
     "SteppedLIF": SteppedLIF,
+    "SteppedSynaptic": SteppedSynaptic,
     "SteppedCUBA": SteppedCUBA,
     "Accumulator": Accumulator,
 }
@@ -52,7 +57,8 @@ _ABOUT = (
     "Accumulator adds up. Accumulated is scale times the sum after the last step. Delay holds what source j sends "
     "back by steps[j]. SteppedCUBA computes u = u (4096 - current_decay) / 4096 + 64 kicks and v = v (4096 - "
     "voltage_decay) / 4096 + u + 64 bias, rounded towards zero, in 24 bits, and spikes where v > 64 threshold, v = 0 "
-    "after it; without a threshold its result is v / 64."
+    "after it; without a threshold its result is v / 64. SteppedSynaptic has i = current_leak i + bias + kicks in "
+    "place of the input; without a finite threshold its result is its potential."
 )
 
 
@@ -84,12 +90,19 @@ def to_bytes(network: SteppedNetwork) -> bytes:
         graph.add("Accumulated", [sent[output.population]], y, y, scale=output.scale)
     if several:
         graph.nodes.append(helper.make_node("Concat", names, ["y"], name="y", axis=1))
-    inputs: list[tuple[str, list[str | int]]] = [(f"x:{e.name}", ["samples", *e.shape]) for e in network.encoders]
-    return graph.model(inputs, network.results, _ABOUT)
+    inputs: list[tuple[str, list[str | int]]] = [
+        (f"x:{e.name}", ["samples", "steps", *e.shape]) for e in network.encoders
+    ]
+    functions = STEPPED_FORM.write(graph, network)
+    return graph.model(inputs, network.results, _ABOUT, functions=functions)
 
 
 class SteppedReader(GraphReader):
-    """Rebuilds a stepped network."""
+    """Rebuilds a stepped network; ``lead`` axes of an input come before the shape of its group."""
+
+    def __init__(self, model: ModelProto, lead: int) -> None:
+        super().__init__(model)
+        self.lead = lead
 
     def network(self) -> SteppedNetwork:
         """The network; `InputError` says what is wrong with the file."""
@@ -122,17 +135,17 @@ class SteppedReader(GraphReader):
     def _frames(self, value: onnx.ValueInfoProto) -> Frames:
         nodes = [node for node in self.nodes("Frames") if list(node.input) == [value.name]]
         shape = [d.dim_value for d in value.type.tensor_type.shape.dim]
-        if len(nodes) != 1 or len(shape) < 2:
+        if len(nodes) != 1 or len(shape) <= self.lead:
             raise InputError(f"input '{value.name}' needs one Frames node and a shape (samples, ...)")
         grid = {"bits": whole_of(nodes[0], "bits")} if "bits" in values_of(nodes[0]) else {}
-        return Frames(nodes[0].name, tuple(shape[1:]), _unit(nodes[0]), **grid)
+        return Frames(nodes[0].name, tuple(shape[self.lead :]), _unit(nodes[0]), **grid)
 
     def _outputs(self) -> tuple[Accumulated, ...]:
         made = []
         for node in self.output_nodes(("Accumulated",)):
             if len(node.input) != 1:
                 raise InputError(f"{where(node)}: it has {len(node.input)} inputs, 1 is needed")
-            population = self.made_by(node, node.input[0], ("Accumulator", "SteppedCUBA"))
+            population = self.made_by(node, node.input[0], ("Accumulator", "SteppedCUBA", "SteppedSynaptic"))
             made.append(Accumulated(population.name, real_of(node, values_of(node)["scale"])))
         if len(made) != len(self.nodes("Accumulated")):
             raise InputError("an Accumulated node does not reach the output")

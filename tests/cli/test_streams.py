@@ -1,0 +1,66 @@
+"""``-`` is standard input or output: the bytes of the file, and nothing else in between."""
+
+import io
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from qif2hw_cli.main import cli
+
+IMPORT = ("--trial", "6.5", "--encode", "0.05", "1.95")
+
+
+def piped(given: Path | None, *words: object) -> Result:
+    """Call the command line with a file on standard input."""
+    data = b"" if given is None else given.read_bytes()
+    return CliRunner().invoke(cli, [str(word) for word in words], input=data)
+
+
+@pytest.mark.parametrize("command", ["run", "import", "parity", "inspect"])
+def test_the_bytes_are_those_of_files(command: str, call: Any, kit: Any, tmp_path: Path) -> None:
+    given, words = {
+        "run": (kit.inputs, ("run", kit.bundle, "--inputs", "IN", "-o", "OUT")),
+        "import": (kit.weights, ("import", "IN", "-o", "OUT", *IMPORT)),
+        "parity": (kit.bundle, ("parity", "IN", "--backends", "reference,engine", "--json", "OUT")),
+        "inspect": (kit.bundle, ("inspect", "IN", "--json")),
+    }[command]
+    path = tmp_path / "out"
+    plain = call(*({"IN": given, "OUT": path}.get(str(word), word) for word in words))
+    found = piped(given, *("-" if word in ("IN", "OUT") else word for word in words))
+    assert (plain.exit_code, found.exit_code) == (0, 0), found.output
+    if command == "inspect":
+        one, other = json.loads(found.stdout), json.loads(plain.stdout)
+        assert one.pop("bundle") != other.pop("bundle")
+        assert one == other
+    elif command == "run":
+        with np.load(io.BytesIO(found.stdout_bytes)) as one, np.load(path) as other:
+            assert one.files == other.files
+            assert all(np.array_equal(one[name], other[name]) for name in one.files)
+    elif command == "import":
+        assert found.stdout_bytes == path.read_bytes()
+        assert "Network(input 3" in found.stderr
+    else:
+        assert found.stdout.startswith("{")
+    assert not list(Path.cwd().glob("-"))
+
+
+def test_what_streams_cannot_do_is_refused(
+    kit: Any, call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    stdout = sys.stdout
+    once = call.refused("run", "-", "--inputs", "-", "-o", tmp_path / "out.npz")
+    assert once.endswith("standard input (-) can be read once. (qif2hw run --help)")
+    for words in (("-", "--inputs", kit.inputs, "-o", "out.npz"), (kit.bundle, "--inputs", kit.inputs, "-o", "-")):
+        assert "a job has neither standard input nor output (-)" in call.refused("submit", "--", "run", *words)
+    bad = piped(kit.inputs, "run", "-", "--inputs", kit.inputs, "-o", "-")
+    assert (bad.exit_code, bad.stdout) == (2, "")
+    assert len(bad.stderr.splitlines()) == 1
+    assert sys.stdout is stdout
+    assert not list(tmp_path.iterdir())
