@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from qif2hw import parity as parity
+    from qif2hw import physics as physics
     from qif2hw import zoo as zoo
     from qif2hw.api import compile as compile
     from qif2hw.api import load as load
     from qif2hw.api import load_model as load_model
     from qif2hw.api import run as run
+    from qif2hw.api import save as save
     from qif2hw.api import save_model as save_model
     from qif2hw.bundle import Bundle as Bundle
     from qif2hw.errors import BackendError as BackendError
@@ -35,7 +37,9 @@ __all__ = [
     "load",
     "load_model",
     "parity",
+    "physics",
     "run",
+    "save",
     "save_model",
     "zoo",
 ]
@@ -49,6 +53,7 @@ _HOME = {
     "load": "qif2hw.api",
     "load_model": "qif2hw.api",
     "run": "qif2hw.api",
+    "save": "qif2hw.api",
     "save_model": "qif2hw.api",
 }
 
@@ -56,7 +61,7 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return importlib.metadata.version("qif2hw")
-    if name in ("parity", "zoo"):
+    if name in ("parity", "physics", "zoo"):
         return importlib.import_module(f"qif2hw.{name}")
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)

@@ -4,7 +4,7 @@ import hashlib
 import os
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +18,10 @@ from qif2hw.ir import Network, Program
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.stepped import AnyNetwork, AnyRun, SteppedNetwork
 from qif2hw.ir.stepped_program import SteppedProgram
+
+if TYPE_CHECKING:
+    # The base class of torch's modules is known where torch is.
+    from qif2hw.nn.tracing import Module
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 
@@ -109,17 +113,54 @@ def load_model(path: AnyPath) -> AnyNetwork:
     return onnx_io.load_any(path)
 
 
-def save_model(network: AnyNetwork, path: AnyPath) -> Path:
-    """Write a network to an ONNX file, whole or not at all; equal networks give equal bytes.
+def save(
+    network: "AnyNetwork | Module",
+    path: AnyPath,
+    *,
+    input_shape: tuple[int, ...] | None = None,
+    time_steps: int | None = None,
+) -> Path:
+    """Write a network, or a torch module as one, to an ONNX file, whole or not at all.
+
+    Equal networks give equal bytes.
+
+    Parameters
+    ----------
+    network
+        A network of either clock, or a torch module, as `qif2hw.nn.network_of` takes it.
+    path
+        Of the file.
+    input_shape, time_steps
+        Of a module, where they are needed: see there.
 
     Raises
     ------
     InputError
-        If the file cannot be written.
+        If the file cannot be written, or the module not be exported: all that stands in the way is named by its path.
     """
     from qif2hw.ir import onnx_io
 
-    return onnx_io.save(network, path)
+    return onnx_io.save(_network(network, input_shape, time_steps), path)
+
+
+def save_model(network: AnyNetwork, path: AnyPath) -> Path:
+    """`save` of a network."""
+    return save(network, path)
+
+
+def _network(
+    source: "AnyNetwork | Module", input_shape: tuple[int, ...] | None = None, time_steps: int | None = None
+) -> AnyNetwork:
+    if isinstance(source, AnyNetwork):
+        if input_shape is not None or time_steps is not None:
+            raise InputError("input_shape and time_steps are for torch modules: a network has its own")
+        return source
+    # A torch module comes from a process that has torch.
+    if not hasattr(source, "named_modules"):
+        raise InputError(f"a {type(source).__name__}: a network or a torch module is needed")
+    from qif2hw.nn.tracing import network_of
+
+    return network_of(source, input_shape, time_steps)
 
 
 def load(path: AnyPath) -> AnyBundle:
@@ -155,18 +196,21 @@ def make_golden(program: Program | SteppedProgram, calibration: FloatArray | Non
     return SteppedGolden.of(x, stepped.run(program, x))
 
 
-def run(bundle: AnyBundle | AnyPath, x: ArrayLike, backend: str = "engine", **options: Any) -> AnyRun:
-    """Run a compiled network.
+def run(
+    source: "AnyBundle | AnyNetwork | Module | AnyPath", x: ArrayLike, backend: str | None = None, **options: Any
+) -> AnyRun:
+    """Run a compiled network, or a float network as it is.
 
     Parameters
     ----------
-    bundle
-        A bundle or its path.
+    source
+        A bundle or its path; or a network, a torch module that is one (`qif2hw.nn.network_of`), or the path of an ONNX
+        file: the float ``reference`` alone runs these.
     x
         Inputs (samples, columns) in the model's units, as `Network.check_inputs` takes them ([0, 1] where it names
         none); with a stepped clock as `SteppedNetwork.check_inputs` takes them.
     backend
-        A name from `qif2hw.backends.names`; of this distribution:
+        A name from `qif2hw.backends.names`, ``engine`` for a bundle if none is given; of this distribution:
 
         ``engine``
             the integer machine, compiled;
@@ -191,8 +235,27 @@ def run(bundle: AnyBundle | AnyPath, x: ArrayLike, backend: str = "engine", **op
     BackendError
         If the run failed.
     """
-    loaded = bundle if isinstance(bundle, AnyBundle) else load(bundle)
-    return backends.run(backend, loaded, x, **options)
+    if isinstance(source, str | os.PathLike):
+        source = load_model(source) if Path(source).suffix == ".onnx" else load(source)
+    if isinstance(source, AnyBundle):
+        return backends.run(backend or "engine", source, x, **options)
+    network = _network(source)
+    if backend not in (None, "reference"):
+        backends.get(str(backend))
+        raise InputError(f"backend '{backend}' runs bundles: compile the network first (qif2hw.compile)")
+    return _run_float(network, x, **options)
+
+
+def _run_float(network: AnyNetwork, x: ArrayLike, *, clip: bool = False, **options: Any) -> AnyRun:
+    from qif2hw import reference
+    from qif2hw.reference import stepped
+
+    backends.get("reference").check(options)
+    if isinstance(network, Network):
+        return reference.run(network, network.check_inputs(x, clip=clip), **options)
+    if clip:
+        raise InputError("clip: inputs of a network with a stepped clock have no range to be clipped to")
+    return stepped.run(network, x, **options)
 
 
 def estimate(

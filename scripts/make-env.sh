@@ -112,10 +112,10 @@ rm -f "$STAMP"
 NEUROBENCH=neurobench==2.3.0
 case $mode in
     # lava-dl pins pytest and pillow to versions that it does not need; what it needs is the extra slayer.
-    lava) install .venv "$python" train,lava,baselines,slayer,nir,report,search,dask,sanafe,docs,dev "lava-dl==0.6.0 $NEUROBENCH" ;;
-    nolava) install .venv "$python" train,baselines,slayer,nir,report,search,dask,sanafe,docs,dev "$NEUROBENCH" ;;
+    lava) install .venv "$python" train,lava,baselines,slayer,nir,report,tables,sklearn,search,dask,sanafe,docs,dev "lava-dl==0.6.0 $NEUROBENCH" ;;
+    nolava) install .venv "$python" train,baselines,slayer,nir,report,tables,sklearn,search,dask,sanafe,docs,dev "$NEUROBENCH" ;;
     child)
-        install .venv "$python" train,baselines,slayer,nir,report,search,dask,sanafe,docs,dev "$NEUROBENCH"
+        install .venv "$python" train,baselines,slayer,nir,report,tables,sklearn,search,dask,sanafe,docs,dev "$NEUROBENCH"
         install .venv-lava "$lava_python" lava
         ;;
 esac

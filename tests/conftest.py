@@ -1,6 +1,11 @@
 """Tests that take minutes run when they are asked for: ``pytest --long``."""
 
+import hypothesis
 import pytest
+
+# No test is judged by the clock: the machine may do other work.
+hypothesis.settings.register_profile("tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

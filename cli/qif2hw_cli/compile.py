@@ -124,7 +124,7 @@ def command(
         out.say(text)
         out.data({"passes": text})
         return
-    typical = None if calibration is None else read_inputs(calibration, network.check_inputs)
+    typical = None if calibration is None else read_inputs(calibration, network)
     if until:
         with out.stage(f"compile until {until}"):
             report, took = estimate(network, until, options, typical)

@@ -33,7 +33,7 @@ def command(old: str, new: str, inputs: str | None, within: float, as_json: bool
         raise InputError(f"--within {within:g}: a number of at least 0 is needed")
     out = Output(as_json)
     one, other = bundles.load_any(old), bundles.load_any(new)
-    x = None if inputs is None else read_inputs(inputs, one.network.check_inputs)
+    x = None if inputs is None else read_inputs(inputs, one.network)
     with out.stage("both on the engine"):
         found = drift(one, other, x)
     out.say(f"network   {'the same' if found.same_network else 'changed'}")

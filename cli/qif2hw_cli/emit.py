@@ -1,4 +1,4 @@
-"""``qif2hw emit``: a bundle in another language."""
+"""``qif2hw emit``: a bundle as a C program, a float network as a NIR graph."""
 
 import click
 
@@ -8,12 +8,16 @@ from qif2hw_cli.streams import INPUT
 
 @click.command(
     epilog=example(
-        "qif2hw emit model.qif --to c99 -o program", "qif2hw emit model.qif --to c99 -o program --inputs x.npy"
+        "qif2hw emit model.qif --to c99 -o program",
+        "qif2hw emit model.qif --to c99 -o program --inputs x.npy",
+        "qif2hw emit model.onnx --to nir -o model.nir",
     )
 )
 @click.argument("bundle", type=INPUT)
-@click.option("--to", required=True, type=click.Choice(["c99"]), help="The language.")
-@click.option("-o", "--output", required=True, type=click.Path(), metavar="DIR", help="The folder to make.")
+@click.option("--to", required=True, type=click.Choice(["c99", "nir"]), help="The language.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(), metavar="DIR", help="The folder to make; of nir, the file."
+)
 @click.option("--inputs", type=INPUT, metavar="X.npy", help="Inputs as of run; DIR/inputs.csv has them as integers.")
 @json_option
 def command(bundle: str, to: str, output: str, inputs: str | None, as_json: bool) -> None:
@@ -25,6 +29,9 @@ def command(bundle: str, to: str, output: str, inputs: str | None, as_json: bool
                   make size      bytes of code and constants, and of registers
     ./network inputs.csv prints a line per sample: step,lateness,flush of each output neuron; networks in time
     steps: the accumulated outputs, then the class.
+
+    --to nir writes an event-driven float network, a model or that of a bundle, as a graph of the Neuromorphic
+    Intermediate Representation.
     """  # noqa: D301  # click wants the character, not the escape
     from qif2hw import bundle as bundles
     from qif2hw.emit import to_c99
@@ -32,10 +39,13 @@ def command(bundle: str, to: str, output: str, inputs: str | None, as_json: bool
     from qif2hw_cli.inputs import read_inputs
 
     out = Output(as_json)
+    if to == "nir":
+        _nir(bundle, output, inputs, out)
+        return
     # It may be there, but empty.
     check_replaceable(output, ())
     loaded = bundles.load_any(bundle)
-    x = None if inputs is None else read_inputs(inputs, loaded.network.check_inputs)
+    x = None if inputs is None else read_inputs(inputs, loaded.network)
     with out.stage(f"emit {to}") as stage:
         parts = to_c99(loaded, x)
         write_folder(output, parts)
@@ -53,3 +63,22 @@ def command(bundle: str, to: str, output: str, inputs: str | None, as_json: bool
             "seconds": stage.seconds,
         }
     )
+
+
+def _nir(model: str, output: str, inputs: str | None, out: Output) -> None:
+    from pathlib import Path
+
+    from qif2hw import bundle as bundles
+    from qif2hw.errors import InputError
+    from qif2hw.files import check_writable
+    from qif2hw.ir import Network, nir, onnx_io
+
+    if inputs is not None:
+        raise InputError("--inputs is for --to c99")
+    check_writable(output)
+    network = onnx_io.load_any(model) if Path(model).suffix == ".onnx" else bundles.load_any(model).network
+    if not isinstance(network, Network):
+        raise InputError(f"{model}: a network in time steps is not written to NIR, an event-driven one is")
+    nir.save(network, output)
+    out.say(f"{output}: {network!r}")
+    out.data({"output": output, "to": "nir", "nodes": len(network.parts) + len(network.projections)})

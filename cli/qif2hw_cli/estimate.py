@@ -57,7 +57,7 @@ def command(
     if sanafe:
         loihi1.check_installed()
     loaded = bundles.load_any(bundle)
-    x: Any = loaded.golden.x if inputs is None else read_inputs(inputs, loaded.network.check_inputs)
+    x: Any = loaded.golden.x if inputs is None else read_inputs(inputs, loaded.network)
     with out.stage("estimate"):
         found = api.estimate(
             loaded, x, target=target, rates=rates, in_flight=in_flight, neurons_per_core=neurons_per_core

@@ -1,33 +1,73 @@
 """Input arrays and result arrays of the command line."""
 
+import csv
 import io
 import os
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from qif2hw.data.columns import inputs_of
 from qif2hw.data.images import SHIPPED, Images
+from qif2hw.data.table import is_table, read_table
 from qif2hw.errors import InputError
 from qif2hw.files import reason, write_bytes
-from qif2hw.ir import Run
+from qif2hw.ir import Network
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.readout.classes import check_labels
-from qif2hw.ir.stepped import SteppedRun
+from qif2hw.ir.stepped import AnyNetwork, AnyRun, SteppedRun
+from qif2hw_cli.streams import is_stream
 
 
-def read_inputs(path: str | os.PathLike[str], check: Callable[[Any], FloatArray]) -> FloatArray:
-    """Read an npy file of inputs (samples, ...), or the images of a task, (samples, pixels): ``digits:test``.
+def read_inputs(path: str | os.PathLike[str], network: AnyNetwork, *, clip: bool = False) -> FloatArray:
+    """Read inputs: an npy file (samples, ...), a table, or the images of a task, (samples, pixels): ``digits:test``.
 
-    ``check`` refuses what the network does not take: its `InputError` names the file.
+    A table (CSV, npz or parquet; CSV on standard input) has the model's inputs by name, in any order; a warning
+    names columns that are no inputs.  With ``clip`` values out of range become the nearest end.
+
+    Raises
+    ------
+    InputError
+        On a file that cannot be read, columns that are missing, and what ``network`` does not take.
     """
+    if clip and not isinstance(network, Network):
+        raise InputError("--clip: it is an option for an event-driven network, which this bundle is not")
     images = _images(path)
-    array = _read_array(path) if images is None else images.x.reshape(len(images), -1)
+    if images is not None:
+        array = images.x.reshape(len(images), -1)
+    elif is_table_file(path):
+        array = _from_table(path, network)
+    else:
+        array = _read_array(path)
     try:
-        return check(array)
+        return (
+            network.check_inputs(array, clip=True)
+            if isinstance(network, Network) and clip
+            else (network.check_inputs(array))
+        )
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def is_table_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file of inputs is a table: by its name, or on standard input by its first bytes, which are no npy's."""
+    if is_stream(str(path)):
+        with Path(path).open("rb") as file:
+            return file.read(6) not in (b"\x93NUMPY", b"")
+    return is_table(path) or (Path(path).suffix.lower() == ".npz" and Path(path).is_file())
+
+
+def _from_table(path: str | os.PathLike[str], network: AnyNetwork) -> FloatArray:
+    host = network.host if isinstance(network, Network) else None
+    if host is None:
+        raise InputError(f"{path}: this model has no names of inputs to find in a table: an npy file is needed")
+    array, others = inputs_of(read_table(path), [one.name for one in host.inputs])
+    if others:
+        warnings.warn(f"{path}: columns that are no inputs of the model: {', '.join(others)}", stacklevel=2)
+    return array
 
 
 def read_labels(path: str | os.PathLike[str], samples: int, names: Sequence[str]) -> IntArray:
@@ -56,7 +96,7 @@ def _read_array(path: str | os.PathLike[str], kinds: str = "fiu") -> Any:
         with Path(path).open("rb") as file:
             array: Any = np.load(file, allow_pickle=False)
             if isinstance(array, np.lib.npyio.NpzFile):
-                raise InputError("an npz file; one array in an npy file is needed (numpy.save writes them)")
+                raise InputError("an npz file under another name; it must end with .npz")
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except OSError as error:
@@ -71,8 +111,31 @@ def _read_array(path: str | os.PathLike[str], kinds: str = "fiu") -> Any:
     return array
 
 
-def write_run(path: str | os.PathLike[str], run: Run | SteppedRun) -> Path:
-    """Write the arrays of a run to an npz file."""
+def write_run(path: str | os.PathLike[str], run: AnyRun, network: AnyNetwork, *, as_table: bool = False) -> None:
+    """Write a run: its solution ``as_table`` (CSV, with tabs in a file ``.tsv``), else its arrays as npz.
+
+    The columns of the table have the names of the model's outputs; a classifier's last one, ``label``, the class.
+    """
+    if not as_table:
+        _write_arrays(path, run)
+        return
+    names = [f"y{k}" for k in range(run.y.shape[1])]
+    host = network.host if isinstance(network, Network) else None
+    if host is not None:
+        names = [one.name for one in host.outputs]
+    labels: list[Any] | None = None if run.label is None else run.label.tolist()
+    if labels is not None and isinstance(network, Network):
+        classes = network.classes or ()
+        labels = [classes[k] for k in labels]
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t" if Path(path).suffix.lower() == ".tsv" else ",", lineterminator="\n")
+    writer.writerow(names if labels is None else [*names, "label"])
+    for row, values in enumerate(run.y.tolist()):
+        writer.writerow(values if labels is None else [*values, labels[row]])
+    write_bytes(path, text.getvalue().encode())
+
+
+def _write_arrays(path: str | os.PathLike[str], run: AnyRun) -> None:
     arrays: dict[str, Any] = {"y": run.y}
     if isinstance(run, SteppedRun):
         arrays |= {"label": run.label}
@@ -86,4 +149,4 @@ def write_run(path: str | os.PathLike[str], run: Run | SteppedRun) -> Path:
             arrays |= {"step": run.machine.step, "lateness": run.machine.lateness}
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
-    return write_bytes(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())

@@ -214,7 +214,7 @@ def inputs_of(bundle: "AnyBundle", path: str | None) -> "FloatArray":
     from qif2hw_cli.inputs import read_inputs
 
     if path is not None:
-        return read_inputs(path, bundle.network.check_inputs)
+        return read_inputs(path, bundle.network)
     if isinstance(bundle, SteppedBundle):
         return bundle.golden.x
     return bundle.program.unscaled(np.random.default_rng(0).random((_SAMPLES, bundle.program.width)))

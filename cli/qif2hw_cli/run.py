@@ -1,6 +1,5 @@
 """``qif2hw run``: a bundle on a backend."""
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,19 +15,17 @@ from qif2hw_cli.console import (
     shard_options,
     worker_options,
 )
-from qif2hw_cli.streams import INPUT, OUTPUT
+from qif2hw_cli.streams import INPUT, OUTPUT, is_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from qif2hw.ir import Run
-    from qif2hw.ir.arrays import FloatArray
-    from qif2hw.ir.stepped import AnyNetwork, SteppedRun
+    from qif2hw.ir.stepped import SteppedRun
 
 
 @click.command(
     epilog=example(
         "qif2hw run model.qif --inputs x.npy -o out.npz",
+        "qif2hw run model.qif --inputs x.csv -o out.csv --clip",
         "qif2hw run model.qif --inputs x.npy -o out.npz --backend lava --timeout 120",
         "qif2hw run model.qif --inputs x.npy -o out.npz --workers dask --scheduler tcp://127.0.0.1:8786",
     )
@@ -39,9 +36,17 @@ if TYPE_CHECKING:
     required=True,
     type=INPUT,
     metavar="X.npy",
-    help="Array (samples, inputs) in the model's units; networks in time steps: (samples, ...).",
+    help="Array (samples, inputs) in the model's units; networks in time steps: (samples, ...). Or a table "
+    "(csv, npz, parquet; on standard input CSV) with the model's inputs by name.",
 )
-@click.option("-o", "--output", required=True, type=OUTPUT, metavar="OUT.npz", help="The results to write.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=OUTPUT,
+    metavar="OUT.npz",
+    help="The results to write; OUT.csv: the solution alone, as a table, as - is where the inputs are one.",
+)
 @click.option(
     "--backend", default="engine", show_default=True, metavar="NAME", help=f"Installed: {', '.join(backends.names())}."
 )
@@ -76,19 +81,25 @@ def command(
       y           (samples, classes) accumulated outputs
       label       (samples,) the class
 
+    OUT.csv has a column for each output, and label, the class, of a classifier. Columns of a table of inputs are found
+    by name, in any order; those that are no inputs of the model are named in a warning and left out.
+
     With --jobs or --workers dask the samples are run in shards, at once. With --shards FOLDER --shard K/N one of them
     is run, and written to FOLDER; with --shards FOLDER alone OUT.npz is made of all of them: the same file each time.
     """  # noqa: D301  # click wants the character, not the escape
     from qif2hw import bundle as bundles
+    from qif2hw.data.table import is_table
     from qif2hw.files import check_writable
     from qif2hw.ir.stepped import SteppedRun
     from qif2hw.workers import shared, workers
     from qif2hw.workers.folder import Piece
-    from qif2hw_cli.inputs import read_inputs, write_run
+    from qif2hw_cli.inputs import is_table_file, read_inputs, write_run
     from qif2hw_cli.shards import compute, shard_of, stored
 
     out = Output(as_json)
     check_writable(output)
+    if is_table(output) and not output.lower().endswith((".csv", ".tsv")):
+        raise InputError(f"{output}: results are written as .npz, .csv or .tsv")
     one = shard_of(shards, shard)
     chosen = backends.get(backend)
     chosen.check(options)
@@ -96,7 +107,8 @@ def command(
     chosen.check(options, loaded.program)
     if "keep" in chosen.execution(loaded.program).options:
         options["keep"] = "counts"
-    x = read_inputs(inputs, _clipping(loaded.network) if clip else loaded.network.check_inputs)
+    x = read_inputs(inputs, loaded.network, clip=clip)
+    as_table = is_table(output) or (is_stream(output) and is_table_file(inputs))
     with workers(**pool) as working, out.stage(f"run on {backend}") as stage:
         chosen = shared(chosen, working)
         subject = loaded.program if chosen.runs == "program" else loaded.network
@@ -107,21 +119,13 @@ def command(
         if shards is not None:
             chosen = stored(shards, loaded, x, pieces)
         result = chosen.run(loaded, x, progress=stage.update, **options)
-        write_run(output, result)
+        write_run(output, result, loaded.network, as_table=as_table)
     samples, outputs = result.y.shape
     words, facts = _stepped(result) if isinstance(result, SteppedRun) else _trial(result)
-    out.say(f"{output}: {samples} samples, {outputs} outputs, backend {backend}, {seconds(result.seconds)}; {words}")
+    line = f"{output}: {samples} samples, {outputs} outputs, backend {backend}, {seconds(result.seconds)}; {words}"
+    out.say(line)
     about = {"output": output, "backend": backend, "samples": samples, "outputs": outputs}
     out.data(about | facts | {"seconds": result.seconds})
-
-
-def _clipping(network: "AnyNetwork") -> "Callable[[Any], FloatArray]":
-    """`check_inputs` of an event-driven network that moves values out of range; `InputError` for others."""
-    from qif2hw.ir import Network
-
-    if not isinstance(network, Network):
-        raise InputError("--clip: it is an option for an event-driven network, which this bundle is not")
-    return partial(network.check_inputs, clip=True)
 
 
 def _trial(run: "Run") -> tuple[str, dict[str, Any]]:

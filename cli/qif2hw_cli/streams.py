@@ -61,3 +61,8 @@ def _folder(ctx: click.Context) -> Path:
 
 
 INPUT, OUTPUT = InputFile(), OutputFile()
+
+
+def is_stream(path: str) -> bool:
+    """Whether a path is that of the temporary file which ``-`` became."""
+    return Path(path).name in ("stdin", "stdout") and Path(path).parent.name.startswith("qif2hw-")

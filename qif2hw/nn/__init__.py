@@ -9,7 +9,7 @@ from qif2hw.nn.layer import QIFLayer, Route
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
 from qif2hw.nn.synapses import random_synapses
-from qif2hw.nn.tracing import export
+from qif2hw.nn.tracing import export, network_of
 
 __all__ = [
     "LIF",
@@ -30,5 +30,6 @@ __all__ = [
     "derivative",
     "export",
     "jets",
+    "network_of",
     "random_synapses",
 ]

@@ -11,6 +11,7 @@ from torch.fx import Proxy
 from qif2hw.discrete import Kind, Stepped, SteppedLIF, SteppedQIF, potential_moments
 from qif2hw.discrete.maps import leaky_relaxation, quadratic_relaxation
 from qif2hw.errors import InputError
+from qif2hw.nn.functional.arguments import refuse_tracers
 from qif2hw.nn.functional.discrete import discrete_steps
 
 Window: TypeAlias = float | Literal["analytic"]
@@ -149,6 +150,7 @@ class SteppedNeurons(nn.Module):
         InputError
             If the input's shape or type does not fit, or a state is not below the threshold.
         """
+        refuse_tracers()
         if self._parameters and self.training:
             self.keep_inside()
         neuron = self.neuron

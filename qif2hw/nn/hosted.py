@@ -1,4 +1,4 @@
-"""The host's part in torch: receptive fields, formulas, and a network in the user's units."""
+"""The host's part in torch: formulas, and a network in the user's units."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,7 +11,7 @@ from qif2hw import ir
 from qif2hw.errors import InputError
 from qif2hw.ir.host_part.formula import Formula, Step
 from qif2hw.ir.host_part.host import Host, X, Y
-from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
+from qif2hw.nn.functional.arguments import refuse_tracers
 
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "Abs": torch.abs,
@@ -28,12 +28,6 @@ _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     "Sub": torch.sub,
     "Tanh": torch.tanh,
 }
-
-
-def activities(fields: ReceptiveFields, x: Tensor) -> Tensor:
-    """Activities (batch, inputs * count) of the fields of inputs ``x`` (batch, inputs) in [0, 1]."""
-    away = (x[:, :, None] - torch.from_numpy(fields.centres).to(x)) * fields.gain
-    return (-0.5 * away.square()).exp().flatten(1)
 
 
 def evaluate(formula: Formula, given: Mapping[str, Tensor]) -> Tensor:
@@ -75,13 +69,14 @@ class HostedNetwork(nn.Module):
     def __init__(self, network: nn.Module, host: Host) -> None:
         super().__init__()
         self.network, self.host = network, host
-        own: Any = getattr(network, "fields", None)
-        if {one.fields for one in host.inputs} != {own}:
+        own: Any = network.input_fields
+        if tuple(one.fields for one in host.inputs) != own:
             raise InputError("the host's inputs and the network have different receptive fields")
         self.to_network()
 
     def forward(self, x: Tensor) -> Tensor:
         """The solution (batch, outputs) at inputs ``x`` (batch, inputs); `InputError` on values out of range."""
+        refuse_tracers()
         self.host.check_inputs(x.detach().double().cpu().numpy())
         low, high = torch.tensor([(i.low, i.high) for i in self.host.inputs], dtype=torch.float64).to(x).T
         results: Tensor = self.network((x - low) / (high - low))

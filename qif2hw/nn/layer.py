@@ -14,6 +14,7 @@ from qif2hw.ir.synapses import AnySynapses, Dense, Sparse
 from qif2hw.ir.weight_grid import nearest_unit, round_to_grid, weight_step
 from qif2hw.neuron import QIF
 from qif2hw.nn.functional import dense, eager, recurrent, scan, sparse
+from qif2hw.nn.functional.arguments import refuse_tracers
 from qif2hw.nn.functional.output import ForwardPass, LayerOutput
 
 Route: TypeAlias = Literal["kernel", "scan", "eager"]
@@ -282,8 +283,9 @@ def route(times: Tensor, path: Route | None) -> Route:
     Raises
     ------
     InputError
-        If there is no such path.
+        If there is no such path, and inside of torch's tracers.
     """
+    refuse_tracers()
     if path is None:
         return "kernel" if times.device.type == "cpu" else "scan"
     if path not in ROUTES:

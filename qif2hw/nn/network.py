@@ -16,8 +16,9 @@ from qif2hw.ir.host_part.inputs import check_inputs
 from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.ir.synapses import AnySynapses
 from qif2hw.neuron import QIF, difference, latency
+from qif2hw.nn.encoding import activities, activity_jets
+from qif2hw.nn.functional.arguments import refuse_tracers
 from qif2hw.nn.functional.output import ForwardPass, LayerOutput
-from qif2hw.nn.hosted import activities
 from qif2hw.nn.layer import QIFLayer, Route, can_chain, route, run_chain
 from qif2hw.nn.regime import Regime
 from qif2hw.nn.synapses import columns, joined
@@ -136,7 +137,7 @@ class QIFNetwork(nn.Module):
                     layer.centre()
         # With first spikes as results these scale what the kernel computes beside them.
         outputs = sizes[-1] // 2
-        earliest, latest = torch.tensor(self.regime.windows(sizes[0]), dtype=dtype).T
+        earliest, latest = torch.tensor(self._windows(), dtype=dtype).T
         self.register_buffer("earliest", earliest.clone(), persistent=False)
         self.register_buffer("latest", latest.clone(), persistent=False)
         self.register_buffer("scale", torch.full((outputs,), float(scale), dtype=dtype))
@@ -170,6 +171,16 @@ class QIFNetwork(nn.Module):
         """Number of inputs."""
         return self.sizes[0] if self.fields is None else self.sizes[0] // self.fields.count
 
+    def _windows(self) -> list[tuple[float, float]]:
+        """Spike times of 1 and 0 for each channel; the fields of an input share its own."""
+        each = self.sizes[0] // self.width
+        return [window for window in self.regime.windows(self.width) for _ in range(each)]
+
+    @property
+    def input_fields(self) -> tuple[ReceptiveFields | None, ...]:
+        """Receptive fields of each input."""
+        return (self.fields,) * self.width
+
     def channels(self, x: Tensor) -> Tensor:
         """What the channels get, (batch, channels) in [0, 1], of ``x`` (batch, inputs) in [0, 1]."""
         return x if self.fields is None else activities(self.fields, x)
@@ -181,11 +192,32 @@ class QIFNetwork(nn.Module):
         """
         return self._times(self.channels(x))
 
+    def encode_jets(self, x: Tensor, directions: Tensor, pairs: Sequence[tuple[int, int]]) -> Tensor:
+        """`encode` with its derivatives by the inputs, (1 + directions + pairs, batch, channels, 1), in float64.
+
+        ``directions`` (directions, inputs) are those of `qif2hw.nn.jets`, and ``pairs`` of them the second derivatives.
+        """
+        slope = (self.earliest - self.latest).double()
+        each = 1 if self.fields is None else self.fields.count
+        along = directions.repeat_interleave(each, dim=1)
+        if self.fields is None:
+            values, first, second = x, torch.ones_like(x), torch.zeros_like(x)
+        else:
+            values, first, second = activity_jets(self.fields, x)
+        return torch.stack(
+            [
+                latency(values, self.earliest.double(), self.latest.double()),
+                *(slope * row * first for row in along),
+                *(slope * along[i] * along[j] * second for i, j in pairs),
+            ]
+        ).unsqueeze(3)
+
     def _times(self, channels: Tensor) -> Tensor:
         return latency(channels, self.earliest, self.latest).unsqueeze(2)
 
     def run(self, x: Tensor, *, path: Route | None = None) -> ForwardPass:
         """Forward pass of ``x`` (batch, inputs) with the spikes of every layer; ``path`` as in `QIFLayer.forward`."""
+        refuse_tracers()
         self.check_inputs(x)
         self.check_parameters()
         x = self.channels(x)
@@ -240,7 +272,7 @@ class QIFNetwork(nn.Module):
         A network with receptive fields has a row more, their count and overlap.
         """
         fields = [] if self.fields is None else [(float(self.fields.count), self.fields.overlap)]
-        return torch.tensor([*self.regime.windows(self.sizes[0]), *fields], dtype=torch.float64)
+        return torch.tensor([*self._windows(), *fields], dtype=torch.float64)
 
     def set_extra_state(self, state: Tensor) -> None:
         """`InputError` unless ``state`` (channels, 2) is of a network that encodes its inputs in the same way."""
@@ -288,7 +320,7 @@ class QIFNetwork(nn.Module):
         with torch.no_grad():
             weights = [layer.effective_weight().double().cpu().numpy() for layer in self.layers]
         names = [*(f"hidden{k}" for k in range(1, len(weights))), "output"]
-        encoders = _encoders(self.regime.windows(self.sizes[0]))
+        encoders = _encoders(self._windows())
         ends = itertools.accumulate((encoder.size for encoder in encoders), initial=0)
         links = []
         for encoder, (low, high) in zip(encoders, itertools.pairwise(ends), strict=True):
@@ -354,7 +386,8 @@ class QIFNetwork(nn.Module):
         fields = {None} if network.host is None else {one.fields for one in network.host.inputs}
         if len(fields) > 1:
             raise InputError("this network has different receptive fields for its inputs: QIFNetwork cannot hold it")
-        windows = tuple((e.earliest, e.latest) for e in network.encoders for _ in range(e.size))
+        channels = tuple((e.earliest, e.latest) for e in network.encoders for _ in range(e.size))
+        windows = channels[:: network.inputs // network.width]
         incoming = [joined(network.incoming(population.name)) for population in chain]
         made = cls(
             (network.inputs, *(p.size for p in chain)),

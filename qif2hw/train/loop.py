@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qif2hw.errors import InputError
 from qif2hw.files import check_writable
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.network import Network
@@ -27,6 +28,7 @@ from qif2hw.train.optim.soap import Soap
 from qif2hw.train.quantize import IncrementalQuantizer
 from qif2hw.train.schedule import Stage, plan
 from qif2hw.train.task import Errors, Model, Objective, Samples, Settings, Task
+from qif2hw.train.watch import Watch
 
 Progress: TypeAlias = Callable[[int, int, float, float], None]
 """Called with the number of steps done, their total number, the loss and the error on a part of the test set."""
@@ -59,6 +61,10 @@ class TrainResult:
         Time the training took, that of earlier calls and of a teacher included.
     diagnosis
         Of the trained network, on the training set; None for a network that is not a chain of layers.
+    steps
+        Number of steps with free weights: given as ``steps`` it repeats a run that ended early, bit for bit.
+    history
+        Rows of a learning curve, (looks, 3): step, training loss and validation loss; empty without a validation set.
     """
 
     network: Network
@@ -68,6 +74,8 @@ class TrainResult:
     truth: FloatArray
     seconds: float
     diagnosis: Diagnosis | None
+    steps: int = 0
+    history: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
 
     @property
     def error(self) -> float:
@@ -84,6 +92,7 @@ def train(
     progress: Progress | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     teacher: Model | None = None,
+    time_limit: float | None = None,
 ) -> TrainResult:
     """Train a network for ``task``.
 
@@ -105,6 +114,8 @@ def train(
         same bits as an uninterrupted one.
     teacher
         The trained network of the task's teacher, if there is one already.
+    time_limit
+        Seconds after which to be done, of a task with a validation set: the rate decays in time for it.
 
     Raises
     ------
@@ -114,7 +125,7 @@ def train(
     keep_pages()
     path = None if checkpoint is None else check_writable(checkpoint)
     with one_blas_thread(), one_torch_thread():
-        return _train(task, seed, steps, weight_bits, progress, path, teacher)
+        return _train(task, seed, steps, weight_bits, progress, path, teacher, time_limit)
 
 
 def _train(
@@ -125,8 +136,9 @@ def _train(
     progress: Progress | None,
     path: Path | None,
     teacher: Model | None,
+    time_limit: float | None,
 ) -> TrainResult:
-    model, seconds = _fit(task, seed, steps, weight_bits, progress, path, teacher)
+    model, seconds, watch = _fit(task, seed, steps, weight_bits, progress, path, teacher, time_limit)
     test_set = task.test_set()
     values = _evaluate(task, model, test_set)
     return TrainResult(
@@ -137,6 +149,8 @@ def _train(
         truth=test_set.y,
         seconds=seconds,
         diagnosis=_diagnosis(task, model, seed),
+        steps=plan(task.settings, steps)[0].stop if watch is None else watch.steps,
+        history=np.empty((0, 3)) if watch is None else watch.history,
     )
 
 
@@ -148,8 +162,9 @@ def _fit(
     progress: Progress | None,
     path: Path | None,
     teacher: Model | None = None,
-) -> tuple[Model, float]:
-    """Train; returns the network and the seconds, those of earlier calls and of a teacher included."""
+    time_limit: float | None = None,
+) -> tuple[Model, float, Watch | None]:
+    """Train; the network, the seconds, those of earlier calls and of a teacher included, and what watched it."""
     settings = task.settings
     stages = plan(settings, steps, weight_bits)
     total = stages[-1].stop
@@ -172,26 +187,42 @@ def _fit(
         "steps": stages[0].stop,
         "weight_bits": weight_bits,
         "settings": asdict(settings),
+        "data": task.digest,
     }
     before = 0.0
     if task.teacher is not None and teacher is None:
         taught = None if steps is None else max(1, round(steps * task.teacher.settings.steps / settings.steps))
         beside = None if path is None else path.with_name(f"{path.name}.teacher")
-        teacher, before = _fit(task.teacher, seed, taught, None, progress, beside)
+        teacher, before, _ = _fit(task.teacher, seed, taught, None, progress, beside)
     quantizer = None
     if any(stage.freezes for stage in stages):
         quantizer = IncrementalQuantizer(model.parameter_groups()[0], weight_bits or 8)
     others = {} if quantizer is None else quantizer.state()
+    of_loss = task.objective or regression
+    watch = None
+    if task.validation_set is not None:
+        if finish is not None:
+            raise InputError(f"{task.name}: a second-order finish and a validation set do not go together")
+        # Its loss, all samples at once: the training loss on another set.
+        apart = replace(task, train_set=task.validation_set, settings=replace(settings, batch=None))
+        watch = Watch(model, of_loss(apart, model, seed, teacher), settings, weight_bits, stages[0].stop)
+        others = others | watch.state()
+    if time_limit is not None and (watch is None or steps is not None):
+        raise InputError("a time limit is for a task with a validation set, and without a number of steps")
     slowness = second_order.Slowness(stages[0].stop)
     if finish is not None:
         others = others | slowness.state()
     done = 0
     if path is not None and path.exists():
+        if watch is not None:
+            watch.restore(path, saved.read_state(path, identity)[1])
+            stages = plan(settings, watch.steps, weight_bits)
+            total = stages[-1].stop
         scalars, optimizer = saved.read(path, identity, total, optimizer_after, others)
         done, before = int(scalars["done"]), before + float(scalars["seconds"])
     started = time.perf_counter()
-    objective = (task.objective or regression)(task, model, seed, teacher)
-    test_set = task.test_set()
+    objective = of_loss(task, model, seed, teacher)
+    test_set = task.test_set() if task.validation_set is None else _solved(task, task.validation_set(seed))
     looked_at = evenly(len(test_set.x), task.block, REPORTED)
     test_set = Samples(test_set.x[looked_at], test_set.y[looked_at])
     report_every = max(1, total // REPORTS)
@@ -217,6 +248,11 @@ def _fit(
             if finish is not None and stage is stages[0] and slowness.after(loss):
                 done = stage.stop
         model.keep_inside()
+        if watch is not None and stage is stages[0]:
+            limit = None if time_limit is None else time_limit - before
+            if watch.after(done, loss, time.perf_counter() - started, limit, early=steps is None):
+                stages = plan(settings, watch.steps, weight_bits)
+                total = stages[-1].stop
         last = done == total
         if progress is not None and (last or done // report_every > step // report_every):
             errors = task.errors(_evaluate(task, model, test_set), test_set.y)
@@ -226,7 +262,12 @@ def _fit(
             seconds = before + time.perf_counter() - started
             saved.write(path, {**identity, "done": done, "seconds": seconds}, optimizer, others)
     model.weight_bits = weight_bits
-    return model, before + time.perf_counter() - started
+    return model, before + time.perf_counter() - started, watch
+
+
+def _solved(task: Task, samples: Samples) -> Samples:
+    """Samples as a test set has them, of such as a training set has them."""
+    return Samples(samples.x, task.solution(samples.x, samples.y))
 
 
 def _first_order(

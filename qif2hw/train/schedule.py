@@ -33,6 +33,8 @@ class Stage:
         Whether weights are trained, or the initial phases alone.
     freezes
         Whether weights go onto the grid, group by group; the rate then decays exponentially.
+    steady
+        Share of the steps before the rate decays.
     second_order
         Whether the steps are those of `qif2hw.train.finish`, which choose their length themselves;
         the last ones take less of it.
@@ -44,6 +46,7 @@ class Stage:
     weight_bits: int | None = None
     weights_move: bool = True
     freezes: bool = False
+    steady: float = 0.0
     second_order: bool = False
 
     @property
@@ -58,7 +61,8 @@ class Stage:
             return self.rate * min(1.0, LAST_SHARE + (1 - LAST_SHARE) * left / SHORTER_FOR)
         if self.freezes:
             return self.rate * FREEZE_DECAY ** max(0.0, self._frozen(step))
-        return self.rate * 0.5 * (1 + math.cos(math.pi * (step - self.start) / (self.stop - self.start)))
+        decays = self.start + round(self.steady * (self.stop - self.start))
+        return self.rate * 0.5 * (1 + math.cos(math.pi * max(0, step - decays) / (self.stop - decays)))
 
     def groups_at(self, step: int) -> int:
         """Number of groups of weights that have gone onto the grid by a step."""
@@ -84,7 +88,7 @@ def plan(settings: Settings, steps: int | None = None, weight_bits: int | None =
     free = settings.steps if steps is None else steps
     if free < 1:
         raise InputError(f"steps = {free}: at least one step is needed")
-    stages = [Stage(0, free, settings.learning_rate)]
+    stages = [Stage(0, free, settings.learning_rate, steady=settings.steady)]
 
     def add(length: float, rate: float, **options: Any) -> None:
         start = stages[-1].stop

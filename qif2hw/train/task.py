@@ -51,6 +51,11 @@ class Settings:
         Of the steps in which weights move: ``"adam"``, or ``"soap"``, Adam in the eigenbasis of each weight array's
         gradient covariance, which copes with losses as badly conditioned as those of spike times and of residuals.
         The initial phases alone are always Adam's.
+    steady
+        Share of the steps with free weights before their rate decays.
+    look_every, patience
+        Of a task with a validation set: steps between two looks at it, and the share of the steps after which the rate
+        decays at once if the validation loss has not fallen in it.
     """
 
     steps: int = 2000
@@ -63,6 +68,9 @@ class Settings:
     batch: int | None = None
     clip: float = 1.0
     optimizer: str = "adam"
+    steady: float = 0.0
+    look_every: int = 20
+    patience: float = 0.5
     finish_steps: int = 0
     rounding_steps: int = 150
 
@@ -86,7 +94,7 @@ class Model(Protocol):
 
 
 class Equation(Protocol):
-    """A differential equation: `qif2hw.experiments.tasks.physics.Physics`, for one."""
+    """A differential equation: `qif2hw.physics.Physics`, for one."""
 
     @property
     def directions(self) -> Tensor:
@@ -160,7 +168,8 @@ class Task:
         The host's part that the trained network gets: inputs in the user's units, the same solution.  None for inputs
         in [0, 1] and a solution that is not to be part of the model.
     fields
-        Receptive fields that encode each input; ``sizes`` counts them all.  None for one spike per input.
+        Receptive fields that encode each input, of an operator each coordinate; ``sizes`` counts them all.  None for
+        one spike per input.
     make
         Builds the network for a seed; None for layers of ``sizes``.
     objective
@@ -174,6 +183,11 @@ class Task:
         evaluated.  0 for a task that is no operator.
     block
         Number of consecutive rows of the test set that belong together, as the points of one function.
+    validation_set
+        ``validation_set(seed)``, like ``train_set``: the parameters with the least loss on it are kept, and the steps
+        end early where it falls no more.
+    digest
+        Of the data, by which a checkpoint of other data is recognised.
     classes
         Of a classification: names of the classes; ``y`` of the samples are their numbers (samples, 1).
     """
@@ -198,6 +212,8 @@ class Task:
     equation: Equation | None = None
     branch_inputs: int = 0
     block: int = 1
+    validation_set: Callable[[int], Samples] | None = None
+    digest: str = ""
     classes: tuple[str, ...] | None = None
 
     @property

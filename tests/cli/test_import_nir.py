@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from qif2hw import zoo
-from qif2hw.ir import nir as ours
 from qif2hw.ir import onnx_io
 
 
@@ -47,8 +46,19 @@ def test_what_the_file_does_not_say(call: Any, net: Path, tmp_path: Path) -> Non
     assert not out.exists()
 
 
-def test_qif_networks_need_nothing_else(call: Any, tmp_path: Path) -> None:
-    network, out = zoo.network("parabola"), tmp_path / "m.onnx"
-    ours.save(network, tmp_path / "p.nir")
+@pytest.mark.parametrize("source", [zoo.model("parabola"), zoo.HOME / "parabola.qif"])
+def test_event_driven_networks_go_out_and_come_back(call: Any, source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m.onnx"
+    made = call("emit", source, "--to", "nir", "-o", tmp_path / "p.nir", "--json")
+    assert json.loads(made.stdout) == {"output": str(tmp_path / "p.nir"), "to": "nir", "nodes": 7}
     assert call("import", tmp_path / "p.nir", "-o", out).exit_code == 0
-    assert onnx_io.load(out) == network
+    assert onnx_io.load(out) == zoo.network("parabola")
+
+
+def test_what_is_not_written(call: Any, tmp_path: Path) -> None:
+    out = tmp_path / "p.nir"
+    refused = call.refused("emit", zoo.model("digits"), "--to", "nir", "-o", out)
+    assert "a network in time steps is not written to NIR" in refused
+    refused = call.refused("emit", zoo.model("parabola"), "--to", "nir", "-o", out, "--inputs", "x.npy")
+    assert "--inputs is for --to c99" in refused
+    assert not out.exists()

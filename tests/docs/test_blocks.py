@@ -56,6 +56,8 @@ def provide(name: str, session: dict[str, Any]) -> None:
         shutil.copy(zoo.HOME / "parabola.qif", name)
     elif name == "x.npy":
         np.save(name, x)
+    elif name == "x.csv":
+        Path(name).write_text("x\n" + "".join(f"{value}\n" for value in x[:, 0]))
     elif name == "x":
         session["x"] = x
     elif name == "weights.npz":
@@ -194,7 +196,7 @@ def short_commands() -> list[Any]:
 @pytest.mark.parametrize("arguments", short_commands())
 def test_short_commands_run(arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    files = {"model.onnx", "M.onnx", "model.qif", "M.qif", "x.npy", "weights.npz", "network.net"}
+    files = {"model.onnx", "M.onnx", "model.qif", "M.qif", "x.npy", "x.csv", "weights.npz", "network.net"}
     outputs = {arguments[k + 1] for k, word in enumerate(arguments[:-1]) if word in ("-o", "--report")}
     for name in (files - outputs) & set(arguments):
         provide(name, {})

@@ -248,7 +248,7 @@ class Inputs(Format):
 
     def use(self, path: Path) -> None:
         bundle = bundles()[0]
-        bundle.run(read_inputs(path, bundle.network.check_inputs)[:SAMPLES])
+        bundle.run(read_inputs(path, bundle.network)[:SAMPLES])
 
 
 def _npy(array: Any) -> bytes:

@@ -89,6 +89,8 @@ def mutants(file: str, source: bytes) -> list[Mutant]:
         whole = source if body is None else source[slice(*span(body))]
         for (start, end), new in _changes(node, source, span):
             old = source[start:end].decode()
+            if old == new:
+                continue
             key = "\0".join((file, scope, hashlib.sha256(whole).hexdigest(), old, new))
             seen[key] += 1
             digest = hashlib.sha256(f"{key}\0{seen[key]}".encode()).hexdigest()[:12]

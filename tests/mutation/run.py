@@ -4,6 +4,9 @@ Each mutant, a small change of one source file, is made in a copy of the tree th
 kernels, and the tests that cover the file must fail.  The mutants are the first of a random order that the seed fixes.
 Outcomes are appended to ``results.jsonl``, so that a run that is stopped goes on with the next one; those of functions
 that have changed since do not count.  Survivors that change nothing stand in ``equivalent.txt`` with the reason.
+
+Not mutmut, which chooses a mutant when the program runs: compiled kernels do not see that.  Not cosmic-ray, which has
+one command for the tests of all files, and changes the tree in place.
 """
 
 import argparse
@@ -172,8 +175,8 @@ def reasons() -> dict[str, str]:
     return {name: reason for name, _, reason in (line.partition(" ") for line in lines if line and line[0] != "#")}
 
 
-def run(todo: list[Mutant], processes: int, hours: float, patience: float) -> None:
-    """Try mutants and append what comes of them."""
+def run(todo: list[Mutant], processes: int, hours: float, patience: float, given: float | None) -> None:
+    """Try mutants and append what comes of them; with a ``given`` limit the tests are not tried without a change."""
     end, lock, over, started = time.monotonic() + 3600 * hours, threading.Lock(), threading.Event(), set[int]()
     base = WORK / "base"
     copy(ROOT, base)
@@ -183,7 +186,7 @@ def run(todo: list[Mutant], processes: int, hours: float, patience: float) -> No
         if time.monotonic() > end:
             return
         chosen = tests(mutant.file)
-        limit, folder = 3 * times(chosen) + COMPILING, WORK / mutant.id
+        limit, folder = given or 3 * times(chosen) + COMPILING, WORK / mutant.id
         shutil.rmtree(folder, ignore_errors=True)
         linked(base, folder)
         write(base, folder, mutant)
@@ -206,10 +209,11 @@ def run(todo: list[Mutant], processes: int, hours: float, patience: float) -> No
     finally:
         over.set()
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in list(started):
-            with suppress(ProcessLookupError):
-                os.killpg(process, signal.SIGKILL)
-        pool.shutdown()
+        while not all(one.done() for one in waiting):  # what a baseline was waiting for begins when that ends
+            for process in list(started):
+                with suppress(ProcessLookupError):
+                    os.killpg(process, signal.SIGKILL)
+            time.sleep(0.1)
 
 
 def report(chosen: list[Mutant]) -> float:
@@ -240,6 +244,9 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2, help="that test at once (default 2)")
     parser.add_argument("--hours", type=float, default=3.0, help="begin no mutant after this time (default 3)")
     parser.add_argument("--patience", type=float, default=3.0, help="time by the clock per processor time (default 3)")
+    parser.add_argument(
+        "--limit", type=float, help="seconds of processor time; default: by that of the tests as they are"
+    )
     parser.add_argument("--again", action="store_true", help="try survivors without a reason again")
     parser.add_argument("--list", action="store_true", help="run nothing, show what is known")
     parser.add_argument("--least", type=float, default=0.85, help="share that must be killed (default 0.85)")
@@ -249,7 +256,13 @@ def main() -> int:
     known, excused = outcomes(), reasons()
     if not given.list:
         again = {name for name, row in known.items() if given.again and row["outcome"] == "survived"} - set(excused)
-        run([m for m in chosen if m.id not in known or m.id in again], given.processes, given.hours, given.patience)
+        run(
+            [m for m in chosen if m.id not in known or m.id in again],
+            given.processes,
+            given.hours,
+            given.patience,
+            given.limit,
+        )
     return 0 if report(chosen) >= given.least else 1
 
 

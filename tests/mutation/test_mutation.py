@@ -19,6 +19,7 @@ def f(x: "1 < 2", y=5) -> list[6]:
     assert x > 7
     if (x) <= y and not x:
         raise ValueError(f"{x + 8}")
+        return None
     return max(x, -y) ** 2
 '''
 

@@ -99,7 +99,7 @@ def test_bare_arrays_may_have_classes(tmp_path: Path) -> None:
     encode = (network.encoders[0].earliest, network.encoders[0].latest)
     read = import_npz(tmp_path / "w.npz", trial=network.trial, encode=encode, first_spike=True)
     assert read == network
-    with pytest.raises(InputError, match="two are needed"):
+    with pytest.raises(InputError, match="two per output are needed"):
         import_npz(tmp_path / "w.npz", trial=network.trial, encode=encode)
     with pytest.raises(InputError, match="they are for differences"):
         import_npz(tmp_path / "w.npz", trial=network.trial, encode=encode, first_spike=True, scale=2.0)

@@ -1,11 +1,16 @@
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from lava_faults import wait_for
 
 from qif2hw.errors import InputError
 from qif2hw.experiments import tasks
+from qif2hw.ir import onnx_io
 from qif2hw.train import Settings, Task, loop, train
 
 SMALL = replace(
@@ -88,3 +93,36 @@ def test_parabola_reaches_the_goal(seed: int) -> None:
     result = train(tasks.get("parabola"), seed=seed, weight_bits=8)
     assert result.error <= 0.004
     assert result.diagnosis.outputs_missing == 0
+
+
+STOPPED = """
+import sys, time
+from pathlib import Path
+from qif2hw.experiments import tasks
+from qif2hw.ir import onnx_io
+from qif2hw.train import loop
+
+def progress(step, *_):
+    if step >= 40 and stops:
+        Path("there").touch()
+        time.sleep(10_000)
+
+stops, loop.SAVE_EVERY = sys.argv[1] == "stops", 15
+result = loop.train(tasks.get("parabola"), steps=60, checkpoint="state", progress=progress)
+onnx_io.save(result.network, "m.onnx")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
+def test_a_killed_process_is_resumed(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "stopped.py").write_text(STOPPED)
+    command = [sys.executable, "stopped.py"]
+    with subprocess.Popen([*command, "stops"], cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
+        wait_for(lambda: (tmp_path / "there").exists() or process.poll() is not None)
+        process.send_signal(number)
+    assert process.returncode == -number
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["state", "stopped.py", "there"]
+    subprocess.run([*command, "goes on"], cwd=tmp_path, check=True)
+    whole = train(tasks.get("parabola"), steps=60)
+    onnx_io.save(whole.network, tmp_path / "whole.onnx")
+    assert (tmp_path / "m.onnx").read_bytes() == (tmp_path / "whole.onnx").read_bytes()

@@ -50,7 +50,9 @@ def render(finished: Sequence[Finished], figures: dict[str, list[Path]], about: 
         *_summary(rows, names),
     ]
     for name in names:
-        lines += ["", f"## {name}", "", f"{tasks.get(name).summary}", ""]
+        task = tasks.get(name)
+        wrong = "" if task.classes is None else ". Errors are shares of images in a wrong class."
+        lines += ["", f"## {name}", "", f"{task.summary}{wrong}", ""]
         lines += _table([row for row in rows if row.task == name])
         for path in figures.get(name, []):
             lines += ["", f"![{path.stem}]({path.as_posix()})"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qif2hw.experiments import baselines, tasks
-from qif2hw.experiments.catalogue import IMAGE_TASKS
+from qif2hw.experiments.catalogue import FIRST_SPIKE_TASKS, IMAGE_TASKS
 from qif2hw.train.task import Task
 
 SEEDS = {"parabola": 3, "ricker": 3, "ripple": 3, "poisson_pinn": 3}
@@ -21,10 +21,10 @@ PAPER_SIZES = {"parabola": (1, 64, 64, 64, 2), "ricker": (2, 16, 2)}
 """Networks of the paper where ours is another one: they have a row beside it, in the ordinary regime."""
 
 
-FIELDS: dict[str, int] = {}
+FIELDS = {"parabola": 4, "ricker": 8, "ripple": 8}
 """Receptive fields per input of tasks that have rows with them too, in the ordinary regime."""
 
-MEASURED_MOMENTS: tuple[str, ...] = ()
+MEASURED_MOMENTS = ("poisson_operator",)
 """Tasks of which, as of all with fields, the compiler chooses the moments of the lateness by what they gain."""
 
 FIELDS_METHODS: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class Experiment:
 
 
 def experiments(names: Sequence[str] = (), quick: bool = False) -> list[Experiment]:
-    """All experiments on the tasks ``names`` (all tasks if empty).
+    """All experiments on the tasks ``names``; if empty on all tasks but those of classification by the first spike.
 
     Raises
     ------
@@ -99,6 +99,9 @@ def experiments(names: Sequence[str] = (), quick: bool = False) -> list[Experime
             for method in CLASSIFIERS:
                 count = 1 if quick else IMAGE_SEEDS
                 planned += [Experiment(name, method, seed=seed) for seed in range(count)]
+            continue
+        if name in FIRST_SPIKE_TASKS:
+            planned += [Experiment(name, "qif", "ordinary", seed) for seed in range(1 if quick else IMAGE_SEEDS)]
             continue
         task = tasks.get(name)
         seeds = 1 if quick else SEEDS.get(name, 1)

@@ -16,6 +16,7 @@ from qif2hw.experiments.reproduce.rows import Finished, rows_of
 from qif2hw.experiments.schema import RESULTS_SCHEMA
 from qif2hw.ir import Network, onnx_io
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.spikes import Run
 from qif2hw.nn import QIFNetwork
 from qif2hw.train import plan, train
 from qif2hw.train.loop import evenly
@@ -57,7 +58,7 @@ def run(experiment: Experiment, out: Path, quick: bool, report: Callable[[str], 
     bundle = compiled(network, task, **experiment.compiling)
     report(f"compiled in {time.perf_counter() - started:.0f} s")
     started = time.perf_counter()
-    y = bundle.run(task.raw(test.x)).y
+    y = values_of(bundle.run(task.raw(test.x)))
     seconds = time.perf_counter() - started
     rows += rows_of(task.errors(y, test.y), **common, method="qif-engine", samples=len(test.x), seconds=seconds)
     about: dict[str, Any] = {"training": training, "lava": backends.get("lava").missing()}
@@ -65,11 +66,16 @@ def run(experiment: Experiment, out: Path, quick: bool, report: Callable[[str], 
         chosen = evenly(len(test.x), task.block, LAVA_SAMPLES)
         part = Samples(test.x[chosen], test.y[chosen])
         started = time.perf_counter()
-        lava = bundle.run(task.raw(part.x), "lava").y
+        lava = values_of(bundle.run(task.raw(part.x), "lava"))
         seconds = time.perf_counter() - started
         about["lava"] = f"{'equal to' if np.array_equal(lava, y[chosen]) else 'DIFFERS FROM'} the engine on the sample"
         rows += rows_of(task.errors(lava, part.y), **common, method="qif-lava", samples=len(chosen), seconds=seconds)
     return Finished(experiment, rows, about)
+
+
+def values_of(run: Run) -> FloatArray:
+    """What a task's truth is compared with (samples, quantities): the classes of a classifier, else the solution."""
+    return run.y if run.label is None else run.label[:, None].astype(np.float64)
 
 
 def trained(
@@ -121,9 +127,9 @@ def settings_of(task: Task) -> dict[str, Any]:
     own = {
         "sizes": list(task.sizes),
         "regime": asdict(task.regime),
-        # Named only where it is used: records of trainings without a finish stay valid.
+        # Named only where they are used: records of trainings without them stay valid.
         "stages": [
-            {name: value for name, value in asdict(stage).items() if name != "second_order" or value}
+            {name: value for name, value in asdict(stage).items() if name not in ("second_order", "steady") or value}
             for stage in plan(task.settings)
         ],
         **{name: getattr(task.settings, name) for name in ("batch", "clip", "optimizer")},

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qif2hw.experiments.tasks.physics import Physics, Value, collocation, distillation
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
+from qif2hw.physics import collocation, differential_equation, distillation
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
 
 NU = 0.01 / math.pi
@@ -47,20 +47,12 @@ def train_set(seed: int) -> Samples:
     return Samples(PHYSICS.points(6579, np.random.default_rng(seed)), np.zeros((0, 1)))
 
 
-def _base(c: Value) -> Value:
-    return -(math.pi * c[:, :1]).sin() * (-3 * c[:, 1:]).exp()
-
-
-def _factor(c: Value) -> Value:
-    return c[:, 1:] * (c[:, :1].square() - 1)
-
-
-def _equations(c: Tensor, u: Tensor, gradient: Tensor, second: Tensor) -> Tensor:
-    del c
-    return gradient[..., 1] + u * gradient[..., 0] - NU * second[..., 0]
-
-
-PHYSICS = Physics(((-1.0, 1.0), (0.0, LAST)), ((0, 0),), _base, _factor, _equations)
+PHYSICS = differential_equation(
+    {"x": (-1.0, 1.0), "t": (0.0, LAST)},
+    lambda u, u_t, u_x, u_xx: u_t + u * u_x - NU * u_xx,
+    base=lambda x, t: -(math.pi * x).sin() * (-3 * t).exp(),
+    factor=lambda x, t: t * (x.square() - 1),
+)
 
 
 def _objective(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:

@@ -18,8 +18,8 @@ def make(source: Path | None = None, split: int = 0) -> Task:
         largest=16.0,
         classes=tuple("0123456789"),
         hidden=(256,),
-        settings=Settings(steps=3000, learning_rate=3e-3, batch=64),
-        loss=FirstSpikeLoss(smoothing=0.05),
+        settings=Settings(steps=6000, learning_rate=3e-3, batch=64),
+        loss=FirstSpikeLoss(scale=10.0, smoothing=0.05),
         augmentation=Augmentation(shift=1),
     )
 

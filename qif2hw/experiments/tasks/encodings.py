@@ -5,7 +5,6 @@ Without them (direct latency encoding) each input is one channel, ``t = latest -
 
 from dataclasses import replace
 
-from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.host_part.host import Host, Input, Output
 from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
@@ -24,27 +23,27 @@ def receptive_fields(x: FloatArray, count: int, overlap: float = 1.0) -> FloatAr
 
 
 def with_receptive_fields(task: Task, count: int, overlap: float = 1.0) -> Task:
-    """A regression task with its inputs encoded by `ReceptiveFields`; its network gets ``count`` channels per input.
+    """A task whose coordinates are encoded by `ReceptiveFields`: its network gets ``count`` channels for each.
 
-    It is trained with the second-order finish (`qif2hw.train.finish`) after at most `STEPS` steps.
-
-    Raises
-    ------
-    InputError
-        If the task is more than a regression: the losses of the others work on the inputs themselves.
+    Those inputs of an operator that describe the function keep one channel each.  A regression without a validation
+    set is trained with the second-order finish (`qif2hw.train.finish`), after at most `STEPS` steps.
     """
-    if task.objective is not None or task.make is not None:
-        raise InputError(f"task '{task.name}' works on its inputs themselves: receptive fields are for regressions")
     fields = ReceptiveFields(count, overlap)
+    direct, encoded = task.branch_inputs, task.sizes[0] - task.branch_inputs
     host = task.host or _host(task.sizes[0], fields)
-    settings = replace(task.settings, steps=min(task.settings.steps, STEPS), finish_steps=FINISH_STEPS)
+    settings = task.settings
+    if task.objective is None and task.make is None and task.validation_set is None:
+        settings = replace(settings, steps=min(settings.steps, STEPS), finish_steps=FINISH_STEPS)
     return replace(
         task,
         name=f"{task.name} ({count} receptive fields)",
-        sizes=(task.sizes[0] * count, *task.sizes[1:]),
+        sizes=(direct + encoded * count, *task.sizes[1:]),
         fields=fields,
         settings=settings,
-        host=replace(host, inputs=tuple(replace(one, fields=fields) for one in host.inputs)),
+        host=replace(
+            host,
+            inputs=tuple(replace(one, fields=fields if k >= direct else None) for k, one in enumerate(host.inputs)),
+        ),
     )
 
 

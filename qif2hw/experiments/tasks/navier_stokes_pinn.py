@@ -8,13 +8,12 @@ import math
 from dataclasses import replace
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from qif2hw.experiments.tasks.physics import Physics, Value, collocation, distillation, joined
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
+from qif2hw.physics import Value, collocation, differential_equation, distillation
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
 
 SIDE = 40
@@ -35,33 +34,35 @@ def train_set(seed: int) -> Samples:
     return Samples(PHYSICS.points(30**3, np.random.default_rng(seed)), np.zeros((0, 2)))
 
 
-def _base(c: Value) -> Value:
+def _base(x: Value, y: Value, t: Value) -> tuple[Value | float, ...]:
     """Initial values, and the change of the boundary values carried inside by Coons' bilinear blending."""
-    x, y, t = c[:, :1], c[:, 1:2], c[:, 2:]
     change = 1 - (-2 * t).exp()
     blend_u = COS * y.sin() + SIN * y * (x.cos() - COS)
     blend_v = COS * x.sin() + SIN * x * (y.cos() - COS)
-    u = -x.cos() * y.sin() + change * blend_u
-    v = x.sin() * y.cos() - change * blend_v
-    return joined([u, v, 0 * t])
+    return -x.cos() * y.sin() + change * blend_u, x.sin() * y.cos() - change * blend_v, 0.0
 
 
-def _factor(c: Value) -> Value:
-    x, y, t = c[:, :1], c[:, 1:2], c[:, 2:]
+def _factor(x: Value, y: Value, t: Value) -> tuple[Value | float, ...]:
     inside = 0.2 * t * (1 - x.square()) * (1 - y.square())
-    return joined([inside, inside, 0 * t + 1])
+    return inside, inside, 1.0
 
 
-def _equations(c: Tensor, u: Tensor, gradient: Tensor, second: Tensor) -> Tensor:
-    del c
-    along_x, along_y, along_t = gradient.unbind(-1)
-    carried = along_t + u[:, :1] * along_x + u[:, 1:2] * along_y - second.sum(-1)
-    return torch.stack(
-        [carried[:, 0] + along_x[:, 2], carried[:, 1] + along_y[:, 2], along_x[:, 0] + along_y[:, 1]], dim=1
-    )
+def _residual(
+    u: Tensor, v: Tensor, u_x: Tensor, u_y: Tensor, u_t: Tensor, v_x: Tensor, v_y: Tensor, v_t: Tensor,
+    p_x: Tensor, p_y: Tensor, u_xx: Tensor, u_yy: Tensor, v_xx: Tensor, v_yy: Tensor,
+) -> tuple[Tensor, ...]:  # fmt: skip
+    along = u_t + u * u_x + v * u_y - (u_xx + u_yy) + p_x
+    across = v_t + u * v_x + v * v_y - (v_xx + v_yy) + p_y
+    return along, across, u_x + v_y
 
 
-PHYSICS = Physics(((-1.0, 1.0), (-1.0, 1.0), (0.0, 1.0)), ((0, 0), (1, 1)), _base, _factor, _equations)
+PHYSICS = differential_equation(
+    {"x": (-1.0, 1.0), "y": (-1.0, 1.0), "t": (0.0, 1.0)},
+    _residual,
+    quantities=("u", "v", "p"),
+    base=_base,
+    factor=_factor,
+)
 
 
 def solution(x: FloatArray, y: FloatArray) -> FloatArray:

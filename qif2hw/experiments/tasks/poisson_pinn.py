@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from qif2hw.experiments.tasks.physics import Physics, Value, collocation
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
+from qif2hw.physics import collocation, differential_equation
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
 
 STEP = (0.01, 0.04)
@@ -27,20 +27,11 @@ def train_set(seed: int) -> Samples:
     return Samples(PHYSICS.points(1000, np.random.default_rng(seed)), np.zeros((0, 1)))
 
 
-def _base(c: Value) -> Value:
-    return 0 * c
-
-
-def _factor(c: Value) -> Value:
-    return 4 * c * (1 - c)
-
-
-def _equations(c: Tensor, u: Tensor, gradient: Tensor, second: Tensor) -> Tensor:
-    del u, gradient
-    return second[..., 0] / (2 * math.pi**2) + torch.sin(math.pi * c)
-
-
-PHYSICS = Physics(((0.0, 1.0),), ((0, 0),), _base, _factor, _equations)
+PHYSICS = differential_equation(
+    {"x": (0.0, 1.0)},
+    lambda x, u_xx: u_xx / (2 * math.pi**2) + torch.sin(math.pi * x),
+    factor=lambda x: 4 * x * (1 - x),
+)
 
 
 def _objective(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:

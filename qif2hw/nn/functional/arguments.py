@@ -1,11 +1,21 @@
-"""Refuse arguments of a layer that do not fit each other."""
+"""Refuse arguments of a layer that do not fit each other, and tracers that see none of what it computes."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from qif2hw.errors import InputError
+
+_is_exporting: Callable[[], bool] = getattr(torch.compiler, "is_exporting", lambda: False)
+
+
+def refuse_tracers() -> None:
+    """`InputError` inside of ``torch.jit.trace``, ``torch.onnx.export`` and ``torch.export``: they see no kernels."""
+    if torch.jit.is_tracing() or _is_exporting():  # type: ignore[attr-defined]
+        raise InputError("torch cannot trace spiking neurons: qif2hw.save(module, 'model.onnx') writes them to ONNX")
+
 
 DTYPES = (torch.float64, torch.float32)
 

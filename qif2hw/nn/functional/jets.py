@@ -25,6 +25,7 @@ from qif2hw.kernels.steps import most_steps
 from qif2hw.neuron import QIF, difference
 from qif2hw.nn.functional import compiled, eager
 from qif2hw.nn.functional.compiled import array
+from qif2hw.nn.functional.kinks import watch
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.simd import padded
 
@@ -139,7 +140,7 @@ def jets(
     network
         The network; derivatives are computed in float64 whatever its type.
     x
-        Inputs in [0, 1], (batch, inputs).
+        Inputs in [0, 1], (batch, inputs); derivatives go through their receptive fields, if there are any.
     directions
         Rows are directions in the space of inputs, (directions, inputs); the default is all inputs.  An input that
         stands for a coordinate in ``[low, high]`` has the direction ``1 / (high - low)``.
@@ -153,6 +154,11 @@ def jets(
     ------
     InputError
         On inputs, directions, pairs or an order that do not fit.
+
+    Warns
+    -----
+    UnseenChange
+        Every so often in training, if much of the network's change lies where these derivatives do not see it.
     """
     network.check_inputs(x)
     network.check_equal()
@@ -162,11 +168,20 @@ def jets(
     if directions.ndim != 2 or directions.shape[1] != x.shape[1]:
         raise InputError(f"directions have shape {tuple(directions.shape)}: (directions, {x.shape[1]}) is needed")
     pairs = _pairs(second, len(directions), order)
+    found = _jets(network, x, directions, pairs)
+    if found.value.requires_grad:
+        watch(network, partial(_pure, network), x, 2 if pairs else 1)
+    return found
+
+
+def _pure(network: QIFNetwork, x: Tensor, directions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return _jets(network, x, directions, [(k, k) for k in range(len(directions))])[:3]
+
+
+def _jets(network: QIFNetwork, x: Tensor, directions: Tensor, pairs: list[tuple[int, int]]) -> Jets:
     left, right = (np.array([pair[k] for pair in pairs], dtype=np.int64) for k in (0, 1))
-    n, size = len(directions), 1 + len(directions) + len(pairs)
-    times = x.new_zeros((size, *x.shape, 1))
-    times[0] = network.encode(x)
-    times[1 : 1 + n, :, :, 0] = ((network.earliest - network.latest).double() * directions)[:, None]
+    n = len(directions)
+    times = network.encode_jets(x, directions, pairs)
     ends: list[Tensor] = []
     weights = [layer.dense_weight().double() for layer in network.layers]
     trial, neuron = network.regime.trial, network.neuron
@@ -230,13 +245,14 @@ def derivative(network: QIFNetwork, x: Tensor, along: Sequence[int] = ()) -> Ten
     InputError
         If the network has no such input.
     """
-    if any(not 0 <= k < network.sizes[0] for k in along):
-        raise InputError(f"along = {tuple(along)}: inputs are numbered 0 to {network.sizes[0] - 1}")
+    if any(not 0 <= k < network.width for k in along):
+        raise InputError(f"along = {tuple(along)}: inputs are numbered 0 to {network.width - 1}")
     network.check_inputs(x)
     network.check_equal()
     network.check_parameters()
     x = x if x.requires_grad else x.detach().requires_grad_()
-    times, psi = network.encode(x), x.new_zeros(x.shape)
+    times = network.encode(x)
+    psi = times.new_zeros(times.shape[:2])
     for layer in network.layers:
         weight, phi0 = layer.dense_weight(), layer.phi0
         out = eager.layer(times, psi, weight, phi0, neuron=network.neuron, trial=network.regime.trial)

@@ -15,8 +15,9 @@ from qif2hw.experiments.baselines import problem, registry
 from qif2hw.experiments.reproduce import Experiment, assemble, experiments, kept, make_zoo, qif, results, runs
 from qif2hw.experiments.reproduce.paper import PAPER, paper_percent
 from qif2hw.experiments.reproduce.rows import rows_of
-from qif2hw.ir import onnx_io
+from qif2hw.ir import layered, onnx_io
 from qif2hw.ir.stepped import SteppedNetwork
+from qif2hw.reference import run as reference_run
 from qif2hw.reference import stepped as reference
 from qif2hw.train.loop import evenly
 from qif2hw.train.task import Errors, Settings
@@ -46,6 +47,17 @@ def test_every_task_has_all_its_methods() -> None:
     seeds = {one.seed for one in found if (one.task, one.regime) == ("ripple", "ordinary")}
     assert len(seeds) >= 3
     assert {one.task for one in experiments(["ricker"])} == {"ricker"}
+    classes = experiments(["digits_first_spike"])
+    assert [(one.method, one.regime, one.seed) for one in classes] == [("qif", "ordinary", k) for k in range(3)]
+
+
+def test_errors_of_a_classifier_are_those_of_its_classes() -> None:
+    phi0 = [np.array([1.0, 3.0, 2.0])]
+    network = layered([np.ones((3, 2))], phi0, trial=6.5, encode=(0.1, 1.0), first_spike=True)
+    run = reference_run(network, [[0.5, 0.5]])
+    assert qif.values_of(run).tolist() == [[1.0]]
+    assert tasks.get("digits_first_spike").errors(qif.values_of(run), np.array([[1.0]]))["class"].relative == 0
+    assert qif.values_of(replace(run, label=None)) is run.y
 
 
 def test_figures_of_the_paper_stand_beside_the_right_rows() -> None:
@@ -165,7 +177,7 @@ def test_every_run_in_the_documentation_is_kept() -> None:
     planned = experiments()
     found = kept(planned, home / "results", False)
     assert [one.experiment for one in found] == planned
-    assert len(found) == 122
+    assert len(found) == 131
     rows = json.loads((home / "results.json").read_text())["rows"]
     kept_rows = [row.as_dict() for one in found for row in one.rows]
     kept_rows += [score.as_dict() for one in found for score in one.scores]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import qif2hw
+from qif2hw import reference
 from qif2hw.errors import InputError
 from qif2hw.experiments import tasks
 from qif2hw.train import train
@@ -32,9 +33,19 @@ def test_useless_fields_are_refused(count: int, overlap: float) -> None:
         tasks.receptive_fields(np.zeros((1, 1)), count, overlap)
 
 
-def test_tasks_on_the_inputs_themselves_are_refused() -> None:
-    with pytest.raises(InputError, match="works on its inputs themselves"):
-        tasks.with_receptive_fields(tasks.get("burgers_pinn"), 4)
+def test_physics_and_operators_take_fields() -> None:
+    """Losses on jets, on finite steps and of an operator; the host's part scales and encodes coordinates alone."""
+    for name, regime, channels in (
+        ("burgers_pinn", "published", 8),
+        ("poisson_pinn", "ordinary", 4),
+        ("poisson_operator", "ordinary", 55),
+    ):
+        task = tasks.with_receptive_fields(tasks.get(name, regime), 4)
+        assert task.sizes[0] == channels
+        result = train(task, steps=2)
+        assert (result.network.inputs, result.network.width) == (channels, task.test_set().x.shape[1])
+        x = result.x[:3]
+        np.testing.assert_allclose(reference.run(result.network, x).y, result.y[:3], rtol=1e-9, atol=1e-9)
 
 
 def test_a_network_behind_receptive_fields_reaches_the_engine() -> None:

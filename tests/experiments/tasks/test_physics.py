@@ -11,12 +11,12 @@ from torch import Tensor
 
 from qif2hw.experiments import tasks
 from qif2hw.experiments.tasks import burgers_pinn, navier_stokes_pinn, poisson_operator, poisson_pinn
-from qif2hw.experiments.tasks.physics import Physics, collocation
 from qif2hw.nn.functional.jets import derivative, jets
 from qif2hw.nn.functional.output import ForwardPass
 from qif2hw.nn.layer import Route
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import Regime
+from qif2hw.physics import Physics, collocation
 
 TASKS = {"poisson_pinn": poisson_pinn, "burgers_pinn": burgers_pinn, "navier_stokes_pinn": navier_stokes_pinn}
 

@@ -1,4 +1,4 @@
-r"""Differential equations for networks: hard constraints, residuals, and losses on them.
+r"""Differential equations for networks: hard constraints and residuals.
 
 The solution is ``u = base(c) + factor(c) N(x)``: ``base`` satisfies the initial and boundary conditions, ``factor`` is
 zero where they hold, and ``N`` are a network's results at the coordinates ``c``, scaled to inputs ``x`` in [0, 1].
@@ -15,10 +15,6 @@ from torch import Tensor
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.host_part.expression import Expression, formula, given, side_by_side
 from qif2hw.ir.host_part.host import Host, Input, Output, X, Y
-from qif2hw.nn.functional.jets import jets
-from qif2hw.nn.network import QIFNetwork
-from qif2hw.train.loop import SAVE_EVERY
-from qif2hw.train.task import Model, Objective, Task
 
 Value = TypeVar("Value", Tensor, Expression)
 """Numbers (samples, columns), or their formula."""
@@ -31,10 +27,6 @@ class Field(Protocol):
     def __call__(self, c: Tensor, /) -> Tensor: ...
     @overload
     def __call__(self, c: Expression, /) -> Expression: ...
-
-
-CANDIDATES = 4000
-"""Points among which those with a large residual are preferred."""
 
 
 @dataclass(frozen=True)
@@ -112,14 +104,14 @@ class Physics:
         ``second`` (samples, quantities, pairs) their derivatives by the coordinates.
         """
         c = self.coordinates(x)
-        base, base_first, base_second = _derivatives(self.base, c, self.pairs)
-        factor, factor_first, factor_second = _derivatives(self.factor, c, self.pairs)
+        base, base_first, base_second = derivatives(self.base, c, self.pairs)
+        factor, factor_first, factor_second = derivatives(self.factor, c, self.pairs)
         first = base_first + factor_first * value[..., None] + factor[..., None] * gradient
         seconds = []
         for p, (i, j) in enumerate(self.pairs):
             mixed = factor_first[..., i] * gradient[..., j] + factor_first[..., j] * gradient[..., i]
             seconds.append(base_second[..., p] + factor_second[..., p] * value + mixed + factor * second[..., p])
-        return self.equations(c, base + factor * value, first, torch.stack(seconds, dim=-1))
+        return self.equations(c, base + factor * value, first, side(seconds, value))
 
 
 def joined(parts: Sequence[Value]) -> Value:
@@ -128,7 +120,8 @@ def joined(parts: Sequence[Value]) -> Value:
     return side_by_side(parts) if isinstance(first, Expression) else torch.cat(list(parts), dim=1)
 
 
-def _derivatives(field: Field, c: Tensor, pairs: tuple[tuple[int, int], ...]) -> tuple[Tensor, Tensor, Tensor]:
+def derivatives(field: Field, c: Tensor, pairs: tuple[tuple[int, int], ...]) -> tuple[Tensor, Tensor, Tensor]:
+    """Values of a field at coordinates ``c``, its gradient and second derivatives, with the shapes of `Physics`."""
     c = c.detach().requires_grad_()
     first, second = [], []
     with torch.enable_grad():
@@ -142,86 +135,10 @@ def _derivatives(field: Field, c: Tensor, pairs: tuple[tuple[int, int], ...]) ->
                 for part in gradient.T
             ]
             first.append(gradient.detach())
-            second.append(torch.stack([rows[i][:, j] for i, j in pairs], dim=-1))
+            second.append(side([rows[i][:, j] for i, j in pairs], column))
     return value.detach(), torch.stack(first, dim=1), torch.stack(second, dim=1)
 
 
-def collocation(
-    physics: Physics, model: QIFNetwork, seed: int, batch: int, extra: Callable[[Tensor], Tensor] | None = None
-) -> Objective:
-    """Mean square residual, by exact derivatives; half of the points are drawn where the residual is large.
-
-    ``extra`` is a further loss on the inputs (batch, inputs) of a step.
-    """
-
-    def residual(x: Tensor) -> Tensor:
-        jet = jets(model, x, directions=physics.directions, second=physics.pairs)
-        return physics.residual(jet.value, jet.gradient, jet.second, x)
-
-    points = _points(physics, residual, seed, batch)
-
-    def loss(step: int) -> Tensor:
-        x = points(step)
-        total = residual(x).square().sum(dim=1).mean()
-        return total if extra is None else total + extra(x)
-
-    return loss
-
-
-def _points(physics: Physics, error: Callable[[Tensor], Tensor], seed: int, batch: int) -> Objective:
-    """Inputs of a step: half of them even, half where ``error`` is large, as seen every `SAVE_EVERY` steps."""
-    pool = torch.zeros(0)
-
-    @torch.no_grad()
-    def prefer(rng: np.random.Generator) -> Tensor:
-        candidates = torch.from_numpy(physics.points(CANDIDATES, rng))
-        size = error(candidates).square().sum(dim=1).sqrt().numpy()
-        weight = 1 + size / size.mean()
-        chosen = rng.choice(CANDIDATES, CANDIDATES // 2, p=weight / weight.sum())
-        return candidates[torch.from_numpy(chosen)]
-
-    def points(step: int) -> Tensor:
-        nonlocal pool
-        if step % SAVE_EVERY == 0 or len(pool) == 0:
-            pool = prefer(np.random.default_rng([seed, step, 1]))
-        rng = np.random.default_rng([seed, step])
-        even = torch.from_numpy(physics.points(batch - batch // 2, rng))
-        return torch.cat([even, pool[torch.from_numpy(rng.integers(0, len(pool), batch // 2))]])
-
-    return points
-
-
-def distillation(
-    physics: Physics, task: Task, model: QIFNetwork, seed: int, teacher: Model | None, reach: float = 0.0
-) -> Objective:
-    """Mean square distance of the solution from the teacher's, and of its gradient on a quarter of the points.
-
-    Half of the points are drawn where the distance is large.  ``reach`` is the part of the domain over which a wrong
-    slope counts as much as a wrong value; 0 leaves slopes out.
-    """
-    assert isinstance(teacher, QIFNetwork)
-    low, high = torch.tensor(physics.domain, dtype=torch.float64).T
-
-    def distance(x: Tensor, results: Tensor) -> Tensor:
-        with torch.no_grad():
-            target = physics.value(x, teacher(x))
-        return physics.value(x, results) - target
-
-    def slope(x: Tensor) -> Tensor:
-        mine = jets(model, x, directions=physics.directions, order=1)
-        with torch.no_grad():
-            target = jets(teacher, x, directions=physics.directions, order=1)
-        factor, first, _ = _derivatives(physics.factor, physics.coordinates(x), physics.pairs)
-        return first * (mine.value - target.value)[..., None] + factor[..., None] * (mine.gradient - target.gradient)
-
-    points = _points(physics, lambda x: distance(x, model(x)), seed, task.settings.batch or 256)
-
-    def loss(step: int) -> Tensor:
-        x = points(step)
-        run = model.run(x)
-        total = distance(x, run.y).square().sum(dim=1).mean()
-        if reach:
-            total = total + (reach * (high - low) * slope(x[::4])).square().sum(dim=(1, 2)).mean()
-        return total + model.deadline_penalty(run.first)
-
-    return loss
+def side(parts: Sequence[Tensor], like: Tensor) -> Tensor:
+    """Parts of the shape of ``like`` along a new last dimension, which is empty if there are none."""
+    return torch.stack(list(parts), dim=-1) if parts else like.new_zeros((*like.shape, 0))

@@ -1,0 +1,93 @@
+"""What ``qif2hw train`` learns: a shipped task, one that a Python file defines, or a table of data."""
+
+import runpy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qif2hw.errors import InputError
+
+if TYPE_CHECKING:
+    from qif2hw.data.columns import Numbers
+    from qif2hw.train import Task
+
+LEARNED = ("targets", "classify")
+"""Options that say what to learn from a table."""
+TABLE = ("inputs", *LEARNED, "categorical", "drop_missing", "hidden")
+"""Options for tables alone."""
+
+
+def is_data(name: str, given: set[str]) -> bool:
+    """Whether DATA is a table: by its name, or since an option says what to learn from it."""
+    if given & set(LEARNED):
+        return True
+    if not Path(name).suffix:
+        return False
+    from qif2hw.data.table import is_table
+
+    return is_table(name)
+
+
+def is_file_of_task(name: str) -> bool:
+    """Whether DATA is ``file.py:task``."""
+    return name.rpartition(":")[0].endswith(".py")
+
+
+def read(path: str, options: dict[str, Any]) -> "tuple[Numbers, tuple[str, ...]]":
+    """Inputs and targets in a table, and remarks; errors are those of `read_table` and `choose`."""
+    from qif2hw.data.columns import Choice, choose
+    from qif2hw.data.table import read_table
+
+    choice = Choice(
+        inputs=_names(options["inputs"]),
+        targets=_names(options["targets"]),
+        label=options["classify"] or "",
+        categorical=tuple(name for text in options["categorical"] for name in _names(text)),
+        drop_missing=options["drop_missing"],
+    )
+    return choose(read_table(path), choice)
+
+
+def sizes(text: str | None) -> tuple[int, ...] | None:
+    """Sizes of the hidden layers, as ``64,64``; None for the default."""
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and 0 < int(part) < 1 << 20 for part in parts):
+        raise InputError(f"--hidden {text}: sizes of one or more layers, as 64,64, are needed")
+    return tuple(map(int, parts))
+
+
+def table_task(path: str, numbers: "Numbers", hidden: tuple[int, ...] | None, fields: int | None, seed: int) -> "Task":
+    """The task to learn from a table."""
+    from qif2hw.train.tables import TableOptions
+    from qif2hw.train.tables import table_task as make
+
+    return make(Path(path).name, numbers, TableOptions(hidden=hidden, fields=fields), seed)
+
+
+def task_in(name: str) -> "Task":
+    """The task that ``file.py:task`` names; the file is executed.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be executed, or defines no task of that name.
+    """
+    from qif2hw.train import Task
+
+    path, _, variable = name.rpartition(":")
+    if not Path(path).is_file():
+        raise InputError(f"{path}: there is no such file")
+    try:
+        found = runpy.run_path(path, run_name=Path(path).stem).get(variable)
+    except Exception as error:
+        line = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{path}: executing this file failed ({line})") from error
+    if not isinstance(found, Task):
+        what = "does not define it" if found is None else f"defines a {type(found).__name__} of that name"
+        raise InputError(f"{name}: a qif2hw.train.Task is needed, the file {what}")
+    return found
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())

@@ -1,0 +1,111 @@
+"""What a network for a table learns: standardised targets, or the logits of classes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from qif2hw.data.columns import Numbers
+from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.ir.host_part.expression import formula, given, total
+from qif2hw.ir.host_part.formula import Formula
+from qif2hw.ir.host_part.host import Output, Y
+from qif2hw.nn.network import QIFNetwork
+from qif2hw.train.loop import batch_of
+from qif2hw.train.task import Metric, Model, Objective, Solution, Task
+
+DEVIATIONS, LOGITS = 2.0, 4.0
+"""Standard deviations of a target, and logits, per unit of time between two output spikes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What a network learns.
+
+    Parameters
+    ----------
+    y
+        What its results should be, (rows, results); for classes 0 or 1.
+    scale
+        Of the readout.
+    outputs, formula
+        Of the model.
+    quantities, solution, metric
+        By which the task's errors are measured.
+    objective
+        Loss of the results; None for the mean square error.
+    """
+
+    y: FloatArray
+    scale: float
+    outputs: tuple[Output, ...]
+    formula: Formula
+    quantities: tuple[str, ...]
+    solution: Solution
+    metric: Metric
+    objective: Callable[[Task, Model, int, Model | None], Objective] | None = None
+
+
+def target_of(numbers: Numbers, train: IntArray) -> Target:
+    """What a network learns from ``numbers``, with the rows ``train``, (rows,), to train on."""
+    return _classes(numbers) if numbers.classes else _standardised(numbers, train)
+
+
+def _standardised(numbers: Numbers, train: IntArray) -> Target:
+    """The solution is ``mean + deviation * y``, both those of the training rows."""
+    mean, deviation = numbers.y[train].mean(axis=0), numbers.y[train].std(axis=0)
+    deviation = np.where(deviation > 0, deviation, 1.0)
+    solution = formula(given(Y, len(mean)) * deviation + mean)
+    return Target(
+        y=(numbers.y - mean) / deviation,
+        scale=DEVIATIONS,
+        outputs=tuple(map(Output, numbers.targets)),
+        formula=solution,
+        quantities=numbers.targets,
+        solution=lambda x, y: solution.evaluate({Y: y}),
+        metric=unexplained,
+    )
+
+
+def _classes(numbers: Numbers) -> Target:
+    """The solution is the softmax of the results; the error is the share of rows whose largest result is another's."""
+    count = len(numbers.classes)
+    weights = given(Y, count).exp()
+    return Target(
+        y=(numbers.y[:, None] == np.arange(count)).astype(np.float64),
+        scale=LOGITS,
+        outputs=tuple(Output(name) for name in numbers.classes),
+        formula=formula(weights / total(weights)),
+        quantities=("class",),
+        solution=lambda x, y: y.argmax(axis=1)[:, None].astype(np.float64),
+        metric=wrong,
+        objective=cross_entropy,
+    )
+
+
+def unexplained(y: FloatArray, truth: FloatArray) -> float:
+    """Root mean square error in standard deviations of the truth, (samples,): ``sqrt(1 - R2)``."""
+    error, spread = float(np.sqrt(np.square(y - truth).mean())), float(truth.std())
+    return error / spread if spread > 0 else (0.0 if error == 0 else np.inf)
+
+
+def wrong(y: FloatArray, truth: FloatArray) -> float:
+    """Share of the classes (samples,) that are not the true ones."""
+    return float((y != truth).mean())
+
+
+def cross_entropy(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
+    """The cross entropy of the results as logits, and the penalty on outputs that come too late."""
+    del teacher
+    assert isinstance(model, QIFNetwork)
+    x, y = (torch.from_numpy(array) for array in task.train_set(seed))
+
+    def loss(step: int) -> Tensor:
+        chosen = batch_of(len(x), task.settings.batch, seed, step)
+        run = model.run(x if chosen is None else x[chosen])
+        return F.cross_entropy(run.y, y if chosen is None else y[chosen]) + model.deadline_penalty(run.first)
+
+    return loss
