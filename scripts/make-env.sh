@@ -119,6 +119,8 @@ case $mode in
         install .venv-lava "$lava_python" lava
         ;;
 esac
+say "make-env: compiling kernels; their machine code is kept (qif2hw doctor --warm)"
+.venv/bin/qif2hw doctor --warm --json > /dev/null
 say "$wanted" > "$STAMP"
 
 say "make-env: ready: $ROOT/.venv (Python $(version "$python"))"
