@@ -37,7 +37,12 @@ def test_on_the_engine_it_is_below_the_papers_error_in_float(name: str) -> None:
     for quantity, error in task.errors(run.y, part.y).items():
         assert 100 * error.relative <= PAPER[name, quantity]["qif"], quantity
     assert bundle.golden.matches(engine.run(bundle.program, bundle.golden.x))
-    assert bundle.network.host == zoo.network(name).host == task.host
+    # Its formula, whose values are compared above, may be written in other steps than the task's.
+    host = bundle.network.host
+    assert host is not None
+    assert task.host is not None
+    assert host == zoo.network(name).host
+    assert (host.inputs, host.outputs) == (task.host.inputs, task.host.outputs)
 
 
 @pytest.mark.parametrize("name", zoo.names())

@@ -67,7 +67,7 @@ def test_bad_input_is_refused_before_the_work(kit: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr("qif2hw.emit.to_c99", work)
     out = tmp_path / "program"
     good = (kit / "m.qif", "--to", "c99", "-o", out)
-    assert "'c98' is not 'c99'" in refused(kit / "m.qif", "--to", "c98", "-o", out)
+    assert "'c98' is not one of 'c99', 'nir'" in refused(kit / "m.qif", "--to", "c98", "-o", out)
     assert "Missing option '--to'" in refused(kit / "m.qif", "-o", out)
     assert "no such file" in refused(kit / "none.qif", *good[1:])
     assert "wrong.npy: inputs have shape (5, 2): (samples, 3) is needed" in refused(

@@ -152,7 +152,7 @@ def test_tasks_are_known() -> None:
         assert found.sizes[-1] == len(found.classes) == found.outputs
     with pytest.raises(InputError, match="no published regime"):
         tasks.get("digits_first_spike", "published")
-    with pytest.raises(InputError, match="receptive fields are for regressions"):
+    with pytest.raises(InputError, match="receptive fields are for coordinates"):
         tasks.with_receptive_fields(tasks.get("digits_first_spike"), 4)
 
 

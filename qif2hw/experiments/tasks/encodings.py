@@ -5,6 +5,7 @@ Without them (direct latency encoding) each input is one channel, ``t = latest -
 
 from dataclasses import replace
 
+from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.host_part.host import Host, Input, Output
 from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
@@ -27,7 +28,14 @@ def with_receptive_fields(task: Task, count: int, overlap: float = 1.0) -> Task:
 
     Those inputs of an operator that describe the function keep one channel each.  A regression without a validation
     set is trained with the second-order finish (`qif2hw.train.finish`), after at most `STEPS` steps.
+
+    Raises
+    ------
+    InputError
+        If the task classifies images.
     """
+    if task.classes is not None and task.make is not None:
+        raise InputError(f"task '{task.name}' has a channel for each pixel: receptive fields are for coordinates")
     fields = ReceptiveFields(count, overlap)
     direct, encoded = task.branch_inputs, task.sizes[0] - task.branch_inputs
     host = task.host or _host(task.sizes[0], fields)

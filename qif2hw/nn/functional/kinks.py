@@ -30,7 +30,10 @@ EVERY = 250
 SAMPLES = 20
 """Most inputs of a pass whose other coordinates are looked at."""
 MOST, MOST_SECOND = 0.25, 0.9
-"""Part of the change that first and second derivatives may miss without a warning; good solutions miss up to 0.7."""
+"""Part of the change that first and second derivatives may miss without a warning.
+
+The published Navier-Stokes task misses 0.69 of the second derivatives after 250 steps and becomes a good solution.
+"""
 
 Derivatives = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 """Values, first and second derivatives (batch, outputs, directions) at inputs along directions (directions, inputs)."""
