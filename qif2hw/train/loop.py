@@ -308,14 +308,18 @@ def build(task: Task, seed: int) -> Model:
 def regression(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
     """The mean square error on the training set, and the penalty on outputs that come too late."""
     del teacher
+    return on_samples(task, model, seed, lambda y, truth: (y - truth).square().mean())
+
+
+def on_samples(task: Task, model: Model, seed: int, error: Callable[[Tensor, Tensor], Tensor]) -> Objective:
+    """An ``error`` of results (batch, results) against the training set's, and the penalty on late outputs."""
     assert isinstance(model, QIFNetwork)
     x, y = (torch.from_numpy(array) for array in task.train_set(seed))
 
     def loss(step: int) -> Tensor:
         chosen = batch_of(len(x), task.settings.batch, seed, step)
         run = model.run(x if chosen is None else x[chosen])
-        deviation = run.y - (y if chosen is None else y[chosen])
-        return deviation.square().mean() + model.deadline_penalty(run.first)
+        return error(run.y, y if chosen is None else y[chosen]) + model.deadline_penalty(run.first)
 
     return loss
 

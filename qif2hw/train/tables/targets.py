@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from qif2hw.data.columns import Numbers
@@ -13,8 +11,7 @@ from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.host_part.expression import formula, given, total
 from qif2hw.ir.host_part.formula import Formula
 from qif2hw.ir.host_part.host import Output, Y
-from qif2hw.nn.network import QIFNetwork
-from qif2hw.train.loop import batch_of
+from qif2hw.train.loop import on_samples
 from qif2hw.train.task import Metric, Model, Objective, Solution, Task
 
 DEVIATIONS, LOGITS = 2.0, 4.0
@@ -100,12 +97,4 @@ def wrong(y: FloatArray, truth: FloatArray) -> float:
 def cross_entropy(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
     """The cross entropy of the results as logits, and the penalty on outputs that come too late."""
     del teacher
-    assert isinstance(model, QIFNetwork)
-    x, y = (torch.from_numpy(array) for array in task.train_set(seed))
-
-    def loss(step: int) -> Tensor:
-        chosen = batch_of(len(x), task.settings.batch, seed, step)
-        run = model.run(x if chosen is None else x[chosen])
-        return F.cross_entropy(run.y, y if chosen is None else y[chosen]) + model.deadline_penalty(run.first)
-
-    return loss
+    return on_samples(task, model, seed, F.cross_entropy)
