@@ -24,7 +24,8 @@ from qif2hw.kernels.buffers import (
     Record,
     Spikes,
 )
-from qif2hw.kernels.dense import backward_layer, forward_layer, prepare, workspace
+from qif2hw.kernels.dense import forward_layer, prepare, workspace
+from qif2hw.kernels.dense_backward import backward_layer, replay_room
 from qif2hw.machinecode import compiled, for_one_thread_and_all
 from qif2hw.simd import aligned, load, store, view, view_at, width
 
@@ -99,6 +100,19 @@ def _workspace(chain):  # type: ignore[no-untyped-def]
         most = max(most, chain.table[level, MOST])
         pad = max(pad, chain.table[level, PAD])
     return workspace(spikes, most, pad, chain.a)
+
+
+@compiled
+def _replay_room(chain, samples, to_times):  # type: ignore[no-untyped-def]
+    """Room for any layer of the chain, backward; without ``to_times`` gradients to the inputs are not asked for."""
+    spikes = most = pad = wanted = 0
+    for level in range(1, chain.counts.shape[1]):
+        spikes = max(spikes, chain.table[level, SIZE] * chain.table[level, DEPTH])
+        most = max(most, chain.table[level, MOST])
+        pad = max(pad, chain.table[level, PAD])
+        if level > 1 or to_times:
+            wanted = max(wanted, chain.table[level, MOST])
+    return replay_room(samples, spikes, most, pad, wanted, chain.a)
 
 
 @compiled
@@ -251,11 +265,11 @@ def backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-un
     """The backward pass of the samples from ``low`` to ``high``.
 
     ``weights`` and ``phases`` become sums over them, laid out as `Chain.a` and `Chain.start`, without the factors that
-    `qif2hw.kernels.dense.backward_layer` names.
+    `qif2hw.kernels.dense_backward.backward_layer` names.
     """
     table = chain.table
     last = chain.counts.shape[1] - 1
-    work = _workspace(chain)
+    work = _replay_room(chain, high - low, to.times.shape[1] > 0)
     rooms = np.empty((2, (high - low) * (table[:, SIZE] * (table[:, DEPTH] + 2)).max()), chain.a.dtype)
     for level in range(last, 0, -1):
         grad = _passed_on(chain, rooms[level % 2], level, low, high)

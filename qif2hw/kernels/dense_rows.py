@@ -30,7 +30,7 @@ rows, rows_parallel = for_one_thread_and_all(_rows)
 @compiled
 def _block(low, high, chain, samples, to_y, to_first, jacobian):  # type: ignore[no-untyped-def]
     weights, phases = aligned(chain.a.size, chain.a), np.empty(chain.start.size, chain.a.dtype)
-    times = np.empty(chain.times.shape[1], chain.a.dtype)
+    times = np.empty(0, chain.a.dtype)
     psi = np.empty(chain.psi.shape[1], chain.a.dtype)
     given = np.zeros(3, np.int64)
     for i in range(low, high):

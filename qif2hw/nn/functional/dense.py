@@ -79,7 +79,7 @@ class ChainPass(compiled.Kernel):
         chain, plan = self.chain, self.plan
         live = [None if g is None else g.contiguous() for g in grads[:3]]
         to = Gradients(
-            np.empty_like(chain.times), np.empty_like(chain.psi),
+            np.empty_like(chain.times if needed[0] else chain.times[:, :0]), np.empty_like(chain.psi),
             np.array([0 if g is None else g.data_ptr() for g in live]), np.empty(plan.totals[-1], chain.out.dtype),
         )  # fmt: skip
         run, threads = (kernels.backward_parallel, numba.get_num_threads()) if self.parallel else (kernels.backward, 1)
