@@ -66,6 +66,23 @@ def train(
     ]
     columns = ("network", "batch", "type", "ms, fwd + bwd", "quartiles", "updates/s fwd", "fwd + bwd", "of ceiling")
     out.table("Training", columns, rows)
+    under = [
+        [
+            row["network"],
+            f"{row['batch']}",
+            row["dtype"],
+            kernel["kernel"],
+            f"{kernel['ms']:.3g}",
+            f"{kernel['flops']:.2e}",
+            f"{kernel['bytes']:.2e}",
+            f"{kernel['roof']:.2e}",
+            f"{100 * kernel['fraction']:.2g} %",
+        ]
+        for row in result["rows"]
+        for kernel in row["kernels"]
+    ]
+    columns = ("network", "batch", "type", "kernel", "ms", "operations", "bytes", "roof, op/s", "of roof")
+    out.table("Kernels alone", columns, under)
     for row in result["rows"]:
         for name, ratio in row["speedup"].items():
             out.say(f"{row['network']}, batch {row['batch']}, {row['dtype']}: {ratio:.3g} times as fast as {name}")

@@ -36,6 +36,9 @@ from qif2hw.simd import (
 BLOCK = 64
 """Neurons whose spikes are the bits of one integer."""
 
+NEAR = 2.0**-22
+"""Distance of a phase from Theta, in units of it, below which rounding may make them equal."""
+
 TWICE = 16384
 """Bytes up to which vectors before and after a step lie apart: beyond, they would fill a first cache of 32 kB."""
 
@@ -43,11 +46,24 @@ _shear = njit(inline="always")(neuron.shear)
 _rotate = njit(inline="always")(neuron.rotate)
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", fastmath={"reassoc", "contract"})
 def prepare(weight, phi0, r, omega, a, growth, start):  # type: ignore[no-untyped-def]
-    """Fill ``a`` (pre + 1, padded post), ``growth`` and ``start`` of a `qif2hw.kernels.buffers.Layer`."""
+    """Fill ``a`` (pre + 1, padded post), ``growth`` and ``start`` of a `qif2hw.kernels.buffers.Layer`.
+
+    Returns
+    -------
+    bool
+        Whether all weights are finite and all phases in [0, Theta), those within rounding of Theta not counted.
+    """
     post, pre = weight.shape
     pad = a.shape[1]
+    zero = 0.0
+    for n in range(post):
+        for j in range(pre):
+            zero += 0.0 * weight[n, j]
+    fine = zero == 0.0
+    for n in range(post):
+        fine &= 0.0 <= phi0[n] < np.pi / omega * (1 - NEAR)
     for j in range(pre + 1):
         for n in range(pad):
             a[j, n] = 0.0
@@ -66,6 +82,7 @@ def prepare(weight, phi0, r, omega, a, growth, start):  # type: ignore[no-untype
     for n in range(a.shape[1]):
         start[0, n] = math.cos(omega * phi0[n]) if n < post else 0.0
         start[1, n] = math.sin(omega * phi0[n]) if n < post else 0.0
+    return fine
 
 
 @compiled

@@ -120,6 +120,8 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
             for n in range(pad):
                 if until[n] < np.inf:
                     g[n] = later[n]
+                if room.done[k, n] < record.many[b - 1]:
+                    g[n] = 0.0
             back_through_last_shear(room.y, g, layer.psi[b - 1], a, pad, omega, weights, to_psi[b - 1])
         first = b
 

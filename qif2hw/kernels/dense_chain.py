@@ -120,7 +120,7 @@ def _prepare(chain, level):  # type: ignore[no-untyped-def]
     table = chain.table
     pre, post, pad = table[level - 1, SIZE], table[level, SIZE], table[level, PAD]
     growth = table[level, GROWTH]
-    prepare(
+    return prepare(
         view_at(chain.a, chain.parameters[level, 0], post, pre),
         view_at(chain.a, chain.parameters[level, 1], 1, post)[0],
         chain.r,
@@ -137,9 +137,12 @@ def _encode(low, high, chain):  # type: ignore[no-untyped-def]
     earliest = view_at(chain.a, chain.parameters[-1, 0], 1, size)[0]
     latest = view_at(chain.a, chain.parameters[-1, 1], 1, size)[0]
     values = view_at(chain.a, chain.values, batch, size)
+    inside = True
     for b in range(low, high):
         for n in range(size):
+            inside &= 0.0 <= values[b, n] <= 1.0
             chain.times[b, n] = _latency(values[b, n], earliest[n], latest[n])
+    return inside
 
 
 @compiled
@@ -178,13 +181,15 @@ def _forward(chain, chunks, largest):  # type: ignore[no-untyped-def]
     """Run every sample of a batch through all layers, in ``chunks`` parallel parts.
 
     ``largest`` (levels) becomes the largest number of spikes of a neuron, above a level's room if its results and
-    those of later levels are incomplete, and -1 where an input time is negative or not a number.
+    those of later levels are incomplete, and -1 where an input time is negative or not a number.  The first one, for
+    the inputs, is 0, or more if parameters or input values should be looked at: some may be out of their range.
     """
     _, levels, batch = chain.counts.shape
     most = np.zeros((chunks, levels), np.int64)
+    odd = np.zeros(levels, np.int64)
     chain.counts[1, 0] = -1
     for level in prange(1, levels):
-        _prepare(chain, level)
+        odd[level] = 0 if _prepare(chain, level) else 1
     for chunk in prange(chunks):
         _forward_share(chunk * batch // chunks, (chunk + 1) * batch // chunks, chain, most[chunk])
     for level in range(levels):
@@ -192,6 +197,7 @@ def _forward(chain, chunks, largest):  # type: ignore[no-untyped-def]
         for chunk in range(chunks):
             if largest[level] >= 0:
                 largest[level] = max(largest[level], most[chunk, level]) if most[chunk, level] >= 0 else -1
+    largest[0] += odd.sum()
 
 
 forward, forward_parallel = for_one_thread_and_all(_forward)
@@ -201,7 +207,7 @@ forward, forward_parallel = for_one_thread_and_all(_forward)
 def _forward_share(low, high, chain, largest):  # type: ignore[no-untyped-def]
     work = _workspace(chain)
     if chain.values != 0:
-        _encode(low, high, chain)
+        largest[0] = 0 if _encode(low, high, chain) else 1
     for level in range(1, chain.counts.shape[1]):
         layer, record = _layer(chain, level)
         out = _spikes(chain, chain.out, level)
