@@ -263,6 +263,16 @@ def where_less(typingctx: Any, left: Any, right: Any, then: Any, otherwise: Any)
 
 
 @intrinsic
+def multiply_add(typingctx: Any, left: Any, right: Any, more: Any) -> Any:
+    """``left * right + more``, rounded once."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fma(*args)
+
+    return left(left, right, more), codegen
+
+
+@intrinsic
 def add_products(typingctx: Any, sums: Any, left: Any, right: Any) -> Any:
     """One vector ``sums``, and the products of several with several, added one after the other."""
 

@@ -255,7 +255,9 @@ def engine(bundles: tuple[str, ...], samples: int, quick: bool, anyway: bool, as
 @command.command(
     epilog=example("qif2hw bench accuracy --peers --json", "qif2hw bench accuracy --tasks parabola,ripple --anyway")
 )
-@click.option("--tasks", metavar="TASK,..", help="Tasks, joined by commas; default: all that the paper has an error of.")
+@click.option(
+    "--tasks", metavar="TASK,..", help="Tasks, joined by commas; default: all that the paper has an error of."
+)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the trainings.")
 @click.option("--peers/--no-peers", default=False, show_default=True, help="Measure what others take too.")
 @anyway_option

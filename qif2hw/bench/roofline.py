@@ -76,7 +76,7 @@ def kernels(network: QIFNetwork, x: Tensor, updates: list[int], roof: Roofs, sec
     assert isinstance(made, ChainPass)
     largest = np.empty(len(made.sizes), np.int64)
     threads = numba.get_num_threads() if made.parallel else 1
-    to = made.gradients((False,), torch.ones_like(run.y), None, None)
+    to = made.gradients((False, False), torch.ones_like(run.y), None, None)
     forward = dense_chain.forward_parallel if made.parallel else dense_chain.forward
     backward = dense_chain.backward_parallel if made.parallel else dense_chain.backward
     every, later = sum(updates), sum(updates[1:])

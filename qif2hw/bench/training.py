@@ -22,6 +22,7 @@ from qif2hw.nn.network import QIFNetwork
 from qif2hw.train.memory import keep_pages
 from qif2hw.train.optim.adam import FlatAdam
 
+
 class Workload(NamedTuple):
     """A network to measure: sizes of its layers, samples, element type."""
 
@@ -85,7 +86,10 @@ def bench(
         if progress is not None:
             progress(done, len(workloads), name_of(workload))
         rows.append(_row(workload, roof[workload.dtype], peers, seconds))
-    ceiling = {"ceiling_flops": {k: r.flops for k, r in roof.items()}, "bytes_per_s": {k: r.bytes for k, r in roof.items()}}
+    ceiling = {
+        "ceiling_flops": {k: r.flops for k, r in roof.items()},
+        "bytes_per_s": {k: r.bytes for k, r in roof.items()},
+    }
     return {"machine": {**machine(), **ceiling}, "peers": versions() if peers else {}, "rows": rows}
 
 

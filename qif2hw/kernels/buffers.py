@@ -223,8 +223,8 @@ class Gradients(NamedTuple):
     Parameters
     ----------
     times, psi
-        To the inputs of the first layer (batch, pre * depth) and (batch, pre): results.  No columns of ``times`` where
-        they are not asked for.
+        To the inputs of the first layer (batch, pre * depth) and (batch, pre): results.  Without columns they are not
+        asked for.
     given
         Addresses of the loss's gradients with respect to ``Chain.y``, ``first`` and ``out``; zero where there are none.
     parameters
@@ -274,6 +274,8 @@ class Replay(NamedTuple):
 
     Parameters
     ----------
+    reals, whole
+        Memory of all the others.
     x, y, exponent
         Vectors of the neurons (padded,), and exponents of their lengths.
     base, later, until
@@ -291,12 +293,16 @@ class Replay(NamedTuple):
         Output spikes but for the first one of each neuron, and steps before which lengths are renormalised (samples,
         spikes or steps).
     numbers
-        Of each sample: how many of ``more`` and ``grown`` there are.
+        Of each sample: how many of ``more`` and ``grown`` there are, and whether :math:`G` is not zero at the trial's
+        end.
     change
-        :math:`(R_{i+}^2 - R_{i-}^2) G_i` of each sample and step, a vector's lanes not summed yet; empty where gradients
-        to times are not asked for.
+        Gradients to the time of each sample's steps, a vector's lanes not summed yet; empty where not asked for.
+    shift
+        The same to pseudo-phases.
     """
 
+    reals: Reals
+    whole: Ints
     x: Reals
     y: Reals
     exponent: Ints
@@ -314,3 +320,4 @@ class Replay(NamedTuple):
     grown: Ints
     numbers: Ints
     change: Reals
+    shift: Reals

@@ -21,7 +21,6 @@ from numba import njit
 
 from qif2hw import neuron
 from qif2hw.kernels.buffers import Replay
-from qif2hw.kernels.flush import back_through_last_shear
 from qif2hw.machinecode import compiled
 from qif2hw.simd import (
     add_products,
@@ -30,18 +29,29 @@ from qif2hw.simd import (
     lanes_in,
     load,
     load_like,
+    multiply_add,
     one_vector,
     splat_like,
     store,
     total,
     two_vectors,
+    view,
     where_less,
     width,
 )
 
 _shear = njit(inline="always")(neuron.shear)
-_rotate = njit(inline="always")(neuron.rotate)
 _length_change = njit(inline="always")(neuron.length_change)
+
+
+@compiled(inline="always")
+def _rotate(x, y, c, s, less):  # type: ignore[no-untyped-def]
+    """`qif2hw.neuron.rotate`, ``less = -s``, with its roundings.
+
+    Which of the products is fused into a sum would be left to the compiler: not the same one in all of its runs.
+    """
+    return multiply_add(c, x, less * y), multiply_add(s, x, c * y)
+
 
 SAMPLES = 16
 """Largest number of samples that the same neurons take one after the other."""
@@ -51,25 +61,34 @@ ROOM = 2**18
 
 
 @compiled
-def replay_room(samples, spikes, most, pad, wanted, like):  # type: ignore[no-untyped-def]
+def replay_room(samples, spikes, most, pad, wanted, pre, like):  # type: ignore[no-untyped-def]
     """Scratch arrays for up to ``samples`` samples, ``spikes`` output spikes, ``most`` steps and ``pad`` neurons.
 
-    ``wanted`` is the largest number of steps of a layer of which gradients to times are asked for.
+    ``wanted`` and ``pre`` are the largest numbers of steps and of inputs of a layer of which gradients to times and to
+    pseudo-phases are asked for.
     """
     lanes = width(like)
-    each = wanted * lanes * like.itemsize
+    each = (wanted + pre) * lanes * like.itemsize
     count = min(samples, SAMPLES)
     if each > 0:
         count = max(1, min(count, ROOM // each))
-    vectors = aligned((2 + 5 * count) * pad, like)
-    real = vectors[2 * pad :].reshape(5, count, pad)
-    whole = np.zeros((3, count, pad), np.int32)
+    vectors, changes, shifts = (2 + 5 * count) * pad, count * wanted * lanes, count * pre * lanes
+    reals = aligned(vectors + changes + shifts + count * spikes, like)
+    whole = np.empty((1 + 3 * count) * pad + count * (2 * spikes + most + 3), np.int32)
+    # Views, as in `qif2hw.kernels.dense_chain`.
+    at, after = vectors + changes + shifts, (1 + 3 * count) * pad
     return Replay(
-        vectors[:pad], vectors[pad : 2 * pad], np.zeros(pad, np.int32),
-        real[0], real[1], real[2], whole[0], whole[1], real[3], real[4], whole[2],
-        np.empty((count, spikes), like.dtype), np.empty((count, spikes), np.int32),
-        np.empty((count, spikes), np.int32), np.empty((count, most), np.int32), np.empty((count, 2), np.int32),
-        aligned(count * wanted * lanes, like),
+        reals, whole, view(reals, 0, 1, pad)[0], view(reals, pad, 1, pad)[0], view(whole, 0, 1, pad)[0],
+        view(reals, 2 * pad, count, pad), view(reals, (2 + count) * pad, count, pad),
+        view(reals, (2 + 2 * count) * pad, count, pad),
+        view(whole, pad, count, pad), view(whole, (1 + count) * pad, count, pad),
+        view(reals, (2 + 3 * count) * pad, count, pad), view(reals, (2 + 4 * count) * pad, count, pad),
+        view(whole, (1 + 2 * count) * pad, count, pad),
+        view(reals, at, count, spikes),
+        view(whole, after, count, spikes), view(whole, after + count * spikes, count, spikes),
+        view(whole, after + 2 * count * spikes, count, most),
+        view(whole, after + count * (2 * spikes + most), count, 3),
+        view(reals, vectors, 1, changes)[0], view(reals, vectors + changes, 1, shifts)[0],
     )  # fmt: skip
 
 
@@ -85,50 +104,32 @@ def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, ph
     ``weights`` and ``phases`` become this share of those to ``weight.T`` and ``phi0``, to be multiplied with
     ``-1 / (r omega)`` and -1.  ``to_times`` without columns is not asked for.
     """
-    a, omega = layer.a, layer.omega
     pad, lanes = layer.start.shape[1], width(layer.a)
-    most, wanted = record.cosine.shape[1], to_times.shape[1] > 0
     weights[:] = 0.0
     phases[:] = 0.0
-    together = room.numbers.shape[0]
-    b = first = low
-    while first < high:
-        flush = False
-        while b < min(high, first + together) and not flush:
-            flush = _begin(b, b - first, layer, record, grad, phases, room)
-            if wanted:
-                at = (b - first) * most * lanes
-                room.change[at : at + record.many[b] * lanes] = 0.0
-            b += 1
+    for first in range(low, high, room.numbers.shape[0]):
+        last = min(high, first + room.numbers.shape[0])
+        _begin(first, last, layer, record, grad, phases, room)
         v = 0
         while v + 4 * lanes <= pad:
-            _neurons(four_vectors(a), v, first, b, layer, record, wanted, weights, room)
+            _neurons(four_vectors(layer.a), v, first, last, layer, record, to_times, to_psi, weights, room)
             v += 4 * lanes
         if v + 2 * lanes <= pad:
-            _neurons(two_vectors(a), v, first, b, layer, record, wanted, weights, room)
+            _neurons(two_vectors(layer.a), v, first, last, layer, record, to_times, to_psi, weights, room)
             v += 2 * lanes
         if v < pad:
-            _neurons(one_vector(a), v, first, b, layer, record, wanted, weights, room)
-        for done in range(first, b):
-            if wanted:
-                _to_times(record.many[done], record.source[done], room.change, (done - first) * most, to_times[done])
-            for j in range(to_psi.shape[1]):
-                to_psi[done, j] = 0.0
-        if flush:
-            k = b - 1 - first
-            g, later, until = room.g[k], room.g_later[k], room.until[k]
-            for n in range(pad):
-                if until[n] < np.inf:
-                    g[n] = later[n]
-                if room.done[k, n] < record.many[b - 1]:
-                    g[n] = 0.0
-            back_through_last_shear(room.y, g, layer.psi[b - 1], a, pad, omega, weights, to_psi[b - 1])
-        first = b
+            _neurons(one_vector(layer.a), v, first, last, layer, record, to_times, to_psi, weights, room)
 
 
 @compiled(error_model="numpy")
-def _begin(b, k, layer, record, grad, phases, room):  # type: ignore[no-untyped-def]
-    """Find, for sample ``b``, :math:`G` of each neuron and its changes; whether it is not zero at the trial's end."""
+def _begin(low, high, layer, record, grad, phases, room):  # type: ignore[no-untyped-def]
+    """Find, for the samples from ``low`` to ``high``, :math:`G` of each neuron and its changes."""
+    for b in range(low, high):
+        _begin_sample(b, b - low, layer, record, grad, phases, room)
+
+
+@compiled(inline="always")
+def _begin_sample(b, k, layer, record, grad, phases, room):  # type: ignore[no-untyped-def]
     grad_times, grad_psi, grad_next = grad
     place, fired_by, fired_in = record.place[b], record.fired_by[b], record.fired_in[b]
     length2, scale, spikes, many = record.length2[b], record.scale[b], record.fired[b], record.many[b]
@@ -182,7 +183,7 @@ def _begin(b, k, layer, record, grad, phases, room):  # type: ignore[no-untyped-
     _in_units(0, pad, k, False, scaled, room)
     for n in range(post):
         phases[n] += room.g[k, n]
-    return flush
+    room.numbers[k, 2] = flush
 
 
 @compiled
@@ -220,9 +221,13 @@ def _in_units(low, high, k, begun, scaled, room):  # type: ignore[no-untyped-def
 
 
 @compiled
-def _neurons(like, v, low, high, layer, record, wanted, weights, room):  # type: ignore[no-untyped-def]
-    """The neurons from ``v`` on, as many as the vector ``like`` has lanes, in the samples from ``low`` to ``high``."""
-    end = v + lanes_in(like)
+def _neurons(like, v, low, high, layer, record, to_times, to_psi, weights, room):  # type: ignore[no-untyped-def]
+    """The neurons from ``v`` on, as many as the vector ``like`` has lanes, in the samples from ``low`` to ``high``.
+
+    The last ones, with those before them, write the gradients to times and pseudo-phases.
+    """
+    end, pad = v + lanes_in(like), layer.start.shape[1]
+    wanted = to_times.shape[1] > 0
     for b in range(low, high):
         k = b - low
         x, y, exponent, done, more, fired_by = (
@@ -233,6 +238,8 @@ def _neurons(like, v, low, high, layer, record, wanted, weights, room):  # type:
         for n in range(v, end):
             x[n], y[n], exponent[n] = layer.start[0, n], layer.start[1, n], 0
             last = max(last, done[n])
+        if v == 0:
+            _clear(k, record.many[b], record.cosine.shape[1], to_times.shape[1], to_psi.shape[1], layer.a, room)
         step = other = pause = 0
         while True:
             stop = last
@@ -258,6 +265,10 @@ def _neurons(like, v, low, high, layer, record, wanted, weights, room):  # type:
                     room.until[k, own] = record.fired_in[b, e]
                 other += 1
             _in_units(v, end, k, True, True, room)
+        if room.numbers[k, 2]:
+            _last_shear(like, v, end, b, k, layer, record, to_psi.shape[1] > 0, weights, room)
+        if end == pad:
+            _write(b, k, layer, record, to_times, to_psi, room)
 
 
 @compiled
@@ -277,14 +288,14 @@ def _through(like, v, step, stop, b, k, layer, record, wanted, weights, room):  
     cosine, sine, row = record.cosine[b], record.sine[b], record.row[b]
     lanes = width(a)
     at = (k * cosine.size + step) * lanes
-    x, y = load_like(like, room.x, v), load_like(like, room.y, v)
-    g, later, until = load_like(like, room.g[k], v), load_like(like, room.g_later[k], v), load_like(like, room.until[k], v)
+    x, y, until = load_like(like, room.x, v), load_like(like, room.y, v), load_like(like, room.until[k], v)
+    g, later = load_like(like, room.g[k], v), load_like(like, room.g_later[k], v)
     before = layer.growth.size - 1 if step == 0 else row[step - 1]
     kick = load_like(like, a, before * pad + v)
     now, one = splat_like(like, step), splat_like(like, 1)
     for i in range(step, stop):
-        c, s = splat_like(like, cosine[i]), splat_like(like, sine[i])
-        x, y = _rotate(_shear(x, y, kick), y, c, s)
+        c, s, less = splat_like(like, cosine[i]), splat_like(like, sine[i]), splat_like(like, -sine[i])
+        x, y = _rotate(_shear(x, y, kick), y, c, s, less)
         here = row[i] * pad + v
         kick = load_like(like, a, here)
         share = where_less(now, until, g, later)
@@ -297,13 +308,57 @@ def _through(like, v, step, stop, b, k, layer, record, wanted, weights, room):  
     store(room.y, v, y)
 
 
-@compiled
-def _to_times(many, source, change, step, to_times):  # type: ignore[no-untyped-def]
-    """Sum the lanes of the changes of each step, and write them to the spikes that they are of."""
-    at = step * width(change)
-    for q in range(to_times.size):
-        to_times[q] = 0.0
-    for i in range(many):
-        if source[i] >= 0:
-            to_times[source[i]] = total(load(change, at))
-        at += width(change)
+@compiled(inline="always")
+def _last_shear(like, v, end, b, k, layer, record, wanted, weights, room):  # type: ignore[no-untyped-def]
+    """Go back through the extra shear at the trial's end, which comes from the pseudo-phases."""
+    psi, a, pad, shift = layer.psi[b], layer.a, layer.start.shape[1], room.shift
+    g, g_later, until, done = room.g[k], room.g_later[k], room.until[k], room.done[k]
+    for n in range(v, end):
+        if done[n] < record.many[b]:
+            g[n] = 0.0
+        elif until[n] < np.inf:
+            g[n] = g_later[n]
+    y = load_like(like, room.y, v)
+    share = y * (y * load_like(like, g, v))
+    lanes = width(a)
+    at = k * psi.size * lanes
+    for j in range(psi.size):
+        here = j * pad + v
+        if wanted:
+            store(shift, at, add_products(load(shift, at), share, load_like(like, a, here)))
+            at += lanes
+        store(weights, here, load_like(like, weights, here) + splat_like(like, psi[j]) * share)
+
+
+@compiled(inline="always")
+def _clear(k, many, most, times, psi, a, room):  # type: ignore[no-untyped-def]
+    """Begin the sums over neurons that the gradients to ``times`` times and ``psi`` pseudo-phases are."""
+    change, shift, lanes = room.change, room.shift, width(a)
+    if times > 0:
+        for n in range(k * most * lanes, (k * most + many) * lanes):
+            change[n] = 0.0
+    if room.numbers[k, 2]:
+        for n in range(k * psi * lanes, (k + 1) * psi * lanes):
+            shift[n] = 0.0
+
+
+@compiled(inline="always")
+def _write(b, k, layer, record, to_times, to_psi, room):  # type: ignore[no-untyped-def]
+    """Sum lanes, and write the gradients of a sample to times and pseudo-phases."""
+    times, by_psi, source, lanes = to_times[b], to_psi[b], record.source[b], width(layer.a)
+    at = k * source.size * lanes
+    if times.size > 0:
+        for q in range(times.size):
+            times[q] = 0.0
+        for i in range(record.many[b]):
+            if source[i] >= 0:
+                times[source[i]] = total(load(room.change, at))
+            at += lanes
+    at = k * by_psi.size * lanes
+    if room.numbers[k, 2]:
+        for j in range(by_psi.size):
+            by_psi[j] = -total(load(room.shift, at)) / layer.omega
+            at += lanes
+    else:
+        for j in range(by_psi.size):
+            by_psi[j] = 0.0

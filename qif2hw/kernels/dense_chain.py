@@ -55,7 +55,10 @@ def _spikes(chain, out, level):  # type: ignore[no-untyped-def]
 
 @compiled
 def _layer(chain, level):  # type: ignore[no-untyped-def]
-    """Inputs and parameters of the layer that makes a level, and its record."""
+    """Inputs and parameters of the layer that makes a level, and its record.
+
+    All are views: what keeps its memory alive is counted, atomically, whenever a row of it is taken.
+    """
     table = chain.table
     batch = chain.counts.shape[2]
     pre, depth, post, pad = table[level - 1, SIZE], table[level - 1, DEPTH], table[level, SIZE], table[level, PAD]
@@ -67,8 +70,8 @@ def _layer(chain, level):  # type: ignore[no-untyped-def]
     return Layer(
         times,
         psi,
-        chain.a[a : a + (pre + 1) * pad],
-        chain.growth[growth : growth + pre + 1],
+        view(chain.a, a, 1, (pre + 1) * pad)[0],
+        view(chain.growth, growth, 1, pre + 1)[0],
         view(chain.start, table[level, START], 2, pad),
         depth,
         chain.omega,
@@ -103,16 +106,18 @@ def _workspace(chain):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _replay_room(chain, samples, to_times):  # type: ignore[no-untyped-def]
-    """Room for any layer of the chain, backward; without ``to_times`` gradients to the inputs are not asked for."""
-    spikes = most = pad = wanted = 0
+def _replay_room(chain, samples, to):  # type: ignore[no-untyped-def]
+    """Room for any layer of the chain, backward."""
+    spikes = most = pad = wanted = pre = 0
     for level in range(1, chain.counts.shape[1]):
         spikes = max(spikes, chain.table[level, SIZE] * chain.table[level, DEPTH])
         most = max(most, chain.table[level, MOST])
         pad = max(pad, chain.table[level, PAD])
-        if level > 1 or to_times:
+        if level > 1 or to.times.shape[1] > 0:
             wanted = max(wanted, chain.table[level, MOST])
-    return replay_room(samples, spikes, most, pad, wanted, chain.a)
+        if level > 1 or to.psi.shape[1] > 0:
+            pre = max(pre, chain.table[level - 1, SIZE])
+    return replay_room(samples, spikes, most, pad, wanted, pre, chain.a)
 
 
 @compiled
@@ -275,7 +280,7 @@ def backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-un
     """
     table = chain.table
     last = chain.counts.shape[1] - 1
-    work = _replay_room(chain, high - low, to.times.shape[1] > 0)
+    work = _replay_room(chain, high - low, to)
     rooms = np.empty((2, (high - low) * (table[:, SIZE] * (table[:, DEPTH] + 2)).max()), chain.a.dtype)
     for level in range(last, 0, -1):
         grad = _passed_on(chain, rooms[level % 2], level, low, high)
@@ -292,7 +297,7 @@ def backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-un
         a, start, pad = table[level, A], table[level, START], table[level, PAD]
         backward_layer(
             low, high, layer, record, grad, to_times, to_psi,
-            weights[a : a + layer.growth.size * pad], phases[start : start + pad], work,
+            view(weights, a, 1, layer.growth.size * pad)[0], view(phases, start, 1, pad)[0], work,
         )  # fmt: skip
 
 

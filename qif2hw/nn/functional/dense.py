@@ -108,7 +108,8 @@ class ChainPass(compiled.Kernel):
         # The kernel knows the addresses alone: the tensors must live as long as this object.
         self.received = [None if g is None else g.contiguous() for g in given]
         return Gradients(
-            np.empty_like(chain.times if needed[0] else chain.times[:, :0]), np.empty_like(chain.psi),
+            np.empty_like(chain.times if needed[0] else chain.times[:, :0]),
+            np.empty_like(chain.psi if needed[1] else chain.psi[:, :0]),
             np.array([0 if g is None else g.data_ptr() for g in self.received]),
             np.empty(self.plan.totals[-1], chain.out.dtype),
         )  # fmt: skip
