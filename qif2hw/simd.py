@@ -41,12 +41,17 @@ def padded(size: int, dtype: DTypeLike) -> int:
 
 
 class VecType(types.Type):
-    """Numba type of ``times`` vectors, one behind the other, with elements of the numba type ``dtype``."""
+    """Numba type of a vector with elements of the numba type ``dtype``.
 
-    def __init__(self, dtype: Any, times: int = 1) -> None:
+    With ``times``: of so many, one behind the other, whose operations do not fuse by themselves.  Which ones fuse is the
+    compiler's choice, and not the same one in all of its runs; `multiply_add` says it.
+    """
+
+    def __init__(self, dtype: Any, times: int = 0) -> None:
         self.dtype = dtype
-        self.lanes = LANES[str(dtype)] * times
-        super().__init__(name=f"Vec({dtype} x {self.lanes})")
+        self.lanes = LANES[str(dtype)] * max(times, 1)
+        self.flags = () if times else ("contract",)
+        super().__init__(name=f"Vec({dtype} x {self.lanes}{', as written' if times else ''})")
 
 
 def _vector(vec: VecType) -> ir.VectorType:
@@ -267,21 +272,28 @@ def multiply_add(typingctx: Any, left: Any, right: Any, more: Any) -> Any:
     """``left * right + more``, rounded once."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fma(*args)
+        return _fused(builder, left, *args)
 
     return left(left, right, more), codegen
 
 
+def _fused(builder: Any, vec: VecType, left: Any, right: Any, more: Any) -> Any:
+    kind = _vector(vec)
+    name = f"llvm.fma.v{vec.lanes}f{32 if str(vec.dtype) == 'float32' else 64}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
+    return builder.call(function, [left, right, more])
+
+
 @intrinsic
 def add_products(typingctx: Any, sums: Any, left: Any, right: Any) -> Any:
-    """One vector ``sums``, and the products of several with several, added one after the other."""
+    """One vector ``sums``, and the products of several with several, added one after the other, rounded once each."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         found, lanes = args[0], sums.lanes
         for first in range(0, left.lanes, lanes):
             chosen = ir.Constant(ir.VectorType(ir.IntType(32), lanes), list(range(first, first + lanes)))
             a, b = (builder.shuffle_vector(v, v, chosen) for v in args[1:])
-            found = builder.fadd(found, builder.fmul(a, b, flags=("contract",)), flags=("contract",))
+            found = _fused(builder, sums, a, b, found)
         return found
 
     return sums(sums, left, right), codegen
@@ -361,7 +373,7 @@ def _binary(name: str) -> Any:
     @intrinsic
     def instruction(typingctx: Any, left: Any, right: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return getattr(builder, name)(args[0], args[1], flags=("contract",))
+            return getattr(builder, name)(args[0], args[1], flags=left.flags)
 
         return left(left, right), codegen
 

@@ -72,8 +72,8 @@ def bench(
     Returns
     -------
     dict
-        ``machine``: what was measured on, its load, and its ceilings: floating-point operations per second, and bytes of
-        the first cache.
+        ``machine``: what was measured on, its load, and its ceilings: floating-point operations per second, and bytes
+        of the first cache.
         ``peers``: versions of those installed, and why the others are absent.
         ``rows``: per workload the milliseconds of a pass (medians, the least, and the quartiles), updates per second,
         operations of a forward and backward pass, its fraction of the ceiling, `qif2hw.bench.roofline.kernels`,

@@ -40,17 +40,15 @@ from qif2hw.simd import (
     width,
 )
 
-_shear = njit(inline="always")(neuron.shear)
 _length_change = njit(inline="always")(neuron.length_change)
 
 
 @compiled(inline="always")
-def _rotate(x, y, c, s, less):  # type: ignore[no-untyped-def]
-    """`qif2hw.neuron.rotate`, ``less = -s``, with its roundings.
-
-    Which of the products is fused into a sum would be left to the compiler: not the same one in all of its runs.
-    """
-    return multiply_add(c, x, less * y), multiply_add(s, x, c * y)
+def _turned(x, y, a, c, s):  # type: ignore[no-untyped-def]
+    """`qif2hw.neuron.shear`, then `rotate`, with their roundings: those of the forward pass."""
+    zero = splat_like(x, 0.0)
+    x = multiply_add(zero - a, y, x)
+    return multiply_add(c, x, zero - s * y), multiply_add(c, y, s * x)
 
 
 SAMPLES = 16
@@ -294,8 +292,7 @@ def _through(like, v, step, stop, b, k, layer, record, wanted, weights, room):  
     kick = load_like(like, a, before * pad + v)
     now, one = splat_like(like, step), splat_like(like, 1)
     for i in range(step, stop):
-        c, s, less = splat_like(like, cosine[i]), splat_like(like, sine[i]), splat_like(like, -sine[i])
-        x, y = _rotate(_shear(x, y, kick), y, c, s, less)
+        x, y = _turned(x, y, kick, splat_like(like, cosine[i]), splat_like(like, sine[i]))
         here = row[i] * pad + v
         kick = load_like(like, a, here)
         share = where_less(now, until, g, later)
@@ -303,7 +300,7 @@ def _through(like, v, step, stop, b, k, layer, record, wanted, weights, room):  
         if wanted:
             store(change, at, add_products(load(change, at), share, _length_change(x, y, kick)))
             at += lanes
-        store(weights, here, load_like(like, weights, here) + y * (y * share))
+        store(weights, here, multiply_add(y, y * share, load_like(like, weights, here)))
     store(room.x, v, x)
     store(room.y, v, y)
 
@@ -327,7 +324,7 @@ def _last_shear(like, v, end, b, k, layer, record, wanted, weights, room):  # ty
         if wanted:
             store(shift, at, add_products(load(shift, at), share, load_like(like, a, here)))
             at += lanes
-        store(weights, here, load_like(like, weights, here) + splat_like(like, psi[j]) * share)
+        store(weights, here, multiply_add(splat_like(like, psi[j]), share, load_like(like, weights, here)))
 
 
 @compiled(inline="always")
