@@ -43,8 +43,8 @@ def padded(size: int, dtype: DTypeLike) -> int:
 class VecType(types.Type):
     """Numba type of a vector with elements of the numba type ``dtype``.
 
-    With ``times``: of so many, one behind the other, whose operations do not fuse by themselves.  Which ones fuse is the
-    compiler's choice, and not the same one in all of its runs; `multiply_add` says it.
+    With ``times``: of so many, one behind the other, whose operations do not fuse by themselves.  Which ones fuse is
+    else the compiler's choice, and not the same one in all of its runs; `multiply_add` says it.
     """
 
     def __init__(self, dtype: Any, times: int = 0) -> None:

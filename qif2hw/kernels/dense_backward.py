@@ -330,13 +330,13 @@ def _last_shear(like, v, end, b, k, layer, record, wanted, weights, room):  # ty
 @compiled(inline="always")
 def _clear(k, many, most, times, psi, a, room):  # type: ignore[no-untyped-def]
     """Begin the sums over neurons that the gradients to ``times`` times and ``psi`` pseudo-phases are."""
-    change, shift, lanes = room.change, room.shift, width(a)
+    zero, lanes = one_vector(a), width(a)
     if times > 0:
-        for n in range(k * most * lanes, (k * most + many) * lanes):
-            change[n] = 0.0
+        for i in range(k * most, k * most + many):
+            store(room.change, i * lanes, zero)
     if room.numbers[k, 2]:
-        for n in range(k * psi * lanes, (k + 1) * psi * lanes):
-            shift[n] = 0.0
+        for j in range(k * psi, (k + 1) * psi):
+            store(room.shift, j * lanes, zero)
 
 
 @compiled(inline="always")
