@@ -170,12 +170,12 @@ def _fit(
     total = stages[-1].stop
     model = build(task, seed)
 
-    finish = second_order.regression_finish(task, model, seed) if settings.finish_steps else None
+    if settings.finish_steps:
+        second_order.check(task, model)
 
     def optimizer_after(done: int) -> saved.Optimizer:
         stage = next(stage for stage in stages if done <= stage.stop)
         if stage.second_order:
-            assert isinstance(model, QIFNetwork)
             return GaussNewton(second_order.parameters(model), follow=not stage.freezes)
         return (Soap if stage.weights_move and settings.optimizer == "soap" else FlatAdam)(model.parameter_groups())
 
@@ -194,6 +194,7 @@ def _fit(
         taught = None if steps is None else max(1, round(steps * task.teacher.settings.steps / settings.steps))
         beside = None if path is None else path.with_name(f"{path.name}.teacher")
         teacher, before, _ = _fit(task.teacher, seed, taught, None, progress, beside)
+    finish = second_order.finish_of(task, model, seed, teacher) if settings.finish_steps else None
     quantizer = None
     if any(stage.freezes for stage in stages):
         quantizer = IncrementalQuantizer(model.parameter_groups()[0], weight_bits or 8)
