@@ -199,7 +199,6 @@ class _Operator:
 
         return loss
 
-
     def residuals(self, task: Task, model: Model, seed: int, teacher: Model | None) -> Draw:
         """The same loss for second-order steps: a group for each function and point."""
         del task, teacher

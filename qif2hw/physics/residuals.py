@@ -23,7 +23,7 @@ A kink counts in a first difference as it is, in a second one divided by the ste
 the start of a coordinate, the better the solution hangs on its condition there.
 """
 SHORT = (0.001, 0.002)
-"""The same for networks whose outputs are pseudospikes: they are smooth, and short differences as good as derivatives."""
+"""The same for networks whose outputs are pseudospikes: smooth ones, whose short differences are derivatives."""
 ENDS = 0.1
 """Share of the points, for each coordinate, whose stencil begins or ends at the domain's end."""
 
@@ -147,7 +147,7 @@ class _Stencil:
         return torch.from_numpy(2 * h + (1 - 4 * h) * inside), torch.from_numpy(h)
 
     def everywhere(self, x: Tensor, h: Tensor) -> Tensor:
-        """Inputs (places * samples, inputs) at all `places` around ``x`` with steps ``h``, one place after the other."""
+        """Inputs (places * samples, inputs) at all `places` around ``x``, one place after the other."""
         return torch.cat([(x + h * torch.tensor(place, dtype=x.dtype)).clamp(0.0, 1.0) for place in self.places])
 
     def residual(self, x: Tensor, h: Tensor, values: Sequence[Tensor]) -> Tensor:

@@ -98,7 +98,7 @@ class Residuals:
 
 
 Draw: TypeAlias = Callable[[int, int], tuple[Residuals, Residuals]]
-"""``draw(step, groups)``: residuals of at most so many groups to go by, and others to judge by, by the step's number."""
+"""``draw(step, groups)``: residuals of at most so many groups to go by, and others to judge by."""
 
 
 def networks(model: object) -> tuple[QIFNetwork, ...]:
