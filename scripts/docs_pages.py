@@ -1,7 +1,8 @@
 """Pages of the documentation site that are made at build time from the code and from files of the root.
 
-A hook of MkDocs (``hooks`` in mkdocs.yml).  The home page is README.md, Command line, Passes and API come from the code, and the
-architecture page's table of rooms from the import contract in pyproject.toml: none of them can fall behind.
+A hook of MkDocs (``hooks`` in mkdocs.yml).  The home page is README.md, Command line, Passes and API come from the
+code, and the architecture page's table of rooms from the import contract in pyproject.toml: none of them can fall
+behind.
 """
 
 import importlib.util
