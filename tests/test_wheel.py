@@ -23,7 +23,9 @@ def python(version: str) -> str:
     for command in [*tried, ["pyenv", "prefix", version], uv]:
         if shutil.which(command[0]) is None:
             continue
-        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"UV_PYTHON_DOWNLOADS": "never"})
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=os.environ | {"UV_PYTHON_DOWNLOADS": "never"}
+        )
         found = Path(done.stdout.strip())
         found = found / "bin" / "python" if found.is_dir() else found
         if done.returncode == 0 and found.is_file():
@@ -81,7 +83,9 @@ def compiles_and_runs(installed: Installed) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("version", ["3.10", pytest.param("3.11", marks=LONG), pytest.param("3.12", marks=LONG), "3.13"])
+@pytest.mark.parametrize(
+    "version", ["3.10", pytest.param("3.11", marks=LONG), pytest.param("3.12", marks=LONG), "3.13"]
+)
 def test_without_extras_it_compiles_and_runs_and_says_what_training_needs(
     wheel: Path, tmp_path: Path, version: str
 ) -> None:

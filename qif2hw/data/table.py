@@ -235,5 +235,6 @@ def _parquet(data: bytes, name: str) -> Table:
 
 
 def listed(names: Mapping[str, Any], most: int = 20) -> str:
+    """Names for a message, the first of many."""
     shown = [*names][:most]
     return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")

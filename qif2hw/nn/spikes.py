@@ -71,9 +71,7 @@ def side_by_side(*outputs: LayerOutput) -> LayerOutput:
     if not outputs:
         raise InputError("side_by_side needs the outputs of one layer or more")
     most = max(one.times.shape[2] for one in outputs)
-    padded = [
-        torch.nn.functional.pad(one.times, (0, most - one.times.shape[2]), value=torch.inf) for one in outputs
-    ]
+    padded = [torch.nn.functional.pad(one.times, (0, most - one.times.shape[2]), value=torch.inf) for one in outputs]
     return LayerOutput(
         torch.cat(padded, 1), torch.cat([one.psi for one in outputs], 1), torch.cat([one.next for one in outputs], 1)
     )

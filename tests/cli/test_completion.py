@@ -34,7 +34,7 @@ def completed(line: str, folder: Path) -> list[str]:
         ("qif2hw comp", ["compile"]),
         ("qif2hw compile --weight", ["--weight-bits"]),
         ("qif2hw emit m.qif --to c", ["c99"]),
-        ("qif2hw conformance ch", ["check"]),
+        ("qif2hw jobs st", ["status"]),
     ],
 )
 def test_bash_completes(tmp_path: Path, line: str, offered: list[str]) -> None:

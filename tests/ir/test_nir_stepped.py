@@ -70,8 +70,12 @@ def test_snntorch_gives_the_same_spikes() -> None:
         projections=(network.projections[0], network.projections[1], network.projections[3]),
     )  # fmt: skip
     graph = ours.to_graph(network)
-    kept = {name: node for name, node in graph.nodes.items() if name not in ("scores", "output_scores", "flatten_second")}
-    kept = {name: node for name, node in kept.items() if name != "second_scores"} | {"out": nir.Output(np.array((6, 4, 4)))}
+    kept = {
+        name: node for name, node in graph.nodes.items() if name not in ("scores", "output_scores", "flatten_second")
+    }
+    kept = {name: node for name, node in kept.items() if name != "second_scores"} | {
+        "out": nir.Output(np.array((6, 4, 4)))
+    }
     edges = [(a, b) for a, b in graph.edges if a in kept and b in kept] + [("second", "out")]
     model = import_from_nir(nir.NIRGraph(kept, edges, type_check=False))
     for module in model.modules():
@@ -102,7 +106,6 @@ def test_what_nir_has_no_place_for() -> None:
         ("starts at 0.5", replace(
             network, populations=(first, second, silent), outputs=(replace(network.outputs[0], scale=1.0),)
         )),
-        ("'first' has a bias and no projection", replace(network, projections=network.projections[1:])),
     ]  # fmt: skip
     for said, wrong in cases:
         with pytest.raises(InputError, match=said):

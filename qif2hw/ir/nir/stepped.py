@@ -74,8 +74,6 @@ def graph_of(network: SteppedNetwork, key: str) -> Any:
                 last = add(f"flatten_{q.pre}", nir.Flatten({"input": np.array(shapes[q.pre])}, 0, -1), last)
             last, bias = add(f"{q.pre}_{q.post}", map_, last), None
             edges.append((last, p.name))
-        if bias is not None:
-            raise InputError(f"population '{p.name}' has a bias and no projection, which a NIR graph needs")
         if p.name in scales:
             add(f"output_{p.name}", nir.Output(np.array(p.shape)), p.name)
     about = {"time_steps": network.clock.count, "dt": DT}
@@ -122,10 +120,10 @@ def _map(nir: Any, projection: Projection, post: SteppedPopulation, bias: Any) -
     """The node of a projection, with a bias or None, and whether it takes its input in a row."""
     synapses = projection.synapses
     if isinstance(synapses, Conv2d) and (bias is None or bias.ndim == 1):
-        own = np.zeros(synapses.out_channels) if bias is None else bias
+        own = np.zeros(synapses.out_channels) if bias is None else np.array(bias)
         return nir.Conv2d(
-            synapses.in_shape[1:], projection.weight, synapses.stride, synapses.padding, synapses.dilation,
+            synapses.in_shape[1:], np.array(projection.weight), synapses.stride, synapses.padding, synapses.dilation,
             synapses.groups, own,
         ), False  # fmt: skip
-    full = synapses.dense(projection.weight)
-    return (nir.Linear(full) if bias is None else nir.Affine(full, post.current)), True
+    full = np.array(synapses.dense(projection.weight))
+    return (nir.Linear(full) if bias is None else nir.Affine(full, np.array(post.current))), True

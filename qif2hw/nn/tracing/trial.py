@@ -17,12 +17,12 @@ from qif2hw.errors import InputError
 from qif2hw.ir.host_part.expression import Expression, formula, given, side_by_side
 from qif2hw.ir.host_part.host import Host, Input, Output, X, Y
 from qif2hw.ir.readout import AnyOutput
+from qif2hw.nn import spikes
 from qif2hw.nn.deeponet import DeepONet
 from qif2hw.nn.hosted import HostedNetwork
 from qif2hw.nn.layer import QIFLayer
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.renaming import prefixed
-from qif2hw.nn.spikes import EARLIEST, LATEST, encode, side_by_side
 from qif2hw.nn.tracing import expressions
 from qif2hw.nn.tracing.channels import Channels, chosen
 
@@ -257,9 +257,9 @@ class _Export:
         target = node.target if node.op == "call_function" else f"Tensor.{node.target}"
         arguments, named = self._arguments(node)
         name, first = _called(node), arguments[0] if arguments else None
-        if target is encode:
+        if target is spikes.encode:
             return _encoded(*arguments, **named)
-        if target is side_by_side:
+        if target is spikes.side_by_side:
             return _joined(arguments)
         parts = list(first) if isinstance(first, list | tuple) else []
         if isinstance(first, Sent):
@@ -306,7 +306,7 @@ class _Export:
         )
 
 
-def _encoded(value: Any, earliest: Any = EARLIEST, latest: Any = LATEST) -> Encoded:
+def _encoded(value: Any, earliest: Any = spikes.EARLIEST, latest: Any = spikes.LATEST) -> Encoded:
     if not (isinstance(value, Expression) and isinstance(earliest, int | float) and isinstance(latest, int | float)):
         raise InputError("encode is given columns of inputs, and two numbers for the spike times of 1 and 0")
     return Encoded(value, (float(earliest), float(latest)))
