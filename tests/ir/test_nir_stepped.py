@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import snntorch
 import torch
-from networks import stepped_images, whole_images
+from networks import stepped_images
 from numpy.typing import NDArray
 from snntorch.import_nir import import_from_nir
 
@@ -99,7 +99,9 @@ def test_what_nir_has_no_place_for() -> None:
     silent = replace(scores, neuron=SteppedSynaptic(0.5, 0.9, 0.0, np.inf, 0.5))
     cases: list[tuple[str, Any]] = [
         (r"no node for first \(SteppedQIF\), second \(SteppedQIF\)", stepped_images()),
-        ("integers with a unit", whole_images()),
+        ("image: NIR has no place for integers with a unit", replace(
+            network, encoders=(replace(network.encoders[0], unit=0.5),)
+        )),
         ("2 populations are read out", replace(network, outputs=two)),
         ("a current and no leak", network_of(SteppedSynaptic(1.0, 0.5))),
         ("times 0.166667, which NIR", replace(network, populations=(first, second, replace(silent)))),
