@@ -70,13 +70,13 @@ class Installed:
         return done.stdout
 
 
-def compiles_and_runs(installed: Installed) -> None:
-    """From a model of the zoo to results, on engine and reference."""
+def compiles_and_runs(installed: Installed, *backends: str) -> None:
+    """From a model of the zoo, whose weights lie on the grid, to results."""
     where = installed.python("from qif2hw import zoo; print(zoo.model('parabola'))").strip()
     assert str(ROOT) not in where
     np.save(installed.home / "x.npy", np.linspace(-1, 1, 7)[:, None])
-    installed("compile", where, "-o", "m.qif", "--steps", "256")
-    for backend in ("engine", "reference"):
+    installed("compile", where, "-o", "m.qif", "--steps", "256", "--rounding", "nearest", "--form", "plane")
+    for backend in backends:
         installed("run", "m.qif", "--inputs", "x.npy", "-o", "out.npz", "--backend", backend)
         with np.load(installed.home / "out.npz") as out:
             assert np.abs(out["y"][:, 0] - np.linspace(-1, 1, 7) ** 2).max() < 0.01
@@ -90,7 +90,7 @@ def test_without_extras_it_compiles_and_runs_and_says_what_training_needs(
     wheel: Path, tmp_path: Path, version: str
 ) -> None:
     installed = Installed(tmp_path, wheel, version)
-    compiles_and_runs(installed)
+    compiles_and_runs(installed, "engine")
     said = installed("train", "parabola", "-o", "m.onnx", code=2)
     assert "training needs torch, which is not installed: pip install 'qif2hw[train]'" in said
 
@@ -102,7 +102,7 @@ def test_with_extras_it_runs_on_lava_too_and_trains(wheel: Path, tmp_path: Path,
     """Lava runs in a Python 3.10 that has the wheel with the extra ``lava`` and nothing else."""
     trains = version in ("3.10", "3.13")
     installed = Installed(tmp_path, wheel, version, f"{EXTRAS},{TRAINING}" if trains else EXTRAS)
-    compiles_and_runs(installed)
+    compiles_and_runs(installed, "engine", "reference")
     lava = Installed(tmp_path / "lava", wheel, "3.10", "lava")
     where = str(lava.bin / "python")
     installed("run", "m.qif", "--inputs", "x.npy", "-o", "lava.npz", "--backend", "lava", QIF2HW_LAVA_PYTHON=where)
