@@ -55,7 +55,10 @@ class Settings:
         Share of the steps with free weights before their rate decays.
     look_every, patience
         Of a task with a validation set: steps between two looks at it, and the share of the steps after which the rate
-        decays at once if the validation loss has not fallen in it.
+        decays at once if the validation loss has not fallen in it.  Second-order steps are looked at one by one.
+    full_after
+        Share of the steps with free weights from which on all stages after them have their full lengths; after fewer
+        steps they are shorter in proportion.
     """
 
     steps: int = 2000
@@ -71,6 +74,7 @@ class Settings:
     steady: float = 0.0
     look_every: int = 20
     patience: float = 0.5
+    full_after: float = 1.0
     finish_steps: int = 0
     rounding_steps: int = 150
 
