@@ -57,6 +57,18 @@ def test_in_pipelines_and_searches() -> None:
     assert QIFRegressor(fields=4).get_params()["fields"] == 4
 
 
+def test_the_finish_and_the_fields_that_are_compared() -> None:
+    x, y = make_friedman1(150, n_features=5, random_state=0)
+    alone = QIFRegressor((8,), steps=100, fields=4, finish=0, random_state=0).fit(x, y)
+    finished = QIFRegressor((8,), steps=100, fields=4, finish=20, random_state=0).fit(x, y)
+    assert alone.fields_ == 4
+    assert alone.n_iter_ == finished.n_iter_ == 100
+    assert finished.history_[:, 2].min() < alone.history_[:, 2].min()
+    compared = QIFRegressor((8,), steps=10, random_state=0).fit(x, y)
+    assert compared.fields_ in (1, 4, 8, 16)
+    assert compared.network_.inputs == 5 * compared.fields_
+
+
 def test_what_is_refused() -> None:
     x, y = make_friedman1(30, n_features=5, random_state=0)
     with pytest.raises(NotFittedError):
