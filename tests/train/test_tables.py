@@ -44,7 +44,7 @@ def test_the_best_parameters_are_kept_and_a_resumed_run_is_the_same(
 ) -> None:
     monkeypatch.setattr(loop, "SAVE_EVERY", 10)
     data = numbers()
-    task = table_task("table", data, TableOptions(hidden=(5,), fields=1))
+    task = table_task("table", data, TableOptions(hidden=(5,), fields=1, finish=0))
     whole = train(task, seed=1, steps=70)
     best = whole.history[np.argmin(whole.history[:, 2])]
     assert whole.history[:, 0].tolist() == [20, 40, 60, 70]
@@ -67,7 +67,7 @@ def test_the_best_parameters_are_kept_and_a_resumed_run_is_the_same(
     resumed = train(task, seed=1, steps=70, checkpoint=path)
     assert resumed.network == whole.network
     np.testing.assert_array_equal(resumed.history, whole.history)
-    other = table_task("table", numbers(41), TableOptions(hidden=(5,), fields=1))
+    other = table_task("table", numbers(41), TableOptions(hidden=(5,), fields=1, finish=0))
     with pytest.raises(InputError, match="another run"):
         train(other, seed=1, steps=70, checkpoint=path)
 

@@ -40,8 +40,9 @@ def choose_fields(
 ) -> Comparison:
     """Choose the number of receptive fields for each input of a table.
 
-    A network with each of the `CANDIDATES` is trained for `STEPS` steps; the least validation loss wins.  Another number
-    than that of `field_count` must be better by more than the loss of so few rows is certain: by ``1 / sqrt(rows)``.
+    A network with each of the `CANDIDATES` is trained for `STEPS` steps; the least validation loss wins.  Another
+    number than that of `field_count` must be better by more than the loss of so few rows is uncertain, by
+    ``1 / sqrt(rows)``.
 
     Parameters
     ----------
