@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.data.table import Table
+from qif2hw.data.table import Table, number
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
 
@@ -146,10 +146,13 @@ def numbers(table: Table, name: str, option: str | None) -> FloatArray:
     values = table.columns[name]
     help_ = "" if option is None else f" (--{option} {name} takes its values as {_AS[option]})"
     if values.dtype == object:
-        row = next(k for k, value in enumerate(values) if value is None or not _is_number(value))
-        if values[row] is None:
-            raise InputError(f"{table.where(row, name)}: there is no value")
-        raise InputError(f"{table.where(row, name)}: '{values[row]}' is no number{help_}")
+        found = [None if value is None else number(value) for value in values]
+        if None in found:
+            row = found.index(None)
+            if values[row] is None:
+                raise InputError(f"{table.where(row, name)}: there is no value")
+            raise InputError(f"{table.where(row, name)}: '{values[row]}' is no number{help_}")
+        values = np.array(found)
     wrong = np.flatnonzero(~np.isfinite(values))
     if wrong.size:
         row = int(wrong[0])
@@ -159,14 +162,6 @@ def numbers(table: Table, name: str, option: str | None) -> FloatArray:
 
 
 _AS = {"categorical": "categories", "classify": "classes"}
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _complete(table: Table, names: list[str], drop: bool) -> tuple[Table, tuple[str, ...]]:
@@ -197,7 +192,7 @@ def _texts(values: NDArray[Any]) -> list[str]:
 def _values(table: Table, name: str) -> list[str]:
     """The different values of a column, sorted as numbers where they are numbers."""
     values = {*_texts(table.columns[name])}
-    return sorted(values, key=float) if all(map(_is_number, values)) else sorted(values)
+    return sorted(values, key=float) if None not in map(number, values) else sorted(values)
 
 
 def _categories(table: Table, name: str) -> dict[str, FloatArray]:
