@@ -261,6 +261,9 @@ def _fit(
             if watch.after(done, loss, time.perf_counter() - started, limit, early=steps is None):
                 stages = plan(settings, watch.steps, weight_bits)
                 total = stages[-1].stop
+            if finish is not None and watch.settled and done == stages[0].stop:
+                done = stages[1].stop
+                optimizer = optimizer_after(done)
         elif watch is not None and not stage.rounds:
             ends = watch.after_second_order(done, loss, stage, ended=ends)
         if ends:

@@ -51,8 +51,8 @@ class Watch:
         self._second_order_seconds = second_order_seconds
         self._parameters = [p for group in model.parameter_groups() for p in group]
         self._best = [p.detach().clone() for p in self._parameters]
-        # The least loss, its step, the number of first-order steps, whether these have become slow.
-        self._known = torch.tensor([torch.inf, 0.0, float(steps), 0.0], dtype=torch.float64)
+        # The least loss, its step, the number of first-order steps; whether these were slow, and of no more use.
+        self._known = torch.tensor([torch.inf, 0.0, float(steps), 0.0, 0.0], dtype=torch.float64)
         self._planned = steps
         second_order = sum(s.stop - s.start for s in plan(settings, steps) if s.second_order)
         self._looks = torch.full((steps // settings.look_every + 1 + second_order, 3), torch.nan, dtype=torch.float64)
@@ -61,6 +61,11 @@ class Watch:
     def steps(self) -> int:
         """Number of first-order steps with free weights."""
         return int(self._known[2])
+
+    @property
+    def settled(self) -> bool:
+        """Whether the validation loss fell no more before the rate decayed: what further steps learn is noise."""
+        return bool(self._known[4])
 
     @property
     def history(self) -> FloatArray:
@@ -99,10 +104,12 @@ class Watch:
         early
             Whether the number of steps may change.
         """
-        if done < self.steps and done % self._settings.look_every:
-            return False
-        self._look(done, loss)
-        changed = done < self.steps and early and self._ends(done, seconds, limit)
+        look = done == self.steps or done % self._settings.look_every == 0
+        if look:
+            self._look(done, loss)
+        changed = look and done < self.steps and early and self._ends(done, seconds, limit)
+        if done == round(self._settings.steady * self.steps):
+            self._known[4] = self._stale(done)
         if done == self.steps:
             self._take_best()
         return changed
@@ -170,13 +177,16 @@ class Watch:
         steps = round(done / self._settings.steady) if self._settings.steady else done
         if self.steps < self._planned or steps >= self.steps or round(self._settings.steady * steps) != done:
             return False
-        looks, stale = done // self._settings.look_every, done - float(self._known[1])
-        settled = looks >= LEAST and stale > self._settings.patience * done
         late = limit is not None and self._expected(steps, seconds / done) >= limit
-        ends = bool(settled or late or self._known[3])
+        ends = bool(self._stale(done) or late or self._known[3])
         if ends:
             self._known[2] = steps
         return ends
+
+    def _stale(self, done: int) -> bool:
+        """Whether the validation loss has not fallen for long."""
+        looks, stale = done // self._settings.look_every, done - float(self._known[1])
+        return looks >= LEAST and stale > self._settings.patience * done
 
     def _expected(self, steps: int, first_order_seconds: float) -> float:
         """Seconds of a run of so many first-order steps, each of which takes ``first_order_seconds``."""

@@ -17,6 +17,7 @@ from qif2hw.train import Task, loop, train
 from qif2hw.train.tables import TableOptions, choice, choose_fields, table_task
 from qif2hw.train.tables.rules import finish_steps
 from qif2hw.train.tables.split import split
+from qif2hw.train.watch import LEAST_SECOND_ORDER
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,9 +117,20 @@ def test_slow_steps_end_and_their_number_repeats_the_run() -> None:
     np.testing.assert_array_equal(again.history, found.history)
 
 
-def test_second_order_steps_end_where_they_learn_noise() -> None:
-    found = train(short(smooth(150, noise=1.0), finish_steps=300))
-    assert (found.history[:, 0] > found.steps).sum() < 100
+def test_there_are_no_second_order_steps_where_they_learn_noise(tmp_path: Path) -> None:
+    """The first-order steps end since the validation loss falls no more: what follows is left out, repeated too."""
+    task = short(smooth(150, noise=3.0), steps=1000)
+    found = train(task, weight_bits=6, checkpoint=tmp_path / "state")
+    assert found.history[-1, 0] == found.steps < 200
+    assert train(task, weight_bits=6, checkpoint=tmp_path / "state").network == found.network, "a finished run stays"
+    assert train(task, weight_bits=6, steps=found.steps).network == found.network
+    float_weights = train(task, checkpoint=tmp_path / "float")
+    assert train(task, checkpoint=tmp_path / "float").network == float_weights.network
+
+
+def test_second_order_steps_end_where_the_validation_loss_falls_no_more() -> None:
+    found = train(short(smooth(60, noise=1.0), finish_steps=300), steps=100)
+    assert LEAST_SECOND_ORDER <= (found.history[:, 0] > found.steps).sum() < 100
 
 
 @pytest.mark.parametrize("stop", [205, 245])

@@ -15,8 +15,8 @@ FINISH_STEPS, LEAST_ROWS = 80, 20
 
 
 def hidden_sizes(rows: int) -> tuple[int, ...]:
-    """Two hidden layers: 32 neurons each for up to 1000 training rows, 64 for more than 4000."""
-    return (32, 32) if rows <= 1000 else (48, 48) if rows <= 4000 else (64, 64)
+    """Two hidden layers: of 32 neurons each for up to 1000 training rows, of 64 for more."""
+    return (32, 32) if rows <= 1000 else (64, 64)
 
 
 def field_count(inputs: int) -> int:
