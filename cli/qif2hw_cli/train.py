@@ -302,7 +302,8 @@ def run_training(
     if receptive_fields is not None:
         chosen = tasks.with_receptive_fields(chosen, receptive_fields)
     if finish is not None:
-        chosen = replace(chosen, settings=replace(chosen.settings, finish_steps=finish))
+        full = 0.0 if finish else chosen.settings.full_after
+        chosen = replace(chosen, settings=replace(chosen.settings, finish_steps=finish, full_after=full))
     report = _reporter(stage, "test" if chosen.validation_set is None else "validation", curve)
     return train(chosen, progress=report, **options)
 

@@ -82,7 +82,7 @@ def smooth(rows: int, noise: float = 0.0) -> Numbers:
 def short(data: Numbers, **settings: object) -> Task:
     """A table's task of few steps, whose second-order steps begin by the rule."""
     task = table_task("table", data, TableOptions(hidden=(8,), fields=4))
-    few = {"steps": 200, "look_every": 10, "finish_steps": 30, "rounding_steps": 30} | settings
+    few = {"steps": 200, "look_every": 10, "full_after": 0.2, "finish_steps": 30, "rounding_steps": 30} | settings
     return replace(task, settings=replace(task.settings, **few))  # type: ignore[arg-type]
 
 

@@ -9,7 +9,14 @@ from qif2hw.data.columns import Numbers
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.host_part.host import Host, Input
-from qif2hw.train.tables.rules import field_count, finish_steps, hidden_sizes, receptive_fields, settings_for
+from qif2hw.train.tables.rules import (
+    FULL_AFTER,
+    field_count,
+    finish_steps,
+    hidden_sizes,
+    receptive_fields,
+    settings_for,
+)
 from qif2hw.train.tables.split import TEST, VALIDATION, split
 from qif2hw.train.tables.targets import target_of
 from qif2hw.train.task import Samples, Task
@@ -96,7 +103,7 @@ def table_task(name: str, numbers: Numbers, options: TableOptions | None = None,
         test_set=lambda: tested,
         sizes=sizes,
         scale=target.scale,
-        settings=settings_for(len(train), finish),
+        settings=settings_for(len(train), finish, 0.0 if options.finish else FULL_AFTER),
         metric=target.metric,
         quantities=target.quantities,
         solution=target.solution,

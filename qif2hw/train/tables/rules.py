@@ -13,6 +13,9 @@ BATCH = 256
 FINISH_STEPS, LEAST_ROWS = 80, 20
 """Most second-order steps, and the smallest number of training rows for which there are any."""
 
+FULL_AFTER = 0.2
+"""Share of the first-order steps from which on the second-order ones are not fewer."""
+
 
 def hidden_sizes(rows: int) -> tuple[int, ...]:
     """Two hidden layers: of 32 neurons each for up to 1000 training rows, of 64 for more."""
@@ -35,7 +38,7 @@ def finish_steps(rows: int, sizes: tuple[int, ...]) -> int:
     return FINISH_STEPS if rows >= LEAST_ROWS and finish.fits(rows, outputs, parameters) else 0
 
 
-def settings_for(rows: int, finish_steps: int) -> Settings:
+def settings_for(rows: int, finish_steps: int, full_after: float = FULL_AFTER) -> Settings:
     """How to train on so many rows, with so many second-order steps at most."""
     batch = BATCH if rows > 4 * BATCH else None
     return Settings(
@@ -46,6 +49,6 @@ def settings_for(rows: int, finish_steps: int) -> Settings:
         steady=0.8,
         look_every=20,
         patience=0.5,
-        full_after=0.2,
+        full_after=full_after,
         finish_steps=finish_steps,
     )
