@@ -1,6 +1,7 @@
 """The second-order finish: its batches of residuals, the rows of their Jacobian, and the rule by which it begins."""
 
 import math
+import time
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -64,9 +65,9 @@ def finish_of(task: Task, model: Model, seed: int, teacher: Model | None = None)
     draw = (task.residuals or regression_residuals)(task, model, seed, teacher)
     equations = draw(0, 1)[0].values(model).shape[1]
     groups = max(1, ROWS // equations)
-    rows = len(draw(0, groups)[0].takes[0]) * equations + LATE_ROWS
+    rows = len(draw(0, groups)[0].takes[0]) * equations
     columns = sum(p.numel() for p in parameters(model))
-    if rows * (columns + 2 * rows) * np.dtype(ELEMENT).itemsize > LARGEST:
+    if not _in_memory(rows, columns):
         raise InputError(f"{task.name}: {columns} parameters are too many for a second-order finish of {rows} rows")
 
     def loss(of: Residuals, quantizer: IncrementalQuantizer | None) -> float:
@@ -111,6 +112,26 @@ def regression_residuals(task: Task, model: Model, seed: int, teacher: Model | N
         return residuals(order[:count]), residuals(order[count : 2 * count])
 
     return draw
+
+
+def fits(samples: int, outputs: int, parameters: int) -> bool:
+    """Whether a regression has samples enough for a second-order step, and there is memory."""
+    groups = min(max(1, ROWS // outputs), samples // 2)
+    return groups > 0 and _in_memory(groups * outputs, parameters)
+
+
+def _in_memory(rows: int, parameters: int) -> bool:
+    """Whether a Jacobian and its Gram matrix are small enough."""
+    rows += LATE_ROWS
+    return rows * (parameters + 2 * rows) * np.dtype(ELEMENT).itemsize <= LARGEST
+
+
+def seconds_of_a_step(finish: Finish, model: Model) -> float:
+    """What a second-order step takes; the model stays as it is."""
+    for _ in range(2):  # kernels are compiled in the first
+        start = time.perf_counter()
+        finish(GaussNewton(parameters(model)), 0, 0.0, None)
+    return time.perf_counter() - start
 
 
 def _free(model: Model, rows: Reals, quantizer: IncrementalQuantizer) -> BoolArray:
