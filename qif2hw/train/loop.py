@@ -207,7 +207,6 @@ def _fit(
     if task.validation_set is not None:
         each = 0.0
         if finish is not None and time_limit is not None:
-            assert isinstance(model, QIFNetwork)
             each = second_order.seconds_of_a_step(finish, model)
         # Its loss, all samples at once: the training loss on another set.
         apart = replace(task, train_set=task.validation_set, settings=replace(settings, batch=None))
