@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 @backend_options
 @worker_options
 @shard_options
+@threads_option
 @json_option
 def command(
     bundle: str,

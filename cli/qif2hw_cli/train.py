@@ -10,7 +10,7 @@ import click
 
 from qif2hw.errors import InputError
 from qif2hw.experiments import catalogue
-from qif2hw_cli.console import SEED, Output, Stage, example, given_options, json_option, percent, seconds
+from qif2hw_cli.console import SEED, example, given_options, json_option, percent, seconds, threads_option, Output, Stage
 from qif2hw_cli.streams import INPUT, OUTPUT
 from qif2hw_cli.train_images import train_images
 
@@ -91,6 +91,7 @@ STATE = ".state"
 @click.option(
     "--report", type=click.Path(), metavar="FOLDER", help="Write a learning curve and a plot of the predictions (SVG)."
 )
+@threads_option
 @json_option
 def command(
     data_or_task: str,
