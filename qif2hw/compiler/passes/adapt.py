@@ -37,6 +37,8 @@ SCALES = tuple(np.linspace(1.0, 0.6, 9))
 RIDGE = 1e-5
 GOOD_ENOUGH = 5e-4
 """Error of the results, relative to their spread, below which rounding is no concern."""
+WORTH = 0.95
+"""A descent that leaves more than this part of the error is the last."""
 FINE = 0.1
 """Part of it that a descent leaves: blocks of weights after that stay as they are."""
 NEGLIGIBLE = 1e-4
@@ -87,7 +89,7 @@ class AdaptRounding:
     bits
         Bits of a weight, by projection if they differ.
     rounds
-        Most descents, each around the network found before; `GOOD_ENOUGH` ends them.
+        Most descents, each around the network found before; `GOOD_ENOUGH` and `WORTH` end them.
     """
 
     name: ClassVar[str] = "adapt-rounding"
@@ -115,9 +117,10 @@ class AdaptRounding:
             now = derivatives(as_network(network, weights, phases), x)
             error = measure(now.value)
             history.append(error)
+            slow = error > WORTH * lowest
             if error < lowest:
                 best, lowest = (weights, phases), error
-            if left == 0 or error < GOOD_ENOUGH:
+            if left == 0 or error < GOOD_ENOUGH or slow:
                 break
             weights, phases = _descend(network, weights, phases, now, measure, bits)
         found = Adaptation(
