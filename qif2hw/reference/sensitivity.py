@@ -66,15 +66,16 @@ class Derivatives:
             found = one.pull(first, last, weights=True)
             begin = 0
             for k in one.incoming:
-                projection = self.network.projections[k]
-                pre = projection.synapses.shape[1]
-                post, source, place = projection.synapses.edges_of(first, last)
-                # Rows last: what a weight does to all of them is looked at together.
-                part = found[:, :, begin : begin + pre].reshape(-1, pre, last - first).transpose(2, 1, 0)
+                synapses = self.network.projections[k].synapses
+                pre = synapses.shape[1]
+                post, source, place = synapses.edges_of(first, last)
+                part = found[:, :, begin : begin + pre].reshape(self.value.size, pre, last - first)
                 begin += pre
-                every = place.size == part.shape[0] * pre
-                rows = part.reshape(place.size, -1) if every else part[post - first, source]
-                yield WeightDerivatives(k, place, np.ascontiguousarray(rows))
+                if place.size == pre * (last - first):
+                    # All to all: no copy, source by source.
+                    yield WeightDerivatives(k, place.reshape(-1, pre).T.ravel(), part.reshape(self.value.size, -1))
+                else:
+                    yield WeightDerivatives(k, place, part[:, source, post - first])
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,13 @@ class WeightDerivatives:
         Its number in the network's order.
     place
         Which of its weights, as numbers into the flattened array: (weights,).
-    rows
-        (weights, rows).
+    slope
+        (rows, weights).
     """
 
     projection: int
     place: IntArray
-    rows: FloatArray
+    slope: FloatArray
 
 
 def sensitivity(network: Network, x: ArrayLike) -> Sensitivity:
@@ -108,7 +109,7 @@ def sensitivity(network: Network, x: ArrayLike) -> Sensitivity:
     weight = [np.zeros((found.value.size, p.weight.size)) for p in network.projections]
     for population in network.populations:
         for part in found.by_weights(population.name, 0, population.size):
-            weight[part.projection][:, part.place] = part.rows.T
+            weight[part.projection][:, part.place] = part.slope
     shapes = (p.weight.shape for p in network.projections)
     return Sensitivity(
         found.value, tuple(w.reshape(-1, *shape) for w, shape in zip(weight, shapes, strict=True)), found.phi0

@@ -79,7 +79,7 @@ def test_derivatives_of_some_neurons_are_those_of_all(network: Network) -> None:
         seen = 0
         for part in found.by_weights(population.name, low, high):
             weights = whole.weight[part.projection].reshape(whole.value.size, -1)
-            np.testing.assert_allclose(part.rows.T, weights[:, part.place], rtol=1e-12, atol=1e-14)
+            np.testing.assert_allclose(part.slope, weights[:, part.place], rtol=1e-12, atol=1e-14)
             seen += part.place.size
         ends = [p.synapses.edges().post for p in network.incoming(population.name)]
         assert seen == sum(int(((post >= low) & (post < high)).sum()) for post in ends)

@@ -39,7 +39,7 @@ GOOD_ENOUGH = 5e-4
 """Error of the results, relative to their spread, below which rounding is no concern."""
 WORTH = 0.95
 """A descent that leaves more than this part of the error is the last."""
-FINE = 0.1
+FINE = 0.5
 """Part of it that a descent leaves: blocks of weights after that stay as they are."""
 NEGLIGIBLE = 1e-4
 """Squared singular values of the phases' derivatives that do not count, as parts of the ridge."""
@@ -168,8 +168,8 @@ class _PhasesEliminated:
     drop: FloatArray
 
     def __call__(self, errors: FloatArray) -> FloatArray:
-        """Of errors (..., rows)."""
-        return errors - ((errors @ self.basis) * self.drop) @ self.basis.T
+        """Of errors (rows, ...)."""
+        return errors - (self.basis * self.drop) @ (self.basis.T @ errors)
 
 
 def _eliminate_phases(found: Derivatives) -> _PhasesEliminated:
@@ -202,8 +202,8 @@ def _choose_units(network: Network, weights: Weights, exact: Derivatives, bits: 
             real = network.projections[k].weight.ravel()[part.place]
             integers = np.stack([made[k].weight.ravel()[part.place] for _, made in tried])
             changes = integers * np.array([[unit * 2.0 ** made[k].exponent] for unit, made in tried]) - real
-            moved += changes @ part.rows
-        best = int(np.argmin(np.sum(left(moved) ** 2, axis=1)))
+            moved += changes @ part.slope.T
+        best = int(np.argmin(np.sum(left(moved.T) ** 2, axis=0)))
         units[population.name], chosen = tried[best]
         for k, integers in chosen.items():
             new[k] = integers
@@ -238,21 +238,20 @@ def _descend(
     size = [step * unit for step, unit in zip(steps, weights.grid_units(), strict=True)]
     integers = [p.weight.ravel().astype(np.int64) // step for p, step in zip(weights.projections, steps, strict=True)]
     for block in reversed(_blocks(network, error.size)):
-        pieces = []
+        pairs, slopes = [], []
         for name, low, high in block:
             for part in now.by_weights(name, low, high):
-                used = network.projections[part.projection].weight.ravel()[part.place] != 0
-                pieces.append((part.projection, part.place[used], part.rows[used] * size[part.projection]))
-        # In the network's order, that of files.
-        pieces.sort(key=lambda piece: piece[0])
-        pairs = [(k, at) for k, at, _ in pieces]
-        jacobian = np.concatenate([rows for _, _, rows in pieces])
-        del pieces
+                k = part.projection
+                used = network.projections[k].weight.ravel()[part.place] != 0
+                pairs.append((k, part.place[used]))
+                slopes.append((part.slope if used.all() else part.slope[:, used]) * size[k])
+        jacobian = np.concatenate(slopes, axis=1)
+        del slopes
         before = np.concatenate([integers[k][at] for k, at in pairs])
         unrounded = np.concatenate([network.projections[k].weight.ravel()[at] / size[k] for k, at in pairs])
         limit = np.concatenate([np.full(at.size, largest_weight(bits[k]) // steps[k], np.int64) for k, at in pairs])
-        moved = _flip(left(jacobian), left(error), before.copy(), unrounded, limit)
-        error = error + (moved - before) @ jacobian
+        moved = _flip(np.ascontiguousarray(left(jacobian).T), left(error), before.copy(), unrounded, limit)
+        error = error + jacobian @ (moved - before)
         for (k, at), some in zip(pairs, np.split(moved, np.cumsum([at.size for _, at in pairs])[:-1]), strict=True):
             integers[k][at] = some
         if measure.of(left(error)) < FINE * GOOD_ENOUGH:
