@@ -257,9 +257,9 @@ def contention(quick: bool, anyway: bool, as_json: bool) -> None:
     watch = _watch(anyway or quick)
     with out.stage("bench") as stage:
         result = bench.bench(bench.QUICK if quick else bench.FULL, progress=stage.update)
+    numbers = {"seconds": ".3g", "share": ".2g", "fair_seconds": ".3g", "loss": ".2f"}
     rows = [
-        [r["work"], f"{r['busy']}", f"{r['seconds']:.3g}", f"{r['share']:.2g}", f"{r['fair_seconds']:.3g}", f"{r['loss']:.2f}"]
-        for r in result["rows"]
+        [r["work"], f"{r['busy']}", *(format(r[name], form) for name, form in numbers.items())] for r in result["rows"]
     ]
     columns = ["work", "busy processes", "seconds", "fair share, cores", "seconds at that share", "loss"]
     out.table(f"{result['threads']} threads on {result['cores']} cores", columns, rows)

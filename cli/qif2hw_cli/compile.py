@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qif2hw_cli.console import example, given_options, json_option, seconds, size, threads_option, Output
+from qif2hw_cli.console import Output, example, given_options, json_option, seconds, size, threads_option
 from qif2hw_cli.report_tables import show_report
 from qif2hw_cli.streams import INPUT, OUTPUT
 

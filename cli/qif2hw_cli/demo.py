@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qif2hw_cli.console import SEED, example, json_option, percent, seconds, threads_option, Output
+from qif2hw_cli.console import SEED, Output, example, json_option, percent, seconds, threads_option
 from qif2hw_cli.estimate import for_report
 from qif2hw_cli.parity import choose, facts, show
 from qif2hw_cli.train import run_training

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qif2hw_cli.console import example, json_option, size, threads_option, Output
+from qif2hw_cli.console import Output, example, json_option, size, threads_option
 from qif2hw_cli.streams import INPUT
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import click
 
-from qif2hw_cli.console import example, json_option, threads_option, Output
+from qif2hw_cli.console import Output, example, json_option, threads_option
 from qif2hw_cli.streams import INPUT
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from qif2hw.experiments import catalogue
-from qif2hw_cli.console import example, json_option, threads_option, Output
+from qif2hw_cli.console import Output, example, json_option, threads_option
 
 
 @click.command(epilog=example("qif2hw reproduce --quick --out out/results", "qif2hw reproduce parabola --out docs"))

@@ -13,6 +13,7 @@ from qif2hw_cli.console import (
     json_option,
     seconds,
     shard_options,
+    threads_option,
     worker_options,
 )
 from qif2hw_cli.streams import INPUT, OUTPUT, is_stream

@@ -6,7 +6,17 @@ from typing import Any
 import click
 
 from qif2hw.errors import InputError
-from qif2hw_cli.console import SEED, example, json_option, percent, seconds, size, threads_option, worker_options, Output
+from qif2hw_cli.console import (
+    SEED,
+    Output,
+    example,
+    json_option,
+    percent,
+    seconds,
+    size,
+    threads_option,
+    worker_options,
+)
 from qif2hw_cli.streams import INPUT
 
 

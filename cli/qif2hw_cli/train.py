@@ -10,7 +10,17 @@ import click
 
 from qif2hw.errors import InputError
 from qif2hw.experiments import catalogue
-from qif2hw_cli.console import SEED, example, given_options, json_option, percent, seconds, threads_option, Output, Stage
+from qif2hw_cli.console import (
+    SEED,
+    Output,
+    Stage,
+    example,
+    given_options,
+    json_option,
+    percent,
+    seconds,
+    threads_option,
+)
 from qif2hw_cli.streams import INPUT, OUTPUT
 from qif2hw_cli.train_images import train_images
 

@@ -48,7 +48,7 @@ QUICK = Size(training_steps=20, engine_samples=200, calibration=64, repeats=1)
 
 
 def works(size: Size) -> dict[str, Callable[[], object]]:
-    """Pieces of work by name: training of the ripple task, its run on the engine, its compilation from float weights."""
+    """Pieces of work by name: training of the ripple task, running it on the engine, compiling it."""
     task, bundle = tasks.get("ripple"), zoo.bundle("ripple")
     x = np.random.default_rng(0).random((size.engine_samples, bundle.program.inputs))
     network = _off_the_grid(bundle.network)

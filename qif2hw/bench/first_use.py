@@ -1,7 +1,8 @@
 """Seconds of the first commands of a user: with machine code of the kernels on disk, and with none.
 
-Each command is a process of its own, from its start to its end.  ``kept`` is how ``make env`` or ``qif2hw doctor --warm``
-leaves the machine; ``nothing kept`` is a plain ``pip install``: the kernels that the command uses are compiled in it.
+Each command is a process of its own, from its start to its end.  ``kept`` is how ``make env`` or
+``qif2hw doctor --warm`` leave the machine; ``nothing kept`` is a plain ``pip install``: the kernels that the command
+uses are compiled in it.
 """
 
 import os
@@ -30,11 +31,12 @@ def commands(folder: Path) -> dict[str, list[str]]:
     """Arguments of ``qif2hw`` by name; inputs and results are in ``folder``."""
     bundle = zoo.bundle(BUNDLE)
     np.save(folder / "x.npy", bundle.golden.x)
+    inputs, output, model = (str(folder / name) for name in ("x.npy", "out.npz", "model.onnx"))
     return {
         "help": ["--help"],
-        "run": ["run", str(zoo.HOME / f"{BUNDLE}.qif"), "--inputs", str(folder / "x.npy"), "-o", str(folder / "out.npz")],
-        "train": ["train", BUNDLE, "--steps", "1", "-o", str(folder / "model.onnx")],
-    }  # fmt: skip
+        "run": ["run", str(zoo.HOME / f"{BUNDLE}.qif"), "--inputs", inputs, "-o", output],
+        "train": ["train", BUNDLE, "--steps", "1", "-o", model],
+    }
 
 
 def bench(repeats: int = 3, progress: Progress | None = None) -> dict[str, Any]:

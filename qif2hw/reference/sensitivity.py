@@ -19,7 +19,7 @@ from qif2hw.reference.execute import Trace, trace
 from qif2hw.reference.pull_back import pull_back
 
 BLOCK = 64
-"""Neurons of a population that are worked on at a time: what of them is held for a sample fits into the second cache."""
+"""Neurons of a population that are worked on at a time: what is held of them for a sample fits a second cache."""
 _EXPONENT_ROOM = 450
 """Powers of two by which a length may change before it is scaled back: its square has twice as many."""
 
@@ -172,8 +172,10 @@ class _Population:
     pull_end: FloatArray
     phi0: FloatArray
 
-    def pull(self, low: int, high: int, *, weights: bool = False, inputs: tuple[FloatArray, FloatArray] | None = None) -> FloatArray:
-        """Derivatives of the neurons from ``low`` to ``high``: by weights, (samples, rows, channels, neurons), if asked for.
+    def pull(
+        self, low: int, high: int, *, weights: bool = False, inputs: tuple[FloatArray, FloatArray] | None = None
+    ) -> FloatArray:
+        """Derivatives of the neurons from ``low`` to ``high``; by weights (samples, rows, channels, neurons) if asked.
 
         Fills ``phi0``, and adds to those by the times and pseudo-phases of the sources, if they are given.
         """

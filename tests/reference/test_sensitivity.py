@@ -99,9 +99,7 @@ def test_lengths_far_beyond_the_range_of_numbers() -> None:
     """Weights of 1e6 onto a layer with 60 input spikes: squared lengths would reach 1e700."""
     network = ordinary((60, 3, 2), 0)
     first = network.projections[0]
-    network = replace(
-        network, projections=(replace(first, weight=1e6 * np.sign(first.weight)), network.projections[1])
-    )
+    network = replace(network, projections=(replace(first, weight=1e6 * np.sign(first.weight)), network.projections[1]))
     found = sensitivity(network, np.random.default_rng(0).random((2, 60)))
     for slope in (*found.weight, *found.phi0):
         assert np.isfinite(slope).all()

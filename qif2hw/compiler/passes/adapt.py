@@ -192,9 +192,7 @@ def _choose_units(network: Network, weights: Weights, exact: Derivatives, bits: 
         tried = []
         for scale in SCALES:
             unit = max(weights.units[population.name] * scale, smallest_unit(population.neuron.r))
-            made = {
-                k: rounded(network.projections[k], unit, weights.projections[k].exponent, bits[k]) for k in places
-            }
+            made = {k: rounded(network.projections[k], unit, weights.projections[k].exponent, bits[k]) for k in places}
             tried.append((unit, made))
         moved = np.zeros((len(SCALES), exact.value.size))
         for part in exact.by_weights(population.name, 0, population.size):
@@ -257,7 +255,9 @@ def _descend(
         if measure.of(left(error)) < FINE * GOOD_ENOUGH:
             break
     projections = [
-        ProgramProjection(p.pre, p.post, (whole * step).astype(p.weight.dtype).reshape(p.weight.shape), p.exponent, p.synapses)
+        ProgramProjection(
+            p.pre, p.post, (whole * step).astype(p.weight.dtype).reshape(p.weight.shape), p.exponent, p.synapses
+        )
         for p, whole, step in zip(weights.projections, integers, steps, strict=True)
     ]
     return replace(weights, projections=tuple(projections)), shifted(network, phases, phase_shift(now, error))
