@@ -20,11 +20,12 @@ import numpy as np
 from qif2hw import api, engine, zoo
 from qif2hw.bench.result import Figure
 from qif2hw.bench.timing import cost
+from qif2hw.bench.training import Workload, start
 from qif2hw.errors import InputError
-from qif2hw.experiments import tasks
 from qif2hw.host import machine
 from qif2hw.ir import Network
-from qif2hw.train import train
+from qif2hw.train.loop import one_torch_thread
+from qif2hw.train.optim.adam import FlatAdam
 
 BUSY = (0, 1, 2, 4)
 """Numbers of busy processes."""
@@ -42,23 +43,40 @@ class Size(NamedTuple):
     repeats: int
 
 
-FULL = Size(training_steps=1500, engine_samples=10000, calibration=512, repeats=5)
+FULL = Size(training_steps=1000, engine_samples=10000, calibration=512, repeats=5)
 """About a second each on two cores."""
 QUICK = Size(training_steps=20, engine_samples=200, calibration=64, repeats=1)
 
 
 def works(size: Size) -> dict[str, Callable[[], object]]:
-    """Pieces of work by name: training of the ripple task, running it on the engine, compiling it."""
-    task, bundle = tasks.get("ripple"), zoo.bundle("ripple")
+    """Pieces of work by name: optimiser steps of 1-64-64-64-2, and the zoo's ripple run on the engine and compiled."""
+    bundle = zoo.bundle("ripple")
     x = np.random.default_rng(0).random((size.engine_samples, bundle.program.inputs))
     network = _off_the_grid(bundle.network)
     return {
-        "train": lambda: train(task, steps=size.training_steps),
+        "train": training_steps(size.training_steps),
         "engine": lambda: engine.run(bundle.program, x),
         "compile": lambda: api.compile(
             network, calibration=network.unscaled(np.random.default_rng(1).random((size.calibration, network.width)))
         ),
     }
+
+
+def training_steps(count: int) -> Callable[[], None]:
+    """Steps of one training: passes forward and backward, and the optimiser's."""
+    model, x = start(Workload((1, 64, 64, 64, 2)))
+    optimizer = FlatAdam(model.parameter_groups())
+
+    def steps() -> None:
+        with one_torch_thread():
+            for _ in range(count):
+                optimizer.zero_grad()
+                model.run(x).y.square().sum().backward()
+                # A rate of zero: every repetition does the same work.
+                optimizer.step((0.0, 0.0), 1.0)
+                model.keep_inside()
+
+    return steps
 
 
 def share(cores: int, threads: int, busy: int) -> float:

@@ -125,7 +125,7 @@ class Synapses(ABC, ByValue):
         return total
 
     def part(self, weight: NDArray[Any], low: int, high: int) -> NDArray[Any]:
-        """`dense` of the neurons from ``low`` to ``high`` (exclusive) alone."""
+        """`dense` of the neurons from ``low`` to ``high`` (exclusive) alone, (high - low, pre)."""
         post, pre, place = self.edges_of(low, high)
         rows = np.zeros((high - low, self.shape[1]), weight.dtype)
         rows[post - low, pre] = weight.ravel()[place]

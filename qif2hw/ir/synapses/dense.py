@@ -80,7 +80,7 @@ class Dense(Synapses):
         return weight
 
     def part(self, weight: NDArray[Any], low: int, high: int) -> NDArray[Any]:
-        """Some rows."""
+        """Some rows, (high - low, pre)."""
         return weight[low:high]
 
     def sums(self, weight: NDArray[Any]) -> NDArray[Any]:
