@@ -49,7 +49,7 @@ _SAMPLES = 256
     "--labels",
     type=INPUT,
     metavar="Y.npy",
-    help="Classifiers: the true classes (numbers or names), or TASK:test.",
+    help="Classifiers: the true classes (numbers or names), FILE.csv:COLUMN of a table, or TASK:test.",
 )
 @click.option(
     "--backends",

@@ -201,7 +201,7 @@ def _train(
         if state.exists():
             out.note(f"{state}: the same command goes on from here")
         raise
-    api.save_model(result.network, output)
+    api.save(result.network, output)
     if checkpoint is None:
         state.unlink(missing_ok=True)
     if report is not None:

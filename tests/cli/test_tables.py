@@ -133,6 +133,16 @@ def test_classes_categories_and_missing_values(call: Any, tmp_path: Path) -> Non
     assert [o.name for o in network.host.outputs] == ["no", "yes"]
     bundle = tmp_path / "m.qif"
     assert call("compile", out, "-o", bundle).exit_code == 0
+    inside = np.flatnonzero(np.array(cells) != "")
+    inputs = write(tmp_path / "inputs.csv", {"a": a[inside], "colour": colour[inside]})
+    truth = write(tmp_path / "truth.csv", {"out": label[inside], "other": [0.25] * len(inside)})
+    parity = ("parity", bundle, "--inputs", inputs, "--backends", "reference,engine", "--labels")
+    numbers = tmp_path / "p.json"
+    call(*parity, f"{truth}:out", "--json", numbers)
+    assert json.loads(numbers.read_text())["classes"]["accuracy"]["engine"] > 0.7
+    assert "give the column of the classes too" in call.refused(*parity, truth)
+    assert "there is no column 'in': there are out, other" in call.refused(*parity, f"{truth}:in")
+    assert "label '0.25': the network has the classes no, yes" in call.refused(*parity, f"{truth}:other")
     few = write(tmp_path / "few.csv", {"colour": ["red", "blue"], "a": [0.25, 0.75]})
     result = call("run", bundle, "--inputs", few, "-o", tmp_path / "y.csv")
     assert result.exit_code == 0, result.output
