@@ -71,11 +71,12 @@ class Derivatives:
                 post, source, place = synapses.edges_of(first, last)
                 part = found[:, :, begin : begin + pre].reshape(self.value.size, pre, last - first)
                 begin += pre
+                # Source by source, as they lie there: where all are wanted nothing is copied.
                 if place.size == pre * (last - first):
-                    # All to all: no copy, source by source.
                     yield WeightDerivatives(k, place.reshape(-1, pre).T.ravel(), part.reshape(self.value.size, -1))
                 else:
-                    yield WeightDerivatives(k, place, part[:, source, post - first])
+                    order = np.lexsort((post, source))
+                    yield WeightDerivatives(k, place[order], part[:, source[order], post[order] - first])
 
 
 @dataclass(frozen=True)
