@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.data.table import Table
+from qif2hw.data.table import Table, listed, number
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
 
@@ -77,7 +77,10 @@ def choose(table: Table, choice: Choice) -> tuple[Numbers, tuple[str, ...]]:
         too few rows, and a label of a single class.
     """
     if bool(choice.targets) == bool(choice.label):
-        raise InputError(f"{table.name}: either targets (numbers) or a label (classes) to learn must be named")
+        raise InputError(
+            f"{table.name}: either targets (--targets, numbers) or a label (--classify, classes) to learn must be "
+            f"named: there are {listed(table.columns)}"
+        )
     wanted = table.named([choice.label] if choice.label else choice.targets)
     inputs = table.named(choice.inputs) if choice.inputs else [name for name in table.columns if name not in wanted]
     categorical = table.named(choice.categorical)
@@ -138,6 +141,15 @@ def inputs_of(table: Table, names: Sequence[str]) -> tuple[FloatArray, tuple[str
     return np.column_stack(columns), tuple(name for name in table.columns if name not in used)
 
 
+def labels_of(table: Table, name: str) -> list[str]:
+    """The classes in a column, (rows,), as `choose` names them; `InputError` on no column and missing values."""
+    columns = table.named([name])
+    if len(columns) != 1:
+        raise InputError(f"{table.name}: '{name}' are {len(columns)} columns: one of classes is needed")
+    complete, _ = _complete(table, columns, drop=False)
+    return _texts(complete.columns[columns[0]])
+
+
 def numbers(table: Table, name: str, option: str | None) -> FloatArray:
     """A column as numbers, (rows,); `InputError` with the row on text, on what is not finite, and on missing values.
 
@@ -146,10 +158,13 @@ def numbers(table: Table, name: str, option: str | None) -> FloatArray:
     values = table.columns[name]
     help_ = "" if option is None else f" (--{option} {name} takes its values as {_AS[option]})"
     if values.dtype == object:
-        row = next(k for k, value in enumerate(values) if value is None or not _is_number(value))
-        if values[row] is None:
-            raise InputError(f"{table.where(row, name)}: there is no value")
-        raise InputError(f"{table.where(row, name)}: '{values[row]}' is no number{help_}")
+        found = [None if value is None else number(value) for value in values]
+        if None in found:
+            row = found.index(None)
+            if values[row] is None:
+                raise InputError(f"{table.where(row, name)}: there is no value")
+            raise InputError(f"{table.where(row, name)}: '{values[row]}' is no number{help_}")
+        values = np.array(found)
     wrong = np.flatnonzero(~np.isfinite(values))
     if wrong.size:
         row = int(wrong[0])
@@ -159,14 +174,6 @@ def numbers(table: Table, name: str, option: str | None) -> FloatArray:
 
 
 _AS = {"categorical": "categories", "classify": "classes"}
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _complete(table: Table, names: list[str], drop: bool) -> tuple[Table, tuple[str, ...]]:
@@ -197,7 +204,7 @@ def _texts(values: NDArray[Any]) -> list[str]:
 def _values(table: Table, name: str) -> list[str]:
     """The different values of a column, sorted as numbers where they are numbers."""
     values = {*_texts(table.columns[name])}
-    return sorted(values, key=float) if all(map(_is_number, values)) else sorted(values)
+    return sorted(values, key=float) if None not in map(number, values) else sorted(values)
 
 
 def _categories(table: Table, name: str) -> dict[str, FloatArray]:

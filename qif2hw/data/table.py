@@ -65,7 +65,7 @@ class Table:
         found: list[str] = []
         for name in names:
             if name not in self.columns and name not in self.groups:
-                raise InputError(f"{self.name}: there is no column '{name}': there are {_listed(self.columns)}")
+                raise InputError(f"{self.name}: there is no column '{name}': there are {listed(self.columns)}")
             found += [name] if name in self.columns else self.groups[name]
         for name in found:
             if found.count(name) > 1:
@@ -138,7 +138,7 @@ def _csv(data: bytes, name: str) -> Table:
 
 
 def _check_header(header: list[str], name: str) -> None:
-    if all(_number(cell) is not None for cell in header):
+    if all(number(cell) is not None for cell in header):
         raise InputError(f"{name}: the first line holds numbers: it must name the columns")
     for k, column in enumerate(header, start=1):
         if not column:
@@ -149,13 +149,14 @@ def _check_header(header: list[str], name: str) -> None:
 
 def _column(cells: list[str]) -> NDArray[Any]:
     """Numbers if all cells are numbers or missing; else texts."""
-    numbers = [np.nan if cell.lower() in MISSING else _number(cell) for cell in cells]
+    numbers = [np.nan if cell.lower() in MISSING else number(cell) for cell in cells]
     if None not in numbers:
         return np.array(numbers, np.float64)
     return np.array([None if cell.lower() in MISSING else cell for cell in cells], object)
 
 
-def _number(cell: str) -> float | None:
+def number(cell: str) -> float | None:
+    """The number in a cell, None for text; Python's underscores between digits are text."""
     try:
         return None if "_" in cell else float(cell)
     except ValueError:
@@ -218,8 +219,10 @@ def _parquet(data: bytes, name: str) -> Table:
             if column in columns:
                 raise InputError(f"{name}: two columns are named '{column}'")
             kind = values.type
-            number = pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind) or pyarrow.types.is_boolean(kind)
-            if number or pyarrow.types.is_decimal(kind):
+            numeric = (
+                pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind) or pyarrow.types.is_boolean(kind)
+            )
+            if numeric or pyarrow.types.is_decimal(kind):
                 cells = [np.nan if value is None else float(value) for value in values.to_pylist()]
                 columns[column] = np.array(cells, np.float64)
             else:
@@ -231,6 +234,7 @@ def _parquet(data: bytes, name: str) -> Table:
     return Table(name, columns, range(1, 1 + found.num_rows), {})
 
 
-def _listed(names: Mapping[str, Any], most: int = 20) -> str:
+def listed(names: Mapping[str, Any], most: int = 20) -> str:
+    """Names for a message, the first of many."""
     shown = [*names][:most]
     return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -44,3 +44,11 @@ def test_columns_of_an_array_are_a_group(tmp_path: Path) -> None:
 def test_what_is_no_table(data: bytes) -> None:
     with pytest.raises(InputError, match=r"t: .*(not a|no line of|has no names)"):
         parse(data, "t")
+
+
+def test_texts_of_numbers(tmp_path: Path) -> None:
+    np.savez(tmp_path / "t.npz", a=["1", "2.5", "-3e1"] * 4, y=np.arange(12.0))
+    numbers, _ = choose(read_table(tmp_path / "t.npz"), Choice(targets=("y",)))
+    assert numbers.x[:3, 0].tolist() == [1.0, 2.5, -30.0]
+    with pytest.raises(InputError, match="row 3, column 'a': '1_0' is no number"):
+        choose(parse(b"a,y\n1,2\n1_0,3\n" + 12 * b"1,2\n", "t.csv"), Choice(targets=("y",)))

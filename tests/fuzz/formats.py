@@ -22,6 +22,8 @@ import qif2hw
 from qif2hw import reference
 from qif2hw.bundle import container
 from qif2hw.compiler.targets import load_target
+from qif2hw.data.columns import Choice, choose, inputs_of
+from qif2hw.data.table import read_table
 from qif2hw.files import read_bytes
 from qif2hw.ir import Network, onnx_io
 from qif2hw.ir.npz import import_npz
@@ -257,6 +259,65 @@ def _npy(array: Any) -> bytes:
     return buffer.getvalue()
 
 
+class Tables(Format):
+    name, ending = "table", ".csv"
+
+    @cached_property
+    def valid(self) -> list[bytes]:
+        rows = [
+            "time (s),kind,y,class",
+            *(f"{k / 8},{'ab'[k % 2]},{k * k},{'on' if k > 5 else 'off'}" for k in range(12)),
+        ]
+        numbers = {"time (s)": np.arange(12) / 8, "y": np.arange(12.0) ** 2, "class": np.arange(12) // 6}
+        return ["\n".join(rows).encode(), _npz(numbers), *self._parquet(numbers)]
+
+    def _parquet(self, columns: dict[str, Any]) -> list[bytes]:
+        try:
+            from pyarrow import parquet, table
+        except ImportError:
+            return []
+        buffer = io.BytesIO()
+        parquet.write_table(table(columns), buffer)
+        return [buffer.getvalue()]
+
+    def changed(self, rng: Rng, data: bytes) -> bytes:
+        with contextlib.suppress(Exception):  # of what earlier changes left unreadable
+            if data.startswith(b"PK"):
+                with np.load(io.BytesIO(data)) as file:
+                    return _npz(mutate.some(rng, dict(file)))
+            if not data.startswith(b"PAR1"):
+                lines = [line.split(",") for line in data.decode().split("\n")]
+                cells = pick(rng, lines)
+                other = [
+                    *map(str, mutate.WHOLE + mutate.REAL),
+                    "nan",
+                    "-inf",
+                    "",
+                    '"',
+                    '"a,b"',
+                    "1e999",
+                    "1_0",
+                    "\r",
+                    "\0",
+                    "٣",
+                ]
+                cells[int(rng.integers(len(cells)))] = pick(rng, other)
+                return "\n".join(",".join(line) for line in lines).encode()
+        return mutate.raw(rng, data)
+
+    def use(self, path: Path) -> None:
+        table = read_table(path)
+        names = list(table.columns)
+        label = {"label": "class"} if "class" in names else {"targets": tuple(names[-1:])}
+        for categorical in ((), ("kind",) if "kind" in names else ()):
+            numbers, _ = choose(table, Choice(categorical=categorical, drop_missing=bool(categorical), **label))
+            inputs_of(table, numbers.inputs)
+            with contextlib.suppress(ImportError):
+                from qif2hw.train.tables.problem import table_task
+
+                table_task("t", numbers).train_set(0)
+
+
 class Slayer(Format):
     name, ending = "slayer", ".net"
 
@@ -463,7 +524,7 @@ class Jobs(Format):
 
 def formats() -> dict[str, Format]:
     """All formats that can be read here, by name."""
-    found: list[Format] = [Bundles(), Models(), Weights(), Inputs(), Targets(), Shards(), Jobs()]
+    found: list[Format] = [Bundles(), Models(), Weights(), Inputs(), Tables(), Targets(), Shards(), Jobs()]
     with contextlib.suppress(ImportError):
         import torch  # noqa: F401
 
