@@ -82,8 +82,8 @@ def train(
         for row in result["rows"]
         for kernel in row["kernels"]
     ]
-    columns = ("network", "batch", "type", "kernel", "ms", "operations", "bytes", "roof, op/s", "of roof")
-    out.table("Kernels alone", columns, under)
+    alone = ("network", "batch", "type", "kernel", "ms", "operations", "bytes", "roof, op/s", "of roof")
+    out.table("Kernels alone", alone, under)
     for row in result["rows"]:
         for name, ratio in row["speedup"].items():
             out.say(f"{row['network']}, batch {row['batch']}, {row['dtype']}: {ratio:.3g} times as fast as {name}")
@@ -294,8 +294,8 @@ def accuracy(tasks: str | None, seed: int, peers: bool, anyway: bool, as_json: b
     )
     for row in result["rows"]:
         for peer, of in row.get("peers", {}).items():
-            taken = "absent" if of["seconds"] is None else seconds(of["seconds"])
-            out.say(f"{row['task']}, {peer}: {taken} ({of['what']})")
+            how_long = "absent" if of["seconds"] is None else seconds(of["seconds"])
+            out.say(f"{row['task']}, {peer}: {how_long} ({of['what']})")
     _finish(out, {"accuracy": (bench.figures(result), result)}, watch)
 
 

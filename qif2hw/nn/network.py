@@ -227,7 +227,7 @@ class QIFNetwork(nn.Module):
         x = self.channels(x)
         if chained:
             given = (x, encoder) if x.dtype == encoder[0].dtype else (self._times(x), None)
-            return self._chained(layers, *given, None)
+            return self._chained(layers, given[0], given[1], None)
         times, psi = self._times(x), None
         done: list[LayerOutput] = []
         for layer in layers:
