@@ -1,6 +1,7 @@
 """The second-order finish of a regression: its batches, the rows of its Jacobian, and the rule by which it begins."""
 
 import math
+import time
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -58,13 +59,11 @@ def regression_finish(task: Task, model: Model, seed: int) -> Finish:
     if task.objective is not None or not isinstance(model, QIFNetwork):
         raise InputError(f"{task.name}: a second-order finish is for regressions with layers of QIF neurons")
     x, y = (torch.from_numpy(array) for array in task.train_set(seed))
-    outputs = y.shape[1]
-    count = min(max(1, ROWS // outputs), len(x) // 2)
+    count, columns = _batch(len(x), y.shape[1]), sum(p.numel() for p in parameters(model))
     if count < 1:
         raise InputError(f"{task.name}: a second-order finish needs two samples or more")
-    rows, columns = count * outputs + LATE_ROWS, sum(p.numel() for p in parameters(model))
-    if rows * (columns + 2 * rows) * np.dtype(ELEMENT).itemsize > LARGEST:
-        raise InputError(f"{task.name}: {columns} parameters are too many for a second-order finish of {rows} rows")
+    if not fits(len(x), y.shape[1], columns):
+        raise InputError(f"{task.name}: {columns} parameters are too many for a second-order finish of {count} samples")
 
     def loss(of: Tensor, quantizer: IncrementalQuantizer | None) -> float:
         with torch.no_grad():
@@ -87,6 +86,26 @@ def regression_finish(task: Task, model: Model, seed: int) -> Finish:
         return optimizer.move(lambda: loss(others, quantizer), share)
 
     return step
+
+
+def _batch(samples: int, outputs: int) -> int:
+    """Samples of a step."""
+    return min(max(1, ROWS // outputs), samples // 2)
+
+
+def fits(samples: int, outputs: int, parameters: int) -> bool:
+    """Whether there are samples enough for a second-order step, and memory."""
+    count = _batch(samples, outputs)
+    rows = count * outputs + LATE_ROWS
+    return count > 0 and rows * (parameters + 2 * rows) * np.dtype(ELEMENT).itemsize <= LARGEST
+
+
+def seconds_of_a_step(finish: Finish, model: QIFNetwork) -> float:
+    """What a second-order step takes; the model stays as it is."""
+    for _ in range(2):  # kernels are compiled in the first
+        start = time.perf_counter()
+        finish(GaussNewton(parameters(model)), 0, 0.0, None)
+    return time.perf_counter() - start
 
 
 def _free(model: QIFNetwork, rows: Reals, quantizer: IncrementalQuantizer) -> BoolArray:

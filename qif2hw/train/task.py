@@ -55,7 +55,10 @@ class Settings:
         Share of the steps with free weights before their rate decays.
     look_every, patience
         Of a task with a validation set: steps between two looks at it, and the share of the steps after which the rate
-        decays at once if the validation loss has not fallen in it.
+        decays at once if the validation loss has not fallen in it.  Second-order steps are looked at one by one.
+    full_after
+        How long the stages after the steps with free weights are where another number of these is asked for.  None: in
+        proportion.  A share of the steps: as long as given here from that share on, shorter in proportion below it.
     """
 
     steps: int = 2000
@@ -71,6 +74,7 @@ class Settings:
     steady: float = 0.0
     look_every: int = 20
     patience: float = 0.5
+    full_after: float | None = None
     finish_steps: int = 0
     rounding_steps: int = 150
 

@@ -127,6 +127,14 @@ def test_where_it_is_in_the_plan() -> None:
     assert len(plan(replace(PARABOLA.settings, finish_steps=0))) == 1
 
 
+@pytest.mark.parametrize(("full_after", "lengths"), [(None, [10, 40, 60]), (0.5, [20, 40, 40]), (0.0, [40, 40, 40])])
+def test_how_long_weights_take_onto_the_grid(full_after: float | None, lengths: list[int]) -> None:
+    """In proportion to the steps with free weights, or not below a share of them, or never."""
+    settings = replace(PARABOLA.settings, full_after=full_after)
+    stages = [plan(settings, steps, 8)[2] for steps in (15, 60, 90)]
+    assert [stage.stop - stage.start for stage in stages] == lengths
+
+
 def test_what_cannot_be_finished(monkeypatch: pytest.MonkeyPatch) -> None:
     physics = tasks.get("poisson_pinn")
     with pytest.raises(InputError, match="for regressions"):
