@@ -1,6 +1,7 @@
 """Classification of a table by the first spike: wines of three cultivars, one output neuron for each."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_wine
@@ -17,7 +18,7 @@ CULTIVARS = ("barolo", "grignolino", "barbera")
 def write_wines(path):
     """Thirteen measurements of 178 wines, and the cultivar, as a CSV."""
     wines = load_wine()
-    with open(path, "w", newline="") as file:
+    with Path(path).open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow([*wines.feature_names, "cultivar"])
         table.writerows([*row, CULTIVARS[k]] for row, k in zip(wines.data.tolist(), wines.target, strict=True))

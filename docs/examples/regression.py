@@ -1,6 +1,7 @@
 """Regression from a CSV: the concentration of a gas from a sensor's resistance, at any temperature and humidity."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +18,7 @@ def write_measurements(path, rows=600):
     temperature, humidity, ppm = rng.uniform(5, 45, rows), rng.uniform(20, 90, rows), rng.uniform(10, 400, rows)
     drift = np.exp(-0.015 * (temperature - 20)) * (1 - 0.003 * (humidity - 50))
     kohm = 30 * (ppm / 100) ** -0.6 * drift * np.exp(rng.normal(0, 0.01, rows))
-    with open(path, "w", newline="") as file:
+    with Path(path).open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["kohm", "temperature", "humidity", "ppm"])
         table.writerows(np.round(np.column_stack([kohm, temperature, humidity, ppm]), 2).tolist())
