@@ -33,10 +33,8 @@ def main(steps=None):
     qif2hw.save(trained.network, "sensor.onnx")
     bundle = qif2hw.compile("sensor.onnx")
     engine = bundle.run(trained.x).y  # resistance, temperature and humidity in, concentration out
-    errors = {
-        name: np.sqrt(np.mean((y - trained.truth) ** 2)) for name, y in (("float", trained.y), ("engine", engine))
-    }
-    return trained.truth, engine, errors
+    found = {"float": trained.y, "engine": engine}
+    return trained.truth, engine, {name: np.sqrt(np.mean((y - trained.truth) ** 2)) for name, y in found.items()}
 
 
 if __name__ == "__main__":

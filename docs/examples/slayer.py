@@ -1,4 +1,4 @@
-"""From SLAYER: QIF neurons in lava-dl's blocks, trained there, written to its file, and every spike again on the engine."""
+"""From SLAYER: QIF neurons in lava-dl's blocks, trained there, and every spike again on the engine."""
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ def digits():
 
 
 def main(epochs=6):
-    """Train in SLAYER, import, compile; the accuracy on the engine, and its output spikes of a sample beside SLAYER's."""
+    """Train in SLAYER, import, compile; accuracy on the engine, its output spikes and SLAYER's (samples, steps, classes)."""
     torch.manual_seed(0)
     model = nn.Sequential(
         block.Conv(NEURON, 1, 8, 3, stride=2, padding=1, **OPTIONS),

@@ -70,8 +70,8 @@ def table_task(name: str, numbers: Numbers, options: TableOptions | None = None,
     """The task to learn from a table.
 
     The range of an input is that of all rows.  The solution of a regression is in the units of its targets, which the
-    network has standardised; a classifier's are probabilities, in outputs named by the classes, or by the first spike the
-    times of these spikes.
+    network has standardised; a classifier's are probabilities, in outputs named by the classes, or, by the first spike,
+    the times of these spikes.
 
     Parameters
     ----------
