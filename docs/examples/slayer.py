@@ -25,7 +25,7 @@ def digits():
 
 
 def main(epochs=6):
-    """Train in SLAYER, import, compile; accuracy on the engine, output spikes and SLAYER's (samples, steps, classes)."""
+    """Train in SLAYER, import, compile: accuracy on the engine, spikes there and SLAYER's (samples, T, classes)."""
     torch.manual_seed(0)
     model = nn.Sequential(
         block.Conv(NEURON, 1, 8, 3, stride=2, padding=1, **OPTIONS),
