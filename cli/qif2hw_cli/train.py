@@ -11,7 +11,17 @@ import click
 
 from qif2hw.errors import InputError
 from qif2hw.experiments import catalogue
-from qif2hw_cli.console import SEED, Output, Stage, example, given_options, json_option, percent, seconds
+from qif2hw_cli.console import (
+    SEED,
+    Output,
+    Stage,
+    example,
+    given_options,
+    json_option,
+    percent,
+    seconds,
+    threads_option,
+)
 from qif2hw_cli.streams import INPUT, OUTPUT
 from qif2hw_cli.train_images import train_images
 
@@ -105,6 +115,7 @@ LEAST_LIMIT = 1e-3
 @click.option(
     "--report", type=click.Path(), metavar="FOLDER", help="Write a learning curve and a plot of the predictions (SVG)."
 )
+@threads_option
 @json_option
 def command(
     data_or_task: str,

@@ -170,12 +170,12 @@ def _fit(
     total = stages[-1].stop
     model = build(task, seed)
 
-    finish = second_order.regression_finish(task, model, seed) if settings.finish_steps else None
+    if settings.finish_steps:
+        second_order.check(task, model)
 
     def optimizer_after(done: int) -> saved.Optimizer:
         stage = next(stage for stage in stages if done <= stage.stop)
         if stage.second_order:
-            assert isinstance(model, QIFNetwork)
             return GaussNewton(second_order.parameters(model), follow=not stage.freezes)
         return (Soap if stage.weights_move and settings.optimizer == "soap" else FlatAdam)(model.parameter_groups())
 
@@ -194,6 +194,7 @@ def _fit(
         taught = None if steps is None else max(1, round(steps * task.teacher.settings.steps / settings.steps))
         beside = None if path is None else path.with_name(f"{path.name}.teacher")
         teacher, before, _ = _fit(task.teacher, seed, taught, None, progress, beside)
+    finish = second_order.finish_of(task, model, seed, teacher) if settings.finish_steps else None
     quantizer = None
     if any(stage.freezes for stage in stages):
         quantizer = IncrementalQuantizer(model.parameter_groups()[0], weight_bits or 8)
@@ -206,7 +207,6 @@ def _fit(
     if task.validation_set is not None:
         each = 0.0
         if finish is not None and time_limit is not None:
-            assert isinstance(model, QIFNetwork)
             each = second_order.seconds_of_a_step(finish, model)
         # Its loss, all samples at once: the training loss on another set.
         apart = replace(task, train_set=task.validation_set, settings=replace(settings, batch=None))
@@ -235,7 +235,7 @@ def _fit(
         if stage.rounds and watch is not None and task.objective is None and not imitates:
             imitates, apart = True, watch.imitated(task, seed)
             objective = of_loss(apart, model, seed, teacher)
-            finish = second_order.regression_finish(apart, model, seed) if settings.finish_steps else None
+            finish = second_order.finish_of(apart, model, seed, teacher) if settings.finish_steps else None
         model.weight_bits = stage.weight_bits
         rate = stage.rate_at(step)
         if step == stage.start:
