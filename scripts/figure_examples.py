@@ -149,7 +149,7 @@ def steps(plt: Any) -> Any:
     figure, axes = plt.subplots(figsize=(4.6, 3), layout="constrained")
     for count, (error, (low, high)) in found.items():
         axes.plot([low, high], [100 * error] * 2, color=ORANGE if count == chosen else BLUE, lw=4)
-        axes.annotate(f" {count} steps", (high, 100 * error), va="center")
+        axes.annotate(f"{count} steps", (high, 100 * error), (6, 0), textcoords="offset points", va="center")
     axes.set(xscale="log", yscale="log", xlabel="latency of a sample, estimated (ms)", ylabel="error (%)")
     axes.margins(x=0.35)
     return figure
