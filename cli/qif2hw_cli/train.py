@@ -93,8 +93,8 @@ LEAST_LIMIT = 1e-3
     "--finish",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Regressions: at most N second-order steps after the others, 0 for none. By default up to 80 for tables "
-    "and for tasks with receptive fields.",
+    help="At most N second-order steps after the others, 0 for none, where the loss is made of squares. By default up "
+    "to 80 for regressions from tables and for tasks with receptive fields.",
 )
 @click.option(
     "--neuron", default="exact", show_default=True, help="In time steps: exact, euler (discretizations of QIF) or lif."

@@ -145,7 +145,7 @@ def test_second_order_steps_of_a_shipped_regression(call: Any, tmp_path: Path) -
         assert made.exit_code == 0, made.output
         errors.append(json.loads(made.stdout)["error"])
     assert errors[1] < errors[0]
-    assert "for regressions" in call.refused("train", "digits_first_spike", "-o", out, "--finish", 3)
+    assert "finish needs residuals" in call.refused("train", "digits_first_spike", "-o", out, "--finish", 3)
     assert "--finish: it is an option for" in call.refused("train", "digits", "-o", out, "--finish", 3)
 
 
