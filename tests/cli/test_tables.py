@@ -227,6 +227,22 @@ def test_tables_that_are_refused(call: Any, tmp_path: Path, text: str, options: 
     assert not (tmp_path / "m.onnx").exists()
 
 
+def test_classes_by_the_first_spike(call: Any, tmp_path: Path) -> None:
+    data = columns(90)
+    data["out"] = ["high" if y > 45 else "low" for y in data.pop("y")]
+    table, model, bundle = write(tmp_path / "data.csv", data), tmp_path / "m.onnx", tmp_path / "m.qif"
+    fast = ("--fields", 1, *FAST)
+    made = call("train", table, "--classify", "out", "--first-spike", "-o", model, *fast, "--json")
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["sizes"] == [2, 6, 2]
+    assert json.loads(made.stdout)["accuracy"] > 0.5
+    assert call("compile", model, "-o", bundle, "--rounding", "nearest", "--steps", 128).exit_code == 0
+    assert "classes   high, low, by the first spike" in call("inspect", bundle).stdout
+    refused = call.refused("train", table, "--targets", "a", "--inputs", "b", "--first-spike", "-o", model, *fast)
+    assert "the first spike tells classes apart" in refused
+    assert "--first-spike" in call.refused("train", "parabola", "--first-spike", "-o", model)
+
+
 def test_a_file_that_defines_a_task(call: Any, tmp_path: Path) -> None:
     path = tmp_path / "tasks.py"
     path.write_text(
