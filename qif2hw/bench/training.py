@@ -183,7 +183,7 @@ def count_updates(network: QIFNetwork, x: Tensor) -> int:
 
 @torch.no_grad()
 def updates_by_layer(network: QIFNetwork, x: Tensor) -> list[int]:
-    """The same, layer by layer."""
+    """The same, layer by layer, of samples ``x`` (batch, inputs)."""
     spikes = [torch.ones_like(network.channels(x), dtype=torch.int64)]
     spikes += [out.number for out in network.run(x).layers[:-1]]
     return [updates_of(layer, n) for layer, n in zip(network.layers, spikes, strict=True)]
