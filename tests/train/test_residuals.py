@@ -63,7 +63,7 @@ DECAY = physics.pinn(
     test=(np.linspace(0, 1, 500)[:, None], np.exp(-2 * np.linspace(0, 1, 500))[:, None]),
     settings=Settings(steps=100, learning_rate=1e-2, batch=100, finish_steps=30),
 )
-BURGERS = replace(tasks.get("burgers_pinn", "published"), sizes=(2, 7, 7, 2))
+BURGERS = replace(burgers_pinn.TEACHER, sizes=(2, 7, 7, 2))
 CASES = {
     "regression": replace(tasks.get("ripple"), sizes=(2, 7, 7, 2)),
     "late spikes": replace(tasks.get("ripple"), sizes=(2, 7, 7, 2), regime=Regime(margin=3.0)),
@@ -155,7 +155,7 @@ def test_the_operators_batches_make_up_its_loss() -> None:
 def test_the_exact_solution_leaves_nothing() -> None:
     """Burgers' solution by Cole and Hopf in the differences of its teacher; Poisson's in the weak form."""
     for task, equation, exact, most in (
-        (tasks.get("burgers_pinn", "published"), burgers_pinn.PHYSICS, cole_hopf, 0.05),
+        (burgers_pinn.TEACHER, burgers_pinn.PHYSICS, cole_hopf, 0.05),
         (tasks.get("poisson_pinn"), poisson_pinn.PHYSICS, lambda c: 2 * torch.sin(math.pi * c), 1e-9),
     ):
         batch = of(replace(task, sizes=(task.sizes[0], 3, 2)), 400)[1]
