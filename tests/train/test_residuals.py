@@ -199,3 +199,11 @@ def test_a_student_has_the_odd_part_of_its_teacher() -> None:
     torch.testing.assert_close(values, -opposite)
     plain = [burgers_pinn.PHYSICS.value(at, teacher(at)).detach() for at in (x, across)]
     torch.testing.assert_close(values, (plain[0] - plain[1]) / 2)
+
+
+def test_a_network_starts_from_its_teacher() -> None:
+    first = replace(DECAY, settings=Settings(steps=3, batch=10))
+    second = replace(first, settings=Settings(steps=1, learning_rate=0.0, batch=10), teacher=first)
+    taught = train(replace(second, starts_from_teacher=True), steps=1).network
+    assert taught == train(first, steps=3).network
+    assert taught != train(second, steps=1).network
