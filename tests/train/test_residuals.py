@@ -87,6 +87,7 @@ def of(task: Task, groups: int) -> tuple[torch.nn.Module, Residuals, Residuals]:
 def test_rows_are_autograds_gradients(name: str) -> None:
     model, batch, _ = of(CASES[name], 12)
     rows, missing = batch.rows(model, np.float64)
+    groups = len(batch.takes[0])
     leaves = finish.parameters(model)
     runs = [network.run(x) for network, x in zip(networks(model), batch.inputs, strict=True)]
     left = batch.form(*(run.y[torch.from_numpy(t)] for run, t in zip(runs, batch.takes, strict=True))).flatten()
@@ -99,11 +100,11 @@ def test_rows_are_autograds_gradients(name: str) -> None:
         assert expected.any()
         np.testing.assert_allclose(row, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
     # All rows together are those of the loss.
-    loss = left.square().sum() / 12 + late
+    loss = left.square().sum() / groups + late
     assert batch.loss(model) == pytest.approx(float(loss.detach()), rel=1e-12)
-    assert np.square(missing).sum() / 12 == pytest.approx(float(loss.detach()), rel=1e-9)
+    assert np.square(missing).sum() / groups == pytest.approx(float(loss.detach()), rel=1e-9)
     gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, leaves)]).numpy()
-    np.testing.assert_allclose(-2 * missing @ rows / 12, gradient, rtol=1e-7, atol=1e-9 * np.abs(gradient).max())
+    np.testing.assert_allclose(-2 * missing @ rows / groups, gradient, rtol=1e-7, atol=1e-9 * np.abs(gradient).max())
 
 
 @pytest.mark.parametrize("name", CASES)
