@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from qif2hw.api import load_model as load_model
     from qif2hw.api import run as run
     from qif2hw.api import save as save
-    from qif2hw.api import save_model as save_model
     from qif2hw.bundle import Bundle as Bundle
     from qif2hw.errors import BackendError as BackendError
     from qif2hw.errors import InputError as InputError
@@ -40,7 +39,6 @@ __all__ = [
     "physics",
     "run",
     "save",
-    "save_model",
     "zoo",
 ]
 
@@ -54,7 +52,6 @@ _HOME = {
     "load_model": "qif2hw.api",
     "run": "qif2hw.api",
     "save": "qif2hw.api",
-    "save_model": "qif2hw.api",
 }
 
 

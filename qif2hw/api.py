@@ -143,11 +143,6 @@ def save(
     return onnx_io.save(_network(network, input_shape, time_steps), path)
 
 
-def save_model(network: AnyNetwork, path: AnyPath) -> Path:
-    """`save` of a network."""
-    return save(network, path)
-
-
 def _network(
     source: "AnyNetwork | Module", input_shape: tuple[int, ...] | None = None, time_steps: int | None = None
 ) -> AnyNetwork:

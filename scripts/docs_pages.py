@@ -1,7 +1,8 @@
 """Pages of the documentation site that are made at build time from the code and from files of the root.
 
-A hook of MkDocs (``hooks`` in mkdocs.yml).  The home page is README.md, Passes and API come from the code, and the
-architecture page's table of rooms from the import contract in pyproject.toml: none of them can fall behind.
+A hook of MkDocs (``hooks`` in mkdocs.yml).  The home page is README.md, Command line, Passes and API come from the
+code, and the architecture page's table of rooms from the import contract in pyproject.toml: none of them can fall
+behind.
 """
 
 import importlib.util
@@ -89,6 +90,31 @@ def _described(kind: type) -> dict[str, str]:
     return found
 
 
+def commands() -> str:
+    """The help of every command, as it prints it."""
+    import click
+
+    from qif2hw_cli.main import cli
+
+    parts = [
+        "# Command line",
+        "What `qif2hw COMMAND --help` prints. [Completion in the shell](install.md#completion-in-the-shell).",
+    ]
+
+    def add(command: click.Command, name: str, parent: click.Context | None) -> None:
+        context = click.Context(command, info_name=name, parent=parent, terminal_width=100)
+        if parent is not None:
+            parts.extend([f"## {context.command_path}", f"```text\n{command.get_help(context).strip()}\n```"])
+        if isinstance(command, click.Group):
+            for one in command.list_commands(context):
+                found = command.get_command(context, one)
+                assert found is not None
+                add(found, one, context)
+
+    add(cli, "qif2hw", None)
+    return "\n\n".join(parts) + "\n"
+
+
 def rooms() -> str:
     """The layers of the import contract, top first, with what each package or module is for."""
     contract = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
@@ -136,7 +162,8 @@ def _api_modules(nav: Any) -> list[str]:
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages that are made here."""
-    for name, text in {"index.md": home(), "passes.md": passes(), **api(_api_modules(config.nav))}.items():
+    made = {"index.md": home(), "commands.md": commands(), "passes.md": passes(), **api(_api_modules(config.nav))}
+    for name, text in made.items():
         files.append(File.generated(config, name, content=text))
     return files
 

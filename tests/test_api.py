@@ -31,7 +31,7 @@ def test_import_is_light() -> None:
 
 def test_compile_load_run_check(tmp_path: Path) -> None:
     network = ordinary((2, 5, 2), seed=3)
-    qif2hw.save_model(network, tmp_path / "m.onnx")
+    qif2hw.save(network, tmp_path / "m.onnx")
     assert qif2hw.load_model(tmp_path / "m.onnx") == network
     bundle = qif2hw.compile(tmp_path / "m.onnx", steps=128)
     assert bundle == qif2hw.compile(network, steps=128)

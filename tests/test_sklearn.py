@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from qif2hw.errors import InputError
 from qif2hw.sklearn import QIFClassifier, QIFRegressor
+from qif2hw.train.tables import choice
 
 EXPECTED: dict[str, str] = {}
 """Checks of scikit-learn that fail, with the reason: at most five."""
@@ -24,23 +25,23 @@ EXPECTED: dict[str, str] = {}
 
 def test_a_regressor_learns_and_compiles() -> None:
     x, y = make_friedman1(150, n_features=5, random_state=0)
-    model = QIFRegressor((12,), steps=250, random_state=0).fit(x, y)
+    model = QIFRegressor((12,), fields=1, steps=250, random_state=0).fit(x, y)
     assert model.score(x, y) > 0.6
     assert model.n_iter_ == 250
     bundle = model.compile(weight_bits=8)
     on_engine = bundle.run(x).y[:, 0]
     assert np.abs(on_engine - model.predict(x)).max() < 0.1 * np.ptp(y)
-    again = QIFRegressor((12,), steps=250, random_state=0).fit(x, y)
+    again = QIFRegressor((12,), fields=1, steps=250, random_state=0).fit(x, y)
     assert again.network_ == model.network_
     assert model.predict(x[:3] + 100.0).shape == (3,), "out of range: moved to the ends"
-    two = QIFRegressor((4,), steps=10, random_state=0).fit(x, np.column_stack([y, -y]))
+    two = QIFRegressor((4,), fields=1, steps=10, random_state=0).fit(x, np.column_stack([y, -y]))
     assert two.predict(x).shape == (150, 2)
 
 
 def test_a_classifier_learns() -> None:
     x, label = make_moons(120, noise=0.1, random_state=0)
     names = np.array(["left", "right"])[label]
-    model = QIFClassifier((12,), steps=250, random_state=0).fit(x, names)
+    model = QIFClassifier((12,), fields=8, steps=250, random_state=0).fit(x, names)
     assert model.score(x, names) > 0.9
     probabilities = model.predict_proba(x)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-12)
@@ -55,6 +56,19 @@ def test_in_pipelines_and_searches() -> None:
     search = GridSearchCV(pipe, {"qifregressor__hidden": [(3,), (4,)]}, cv=2).fit(x, y)
     assert search.best_params_["qifregressor__hidden"] in [(3,), (4,)]
     assert QIFRegressor(fields=4).get_params()["fields"] == 4
+
+
+def test_the_finish_and_the_fields_that_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "STEPS", 60)
+    x, y = make_friedman1(150, n_features=5, random_state=0)
+    alone = QIFRegressor((8,), steps=100, fields=4, finish=0, random_state=0).fit(x, y)
+    finished = QIFRegressor((8,), steps=100, fields=4, finish=20, random_state=0).fit(x, y)
+    assert alone.fields_ == 4
+    assert alone.n_iter_ == finished.n_iter_ == 100
+    assert finished.history_[:, 2].min() < alone.history_[:, 2].min()
+    compared = QIFRegressor((8,), steps=10, random_state=0).fit(x, y)
+    assert compared.fields_ in (1, 4, 8, 16)
+    assert compared.network_.inputs == 5 * compared.fields_
 
 
 def test_what_is_refused() -> None:

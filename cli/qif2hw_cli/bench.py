@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import click
 
 from qif2hw.errors import InputError
-from qif2hw_cli.console import Output, example, json_option
+from qif2hw_cli.console import Output, example, json_option, threads_option
 
 anyway_option = click.option(
     "--anyway", is_flag=True, help="Measure beside other programs too: not a number to quote. --quick does too."
@@ -35,6 +35,7 @@ def command() -> None:
 @click.option("--quick", is_flag=True, help="Fewer repetitions: good for a look, not for a number to quote.")
 @click.option("--peers/--no-peers", default=False, show_default=True, help="Measure the installed peers too.")
 @anyway_option
+@threads_option
 @json_option
 def train(
     networks: str | None, batch: int | None, dtype: str | None, quick: bool, peers: bool, anyway: bool, as_json: bool
@@ -79,6 +80,7 @@ def train(
 @click.option("--most", type=float, default=1.1e9, show_default=True, help="Updates of the largest layer.")
 @click.option("--quick", is_flag=True, help="Fewer repetitions.")
 @anyway_option
+@threads_option
 @json_option
 def scaling(folder: str | None, most: float, quick: bool, anyway: bool, as_json: bool) -> None:
     """Measure how time grows with updates, and memory with samples.
@@ -108,6 +110,7 @@ def scaling(folder: str | None, most: float, quick: bool, anyway: bool, as_json:
 @command.command(epilog=example("qif2hw bench structure --json"))
 @click.option("--quick", is_flag=True, help="Fewer repetitions.")
 @anyway_option
+@threads_option
 @json_option
 def structure(quick: bool, anyway: bool, as_json: bool) -> None:
     """Measure jets against the plain step, and sparse layers against dense ones."""
@@ -126,6 +129,7 @@ def structure(quick: bool, anyway: bool, as_json: bool) -> None:
 @click.option("--quick", is_flag=True, help="Fewer images and repetitions: good for a look, not for a number to quote.")
 @click.option("--peers/--no-peers", default=True, show_default=True, help="Measure Lava, SLAYER and netx too.")
 @anyway_option
+@threads_option
 @json_option
 def stepped(batch: int, quick: bool, peers: bool, anyway: bool, as_json: bool) -> None:
     """Measure images per second of networks in time steps: engine, torch, Lava, SLAYER and netx.
@@ -164,6 +168,7 @@ def stepped(batch: int, quick: bool, peers: bool, anyway: bool, as_json: bool) -
     "--peers/--no-peers", default=True, show_default=True, help="Measure netx, Brian 2, Brian2Lava, NEST too."
 )
 @anyway_option
+@threads_option
 @json_option
 def lava(bundle: str | None, quick: bool, peers: bool, anyway: bool, as_json: bool) -> None:
     """Measure samples per second of an event-driven network on Lava's CPU simulator, and of other ways to run it.
@@ -203,6 +208,7 @@ def lava(bundle: str | None, quick: bool, peers: bool, anyway: bool, as_json: bo
 @click.option("--samples", type=int, default=2000, show_default=True, help="Random inputs.")
 @click.option("--quick", is_flag=True, help="Fewer repetitions: good for a look, not for a number to quote.")
 @anyway_option
+@threads_option
 @json_option
 def engine(bundles: tuple[str, ...], samples: int, quick: bool, anyway: bool, as_json: bool) -> None:
     """Measure the integer engine on event-driven networks, against the exact reference and the specification.
@@ -235,10 +241,57 @@ def engine(bundles: tuple[str, ...], samples: int, quick: bool, anyway: bool, as
     _finish(out, {"engine": (bench.figures(result), result)}, watch)
 
 
+@command.command(epilog=example("qif2hw bench contention --json", "qif2hw bench contention --quick --anyway"))
+@click.option("--quick", is_flag=True, help="A fraction of the work: good for a look, not for a number to quote.")
+@anyway_option
+@threads_option
+@json_option
+def contention(quick: bool, anyway: bool, as_json: bool) -> None:
+    """Measure what training, engine and compiler lose beside 1, 2 and 4 busy processes.
+
+    The fair share of a program is cores x own threads / all runnable threads. The loss is the time over what this
+    share makes of the time alone: 1 where nothing is lost. The busy processes are started here.
+    """
+    bench = _module("contention")
+    out = Output(as_json)
+    watch = _watch(anyway or quick)
+    with out.stage("bench") as stage:
+        result = bench.bench(bench.QUICK if quick else bench.FULL, progress=stage.update)
+    numbers = {"seconds": ".3g", "share": ".2g", "fair_seconds": ".3g", "loss": ".2f"}
+    rows = [
+        [r["work"], f"{r['busy']}", *(format(r[name], form) for name, form in numbers.items())] for r in result["rows"]
+    ]
+    columns = ["work", "busy processes", "seconds", "fair share, cores", "seconds at that share", "loss"]
+    out.table(f"{result['threads']} threads on {result['cores']} cores", columns, rows)
+    _finish(out, {"contention": (bench.figures(result), result)}, watch)
+
+
+@command.command("first-use", epilog=example("qif2hw bench first-use --json"))
+@click.option("--quick", is_flag=True, help="One repetition.")
+@anyway_option
+@threads_option
+@json_option
+def first_use(quick: bool, anyway: bool, as_json: bool) -> None:
+    """Measure the first commands of a user: run a network of the zoo, train one step.
+
+    Each is a process of its own, from start to end: with machine code of the kernels kept, as make env and
+    `qif2hw doctor --warm` leave it, and with none, as after a plain pip install.
+    """
+    bench = _module("first_use")
+    out = Output(as_json)
+    watch = _watch(anyway or quick)
+    with out.stage("bench") as stage:
+        result = bench.bench(1 if quick else 3, progress=stage.update)
+    rows = [[f"qif2hw {r['command']}", f"{r['kept']:.3g}", f"{r['nothing_kept']:.3g}"] for r in result["rows"]]
+    out.table("Seconds", ["command", "machine code kept", "nothing kept"], rows)
+    _finish(out, {"first-use": (bench.figures(result), result)}, watch)
+
+
 @command.command("all", epilog=example("qif2hw bench all --json > docs/releases/0.2.0.json"))
 @click.option("--quick", is_flag=True, help="Fewer repetitions.")
 @click.option("--peers/--no-peers", default=True, show_default=True, help="Measure the installed peers too.")
 @anyway_option
+@threads_option
 @json_option
 def everything(quick: bool, peers: bool, anyway: bool, as_json: bool) -> None:
     """Run train, scaling and structure: one result, as kept for each release."""
@@ -336,6 +389,7 @@ def compare(old: str, new: str, as_json: bool) -> None:
 @click.argument("models", nargs=-1, required=True, type=click.Path(), metavar="MODEL...")
 @click.option("--steps", default="64,128,256,512", show_default=True, metavar="N,..", help="Most steps of a trial.")
 @click.option("--samples", type=int, default=2000, show_default=True, help="Random inputs.")
+@threads_option
 @json_option
 def steps(models: tuple[str, ...], steps: str, samples: int, as_json: bool) -> None:
     """Measure what coarse time grids cost a network, and what the lateness of spikes gives back.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qif2hw_cli.console import Output, example, given_options, json_option, seconds, size
+from qif2hw_cli.console import Output, example, given_options, json_option, seconds, size, threads_option
 from qif2hw_cli.report_tables import show_report
 from qif2hw_cli.streams import INPUT, OUTPUT
 
@@ -91,6 +91,7 @@ LIST = "?"
     help="Networks in time steps: units of the potentials by channel or by layer.",
 )
 @click.option("--allow-misfit", is_flag=True, help="Write the bundle even if it does not fit the target.")
+@threads_option
 @json_option
 def command(
     model: str,

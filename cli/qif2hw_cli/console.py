@@ -25,6 +25,25 @@ def json_option(function: F) -> F:
     )
 
 
+def threads_option(function: F) -> F:
+    """Add ``--threads``, which holds for the command and for the processes that it starts."""
+
+    def use(context: click.Context, _: click.Parameter, count: int | None) -> None:
+        if count is not None:
+            from qif2hw.thread_count import at_most
+
+            context.with_resource(at_most(count))
+
+    return click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        metavar="N",
+        expose_value=False,
+        callback=use,
+        help="Most threads of this command; as many as there are cores if not given. Results are the same.",
+    )(function)
+
+
 def backend_options(function: F) -> F:
     """Add the options of backends, ``--mode`` and ``--timeout``; those given arrive in ``**options``."""
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qif2hw_cli.console import SEED, Output, example, json_option, percent, seconds
+from qif2hw_cli.console import SEED, Output, example, json_option, percent, seconds, threads_option
 from qif2hw_cli.estimate import for_report
 from qif2hw_cli.parity import choose, facts, show
 from qif2hw_cli.train import run_training
@@ -27,6 +27,7 @@ TASK = "parabola"
 @click.option("--weight-bits", type=int, default=8, show_default=True, help="Bits of a weight, 2 to 8.")
 @click.option("--steps", type=int, default=512, show_default=True, help="Most machine steps of a trial.")
 @click.option("--training-steps", type=int, help="Instead of the task's own number.")
+@threads_option
 @json_option
 def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps: int | None, as_json: bool) -> None:
     """Train a small task, compile it, run it on engine and Lava, check parity.

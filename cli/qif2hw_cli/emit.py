@@ -30,8 +30,8 @@ def command(bundle: str, to: str, output: str, inputs: str | None, as_json: bool
     ./network inputs.csv prints a line per sample: step,lateness,flush of each output neuron; networks in time
     steps: the accumulated outputs, then the class.
 
-    --to nir writes an event-driven float network, a model or that of a bundle, as a graph of the Neuromorphic
-    Intermediate Representation.
+    --to nir writes a float network, a model or that of a bundle, as a graph of the Neuromorphic Intermediate
+    Representation: event-driven ones, and LIF neurons in time steps.
     """  # noqa: D301  # click wants the character, not the escape
     from qif2hw import bundle as bundles
     from qif2hw.emit import to_c99
@@ -71,14 +71,15 @@ def _nir(model: str, output: str, inputs: str | None, out: Output) -> None:
     from qif2hw import bundle as bundles
     from qif2hw.errors import InputError
     from qif2hw.files import check_writable
-    from qif2hw.ir import Network, nir, onnx_io
+    from qif2hw.ir import nir, onnx_io
 
     if inputs is not None:
         raise InputError("--inputs is for --to c99")
     check_writable(output)
     network = onnx_io.load_any(model) if Path(model).suffix == ".onnx" else bundles.load_any(model).network
-    if not isinstance(network, Network):
-        raise InputError(f"{model}: a network in time steps is not written to NIR, an event-driven one is")
-    nir.save(network, output)
+    try:
+        nir.save(network, output)
+    except InputError as error:
+        raise InputError(f"{model}: {error}") from None
     out.say(f"{output}: {network!r}")
     out.data({"output": output, "to": "nir", "nodes": len(network.parts) + len(network.projections)})

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from qif2hw_cli.console import Output, example, json_option, size
+from qif2hw_cli.console import Output, example, json_option, size, threads_option
 from qif2hw_cli.streams import INPUT
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ REPORTED = 128
 @click.option("--in-flight", type=int, default=1, show_default=True, help="Samples that run at once, on own cores.")
 @click.option("--neurons-per-core", type=int, metavar="N", help="Spread the network: at most N neurons on a core.")
 @click.option("--sanafe", is_flag=True, help="Replay the first sample in SANA-FE too, with its figures of Loihi 1.")
+@threads_option
 @json_option
 def command(
     bundle: str,

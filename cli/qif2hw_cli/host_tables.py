@@ -1,5 +1,7 @@
 """What the host computes around a network, for tables and for machines."""
 
+import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qif2hw_cli.console import Output
@@ -9,6 +11,7 @@ if TYPE_CHECKING:
     from qif2hw.ir.host_part.host import Input
 
 _SHOWN = 4
+_DIGITS = 6
 
 
 def show_host(out: Output, program: "Program") -> dict[str, Any]:
@@ -44,7 +47,19 @@ def _classes(out: Output, program: "Program") -> list[str] | None:
 
 def _input(one: "Input") -> str:
     fields = "" if one.fields is None else f" by {one.fields.count} receptive fields"
-    return f"{one.name} in {one.range}{fields}"
+    unit = one.unit and f" {one.unit}"
+    return f"{one.name} in [{_end(one.low, math.ceil)}, {_end(one.high, math.floor)}]{unit}{fields}"
+
+
+def _end(value: float, inwards: Callable[[float], int]) -> str:
+    """An end of a range as short as people write it, with six digits at least; what is cut lies inside the range."""
+    if value == 0:
+        return "0"
+    near = float(f"{value:.{_DIGITS}g}")
+    if not math.isclose(near, value, rel_tol=1e-12):
+        unit = 10.0 ** (math.floor(math.log10(abs(value))) + 1 - _DIGITS)
+        near = inwards(value / unit) * unit
+    return f"{near:.{_DIGITS}g}"
 
 
 def _facts(one: "Input") -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qif2hw.data.columns import inputs_of
+from qif2hw.data.columns import inputs_of, labels_of
 from qif2hw.data.images import SHIPPED, Images
 from qif2hw.data.table import is_table, read_table
 from qif2hw.errors import InputError
@@ -71,9 +71,20 @@ def _from_table(path: str | os.PathLike[str], network: AnyNetwork) -> FloatArray
 
 
 def read_labels(path: str | os.PathLike[str], samples: int, names: Sequence[str]) -> IntArray:
-    """Read an npy file of classes (samples,), whole numbers or ``names``; or those of a task: ``digits:test``."""
-    images = _images(path)
-    array = _read_array(path, "fiuU") if images is None else images.label
+    """Read classes (samples,), whole numbers or ``names``, from an npy file.
+
+    Or those of a task, ``digits:test``, or a column of a table, ``FILE.csv:COLUMN``.
+    """
+    images, table = _images(path), str(path).rpartition(":")[0]
+    array: Any
+    if images is not None:
+        array = images.label
+    elif is_table(table):
+        array = np.array(labels_of(read_table(table), str(path).rpartition(":")[2]))
+    elif is_table(path):
+        raise InputError(f"{path}: give the column of the classes too: {path}:COLUMN")
+    else:
+        array = _read_array(path, "fiuU")
     try:
         return check_labels(array, samples, names)
     except InputError as error:

@@ -15,6 +15,7 @@ from qif2hw_cli.console import (
     percent,
     seconds,
     shard_options,
+    threads_option,
     to_json,
     worker_options,
 )
@@ -48,7 +49,7 @@ _SAMPLES = 256
     "--labels",
     type=INPUT,
     metavar="Y.npy",
-    help="Classifiers: the true classes (numbers or names), or TASK:test.",
+    help="Classifiers: the true classes (numbers or names), FILE.csv:COLUMN of a table, or TASK:test.",
 )
 @click.option(
     "--backends",
@@ -92,6 +93,7 @@ _SAMPLES = 256
 @backend_options
 @worker_options
 @shard_options
+@threads_option
 def command(
     bundle: str,
     inputs: str | None,

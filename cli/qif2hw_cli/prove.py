@@ -2,7 +2,7 @@
 
 import click
 
-from qif2hw_cli.console import Output, example, json_option
+from qif2hw_cli.console import Output, example, json_option, threads_option
 from qif2hw_cli.streams import INPUT
 
 
@@ -10,6 +10,7 @@ from qif2hw_cli.streams import INPUT
 @click.argument("bundle", type=INPUT)
 @click.option("--cells", type=click.IntRange(1), help="Most cells to look at, from now on those that were not yet.")
 @click.option("--state", type=click.Path(), metavar="S.json", help="Keep what is found here, and go on from it.")
+@threads_option
 @json_option
 def command(bundle: str, cells: int | None, state: str | None, as_json: bool) -> None:
     """Prove how far results can be from the exact ones, for every value of one or two inputs.

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from qif2hw.experiments import catalogue
-from qif2hw_cli.console import Output, example, json_option
+from qif2hw_cli.console import Output, example, json_option, threads_option
 
 
 @click.command(epilog=example("qif2hw reproduce --quick --out out/results", "qif2hw reproduce parabola --out docs"))
@@ -16,6 +16,7 @@ from qif2hw_cli.console import Output, example, json_option
 @click.option("--zoo", type=click.Path(), help="Put the trained networks, 8-bit weights, and their bundles here too.")
 @click.option("--kept", "only_kept", is_flag=True, help="Run nothing: the page of the kept runs alone.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Runs at the same time.")
+@threads_option
 @json_option
 def command(
     names: tuple[str, ...],

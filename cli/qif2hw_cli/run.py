@@ -13,6 +13,7 @@ from qif2hw_cli.console import (
     json_option,
     seconds,
     shard_options,
+    threads_option,
     worker_options,
 )
 from qif2hw_cli.streams import INPUT, OUTPUT, is_stream
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 @backend_options
 @worker_options
 @shard_options
+@threads_option
 @json_option
 def command(
     bundle: str,

@@ -6,7 +6,17 @@ from typing import Any
 import click
 
 from qif2hw.errors import InputError
-from qif2hw_cli.console import SEED, Output, example, json_option, percent, seconds, size, worker_options
+from qif2hw_cli.console import (
+    SEED,
+    Output,
+    example,
+    json_option,
+    percent,
+    seconds,
+    size,
+    threads_option,
+    worker_options,
+)
 from qif2hw_cli.streams import INPUT
 
 
@@ -43,6 +53,7 @@ def _renamed(context: click.Context, option: click.Parameter, value: str | None)
     help="What is minimised; latency and energy (upper ends of qif2hw estimate) are possible too.",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the proposals.")
+@threads_option
 @json_option
 def command(
     model: str,

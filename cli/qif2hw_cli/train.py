@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,17 @@ import click
 
 from qif2hw.errors import InputError
 from qif2hw.experiments import catalogue
-from qif2hw_cli.console import SEED, Output, Stage, example, given_options, json_option, percent, seconds
+from qif2hw_cli.console import (
+    SEED,
+    Output,
+    Stage,
+    example,
+    given_options,
+    json_option,
+    percent,
+    seconds,
+    threads_option,
+)
 from qif2hw_cli.streams import INPUT, OUTPUT
 from qif2hw_cli.train_images import train_images
 
@@ -20,12 +31,14 @@ if TYPE_CHECKING:
     from qif2hw.train import Task, TrainResult
 
 
-EVENT_DRIVEN = ("regime", "receptive_fields", "time_limit", "report")
+EVENT_DRIVEN = ("regime", "receptive_fields", "finish", "time_limit", "report")
 """Options for event-driven networks alone."""
 STEPPED = ("neuron", "network", "time_steps", "data", "device")
 """Options for networks in time steps alone."""
 STATE = ".state"
 """What the name of a run's state adds to that of its model."""
+LEAST_LIMIT = 1e-3
+"""Seconds of a time limit that are left for the training at least."""
 
 
 @click.command(
@@ -70,7 +83,15 @@ STATE = ".state"
     "receptive_fields",
     type=int,
     metavar="N",
-    help="Encode each input by N Gaussian receptive fields, which the host computes; 1 for none.",
+    help="Encode each input by N Gaussian receptive fields, which the host computes; 1 for none. Of a table, without "
+    "this option, short trainings with several numbers are compared on the validation rows.",
+)
+@click.option(
+    "--finish",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Regressions: at most N second-order steps after the others, 0 for none. By default up to 80 for tables "
+    "and for tasks with receptive fields.",
 )
 @click.option(
     "--neuron", default="exact", show_default=True, help="In time steps: exact, euler (discretizations of QIF) or lif."
@@ -91,6 +112,7 @@ STATE = ".state"
 @click.option(
     "--report", type=click.Path(), metavar="FOLDER", help="Write a learning curve and a plot of the predictions (SVG)."
 )
+@threads_option
 @json_option
 def command(
     data_or_task: str,
@@ -98,6 +120,7 @@ def command(
     weight_bits: int | None,
     regime: str,
     receptive_fields: int | None,
+    finish: int | None,
     neuron: str,
     network: str | None,
     time_steps: int | None,
@@ -146,17 +169,25 @@ def command(
     task: Task | str = name
     if table:
         hidden = train_data.sizes(of_table["hidden"])
+        if steps is not None and time_limit is not None:
+            raise InputError("--steps and --time-limit: one of them can be given")
         numbers, remarks = train_data.read(name, of_table)
         for remark in remarks:
             out.note(f"{name}: {remark}")
         with _torch():
-            task = train_data.table_task(name, numbers, hidden, receptive_fields, seed)
+            start = time.perf_counter()
+            task = train_data.table_task(
+                out, name, numbers, hidden=hidden, fields=receptive_fields, finish=finish, seed=seed,
+                time_limit=time_limit, state=_state(output, checkpoint),
+            )  # fmt: skip
+            time_limit = time_limit and max(time_limit - (time.perf_counter() - start), LEAST_LIMIT)
     elif in_file:
         with _torch():
             task = train_data.task_in(name)
     _train(
-        out, task, output, regime=regime, receptive_fields=None if table else receptive_fields, seed=seed, steps=steps,
-        weight_bits=weight_bits, checkpoint=checkpoint, time_limit=time_limit, report=report, data=data,
+        out, task, output, regime=regime, receptive_fields=None if table else receptive_fields,
+        finish=None if table else finish, seed=seed, steps=steps, weight_bits=weight_bits, checkpoint=checkpoint,
+        time_limit=time_limit, report=report, data=data,
     )  # fmt: skip
 
 
@@ -177,7 +208,7 @@ def _train(
     from qif2hw import api
 
     first_spike = task in catalogue.FIRST_SPIKE_TASKS
-    state = Path(f"{output}{STATE}") if checkpoint is None else Path(checkpoint)
+    state = _state(output, checkpoint)
     name = task if isinstance(task, str) else task.name
     curve: list[tuple[int, float, float]] = []
     try:
@@ -190,7 +221,7 @@ def _train(
         if state.exists():
             out.note(f"{state}: the same command goes on from here")
         raise
-    api.save_model(result.network, output)
+    api.save(result.network, output)
     if checkpoint is None:
         state.unlink(missing_ok=True)
     if report is not None:
@@ -207,8 +238,10 @@ def _train(
     if len(result.errors) > 1:
         for quantity, errors in result.errors.items():
             out.say(f"  {quantity}: {percent(errors.relative)}")
+    fields = receptive_fields if isinstance(task, str) or task.fields is None else task.fields.count
     if early:
-        out.say(f"{result.steps} steps with free weights: --steps {result.steps} repeats them")
+        with_fields = "" if isinstance(task, str) or task.digest == "" else f"--fields {fields or 1} "
+        out.say(f"{result.steps} first-order steps: {with_fields}--steps {result.steps} repeats the training")
     for line in str(result.diagnosis or "").splitlines():
         out.say(f"  {line}")
     out.data(
@@ -216,7 +249,7 @@ def _train(
             "model": output,
             "task": name,
             "regime": regime,
-            "receptive_fields": receptive_fields,
+            "receptive_fields": fields,
             "sizes": sizes,
             "seed": seed,
             "steps": result.steps,
@@ -229,6 +262,11 @@ def _train(
             "seconds": stage.seconds,
         }
     )
+
+
+def _state(output: str, checkpoint: str | None) -> Path:
+    """File for the state of a run."""
+    return Path(f"{output}{STATE}") if checkpoint is None else Path(checkpoint)
 
 
 def _refuse(names: tuple[str, ...], kind: str) -> None:
@@ -257,6 +295,7 @@ def run_training(
     *,
     regime: str = "ordinary",
     receptive_fields: int | None = None,
+    finish: int | None = None,
     data: str | None = None,
     curve: list[tuple[int, float, float]] | None = None,
     **options: Any,
@@ -273,6 +312,9 @@ def run_training(
     chosen = tasks.get(task, regime, where) if isinstance(task, str) else task
     if receptive_fields is not None:
         chosen = tasks.with_receptive_fields(chosen, receptive_fields)
+    if finish is not None:
+        full = 0.0 if finish else chosen.settings.full_after
+        chosen = replace(chosen, settings=replace(chosen.settings, finish_steps=finish, full_after=full))
     report = _reporter(stage, "test" if chosen.validation_set is None else "validation", curve)
     return train(chosen, progress=report, **options)
 

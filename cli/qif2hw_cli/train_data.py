@@ -1,6 +1,7 @@
 """What ``qif2hw train`` learns: a shipped task, one that a Python file defines, or a table of data."""
 
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from qif2hw.errors import InputError
 if TYPE_CHECKING:
     from qif2hw.data.columns import Numbers
     from qif2hw.train import Task
+    from qif2hw_cli.console import Output
 
 LEARNED = ("targets", "classify")
 """Options that say what to learn from a table."""
@@ -57,12 +59,45 @@ def sizes(text: str | None) -> tuple[int, ...] | None:
     return tuple(map(int, parts))
 
 
-def table_task(path: str, numbers: "Numbers", hidden: tuple[int, ...] | None, fields: int | None, seed: int) -> "Task":
-    """The task to learn from a table."""
-    from qif2hw.train.tables import TableOptions
+def table_task(
+    out: "Output",
+    path: str,
+    numbers: "Numbers",
+    *,
+    hidden: tuple[int, ...] | None,
+    fields: int | None,
+    finish: int | None,
+    seed: int,
+    time_limit: float | None,
+    state: Path,
+) -> "Task":
+    """The task to learn from a table, after a comparison of numbers of receptive fields.
+
+    A run that goes on from its ``state`` has the number of fields that it had.
+    """
+    from qif2hw.train.tables import TableOptions, choose_fields
     from qif2hw.train.tables import table_task as make
 
-    return make(Path(path).name, numbers, TableOptions(hidden=hidden, fields=fields), seed)
+    name, options = Path(path).name, TableOptions(hidden=hidden, fields=fields, finish=finish)
+    if fields is None and state.exists():
+        options = replace(options, fields=_fields_of(state, numbers))
+    with out.stage("compare receptive fields") as stage:
+        found = choose_fields(name, numbers, options, seed, time_limit=time_limit, progress=stage.update)
+    if found.losses:
+        losses = ", ".join(f"{loss:.3g} with {count}" for count, loss in sorted(found.losses.items()))
+        out.say(f"--fields {found.fields}, by the validation loss after a short training: {losses}")
+    return make(name, numbers, replace(options, fields=found.fields), seed)
+
+
+def _fields_of(state: Path, numbers: "Numbers") -> int | None:
+    """Receptive fields of each input in a run's state; None where it is that of another run."""
+    from qif2hw.train.checkpoint import read_state
+
+    sizes = read_state(state, {})[0].get("sizes")
+    if not (isinstance(sizes, list) and sizes and type(sizes[0]) is int):
+        return None
+    count, others = divmod(sizes[0], numbers.x.shape[1])
+    return count if count > 0 and others == 0 else None
 
 
 def task_in(name: str) -> "Task":

@@ -34,7 +34,7 @@ def train_images(
         )
     if processes.rank():
         return
-    api.save_model(result.network, output)
+    api.save(result.network, output)
     _say(out, output, result, stage.seconds, options["weight_bits"])
     out.data(
         {

@@ -166,6 +166,8 @@ def _read_zip(path: Path) -> dict[str, bytes]:
     except InputError:
         raise
     except BROKEN_ZIP:
+        if path.suffix == ".onnx":
+            raise InputError(f"{path}: a model, a bundle is needed: qif2hw compile makes one of it") from None
         raise InputError(f"{path}: not a qif2hw bundle, or a damaged one (neither a folder nor a whole zip)") from None
 
 

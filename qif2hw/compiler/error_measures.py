@@ -31,7 +31,11 @@ class Measure:
 
     def __call__(self, value: FloatArray) -> float:
         """The error of results (samples, outputs), in the unit."""
-        return size(value - self.exact) / (self.unit or 1.0)
+        return self.of(value - self.exact)
+
+    def of(self, difference: FloatArray) -> float:
+        """The same of differences, of any shape."""
+        return size(difference) / (self.unit or 1.0)
 
     def relative(self, error: float) -> float | None:
         """An error as a relative one; None where there are none."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from qif2hw.data.table import Table, number
+from qif2hw.data.table import Table, listed, number
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
 
@@ -77,7 +77,10 @@ def choose(table: Table, choice: Choice) -> tuple[Numbers, tuple[str, ...]]:
         too few rows, and a label of a single class.
     """
     if bool(choice.targets) == bool(choice.label):
-        raise InputError(f"{table.name}: either targets (numbers) or a label (classes) to learn must be named")
+        raise InputError(
+            f"{table.name}: either targets (--targets, numbers) or a label (--classify, classes) to learn must be "
+            f"named: there are {listed(table.columns)}"
+        )
     wanted = table.named([choice.label] if choice.label else choice.targets)
     inputs = table.named(choice.inputs) if choice.inputs else [name for name in table.columns if name not in wanted]
     categorical = table.named(choice.categorical)
@@ -136,6 +139,15 @@ def inputs_of(table: Table, names: Sequence[str]) -> tuple[FloatArray, tuple[str
             columns.append(numbers(table, table.named([name])[0], None))
             used.add(name)
     return np.column_stack(columns), tuple(name for name in table.columns if name not in used)
+
+
+def labels_of(table: Table, name: str) -> list[str]:
+    """The classes in a column, (rows,), as `choose` names them; `InputError` on no column and missing values."""
+    columns = table.named([name])
+    if len(columns) != 1:
+        raise InputError(f"{table.name}: '{name}' are {len(columns)} columns: one of classes is needed")
+    complete, _ = _complete(table, columns, drop=False)
+    return _texts(complete.columns[columns[0]])
 
 
 def numbers(table: Table, name: str, option: str | None) -> FloatArray:

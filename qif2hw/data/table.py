@@ -65,7 +65,7 @@ class Table:
         found: list[str] = []
         for name in names:
             if name not in self.columns and name not in self.groups:
-                raise InputError(f"{self.name}: there is no column '{name}': there are {_listed(self.columns)}")
+                raise InputError(f"{self.name}: there is no column '{name}': there are {listed(self.columns)}")
             found += [name] if name in self.columns else self.groups[name]
         for name in found:
             if found.count(name) > 1:
@@ -234,6 +234,7 @@ def _parquet(data: bytes, name: str) -> Table:
     return Table(name, columns, range(1, 1 + found.num_rows), {})
 
 
-def _listed(names: Mapping[str, Any], most: int = 20) -> str:
+def listed(names: Mapping[str, Any], most: int = 20) -> str:
+    """Names for a message, the first of many."""
     shown = [*names][:most]
     return ", ".join(shown) + (f" and {len(names) - most} more" if len(names) > most else "")

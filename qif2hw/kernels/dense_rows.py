@@ -1,4 +1,4 @@
-"""Jacobians of a chain of layers: the backward pass of one sample at a time, each written to a row of its own."""
+"""Jacobians of a chain of layers: the backward pass of one sample at a time, few of them summed in each row."""
 
 import numpy as np
 from numba import prange
@@ -13,15 +13,16 @@ BLOCK = 16
 
 
 def _rows(chain, samples, to_y, to_first, jacobian):  # type: ignore[no-untyped-def]
-    """Write to each row of ``jacobian`` the gradient of a number that depends on one sample alone.
+    """Write to each row of ``jacobian`` the gradient of a number that depends on a few samples alone.
 
-    Row ``i`` is that of ``sum(to_y[i] * y) + sum(to_first[i] * first)``, with ``y`` and ``first`` of the sample
-    ``samples[i]``, with respect to the parameters as `qif2hw.kernels.buffers.PARAMETERS` orders them.  The rows
-    may be of another element type than the chain.
+    Row ``i`` is the sum over ``k`` of those of ``sum(to_y[i, k] * y) + sum(to_first[i, k] * first)``, with ``y`` and
+    ``first`` of the sample ``samples[i, k]``, with respect to the parameters as
+    `qif2hw.kernels.buffers.PARAMETERS` orders them.  The rows may be of another element type than the chain.
     """
-    blocks = -(-samples.size // BLOCK)
+    rows = samples.shape[0]
+    blocks = -(-rows // BLOCK)
     for block in prange(blocks):
-        _block(block * BLOCK, min(samples.size, (block + 1) * BLOCK), chain, samples, to_y, to_first, jacobian)
+        _block(block * BLOCK, min(rows, (block + 1) * BLOCK), chain, samples, to_y, to_first, jacobian)
 
 
 rows, rows_parallel = for_one_thread_and_all(_rows)
@@ -30,24 +31,36 @@ rows, rows_parallel = for_one_thread_and_all(_rows)
 @compiled
 def _block(low, high, chain, samples, to_y, to_first, jacobian):  # type: ignore[no-untyped-def]
     weights, phases = aligned(chain.a.size, chain.a), np.empty(chain.start.size, chain.a.dtype)
+    weight_sums, phase_sums = np.empty_like(weights), np.empty_like(phases)
     times = np.empty(chain.times.shape[1], chain.a.dtype)
     psi = np.empty(chain.psi.shape[1], chain.a.dtype)
     given = np.zeros(3, np.int64)
+    terms = samples.shape[1]
     for i in range(low, high):
-        b = samples[i]
-        # The backward pass looks for all of these in row b of arrays that nothing but that row is there of.
-        given[0] = to_y.ctypes.data + (i - b) * to_y.shape[1] * to_y.itemsize
-        given[1] = to_first.ctypes.data + (i - b) * to_first.shape[1] * to_first.itemsize
-        to = Gradients(
-            view(times, -b * times.size, b + 1, times.size), view(psi, -b * psi.size, b + 1, psi.size), given, times
-        )  # fmt: skip
-        backward_share(b, b + 1, chain, to, weights, phases)
-        _write(chain, weights, phases, jacobian[i])
+        weight_sums[:] = 0.0
+        phase_sums[:] = 0.0
+        for k in range(terms):
+            if not (to_y[i, k].any() or to_first[i, k].any()):
+                continue
+            b = samples[i, k]
+            # The backward pass looks for all of these in row b of arrays that nothing but that row is there of.
+            row = i * terms + k - b
+            given[0] = to_y.ctypes.data + row * to_y.shape[2] * to_y.itemsize
+            given[1] = to_first.ctypes.data + row * to_first.shape[2] * to_first.itemsize
+            to = Gradients(
+                view(times, -b * times.size, b + 1, times.size), view(psi, -b * psi.size, b + 1, psi.size), given, times
+            )  # fmt: skip
+            backward_share(b, b + 1, chain, to, weights, phases)
+            for n in range(weights.size):
+                weight_sums[n] += weights[n]
+            for n in range(phases.size):
+                phase_sums[n] += phases[n]
+        _write(chain, weight_sums, phase_sums, jacobian[i])
 
 
 @compiled
 def _write(chain, weights, phases, row):  # type: ignore[no-untyped-def]
-    """The gradients of a sample in the order, with the signs and factors of `qif2hw.kernels.dense_chain.backward`."""
+    """Gradients in the order, with the signs and factors of `qif2hw.kernels.dense_chain.backward`."""
     table = chain.table
     factor = -1.0 / (chain.r * chain.omega)
     for level in range(1, table.shape[0]):

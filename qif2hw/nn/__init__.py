@@ -8,6 +8,7 @@ from qif2hw.nn.hosted import HostedNetwork
 from qif2hw.nn.layer import QIFLayer, Route
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
+from qif2hw.nn.spikes import encode, side_by_side
 from qif2hw.nn.synapses import random_synapses
 from qif2hw.nn.tracing import export, network_of
 
@@ -28,8 +29,10 @@ __all__ = [
     "Route",
     "Standardize",
     "derivative",
+    "encode",
     "export",
     "jets",
     "network_of",
     "random_synapses",
+    "side_by_side",
 ]

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from qif2hw.errors import InputError
-from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.host_part.expression import formula, given
 from qif2hw.ir.host_part.host import Host, Input, Output, X, Y
 from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
@@ -18,6 +18,7 @@ from qif2hw.nn.deeponet import DeepONet
 from qif2hw.nn.regime import Regime
 from qif2hw.physics.names import Ends, Names, Solution, domain_of, units_of
 from qif2hw.train.loop import batch_of
+from qif2hw.train.residuals import Draw, Residuals
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
 
 SETTINGS = Settings(
@@ -122,6 +123,7 @@ def operator(
         block=len(problem.points),
         make=_make,
         objective=problem.objective,
+        residuals=problem.residuals,
     )
 
 
@@ -196,6 +198,31 @@ class _Operator:
             return (difference.square().sum(1) / wanted.square().sum(1)).mean() + late
 
         return loss
+
+    def residuals(self, task: Task, model: Model, seed: int, teacher: Model | None) -> Draw:
+        """The same loss for second-order steps: a group for each function and point."""
+        del task, teacher
+        assert isinstance(model, DeepONet)
+        functions, u = (torch.from_numpy(part) for part in self.sampled(self.train))
+        points, inside = torch.from_numpy(self.points), torch.from_numpy(self.at(self.points))[:, 0]
+        norm = (u.square().sum(1) / len(points)).sqrt()
+
+        def residuals(pairs: IntArray) -> Residuals:
+            function, point = np.divmod(pairs, len(points))
+            f, c = torch.from_numpy(function), torch.from_numpy(point)
+
+            def form(branch: Tensor, trunk: Tensor) -> Tensor:
+                results = model.offset + model.scale * (branch[:, 0] * trunk[:, 0]).sum(1)
+                return ((inside[c] * results - u[f, c]) / norm[f])[:, None]
+
+            return Residuals((functions, points), (function[:, None], point[:, None]), form)
+
+        def draw(step: int, groups: int) -> tuple[Residuals, Residuals]:
+            order = np.random.default_rng([seed, 1, step]).permutation(u.numel())
+            count = min(groups, len(order) // 2)
+            return residuals(order[:count]), residuals(order[count : 2 * count])
+
+        return draw
 
 
 def _scaled_points(points: ArrayLike, domain: tuple[tuple[float, float], ...]) -> FloatArray:

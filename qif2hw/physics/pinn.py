@@ -16,7 +16,8 @@ from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import Regime
 from qif2hw.physics.equation import Physics
 from qif2hw.physics.names import Ends, Names, Solution, domain_of, units_of
-from qif2hw.physics.residuals import collocation, differences
+from qif2hw.physics.residuals import SHORT, collocation, difference_residuals, differences
+from qif2hw.train.residuals import Draw
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
 
 SETTINGS = Settings(steps=5000, learning_rate=3e-3, batch=100, optimizer="soap", qat_steps=1500, qat_learning_rate=5e-4)
@@ -97,6 +98,7 @@ def pinn(
         host=host,
         fields=encoded,
         objective=_Objective(physics),
+        residuals=_Residuals(physics),
         equation=physics,
     )
 
@@ -139,6 +141,20 @@ class _Objective:
         assert isinstance(model, QIFNetwork)
         form = collocation if task.regime.margin is None else differences
         return form(self.physics, model, seed, task.settings.batch or 200)
+
+
+@dataclass(frozen=True)
+class _Residuals:
+    """The same loss for second-order steps."""
+
+    physics: Physics
+
+    def __call__(self, task: Task, model: Model, seed: int, teacher: Model | None) -> Draw:
+        del teacher
+        assert isinstance(model, QIFNetwork)
+        if task.regime.margin is None:
+            return difference_residuals(self.physics, model, seed, first=SHORT, second=SHORT, prefer=True)
+        return difference_residuals(self.physics, model, seed)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from qif2hw.ir.arrays import FloatArray
 from qif2hw.physics.equation import Physics
 from qif2hw.train.loop import SAVE_EVERY
 from qif2hw.train.task import Objective
@@ -35,3 +36,16 @@ def points_of_steps(physics: Physics, error: Callable[[Tensor], Tensor], seed: i
         return torch.cat([even, pool[torch.from_numpy(rng.integers(0, len(pool), batch // 2))]])
 
     return points
+
+
+def preferred(size: FloatArray, count: int, rng: np.random.Generator) -> Tensor:
+    """Indices (count,) of candidates, each at most once, the larger their error ``size`` (candidates,) the likelier."""
+    weight = 1 + size / size.mean()
+    return torch.from_numpy(rng.choice(len(size), count, replace=False, p=weight / weight.sum()))
+
+
+def mirrored(x: Tensor, coordinate: int) -> Tensor:
+    """Inputs ``x`` (samples, inputs) in [0, 1] on the other side of the middle of a coordinate's range."""
+    across = x.clone()
+    across[:, coordinate] = 1 - x[:, coordinate]
+    return across

@@ -4,28 +4,24 @@ The compiler uses them to see what rounding a weight does to the result.  They a
 (`spike_weight_slope`, `spike_input_slope`, `spike_phase_slope`), accumulated from the results back to the inputs.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qif2hw import neuron
 from qif2hw.ir.arrays import FloatArray, IntArray
-from qif2hw.ir.network import Network, Projection
+from qif2hw.ir.network import Network, Population
 from qif2hw.ir.readout import FirstSpike, Readout
 from qif2hw.ir.spikes import Spikes
-from qif2hw.machinecode import compiled
-from qif2hw.reference.execute import trace
+from qif2hw.reference.execute import Trace, trace
+from qif2hw.reference.pull_back import pull_back
 
-_rotate = numba.njit(inline="always")(neuron.rotate)
-_shear = numba.njit(inline="always")(neuron.shear)
-_weight_slope = numba.njit(inline="always")(neuron.spike_weight_slope)
-_input_slope = numba.njit(inline="always")(neuron.spike_input_slope)
-_phase_slope = numba.njit(inline="always")(neuron.spike_phase_slope)
+BLOCK = 64
+"""Neurons of a population that are worked on at a time: what is held of them for a sample fits a second cache."""
+_EXPONENT_ROOM = 450
+"""Powers of two by which a length may change before it is scaled back: its square has twice as many."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +43,84 @@ class Sensitivity:
     phi0: tuple[FloatArray, ...]
 
 
+@dataclass(frozen=True)
+class Derivatives:
+    """Results and their derivatives, those by the weights on request; rows are (sample, output).
+
+    Parameters
+    ----------
+    value, phi0
+        As of `Sensitivity`.
+    """
+
+    network: Network
+    value: FloatArray
+    phi0: tuple[FloatArray, ...]
+    _populations: "Mapping[str, _Population]"
+
+    def by_weights(self, population: str, low: int, high: int) -> "Iterator[WeightDerivatives]":
+        """Derivatives by the weights of the neurons from ``low`` to ``high`` (exclusive), by projection onto them."""
+        one = self._populations[population]
+        for first in range(low, high, BLOCK):
+            last = min(high, first + BLOCK)
+            found = one.pull(first, last, weights=True)
+            begin = 0
+            for k in one.incoming:
+                synapses = self.network.projections[k].synapses
+                pre = synapses.shape[1]
+                post, source, place = synapses.edges_of(first, last)
+                part = found[:, :, begin : begin + pre].reshape(self.value.size, pre, last - first)
+                begin += pre
+                # Source by source, as they lie there: where all are wanted nothing is copied.
+                if place.size == pre * (last - first):
+                    yield WeightDerivatives(k, place.reshape(-1, pre).T.ravel(), part.reshape(self.value.size, -1))
+                else:
+                    order = np.lexsort((post, source))
+                    yield WeightDerivatives(k, place[order], part[:, source[order], post[order] - first])
+
+
+@dataclass(frozen=True)
+class WeightDerivatives:
+    """Derivatives by some weights of a projection.
+
+    Parameters
+    ----------
+    projection
+        Its number in the network's order.
+    place
+        Which of its weights, as numbers into the flattened array: (weights,).
+    slope
+        (rows, weights).
+    """
+
+    projection: int
+    place: IntArray
+    slope: FloatArray
+
+
 def sensitivity(network: Network, x: ArrayLike) -> Sensitivity:
-    """Derivatives of the results at the inputs ``x`` (samples, columns).
+    """Derivatives of the results at the inputs ``x`` (samples, columns), all of them.
+
+    Raises
+    ------
+    InputError
+        On inputs of a wrong width or out of range.
+    """
+    found = derivatives(network, x)
+    weight = [np.zeros((found.value.size, p.weight.size)) for p in network.projections]
+    for population in network.populations:
+        for part in found.by_weights(population.name, 0, population.size):
+            weight[part.projection][:, part.place] = part.slope
+    shapes = (p.weight.shape for p in network.projections)
+    return Sensitivity(
+        found.value, tuple(w.reshape(-1, *shape) for w, shape in zip(weight, shapes, strict=True)), found.phi0
+    )
+
+
+def derivatives(network: Network, x: ArrayLike) -> Derivatives:
+    """Results and derivatives by the phases at the inputs ``x`` (samples, columns); those by weights can be asked for.
+
+    What they need is held: numbers for every spike and result, not for every weight.
 
     Raises
     ------
@@ -61,80 +133,117 @@ def sensitivity(network: Network, x: ArrayLike) -> Sensitivity:
     pull_time = {p.name: np.zeros((len(result.spikes[p.name]), rows)) for p in network.populations}
     pull_end = {p.name: np.zeros((samples, p.size, rows)) for p in network.populations}
     value = _pull_outputs(network, result.spikes, result.theta, pull_time, pull_end)
-    weight = [np.zeros((samples, rows, *p.weight.shape)) for p in network.projections]
-    phi0 = {p.name: np.zeros((samples, rows, p.size)) for p in network.populations}
-    columns = network.columns
+    made = {
+        p.name: _population(network, p, inputs, result, pull_time[p.name], pull_end[p.name])
+        for p in network.populations
+    }
     for population in reversed(network.order):
-        incoming = [k for k, p in enumerate(network.projections) if p.post == population.name]
-        sources = []
-        for k in incoming:
-            pre = network.projections[k].pre
-            if pre in columns:
-                encoder = next(e for e in network.encoders if e.name == pre)
-                times = encoder.times(inputs[:, columns[pre]])
-                sample, channel = np.divmod(np.arange(times.size), encoder.size)
-                sources.append((sample, channel, times.ravel(), np.zeros_like(times), np.zeros((times.size, rows))))
-            else:
-                s = result.spikes[pre]
-                sources.append((s.sample, s.neuron, s.time, result.theta[pre] / np.pi, pull_time[pre]))
-        projections = [network.projections[k] for k in incoming]
-        widths = [network.sizes[p.pre] for p in projections]
-        offset = np.cumsum([0, *widths])
-        sample = np.concatenate([s[0] for s in sources])
-        channel = np.concatenate([s[1] + o for s, o in zip(sources, offset, strict=False)]).astype(np.int64)
-        time = np.concatenate([s[2] for s in sources])
-        order = np.lexsort((time, sample))
-        start = np.searchsorted(sample[order], np.arange(samples + 1))
-        own = result.spikes[population.name]
-        ends = np.cumsum([0, *(p.weight.size for p in projections)])
-        to_weight = np.zeros((samples, rows, int(ends[-1])))
-        to_time, to_psi = np.zeros((time.size, rows)), np.zeros((samples, int(offset[-1]), rows))
-        _pull_back(
-            start, time[order], channel[order], _by_neuron(projections, offset, ends), np.concatenate(
-                [p.weight.ravel() / population.neuron.r for p in projections]
-            ), np.concatenate([s[3] for s in sources], axis=1),
-            population.phi0, population.neuron.r, population.neuron.omega, network.trial,
-            np.searchsorted(own.sample.astype(np.int64) * population.size + own.neuron,
-                            np.arange(samples * population.size + 1)),
-            own.time, pull_time[population.name], pull_end[population.name],
-            to_weight, phi0[population.name], to_time, to_psi,
-        )  # fmt: skip
-        back = np.empty_like(to_time)
-        back[order] = to_time
-        begin = 0
-        for n, (k, source, low, high) in enumerate(zip(incoming, sources, offset[:-1], offset[1:], strict=True)):
-            weight[k] += to_weight[:, :, ends[n] : ends[n + 1]].reshape(weight[k].shape)
-            end = begin + len(source[2])
-            pre = network.projections[k].pre
-            if pre in pull_time:
-                pull_time[pre] += back[begin:end]
-                pull_end[pre] += to_psi[:, low:high] / np.pi
-            begin = end
-    return Sensitivity(
-        value,
-        tuple(w.reshape(samples * rows, *w.shape[2:]) for w in weight),
-        tuple(phi0[p.name].reshape(samples * rows, p.size) for p in network.populations),
-    )
+        made[population.name].pull_down(pull_time, pull_end)
+    phi0 = tuple(made[p.name].phi0.reshape(samples * rows, p.size) for p in network.populations)
+    return Derivatives(network, value, phi0, made)
 
 
-class _ByNeuron(NamedTuple):
-    """Synapses of neuron ``i``, ``begin[i]:begin[i + 1]``: the channels they come from, the places of their weights."""
+@dataclass(frozen=True)
+class _Source:
+    """What one projection brings: the pre, and its spikes before they are merged, ``first`` to ``last``."""
 
-    begin: IntArray
+    pre: str
+    first: int
+    last: int
+    channel: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class _Population:
+    """A population with its input spikes, merged, and what arrives from above for its own."""
+
+    network: Network
+    population: Population
+    incoming: tuple[int, ...]
+    sources: tuple[_Source, ...]
+    start: IntArray
+    order: IntArray
+    time: FloatArray
     channel: IntArray
-    place: IntArray
+    psi: FloatArray
+    own_start: IntArray
+    own_time: FloatArray
+    pull_time: FloatArray
+    pull_end: FloatArray
+    phi0: FloatArray
+
+    def pull(
+        self, low: int, high: int, *, weights: bool = False, inputs: tuple[FloatArray, FloatArray] | None = None
+    ) -> FloatArray:
+        """Derivatives of the neurons from ``low`` to ``high``; by weights (samples, rows, channels, neurons) if asked.
+
+        Fills ``phi0``, and adds to those by the times and pseudo-phases of the sources, if they are given.
+        """
+        neuron_, phi0 = self.population.neuron, self.population.phi0[low:high]
+        projections = [self.network.projections[k] for k in self.incoming]
+        shears = np.concatenate([p.synapses.part(p.weight, low, high).T for p in projections]) / neuron_.r
+        growth = np.log2(1.0 + np.abs(shears).max(initial=0.0))
+        samples, channels, rows = len(self.psi), len(shears), self.pull_time.shape[1]
+        by_weight = np.zeros((samples, rows, channels, high - low) if weights else (0, 0, 0, 0))
+        by_time, by_psi = inputs or (np.zeros((0, 0)), np.zeros((0, 0, 0)))
+        pull_back(
+            self.start, self.time, self.channel, shears, self.psi,
+            np.stack([np.cos(neuron_.omega * phi0), np.sin(neuron_.omega * phi0)]),
+            neuron_.r, neuron_.omega, self.network.trial, max(1, int(_EXPONENT_ROOM / max(growth, 1.0))),
+            self.own_start, self.own_time, self.pull_time, self.pull_end, low,
+            by_weight, self.phi0, by_time, by_psi,
+        )  # fmt: skip
+        return by_weight
+
+    def pull_down(self, pull_time: dict[str, FloatArray], pull_end: dict[str, FloatArray]) -> None:
+        """Derivatives by the phases, and what the populations below get."""
+        rows = self.pull_time.shape[1]
+        by_time, by_psi = np.zeros((self.time.size, rows)), np.zeros((*self.psi.shape, rows))
+        for low in range(0, self.population.size, BLOCK):
+            self.pull(low, min(low + BLOCK, self.population.size), inputs=(by_time, by_psi))
+        unsorted = np.empty_like(by_time)
+        unsorted[self.order] = by_time
+        for source in self.sources:
+            if source.pre in pull_time:
+                pull_time[source.pre] += unsorted[source.first : source.last]
+                pull_end[source.pre] += by_psi[:, source.channel : source.channel + source.channels] / np.pi
 
 
-def _by_neuron(projections: Sequence[Projection], channels: IntArray, places: IntArray) -> _ByNeuron:
-    """Synapses of several projections whose channels and weights are numbered through from the given ones."""
-    edges = [p.synapses.edges() for p in projections]
-    post = np.concatenate([e.post for e in edges])
-    order = np.argsort(post, kind="stable")
-    return _ByNeuron(
-        np.searchsorted(post[order], np.arange(projections[0].synapses.shape[0] + 1)),
-        np.concatenate([e.pre + first for e, first in zip(edges, channels, strict=False)])[order],
-        np.concatenate([e.place + first for e, first in zip(edges, places, strict=False)])[order],
-    )
+def _population(
+    network: Network,
+    population: Population,
+    inputs: FloatArray,
+    result: Trace,
+    pull_time: FloatArray,
+    pull_end: FloatArray,
+) -> _Population:
+    incoming = tuple(k for k, p in enumerate(network.projections) if p.post == population.name)
+    samples, parts, sources = len(inputs), [], []
+    first, offset = 0, 0
+    for k in incoming:
+        pre = network.projections[k].pre
+        if pre in network.columns:
+            encoder = next(e for e in network.encoders if e.name == pre)
+            times = encoder.times(inputs[:, network.columns[pre]])
+            sample, channel = np.divmod(np.arange(times.size), encoder.size)
+            parts.append((sample, channel + offset, times.ravel(), np.zeros_like(times)))
+        else:
+            s = result.spikes[pre]
+            parts.append((s.sample, s.neuron + offset, s.time, result.theta[pre] / np.pi))
+        sources.append(_Source(pre, first, first + len(parts[-1][0]), offset, network.sizes[pre]))
+        first, offset = sources[-1].last, offset + sources[-1].channels
+    sample, channel, time = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    order = np.lexsort((time, sample))
+    own = result.spikes[population.name]
+    number = own.sample.astype(np.int64) * population.size + own.neuron
+    return _Population(
+        network, population, incoming, tuple(sources),
+        np.searchsorted(sample[order], np.arange(samples + 1)), order, time[order], channel[order].astype(np.int64),
+        np.concatenate([part[3] for part in parts], axis=1),
+        np.searchsorted(number, np.arange(samples * population.size + 1)), own.time,
+        pull_time, pull_end, np.zeros((samples, pull_time.shape[1], population.size)),
+    )  # fmt: skip
 
 
 def _pull_outputs(
@@ -184,79 +293,3 @@ def _first_spikes(network: Network, name: str, own: Spikes, end: FloatArray) -> 
     times = neuron.pseudospike_time(end, network.trial, np.zeros_like(end), network.population(name).neuron)
     times[index >= 0] = own.time[index[index >= 0]]
     return times, index
-
-
-@compiled(parallel=True)
-def _pull_back(  # type: ignore[no-untyped-def]
-    start: Any, time: Any, channel: Any, synapses: Any, shears: Any, psi: Any, phi0: Any, r: float, omega: float,
-    trial: float, own_start: Any, own_time: Any, pull_time: Any, pull_end: Any, to_weight: Any, to_phi0: Any,
-    to_time: Any, to_psi: Any,
-):  # fmt: skip
-    """One population: derivatives of spike times and final angles become those of weights, phases and input times.
-
-    ``pull_time`` (spikes, rows) and ``pull_end`` (samples, neurons, rows) hold what arrived from above; ``shears`` is
-    ``w / r`` of every weight of the population, ``to_weight`` (samples, rows, weights).
-    """
-    rows, posts, channels = pull_time.shape[1], phi0.size, psi.shape[1]
-    for b in numba.prange(start.size - 1):
-        first, events = start[b], start[b + 1] - start[b]
-        height, before, after, rise = np.empty(events), np.empty(events), np.empty(events), np.empty(rows)
-        place, shear = np.empty(channels, np.int64), np.empty(channels)
-        for i in range(posts):
-            place[:] = -1
-            shear[:] = 0.0
-            for k in range(synapses.begin[i], synapses.begin[i + 1]):
-                place[synapses.channel[k]] = synapses.place[k]
-                shear[synapses.channel[k]] = shears[synapses.place[k]]
-            spike, last = own_start[b * posts + i], own_start[b * posts + i + 1]
-            spike_length = np.empty(last - spike)
-            x, y, length, now = math.cos(omega * phi0[i]), math.sin(omega * phi0[i]), 0.0, 0.0
-            seen = spike
-            for e in range(events):
-                t = time[first + e]
-                while seen < last and own_time[seen] <= t:
-                    spike_length[seen - spike] = length
-                    seen += 1
-                x, y = _rotate(x, y, math.cos(omega * (t - now)), math.sin(omega * (t - now)))
-                now = t
-                height[e], before[e] = y, length
-                x = _shear(x, y, shear[channel[first + e]])
-                grown = math.hypot(x, y)
-                x, y, length = x / grown, y / grown, length + math.log(grown)
-                after[e] = length
-            while seen < last:
-                spike_length[seen - spike] = length
-                seen += 1
-            x, y = _rotate(x, y, math.cos(omega * (trial - now)), math.sin(omega * (trial - now)))
-            flush = 0.0
-            for j in range(channels):
-                flush += psi[b, j] * shear[j]
-            grown = math.hypot(_shear(x, y, flush), y)
-            for q in range(rows):
-                # t' = T + (pi - theta') / omega stands for the final angle.
-                rise[q] = -omega * pull_end[b, i, q] * math.exp(-2.0 * (length + math.log(grown)))
-                slope = _weight_slope(y * math.exp(length), 1.0, r, omega) * rise[q]
-                if slope != 0.0:
-                    for j in range(channels):
-                        if place[j] >= 0:
-                            to_weight[b, q, place[j]] += slope * psi[b, j]
-                        to_psi[b, j, q] += slope * shear[j] * r
-            for e in range(events - 1, -1, -1):
-                while seen > spike and own_time[seen - 1] > time[first + e]:
-                    seen -= 1
-                    for q in range(rows):
-                        rise[q] += pull_time[seen, q] * math.exp(-2.0 * spike_length[seen - spike])
-                short = math.exp(2.0 * before[e])
-                stretch = _input_slope(short, math.exp(2.0 * after[e]), 1.0)
-                slope = short * _weight_slope(height[e], 1.0, r, omega)
-                at = place[channel[first + e]]
-                for q in range(rows):
-                    if at >= 0:
-                        to_weight[b, q, at] += slope * rise[q]
-                    to_time[first + e, q] += stretch * rise[q]
-            while seen > spike:
-                seen -= 1
-                for q in range(rows):
-                    rise[q] += pull_time[seen, q] * math.exp(-2.0 * spike_length[seen - spike])
-            for q in range(rows):
-                to_phi0[b, q, i] += _phase_slope(1.0) * rise[q]

@@ -1,6 +1,8 @@
 """A regressor and a classifier of scikit-learn, trained as ``qif2hw train TABLE`` does."""
 
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,10 @@ from qif2hw.bundle import Bundle
 from qif2hw.data.columns import Numbers
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.train import train
-from qif2hw.train.tables import TableOptions, table_task
+from qif2hw.train.tables import TableOptions, choose_fields, table_task
+
+LEAST_LIMIT = 1e-3
+"""Seconds of a time limit that are left for the training at least."""
 
 
 class _QIFEstimator(BaseEstimator):
@@ -26,6 +31,7 @@ class _QIFEstimator(BaseEstimator):
         hidden: Sequence[int] | None = None,
         *,
         fields: int | None = None,
+        finish: int | None = None,
         validation_fraction: float = 0.15,
         steps: int | None = None,
         time_limit: float | None = None,
@@ -34,6 +40,7 @@ class _QIFEstimator(BaseEstimator):
     ) -> None:
         self.hidden = hidden
         self.fields = fields
+        self.finish = finish
         self.validation_fraction = validation_fraction
         self.steps = steps
         self.time_limit = time_limit
@@ -46,10 +53,14 @@ class _QIFEstimator(BaseEstimator):
         given = getattr(self, "feature_names_in_", [f"x{k}" for k in range(x.shape[1])])
         numbers = Numbers(x, y, tuple(map(str, given)), **names)
         hidden = None if self.hidden is None else tuple(self.hidden)
-        options = TableOptions(hidden=hidden, fields=self.fields, validation=self.validation_fraction, test=0.0)
-        seed = int(check_random_state(self.random_state).randint(1 << 31))
-        task = table_task(type(self).__name__, numbers, options, seed)
-        result = train(task, seed=seed, steps=self.steps, weight_bits=self.weight_bits, time_limit=self.time_limit)
+        options = TableOptions(hidden, self.fields, self.finish, validation=self.validation_fraction, test=0.0)
+        seed, name = int(check_random_state(self.random_state).randint(1 << 31)), type(self).__name__
+        start, limit = time.perf_counter(), self.time_limit
+        self.fields_ = choose_fields(name, numbers, options, seed, time_limit=limit).fields
+        task = table_task(name, numbers, replace(options, fields=self.fields_), seed)
+        if limit is not None:
+            limit = max(limit - (time.perf_counter() - start), LEAST_LIMIT)
+        result = train(task, seed=seed, steps=self.steps, weight_bits=self.weight_bits, time_limit=limit)
         self.network_, self.n_iter_, self.history_ = result.network, result.steps, result.history
 
     def _solve(self, X: ArrayLike) -> FloatArray:
@@ -76,7 +87,10 @@ class QIFRegressor(RegressorMixin, _QIFEstimator):
     hidden
         Sizes of the hidden layers; None for sizes that follow from the number of samples.
     fields
-        Receptive fields of each input, 1 for none; None for a number that follows from that of the inputs.
+        Receptive fields of each input, 1 for none; None for the one of several numbers that is best for the
+        validation samples after a short training.
+    finish
+        Most second-order steps of a regression, 0 for none; None for as many as are useful for so many samples.
     validation_fraction
         Share of the samples for validation.
     steps
@@ -92,8 +106,10 @@ class QIFRegressor(RegressorMixin, _QIFEstimator):
     ----------
     network_
         The trained `qif2hw.Network`, in the units of the data.
+    fields_
+        Receptive fields of each input.
     n_iter_
-        Number of steps with free weights.
+        Number of first-order steps with free weights.
     history_
         Step, training loss and validation loss, (looks, 3).
     """
@@ -136,7 +152,7 @@ class QIFClassifier(ClassifierMixin, _QIFEstimator):
     ----------
     classes_
         The classes, in the order of the outputs.
-    network_, n_iter_, history_
+    network_, fields_, n_iter_, history_
         As of `QIFRegressor`; the network's solution are the probabilities, named by the classes.
     """
 

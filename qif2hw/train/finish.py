@@ -1,6 +1,7 @@
-"""The second-order finish of a regression: its batches, the rows of its Jacobian, and the rule by which it begins."""
+"""The second-order finish: its batches of residuals, the rows of their Jacobian, and the rule by which it begins."""
 
 import math
+import time
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -9,19 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from qif2hw.errors import InputError
-from qif2hw.ir.arrays import BoolArray, FloatArray, IntArray
-from qif2hw.nn.functional.jacobian import jacobian
-from qif2hw.nn.functional.output import ForwardPass
-from qif2hw.nn.network import LATE, QIFNetwork
+from qif2hw.ir.arrays import BoolArray
 from qif2hw.simd import Reals
 from qif2hw.train.optim.gauss_newton import GaussNewton
 from qif2hw.train.quantize import IncrementalQuantizer
+from qif2hw.train.residuals import LATE_ROWS, Draw, Residuals, networks
 from qif2hw.train.task import Model, Task
 
 ROWS = 2000
 """Largest number of rows of a Jacobian, those of late output spikes not counted."""
-LATE_ROWS = 200
-"""Largest number of late output spikes that a step looks at: the latest ones."""
 LARGEST = 2**31
 """Largest size of a Jacobian and its Gram matrix, in bytes."""
 ELEMENT = np.float32
@@ -39,46 +36,49 @@ With a ``quantizer`` the weights that it has put on the grid stay where they are
 """
 
 
-def parameters(model: QIFNetwork) -> list[nn.Parameter]:
+def parameters(model: Model) -> list[nn.Parameter]:
     """All parameters in the order of a Jacobian's columns."""
-    return [p for layer in model.layers for p in (layer.weight, layer.phi0)]
+    return [p for network in networks(model) for layer in network.layers for p in (layer.weight, layer.phi0)]
 
 
-def regression_finish(task: Task, model: Model, seed: int) -> Finish:
-    """Second-order steps of the loss of `qif2hw.train.loop.regression`.
+def check(task: Task, model: Model) -> None:
+    """`InputError` for a task whose loss is no sum of squared residuals, and for a network of other neurons."""
+    if task.residuals is None and task.objective is not None:
+        raise InputError(f"{task.name}: a second-order finish needs residuals, and this loss is not made of squares")
+    if not parameters(model) or len(parameters(model)) != sum(map(len, model.parameter_groups())):
+        raise InputError(f"{task.name}: a second-order finish is for networks with layers of QIF neurons")
 
-    A step takes at most `ROWS` results, of at most half of the samples, and judges itself by as many others.
-    The latest output spikes are residuals too.
+
+def finish_of(task: Task, model: Model, seed: int, teacher: Model | None = None) -> Finish:
+    """Second-order steps of the loss of a task: of `Task.residuals`, or of a regression's.
+
+    A step takes at most `ROWS` residuals, and judges itself by as many others.  The latest output spikes are residuals
+    too.
 
     Raises
     ------
     InputError
-        For another objective, another network, a single sample, and a network whose Jacobian is too large.
+        For another loss or network, a single sample, and a network whose Jacobian is too large.
     """
-    if task.objective is not None or not isinstance(model, QIFNetwork):
-        raise InputError(f"{task.name}: a second-order finish is for regressions with layers of QIF neurons")
-    x, y = (torch.from_numpy(array) for array in task.train_set(seed))
-    outputs = y.shape[1]
-    count = min(max(1, ROWS // outputs), len(x) // 2)
-    if count < 1:
-        raise InputError(f"{task.name}: a second-order finish needs two samples or more")
-    rows, columns = count * outputs + LATE_ROWS, sum(p.numel() for p in parameters(model))
-    if rows * (columns + 2 * rows) * np.dtype(ELEMENT).itemsize > LARGEST:
+    check(task, model)
+    assert isinstance(model, nn.Module)
+    draw = (task.residuals or regression_residuals)(task, model, seed, teacher)
+    equations = draw(0, 1)[0].values(model).shape[1]
+    groups = max(1, ROWS // equations)
+    rows = len(draw(0, groups)[0].takes[0]) * equations
+    columns = sum(p.numel() for p in parameters(model))
+    if not _in_memory(rows, columns):
         raise InputError(f"{task.name}: {columns} parameters are too many for a second-order finish of {rows} rows")
 
-    def loss(of: Tensor, quantizer: IncrementalQuantizer | None) -> float:
-        with torch.no_grad():
-            model.keep_inside()
-            if quantizer is not None:
-                quantizer.keep()
-            run = model.run(x[of])
-            return float((run.y - y[of]).square().mean() + model.deadline_penalty(run.first))
+    def loss(of: Residuals, quantizer: IncrementalQuantizer | None) -> float:
+        model.keep_inside()
+        if quantizer is not None:
+            quantizer.keep()
+        return of.loss(model)
 
     def step(optimizer: GaussNewton, number: int, share: float, quantizer: IncrementalQuantizer | None = None) -> float:
-        order = torch.from_numpy(np.random.default_rng([seed, 1, number]).permutation(len(x)))
-        batch, others = order[:count], order[count : 2 * count]
-        run = model.run(x[batch])
-        rows, missing = _residuals(model, run, y[batch])
+        batch, others = draw(number, groups)
+        rows, missing = batch.rows(model, ELEMENT)
         if quantizer is None:
             optimizer.turn(rows, missing)
         else:
@@ -89,7 +89,52 @@ def regression_finish(task: Task, model: Model, seed: int) -> Finish:
     return step
 
 
-def _free(model: QIFNetwork, rows: Reals, quantizer: IncrementalQuantizer) -> BoolArray:
+def regression_residuals(task: Task, model: Model, seed: int, teacher: Model | None) -> Draw:
+    """What is left of a regression: a group for each sample, an equation for each result; at most half of the samples.
+
+    Raises
+    ------
+    InputError
+        If there is a single sample.
+    """
+    del model, teacher
+    x, y = (torch.from_numpy(array) for array in task.train_set(seed))
+    if len(x) < 2:
+        raise InputError(f"{task.name}: a second-order finish needs two samples or more")
+
+    def residuals(of: Tensor) -> Residuals:
+        wanted, number = y[of], y.shape[1]
+        return Residuals((x[of],), (np.arange(len(of))[:, None],), lambda r: (r[:, 0] - wanted) / math.sqrt(number))
+
+    def draw(step: int, groups: int) -> tuple[Residuals, Residuals]:
+        order = torch.from_numpy(np.random.default_rng([seed, 1, step]).permutation(len(x)))
+        count = min(groups, len(x) // 2)
+        return residuals(order[:count]), residuals(order[count : 2 * count])
+
+    return draw
+
+
+def fits(samples: int, outputs: int, parameters: int) -> bool:
+    """Whether a regression has samples enough for a second-order step, and there is memory."""
+    groups = min(max(1, ROWS // outputs), samples // 2)
+    return groups > 0 and _in_memory(groups * outputs, parameters)
+
+
+def _in_memory(rows: int, parameters: int) -> bool:
+    """Whether a Jacobian and its Gram matrix are small enough."""
+    rows += LATE_ROWS
+    return rows * (parameters + 2 * rows) * np.dtype(ELEMENT).itemsize <= LARGEST
+
+
+def seconds_of_a_step(finish: Finish, model: Model) -> float:
+    """What a second-order step takes; the model stays as it is."""
+    for _ in range(2):  # kernels are compiled in the first
+        start = time.perf_counter()
+        finish(GaussNewton(parameters(model)), 0, 0.0, None)
+    return time.perf_counter() - start
+
+
+def _free(model: Model, rows: Reals, quantizer: IncrementalQuantizer) -> BoolArray:
     """Parameters that are not on the grid, after the quantizer has taken note of the derivatives by the weights."""
     every = parameters(model)
     square = torch.from_numpy(np.einsum("ij,ij->j", rows, rows, dtype=np.float64) / len(rows))
@@ -98,24 +143,6 @@ def _free(model: QIFNetwork, rows: Reals, quantizer: IncrementalQuantizer) -> Bo
     free = {id(w): mask for w, mask in zip(quantizer.weights, quantizer.free(), strict=True)}
     moves = [free.get(id(p), torch.ones(p.shape, dtype=torch.bool)).reshape(-1) for p in every]
     return np.asarray(torch.cat(moves).numpy(), np.bool_)
-
-
-def _residuals(model: QIFNetwork, run: ForwardPass, wanted: Tensor) -> tuple[Reals, FloatArray]:
-    """Rows of the Jacobian, and what is missing: of all results, and of the latest output spikes."""
-    batch, outputs = wanted.shape
-    late = model.lateness(run.first.detach()).numpy()
-    weight = math.sqrt(LATE * outputs / late.shape[1])
-    latest = np.argsort(-late, axis=None, kind="stable")[:LATE_ROWS]
-    sample, neuron = np.unravel_index(latest[late.ravel()[latest] > 0], late.shape)
-    samples: IntArray = np.concatenate([np.repeat(np.arange(batch), outputs), sample])
-    by_y, by_first = np.zeros((len(samples), outputs)), np.zeros((len(samples), late.shape[1]))
-    by_y[: batch * outputs] = np.tile(np.eye(outputs), (batch, 1))
-    by_first[np.arange(batch * outputs, len(samples)), neuron] = weight
-    missing = (wanted - run.y.detach()).numpy().ravel()
-    return (
-        jacobian(run, samples, by_y=by_y, by_first=by_first, dtype=ELEMENT),
-        np.concatenate([missing, -weight * late[sample, neuron]]),
-    )
 
 
 class Slowness:

@@ -170,12 +170,12 @@ def _fit(
     total = stages[-1].stop
     model = build(task, seed)
 
-    finish = second_order.regression_finish(task, model, seed) if settings.finish_steps else None
+    if settings.finish_steps:
+        second_order.check(task, model)
 
     def optimizer_after(done: int) -> saved.Optimizer:
         stage = next(stage for stage in stages if done <= stage.stop)
         if stage.second_order:
-            assert isinstance(model, QIFNetwork)
             return GaussNewton(second_order.parameters(model), follow=not stage.freezes)
         return (Soap if stage.weights_move and settings.optimizer == "soap" else FlatAdam)(model.parameter_groups())
 
@@ -194,21 +194,24 @@ def _fit(
         taught = None if steps is None else max(1, round(steps * task.teacher.settings.steps / settings.steps))
         beside = None if path is None else path.with_name(f"{path.name}.teacher")
         teacher, before, _ = _fit(task.teacher, seed, taught, None, progress, beside)
+    finish = second_order.finish_of(task, model, seed, teacher) if settings.finish_steps else None
     quantizer = None
     if any(stage.freezes for stage in stages):
         quantizer = IncrementalQuantizer(model.parameter_groups()[0], weight_bits or 8)
     others = {} if quantizer is None else quantizer.state()
     of_loss = task.objective or regression
+    if time_limit is not None and (task.validation_set is None or steps is not None):
+        raise InputError("a time limit is for a task with a validation set, and without a number of steps")
+    started = time.perf_counter()
     watch = None
     if task.validation_set is not None:
-        if finish is not None:
-            raise InputError(f"{task.name}: a second-order finish and a validation set do not go together")
+        each = 0.0
+        if finish is not None and time_limit is not None:
+            each = second_order.seconds_of_a_step(finish, model)
         # Its loss, all samples at once: the training loss on another set.
         apart = replace(task, train_set=task.validation_set, settings=replace(settings, batch=None))
-        watch = Watch(model, of_loss(apart, model, seed, teacher), settings, weight_bits, stages[0].stop)
+        watch = Watch(model, of_loss(apart, model, seed, teacher), settings, weight_bits, stages[0].stop, each)
         others = others | watch.state()
-    if time_limit is not None and (watch is None or steps is not None):
-        raise InputError("a time limit is for a task with a validation set, and without a number of steps")
     slowness = second_order.Slowness(stages[0].stop)
     if finish is not None:
         others = others | slowness.state()
@@ -220,8 +223,8 @@ def _fit(
             total = stages[-1].stop
         scalars, optimizer = saved.read(path, identity, total, optimizer_after, others)
         done, before = int(scalars["done"]), before + float(scalars["seconds"])
-    started = time.perf_counter()
     objective = of_loss(task, model, seed, teacher)
+    imitates = False
     test_set = task.test_set() if task.validation_set is None else _solved(task, task.validation_set(seed))
     looked_at = evenly(len(test_set.x), task.block, REPORTED)
     test_set = Samples(test_set.x[looked_at], test_set.y[looked_at])
@@ -229,6 +232,10 @@ def _fit(
     while done < total:
         step = done
         stage = next(s for s in stages if step < s.stop)
+        if stage.rounds and watch is not None and task.objective is None and not imitates:
+            imitates, apart = True, watch.imitated(task, seed)
+            objective = of_loss(apart, model, seed, teacher)
+            finish = second_order.finish_of(apart, model, seed, teacher) if settings.finish_steps else None
         model.weight_bits = stage.weight_bits
         rate = stage.rate_at(step)
         if step == stage.start:
@@ -241,18 +248,26 @@ def _fit(
         if isinstance(optimizer, GaussNewton):
             assert finish is not None
             loss = finish(optimizer, step, rate, quantizer if stage.rounds else None)
-            if optimizer.ended:
-                done = stage.stop
+            ends = optimizer.ended
         else:
             loss = _first_order(objective(step), optimizer, quantizer if stage.freezes else None, stage, rate, settings)
-            if finish is not None and stage is stages[0] and slowness.after(loss):
-                done = stage.stop
+            ends = finish is not None and stage is stages[0] and slowness.after(loss)
         model.keep_inside()
         if watch is not None and stage is stages[0]:
+            if ends:
+                watch.note_slowness()
+                ends = False
             limit = None if time_limit is None else time_limit - before
             if watch.after(done, loss, time.perf_counter() - started, limit, early=steps is None):
                 stages = plan(settings, watch.steps, weight_bits)
                 total = stages[-1].stop
+            if finish is not None and watch.settled and done == stages[0].stop:
+                done = stages[1].stop
+                optimizer = optimizer_after(done)
+        elif watch is not None and not stage.rounds:
+            ends = watch.after_second_order(done, loss, stage, ended=ends)
+        if ends:
+            done = stage.stop
         last = done == total
         if progress is not None and (last or done // report_every > step // report_every):
             errors = task.errors(_evaluate(task, model, test_set), test_set.y)

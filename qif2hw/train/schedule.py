@@ -74,7 +74,9 @@ class Stage:
 
 
 def plan(settings: Settings, steps: int | None = None, weight_bits: int | None = None) -> tuple[Stage, ...]:
-    """Stages of a run; ``steps`` replaces the number of steps with free weights, and the others in proportion.
+    """Stages of a run; ``steps`` replaces the number of steps with free weights.
+
+    The others follow in proportion, or as `Settings.full_after` says.
 
     With `Settings.finish_steps`: second-order steps follow.  With weight bits: weights go onto the grid in groups
     (`qif2hw.train.quantize`), then the initial phases alone are trained, which corrects most of the remaining rounding
@@ -89,10 +91,13 @@ def plan(settings: Settings, steps: int | None = None, weight_bits: int | None =
     if free < 1:
         raise InputError(f"steps = {free}: at least one step is needed")
     stages = [Stage(0, free, settings.learning_rate, steady=settings.steady)]
+    share = free / settings.steps
+    if settings.full_after is not None:
+        share = min(1.0, share / settings.full_after) if settings.full_after else 1.0
 
     def add(length: float, rate: float, **options: Any) -> None:
         start = stages[-1].stop
-        stages.append(Stage(start, start + max(1, round(length * free / settings.steps)), rate, **options))
+        stages.append(Stage(start, start + max(1, round(length * share)), rate, **options))
 
     if settings.finish_steps:
         add(settings.finish_steps, 1.0, second_order=True)

@@ -13,6 +13,7 @@ from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.host_part.host import Host
 from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.nn.regime import Regime
+from qif2hw.train.residuals import Draw
 
 
 class Samples(NamedTuple):
@@ -31,7 +32,8 @@ class Settings:
     steps, learning_rate
         Steps with free weights; the rate decays to zero as a cosine.
     finish_steps
-        Largest number of second-order steps after these (`qif2hw.train.finish`), for regressions; 0 for none.  They
+        Largest number of second-order steps after these (`qif2hw.train.finish`), for regressions and for losses that
+        are made of residuals; 0 for none.  They
         begin as soon as the steps before them lower the loss only slowly, and end when there is nothing to gain.
     rounding_steps
         With these and weight bits: second-order steps in which one weight after the other goes onto the grid, in place
@@ -55,7 +57,10 @@ class Settings:
         Share of the steps with free weights before their rate decays.
     look_every, patience
         Of a task with a validation set: steps between two looks at it, and the share of the steps after which the rate
-        decays at once if the validation loss has not fallen in it.
+        decays at once if the validation loss has not fallen in it.  Second-order steps are looked at one by one.
+    full_after
+        How long the stages after the steps with free weights are where another number of these is asked for.  None: in
+        proportion.  A share of the steps: as long as given here from that share on, shorter in proportion below it.
     """
 
     steps: int = 2000
@@ -71,6 +76,7 @@ class Settings:
     steady: float = 0.0
     look_every: int = 20
     patience: float = 0.5
+    full_after: float | None = None
     finish_steps: int = 0
     rounding_steps: int = 150
 
@@ -173,9 +179,15 @@ class Task:
     make
         Builds the network for a seed; None for layers of ``sizes``.
     objective
-        ``objective(model, seed, teacher)`` is the loss by step; None for the mean square error on the training set.
+        ``objective(task, model, seed, teacher)`` is the loss by step; None for the mean square error on the training
+        set.
+    residuals
+        ``residuals(task, model, seed, teacher)``: the same loss as a sum of squares, for second-order steps; None where
+        it is none, or where there is no ``objective``.
     teacher
         A task to train first, whose network the objective is given.
+    encoded
+        The task to take instead where coordinates get receptive fields; None for the same.
     equation
         The differential equation whose residual is trained; None where true results are given.
     branch_inputs
@@ -208,7 +220,9 @@ class Task:
     fields: ReceptiveFields | None = None
     make: "Callable[[Task, int], Model] | None" = None
     objective: "Callable[[Task, Model, int, Model | None], Objective] | None" = None
+    residuals: "Callable[[Task, Model, int, Model | None], Draw] | None" = None
     teacher: "Task | None" = None
+    encoded: "Task | None" = None
     equation: Equation | None = None
     branch_inputs: int = 0
     block: int = 1

@@ -58,7 +58,8 @@ def test_event_driven_networks_go_out_and_come_back(call: Any, source: Path, tmp
 def test_what_is_not_written(call: Any, tmp_path: Path) -> None:
     out = tmp_path / "p.nir"
     refused = call.refused("emit", zoo.model("digits"), "--to", "nir", "-o", out)
-    assert "a network in time steps is not written to NIR" in refused
+    assert "NIR has no node for" in refused
+    assert "(SteppedQIF)" in refused
     refused = call.refused("emit", zoo.model("parabola"), "--to", "nir", "-o", out, "--inputs", "x.npy")
     assert "--inputs is for --to c99" in refused
     assert not out.exists()

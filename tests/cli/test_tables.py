@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,43 @@ def test_the_number_of_steps_repeats_a_run(call: Any, table: Path, tmp_path: Pat
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_the_fields_are_compared_and_the_number_of_steps_repeats_that_too(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qif2hw.train.tables import choice
+
+    monkeypatch.setattr(choice, "STEPS", 40)
+    table = write(tmp_path / "data.csv", columns(150))
+    first, second = tmp_path / "1.onnx", tmp_path / "2.onnx"
+    short = ["train", table, "--targets", "y", "--hidden", "4", "--weight-bits", 8, "--finish", 5]
+    made = call(*short, "--steps", 60, "-o", first)
+    assert made.exit_code == 0, made.output
+    compared, trained = made.stdout.splitlines()[:2]
+    chosen = re.match(r"--fields (\d+), by the validation loss after a short training: .* with 16$", compared)
+    assert chosen is not None, compared
+    assert f"{2 * int(chosen[1])}-4-2, 8-bit weights" in trained
+    assert call(*short, "--fields", chosen[1], "--steps", 60, "-o", second).exit_code == 0
+    assert first.read_bytes() == second.read_bytes()
+    ended = call(*short, "--time-limit", 0.5, "-o", first)
+    assert ended.exit_code == 0, ended.output
+    told = re.search(r"first-order steps: (--fields \d+ --steps \d+) repeats the training", ended.output)
+    assert told is not None, ended.output
+    assert call(*short, *told[1].split(), "-o", second).exit_code == 0
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_second_order_steps_of_a_shipped_regression(call: Any, tmp_path: Path) -> None:
+    out = tmp_path / "m.onnx"
+    errors = []
+    for finish in (0, 40):
+        made = call("train", "parabola", "-o", out, "--steps", 300, "--finish", finish, "--json")
+        assert made.exit_code == 0, made.output
+        errors.append(json.loads(made.stdout)["error"])
+    assert errors[1] < errors[0]
+    assert "for regressions" in call.refused("train", "digits_first_spike", "-o", out, "--finish", 3)
+    assert "--finish: it is an option for" in call.refused("train", "digits", "-o", out, "--finish", 3)
+
+
 def test_classes_categories_and_missing_values(call: Any, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     a, colour = rng.uniform(0, 1, 90), rng.choice(["red", "green", "blue"], 90)
@@ -133,6 +171,16 @@ def test_classes_categories_and_missing_values(call: Any, tmp_path: Path) -> Non
     assert [o.name for o in network.host.outputs] == ["no", "yes"]
     bundle = tmp_path / "m.qif"
     assert call("compile", out, "-o", bundle).exit_code == 0
+    inside = np.flatnonzero(np.array(cells) != "")
+    inputs = write(tmp_path / "inputs.csv", {"a": a[inside], "colour": colour[inside]})
+    truth = write(tmp_path / "truth.csv", {"out": label[inside], "other": [0.25] * len(inside)})
+    parity = ("parity", bundle, "--inputs", inputs, "--backends", "reference,engine", "--labels")
+    numbers = tmp_path / "p.json"
+    call(*parity, f"{truth}:out", "--json", numbers)
+    assert json.loads(numbers.read_text())["classes"]["accuracy"]["engine"] > 0.7
+    assert "give the column of the classes too" in call.refused(*parity, truth)
+    assert "there is no column 'in': there are out, other" in call.refused(*parity, f"{truth}:in")
+    assert "label '0.25': the network has the classes no, yes" in call.refused(*parity, f"{truth}:other")
     few = write(tmp_path / "few.csv", {"colour": ["red", "blue"], "a": [0.25, 0.75]})
     result = call("run", bundle, "--inputs", few, "-o", tmp_path / "y.csv")
     assert result.exit_code == 0, result.output
@@ -167,6 +215,7 @@ def test_classes_categories_and_missing_values(call: Any, tmp_path: Path) -> Non
         ("a,y\n" + "1,inf\n2,3\n" * 6, ["--targets", "y"], "row 2, column 'y': inf is not finite"),
         ("a,y\n1,2\n", ["--targets", "y", "--categorical", "y"], "is categorical and no input"),
         ("a,y\n1,2\n", ["--targets", "y", "--hidden", "4,x"], "--hidden 4,x"),
+        ("a,y\n1,2\n", ["--targets", "y", "--steps", "4", "--time-limit", "4"], "one of them can be given"),
         ("a,y\n1,2\n", ["--targets", "y", "--regime", "published"], "--regime: it is an option for a shipped task"),
         ("a,y\n1,2\n", ["--targets", "y", "--device", "cpu"], "--device: it is an option for a task in time steps"),
     ],

@@ -61,6 +61,10 @@ def test_compile_options(call: Any, kit: Any, tmp_path: Path, options: list[Any]
     assert not out.exists()
 
 
+def test_a_model_in_place_of_a_bundle(call: Any, kit: Any) -> None:
+    assert "a model, a bundle is needed: qif2hw compile" in call.refused("inspect", kit.model)
+
+
 @pytest.mark.parametrize(
     ("arrays", "options", "message"),
     [

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from networks import branched, ordinary, published
+from networks import branched, listed, ordinary, published
 
 from qif2hw import reference
 from qif2hw.compiler import CompileOptions, compile_network
@@ -80,9 +80,30 @@ def test_weights_on_one_grid_stay_where_several_sources_share_it(bits: int) -> N
 def test_a_network_too_large_for_derivatives_is_rounded_to_nearest_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     network = ordinary((1, 8, 8, 2))
     monkeypatch.setattr(adapt_module, "MOST_DERIVATIVES", 1000)
+    monkeypatch.setattr(adapt_module, "MOST_STREAMED", 1000)
     adapted = compile_network(network)
     assert "too many derivatives" in adapted.report["adapt-rounding"]["skipped"]
     assert adapted.program == compile_network(network, CompileOptions(rounding="nearest")).program
+
+
+@pytest.mark.parametrize("network", [ordinary((3, 12, 12, 2), 2), branched(1), listed(ordinary((1, 12, 12, 2)))])
+def test_weights_in_blocks_are_as_good_as_all_at_once(monkeypatch: pytest.MonkeyPatch, network: Network) -> None:
+    """Blocks of a few neurons each, with derivatives that are never held together."""
+    nearest, whole = (result_error(network, CompileOptions(rounding=rounding)) for rounding in ("nearest", "adapt"))
+    monkeypatch.setattr(adapt_module, "HELD", 20_000)
+    assert len(adapt_module._blocks(network, 512)) > 1
+    blocks = result_error(network, CompileOptions())
+    assert blocks < nearest / 3
+    assert blocks < 3 * whole
+
+
+def test_where_there_are_many_derivatives_fewer_inputs_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = ordinary((1, 16, 16, 2))
+    monkeypatch.setattr(adapt_module, "MOST_DERIVATIVES", 1000)
+    monkeypatch.setattr(adapt_module, "MOST_ROWS", 100)
+    found = compile_network(network).report["adapt-rounding"]
+    assert found["samples"] == 100
+    assert found["error"] < found["plain_error"] / 3
 
 
 def test_calibration_inputs_fill_the_cube_evenly() -> None:

@@ -221,7 +221,7 @@ def untrained_digits() -> None:
     task = images.get("digits")
     data = task.data(None).train
     network = export(build(task, data).eval(), data.x.shape[1:], task.time_steps)
-    qif2hw.save_model(network, "digits.onnx")
+    qif2hw.save(network, "digits.onnx")
     qif2hw.compile(network, calibration=data.x[:100].astype(float)).save("digits.qif")
 
 

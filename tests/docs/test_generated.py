@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 
+import click
 import pytest
 
 from qif2hw.compiler import CompileOptions, passes_for
@@ -54,6 +55,22 @@ def test_the_page_of_passes_has_each_pass_with_its_options(hook: ModuleType) -> 
         assert kind.__doc__
         assert kind.__doc__.splitlines()[0].split("``")[0] in section
         assert set(hook._described(kind)) == set(wanted), f"{name}: options without an explanation"
+
+
+def test_the_page_of_commands_has_each_command_with_its_options(hook: ModuleType) -> None:
+    from qif2hw_cli.main import cli
+
+    sections = dict(re.findall(r"^## (qif2hw .*?)\n(.*?)(?=^## |\Z)", hook.commands(), re.MULTILINE | re.DOTALL))
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        text = sections[f"qif2hw {name}"]
+        assert f"Usage: qif2hw {name}" in text
+        shown = [one for one in command.params if not getattr(one, "hidden", False)]
+        options = {option for one in shown for option in one.opts if option.startswith("--")}
+        assert options <= set(re.findall(r"--[\w-]+", text))
+    assert "qif2hw jobs status" in sections
 
 
 def test_options_are_explained_where_the_docstring_does(hook: ModuleType) -> None:
@@ -107,7 +124,7 @@ def test_the_home_page_links_into_the_site(hook: ModuleType) -> None:
 def test_the_navigation_has_every_page() -> None:
     config = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
     pages = {page for page in nav_of(config) if not page.startswith("api/")}
-    assert pages == {p.name for p in (ROOT / "docs").glob("*.md")} | {"index.md", "passes.md"}
+    assert pages == {p.name for p in (ROOT / "docs").glob("*.md")} | {"index.md", "commands.md", "passes.md"}
     for page in nav_of(config):
         if page.startswith("api/"):
             assert importlib.util.find_spec(page.removeprefix("api/").removesuffix(".md"))

@@ -14,7 +14,7 @@ import nir
 import numpy as np
 import pytest
 import torch
-from networks import branched, listed, ordinary, stepped_images
+from networks import branched, listed, ordinary
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
@@ -368,11 +368,6 @@ def test_the_proposed_node_is_the_networks_neuron() -> None:
     first = float(after.t_events[0][0])
     assert arrives < first < network.trial
     np.testing.assert_allclose(run.spikes["hidden1"].time[0], first, rtol=0, atol=1e-5)
-
-
-def test_networks_in_time_steps_are_not_written() -> None:
-    with pytest.raises(InputError, match="a network in time steps is not written to NIR"):
-        ours.to_graph(stepped_images())  # type: ignore[arg-type]
 
 
 def test_the_package_reads_it_with_the_proposed_change(tmp_path: Path) -> None:

@@ -65,6 +65,20 @@ def test_rows_of_chosen_samples_and_first_spikes() -> None:
     assert np.array_equal(jacobian(run, samples, by_y=by_y), jacobian(run, samples, by_y=by_y, by_first=0 * by_first))
 
 
+def test_rows_of_several_samples() -> None:
+    model = MODELS["three outputs"]
+    run = model.run(points(model, 11))
+    rng = np.random.default_rng(0)
+    samples, by_y, by_first = rng.integers(0, 11, (40, 3)), rng.normal(size=(40, 3, 3)), rng.normal(size=(40, 3, 6))
+    by_y[::2, 1], by_first[::2, 1] = 0.0, 0.0
+    by_y[7], by_first[7] = 0.0, 0.0
+    found = jacobian(run, samples, by_y=by_y, by_first=by_first)
+    each = [jacobian(run, samples[:, k], by_y=by_y[:, k], by_first=by_first[:, k]) for k in range(3)]
+    np.testing.assert_allclose(found, sum(each), rtol=1e-12, atol=1e-12 * np.abs(found).max())
+    assert not found[7].any()
+    assert np.array_equal(jacobian(run, samples[:, :1], by_y=by_y[:, :1], by_first=by_first[:, :1]), each[0])
+
+
 def test_the_number_of_threads_changes_no_bit() -> None:
     model = QIFNetwork((2, 64, 64, 2), seed=3)
     run = model.run(points(model, 300))

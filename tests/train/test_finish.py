@@ -14,9 +14,9 @@ from qif2hw.errors import InputError
 from qif2hw.experiments import tasks
 from qif2hw.ir import Network
 from qif2hw.ir.weight_grid import largest_weight, weight_step
-from qif2hw.nn import QIFNetwork, Regime
+from qif2hw.nn import DeepONet
 from qif2hw.nn.functional import compiled
-from qif2hw.train import Settings, finish, loop, plan, train
+from qif2hw.train import Samples, Settings, finish, loop, plan, train
 from qif2hw.train.optim.gauss_newton import GaussNewton
 
 PARABOLA = replace(
@@ -90,21 +90,6 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -
     assert found[0] == found[1]
 
 
-def test_the_rows_are_those_of_the_loss() -> None:
-    """A step's residuals and rows: half of the squares' derivative is the gradient of the loss that is trained."""
-    model = QIFNetwork((2, 9, 4), seed=1, regime=Regime(margin=3.0))
-    g = torch.Generator().manual_seed(0)
-    x, y = (torch.rand(shape, generator=g, dtype=torch.float64) for shape in ((30, 2), (30, 2)))
-    run = model.run(x)
-    assert model.lateness(run.first).count_nonzero() > 5
-    loss = (run.y - y).square().mean() + model.deadline_penalty(run.first)
-    rows, missing = finish._residuals(model, run, y)
-    assert float(loss.detach()) == pytest.approx(np.square(missing).sum() / y.numel(), rel=1e-12)
-    gradient = torch.cat([g.reshape(-1) for g in torch.autograd.grad(loss, finish.parameters(model))])
-    found = -2 * missing @ rows.astype(np.float64) / y.numel()
-    assert np.allclose(found, gradient, rtol=1e-5, atol=1e-6 * float(gradient.abs().max()))
-
-
 def test_the_rule() -> None:
     slowness = finish.Slowness(100)
     falling = [slowness.after(0.8**step) for step in range(40)]
@@ -127,10 +112,23 @@ def test_where_it_is_in_the_plan() -> None:
     assert len(plan(replace(PARABOLA.settings, finish_steps=0))) == 1
 
 
+@pytest.mark.parametrize(("full_after", "lengths"), [(None, [10, 40, 60]), (0.5, [20, 40, 40]), (0.0, [40, 40, 40])])
+def test_how_long_weights_take_onto_the_grid(full_after: float | None, lengths: list[int]) -> None:
+    """In proportion to the steps with free weights, or not below a share of them, or never."""
+    settings = replace(PARABOLA.settings, full_after=full_after)
+    stages = [plan(settings, steps, 8)[2] for steps in (15, 60, 90)]
+    assert [stage.stop - stage.start for stage in stages] == lengths
+
+
 def test_what_cannot_be_finished(monkeypatch: pytest.MonkeyPatch) -> None:
-    physics = tasks.get("poisson_pinn")
-    with pytest.raises(InputError, match="for regressions"):
-        train(replace(physics, settings=replace(physics.settings, finish_steps=5)), steps=5)
+    alone = PARABOLA.train_set(0)
+    with pytest.raises(InputError, match="two samples or more"):
+        train(replace(PARABOLA, train_set=lambda seed: Samples(alone.x[:1], alone.y[:1])))
+    other = DeepONet((1, 2), (1, 2))
+    other.more = torch.nn.Linear(1, 1)
+    other.parameter_groups = lambda: (list(other.parameters()), [])
+    with pytest.raises(InputError, match="layers of QIF neurons"):
+        train(replace(PARABOLA, make=lambda task, seed: other))
     monkeypatch.setattr(finish, "LARGEST", 1000)
     with pytest.raises(InputError, match="too many"):
         train(PARABOLA)
@@ -139,7 +137,7 @@ def test_what_cannot_be_finished(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_goes_on_when_a_batch_has_late_spikes() -> None:
     task = replace(PARABOLA, regime=replace(PARABOLA.regime, margin=3.0))
     model = loop.build(task, 0)
-    step = finish.regression_finish(task, model, 0)
+    step = finish.finish_of(task, model, 0)
     optimizer = GaussNewton(finish.parameters(model))
     losses = [step(optimizer, number, 1.0) for number in range(20)]
     assert losses[-1] < 0.5 * losses[0]

@@ -5,7 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from qif2hw.compiler.error_measures import by_spread, rounding_of
+from qif2hw import reference
+from qif2hw.compiler.error_measures import Measure, by_spread, rounding_of
 from qif2hw.compiler.passes.weights import (
     Bits,
     Weights,
@@ -21,15 +22,27 @@ from qif2hw.ir import Network, ProgramProjection
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.weight_grid import largest_weight, weight_step
 from qif2hw.machinecode import compiled
-from qif2hw.reference.sensitivity import Sensitivity, sensitivity
+from qif2hw.reference.sensitivity import Derivatives, derivatives
 
 MOST_DERIVATIVES = 40_000_000
-"""Entries of the Jacobian that the pass may hold (320 MB); it takes fewer calibration inputs, then gives up."""
+"""Derivatives, synapses times results, for which all calibration inputs are taken, or as many as keep within it."""
+MOST_ROWS = 1024
+"""Results of all calibration inputs together, where there are more derivatives: as many are enough to see errors."""
+MOST_STREAMED = 1_500_000_000
+"""Derivatives that the pass may take; it takes fewer calibration inputs, then gives up."""
+HELD = 20_000_000
+"""Derivatives that are held at a time (160 MB): weights are worked on in blocks."""
 FEWEST_SAMPLES = 64
 SCALES = tuple(np.linspace(1.0, 0.6, 9))
 RIDGE = 1e-5
 GOOD_ENOUGH = 5e-4
 """Error of the results, relative to their spread, below which rounding is no concern."""
+WORTH = 0.95
+"""A descent that leaves more than this part of the error is the last."""
+FINE = 0.5
+"""Part of it that a descent leaves: blocks of weights after that stay as they are."""
+NEGLIGIBLE = 1e-4
+"""Squared singular values of the phases' derivatives that do not count, as parts of the ridge."""
 TOO_LARGE = "too many derivatives: synapses times results"
 
 
@@ -76,7 +89,7 @@ class AdaptRounding:
     bits
         Bits of a weight, by projection if they differ.
     rounds
-        Most descents, each around the network found before; `GOOD_ENOUGH` ends them.
+        Most descents, each around the network found before; `GOOD_ENOUGH` and `WORTH` end them.
     """
 
     name: ClassVar[str] = "adapt-rounding"
@@ -93,22 +106,23 @@ class AdaptRounding:
         if samples < FEWEST_SAMPLES:
             return state.having(Adaptation(skipped=TOO_LARGE))
         x = state.calibration[:samples]
-        exact = sensitivity(network, x)
+        exact = derivatives(network, x)
         weights, phases = state[Weights], state[Phases]
         measure = by_spread(exact.value, rounding_of(network))
-        plain_error = measure(sensitivity(as_network(network, weights, phases), x).value)
+        plain_error = measure(reference.run(as_network(network, weights, phases), x).y)
         bits = list(bits_of(self.bits, network).values())
         weights = _choose_units(network, weights, exact, bits)
         best, lowest, history = (weights, phases), np.inf, []
         for left in range(self.rounds, -1, -1):
-            now = sensitivity(as_network(network, weights, phases), x)
+            now = derivatives(as_network(network, weights, phases), x)
             error = measure(now.value)
             history.append(error)
+            slow = error > WORTH * lowest
             if error < lowest:
                 best, lowest = (weights, phases), error
-            if left == 0 or error < GOOD_ENOUGH:
+            if left == 0 or error < GOOD_ENOUGH or slow:
                 break
-            weights, phases = _descend(network, weights, phases, now, exact.value, bits)
+            weights, phases = _descend(network, weights, phases, now, measure, bits)
         found = Adaptation(
             samples,
             measure.relative(plain_error),
@@ -125,18 +139,21 @@ class AdaptRounding:
 
 
 def calibration_samples(state: State) -> int:
-    """Number of calibration inputs for which the derivatives may be held."""
+    """Number of calibration inputs for which derivatives may be taken."""
     rows = sum(output.size for output in state.network.outputs)
-    weights = sum(p.weight.size for p in state.network.projections)
-    return min(len(state.calibration), MOST_DERIVATIVES // max(rows * weights, 1))
+    entries = max(rows * sum(p.weight.size for p in state.network.projections), 1)
+    few = min(MOST_ROWS // rows, MOST_STREAMED // entries)
+    return min(len(state.calibration), max(MOST_DERIVATIVES // entries, few))
 
 
-def phase_solution(s: Sensitivity) -> FloatArray:
-    """Operator that turns an error of the results into the phases that explain it best, (phases, rows)."""
-    phases = np.concatenate(s.phi0, axis=1)
-    normal = phases.T @ phases
-    ridge = RIDGE * max(float(np.trace(normal)), 1e-300)
-    return np.linalg.solve(normal + ridge * np.eye(len(normal)), phases.T)
+def phase_shift(found: Derivatives, error: FloatArray) -> FloatArray:
+    """Phases (neurons of all populations,) that explain an error of the results (rows,) best, its sign turned."""
+    phases = np.concatenate(found.phi0, axis=1)
+    ridge = RIDGE * max(float(np.sum(phases**2)), 1e-300)
+    # Either form of the same solution, by the smaller matrix.
+    if phases.shape[1] <= len(phases):
+        return -np.linalg.solve(phases.T @ phases + ridge * np.eye(phases.shape[1]), phases.T @ error)
+    return -phases.T @ np.linalg.solve(phases @ phases.T + ridge * np.eye(len(phases)), error)
 
 
 @dataclass(frozen=True)
@@ -151,76 +168,99 @@ class _PhasesEliminated:
     drop: FloatArray
 
     def __call__(self, errors: FloatArray) -> FloatArray:
-        share = self.basis.T @ errors
-        return errors - self.basis @ (self.drop[:, None] * share if errors.ndim == 2 else self.drop * share)
+        """Of errors (rows, ...)."""
+        return errors - (self.basis * self.drop) @ (self.basis.T @ errors)
 
 
-def _eliminate_phases(s: Sensitivity) -> _PhasesEliminated:
-    basis, size, _ = np.linalg.svd(np.concatenate(s.phi0, axis=1), full_matrices=False)
-    ridge = RIDGE * max(float(np.sum(size**2)), 1e-300)
-    return _PhasesEliminated(basis, 1.0 - np.sqrt(ridge / (size**2 + ridge)))
+def _eliminate_phases(found: Derivatives) -> _PhasesEliminated:
+    phases = np.concatenate(found.phi0, axis=1)
+    ridge = RIDGE * max(float(np.sum(phases**2)), 1e-300)
+    # Squared singular values and vectors, from the smaller of the two products.
+    few = phases.shape[1] <= len(phases)
+    square, vectors = np.linalg.eigh(phases.T @ phases if few else phases @ phases.T)
+    used = square > NEGLIGIBLE * ridge
+    square, vectors = square[used], vectors[:, used]
+    basis = phases @ vectors / np.sqrt(square) if few else vectors
+    return _PhasesEliminated(basis, 1.0 - np.sqrt(ridge / (square + ridge)))
 
 
-def _choose_units(network: Network, weights: Weights, exact: Sensitivity, bits: list[int]) -> Weights:
+def _choose_units(network: Network, weights: Weights, exact: Derivatives, bits: list[int]) -> Weights:
     left = _eliminate_phases(exact)
     units, new = dict(weights.units), list(weights.projections)
     for population in network.populations:
         places = [k for k, p in enumerate(network.projections) if p.post == population.name]
-        best = np.inf
+        tried = []
         for scale in SCALES:
             unit = max(weights.units[population.name] * scale, smallest_unit(population.neuron.r))
-            moved = np.zeros(exact.value.size)
-            tried = []
-            for k in places:
-                projection, exponent = network.projections[k], weights.projections[k].exponent
-                tried.append(rounded(projection, unit, exponent, bits[k]))
-                change = tried[-1].weight * (unit * 2.0**exponent) - projection.weight
-                moved += _columns(exact.weight[k], projection.weight) @ change[projection.weight != 0]
-            cost = float(np.sum(left(moved) ** 2))
-            if cost < best:
-                best, units[population.name] = cost, unit
-                for k, integers in zip(places, tried, strict=True):
-                    new[k] = integers
+            made = {k: rounded(network.projections[k], unit, weights.projections[k].exponent, bits[k]) for k in places}
+            tried.append((unit, made))
+        moved = np.zeros((len(SCALES), exact.value.size))
+        for part in exact.by_weights(population.name, 0, population.size):
+            k = part.projection
+            real = network.projections[k].weight.ravel()[part.place]
+            integers = np.stack([made[k].weight.ravel()[part.place] for _, made in tried])
+            changes = integers * np.array([[unit * 2.0 ** made[k].exponent] for unit, made in tried]) - real
+            moved += changes @ part.slope.T
+        best = int(np.argmin(np.sum(left(moved.T) ** 2, axis=0)))
+        units[population.name], chosen = tried[best]
+        for k, integers in chosen.items():
+            new[k] = integers
     return replace(weights, units=units, projections=tuple(new))
 
 
-def _columns(jacobian: FloatArray, weight: FloatArray) -> FloatArray:
-    """Derivatives by the weights that are not zero: (rows, weights)."""
-    flat = jacobian.reshape(len(jacobian), -1)
-    used = weight.ravel() != 0
-    return flat if used.all() else flat[:, used]
+def _blocks(network: Network, rows: int) -> list[list[tuple[str, int, int]]]:
+    """Neurons, ``population, low, high``, whose weights are worked on together; all at once where they are few."""
+    fan_in = {p.name: sum(q.synapses.shape[1] for q in network.incoming(p.name)) for p in network.populations}
+    blocks: list[list[tuple[str, int, int]]] = [[]]
+    room = HELD
+    for population in network.populations:
+        step = max(1, HELD // (rows * fan_in[population.name]))
+        for low in range(0, population.size, step):
+            high = min(low + step, population.size)
+            entries = rows * fan_in[population.name] * (high - low)
+            if entries > room and blocks[-1]:
+                blocks.append([])
+                room = HELD
+            room -= entries
+            blocks[-1].append((population.name, low, high))
+    return blocks
 
 
 def _descend(
-    network: Network, weights: Weights, phases: Phases, now: Sensitivity, exact: FloatArray, bits: list[int]
+    network: Network, weights: Weights, phases: Phases, now: Derivatives, measure: Measure, bits: list[int]
 ) -> tuple[Weights, Phases]:
-    """One descent over all weights that are not zero, then the phases."""
+    """One descent over all weights that are not zero, block by block from the results on, then the phases."""
     left = _eliminate_phases(now)
-    error = (now.value - exact).ravel()
+    error = (now.value - measure.exact).ravel()
     steps = [weight_step(b) for b in bits]
-    used = [p.weight != 0 for p in network.projections]
-    limit = np.repeat(
-        [largest_weight(b) // step for b, step in zip(bits, steps, strict=True)], [int(u.sum()) for u in used]
-    ).astype(np.int64)
     size = [step * unit for step, unit in zip(steps, weights.grid_units(), strict=True)]
-    jacobian = np.concatenate(
-        [_columns(w, p.weight) * u for w, p, u in zip(now.weight, network.projections, size, strict=True)], axis=1
-    )
-    integers = np.concatenate(
-        [p.weight[u] // step for p, u, step in zip(weights.projections, used, steps, strict=True)]
-    ).astype(np.int64)
-    unrounded = np.concatenate([(p.weight / s)[u] for p, u, s in zip(network.projections, used, size, strict=True)])
-    seen = np.ascontiguousarray(left(jacobian).T)
-    moved = _flip(seen, left(error), integers.copy(), unrounded, limit)
-    error = error + jacobian @ (moved - integers)
-    shift = -phase_solution(now) @ error
-    projections, at = [], 0
-    for p, u, step in zip(weights.projections, used, steps, strict=True):
-        weight = p.weight.copy()
-        weight[u] = moved[at : at + int(u.sum())] * step
-        at += int(u.sum())
-        projections.append(ProgramProjection(p.pre, p.post, weight, p.exponent, p.synapses))
-    return replace(weights, projections=tuple(projections)), shifted(network, phases, shift)
+    integers = [p.weight.ravel().astype(np.int64) // step for p, step in zip(weights.projections, steps, strict=True)]
+    for block in reversed(_blocks(network, error.size)):
+        pairs, slopes = [], []
+        for name, low, high in block:
+            for part in now.by_weights(name, low, high):
+                k = part.projection
+                used = network.projections[k].weight.ravel()[part.place] != 0
+                pairs.append((k, part.place[used]))
+                slopes.append((part.slope if used.all() else part.slope[:, used]) * size[k])
+        jacobian = np.concatenate(slopes, axis=1)
+        del slopes
+        before = np.concatenate([integers[k][at] for k, at in pairs])
+        unrounded = np.concatenate([network.projections[k].weight.ravel()[at] / size[k] for k, at in pairs])
+        limit = np.concatenate([np.full(at.size, largest_weight(bits[k]) // steps[k], np.int64) for k, at in pairs])
+        moved = _flip(np.ascontiguousarray(left(jacobian).T), left(error), before.copy(), unrounded, limit)
+        error = error + jacobian @ (moved - before)
+        for (k, at), some in zip(pairs, np.split(moved, np.cumsum([at.size for _, at in pairs])[:-1]), strict=True):
+            integers[k][at] = some
+        if measure.of(left(error)) < FINE * GOOD_ENOUGH:
+            break
+    projections = [
+        ProgramProjection(
+            p.pre, p.post, (whole * step).astype(p.weight.dtype).reshape(p.weight.shape), p.exponent, p.synapses
+        )
+        for p, whole, step in zip(weights.projections, integers, steps, strict=True)
+    ]
+    return replace(weights, projections=tuple(projections)), shifted(network, phases, phase_shift(now, error))
 
 
 def shifted(network: Network, phases: Phases, shift: FloatArray) -> Phases:

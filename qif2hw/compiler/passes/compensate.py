@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from qif2hw import engine
+from qif2hw import engine, reference
 from qif2hw.compiler.error_measures import by_spread, rounding_of
-from qif2hw.compiler.passes.adapt import FEWEST_SAMPLES, TOO_LARGE, calibration_samples, phase_solution, shifted
+from qif2hw.compiler.passes.adapt import FEWEST_SAMPLES, TOO_LARGE, calibration_samples, phase_shift, shifted
 from qif2hw.compiler.passes.lower import NEEDED, lower
 from qif2hw.compiler.passes.weights import Weights, as_network
 from qif2hw.compiler.state import Phases, Section, State, plain
 from qif2hw.ir import Program
-from qif2hw.reference.sensitivity import sensitivity
+from qif2hw.reference.sensitivity import derivatives
 
 SCALES = (1.0, 0.5, 0.25)
 """Parts of a shift that are tried: the derivatives hold near by only."""
@@ -74,13 +74,13 @@ class CompensatePhases:
         if samples < FEWEST_SAMPLES:
             return state.having(Compensation(skipped=TOO_LARGE))
         x = state.calibration[:samples]
-        exact = sensitivity(state.network, x).value
+        exact = reference.run(state.network, x).y
         value = engine.run(state[Program], x).y
         measure = by_spread(exact, rounding_of(state.network))
         history = [measure(value)]
         for _ in range(self.rounds):
-            now = sensitivity(as_network(state.network, state[Weights], state[Phases]), x)
-            shift = -phase_solution(now) @ (value - exact).ravel()
+            now = derivatives(as_network(state.network, state[Weights], state[Phases]), x)
+            shift = phase_shift(now, (value - exact).ravel())
             for scale in SCALES:
                 moved = state.having(shifted(state.network, state[Phases], scale * shift))
                 moved = moved.having(lower(moved))

@@ -102,5 +102,8 @@ def _common_period(network: Network) -> float:
     for p in network.projections:
         span = network.depth[p.post] - network.depth[p.pre]
         if span != 1:
-            raise InputError(f"projection {p.pre} -> {p.post} spans {span} layers: a synapse must reach the next layer")
+            raise InputError(
+                f"projection {p.pre} -> {p.post} spans {span} layers: a synapse must reach the next layer; "
+                f"{span - 1} more between them would help"
+            )
     return float(periods[0])

@@ -125,8 +125,10 @@ def _summary(rows: list[Row], names: list[str]) -> list[str]:
 
 def _widths(name: str, encoding: str) -> str:
     """Sizes of a task's own network, its inputs encoded."""
-    inputs, *others = tasks.get(name).sizes
-    return "-".join(map(str, (inputs * int(encoding.split()[0]) if encoding else inputs, *others)))
+    task = tasks.get(name)
+    if encoding:
+        task = tasks.with_receptive_fields(task, int(encoding.split()[0]))
+    return "-".join(map(str, task.sizes))
 
 
 def _summary_of(rows: list[Row]) -> str:

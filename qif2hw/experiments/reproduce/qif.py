@@ -110,7 +110,7 @@ def trained(
     teacher = None
     if task.teacher is not None:
         # The network of the task's teacher is a result of its own.
-        network, _ = trained(replace(experiment, regime="published"), out, quick, report)
+        network, _ = trained(replace(experiment, regime="published", sizes=(), fields=0), out, quick, report)
         teacher = QIFNetwork.from_network(network)
     result = train(task, seed=experiment.seed, steps=steps, progress=progress, checkpoint=state, teacher=teacher)
     onnx_io.save(result.network, path)

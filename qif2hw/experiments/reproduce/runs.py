@@ -17,11 +17,10 @@ from qif2hw.experiments.reproduce import classifiers, qif, store
 from qif2hw.experiments.reproduce.plan import CLASSIFIERS, Experiment
 from qif2hw.experiments.reproduce.rows import Finished, Row, Score, rows_of
 from qif2hw.experiments.schema import RESULTS_SCHEMA
+from qif2hw.thread_count import NAMES
 
 CURVE_POINTS = 1000
 """Number of values that are kept of a baseline's solution, for figures."""
-
-_THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def results(
@@ -87,8 +86,8 @@ def _needs_another(experiment: Experiment) -> bool:
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Let processes that are started meanwhile have one thread each."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    before = {name: os.environ.get(name) for name in NAMES}
+    os.environ.update(dict.fromkeys(NAMES, "1"))
     try:
         yield
     finally:

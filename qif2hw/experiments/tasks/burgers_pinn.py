@@ -13,11 +13,22 @@ from torch import Tensor
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
-from qif2hw.physics import collocation, differential_equation, distillation
+from qif2hw.physics import (
+    collocation,
+    difference_residuals,
+    differential_equation,
+    distillation,
+    distillation_residuals,
+)
+from qif2hw.train.residuals import Draw
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
 
 NU = 0.01 / math.pi
 LAST = 0.99
+ODD = 0
+"""The equation and its conditions are odd in x, so is the solution: its front stays at x = 0."""
+STEP_T, STEP_X = (0.002, 0.005), (0.0003, 0.0006)
+"""Ranges of the finite steps, as parts of the domain: along x a tenth of the front."""
 
 
 def exact(x: FloatArray, t: float) -> FloatArray:
@@ -60,7 +71,6 @@ def _objective(task: Task, model: Model, seed: int, teacher: Model | None) -> Ob
     assert isinstance(model, QIFNetwork)
 
     def odd(x: Tensor) -> Tensor:
-        # The equation and its conditions are odd in x, so is the solution: this keeps the front at x = 0.
         x = x[: len(x) // 4]
         mirrored = torch.stack([1 - x[:, 0], x[:, 1]], dim=1)
         both = model(torch.cat([x, mirrored]))
@@ -73,6 +83,23 @@ def _distil(task: Task, model: Model, seed: int, teacher: Model | None) -> Objec
     assert isinstance(model, QIFNetwork)
     # Slopes of the front would outweigh everything else.
     return distillation(PHYSICS, task, model, seed, teacher)
+
+
+def _distil_odd(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
+    assert isinstance(model, QIFNetwork)
+    return distillation(PHYSICS, task, model, seed, teacher, odd=ODD)
+
+
+def _residuals(task: Task, model: Model, seed: int, teacher: Model | None) -> Draw:
+    del task, teacher
+    assert isinstance(model, QIFNetwork)
+    return difference_residuals(PHYSICS, model, seed, first=STEP_T, second=STEP_X, prefer=True, odd=ODD)
+
+
+def _distances(task: Task, model: Model, seed: int, teacher: Model | None) -> Draw:
+    del task
+    assert isinstance(model, QIFNetwork)
+    return distillation_residuals(PHYSICS, model, seed, teacher, odd=ODD)
 
 
 PUBLISHED_TASK = Task(
@@ -90,6 +117,7 @@ PUBLISHED_TASK = Task(
     solution=PHYSICS.solution,
     host=PHYSICS.host((("x", ""), ("t", "")), ("u",), 1),
     objective=_objective,
+    residuals=_residuals,
     equation=PHYSICS,
 )
 """The task in the published regime, trained on the physics."""
@@ -110,6 +138,18 @@ BURGERS = replace(
     ),
     regime=Regime(),
     objective=_distil,
+    residuals=None,
     teacher=PUBLISHED_TASK,
 )
 """The task."""
+
+BURGERS = replace(
+    BURGERS,
+    encoded=replace(
+        BURGERS,
+        sizes=(2, 64, 64, 64, 2),
+        settings=Settings(steps=4000, learning_rate=3e-3, batch=256, optimizer="soap", finish_steps=80),
+        objective=_distil_odd,
+        residuals=_distances,
+    ),
+)

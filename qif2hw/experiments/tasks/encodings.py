@@ -26,8 +26,8 @@ def receptive_fields(x: FloatArray, count: int, overlap: float = 1.0) -> FloatAr
 def with_receptive_fields(task: Task, count: int, overlap: float = 1.0) -> Task:
     """A task whose coordinates are encoded by `ReceptiveFields`: its network gets ``count`` channels for each.
 
-    Those inputs of an operator that describe the function keep one channel each.  A regression without a validation
-    set is trained with the second-order finish (`qif2hw.train.finish`), after at most `STEPS` steps.
+    Those inputs of an operator that describe the function keep one channel each.  A regression is trained with the
+    second-order finish (`qif2hw.train.finish`), after at most `STEPS` steps; `Task.encoded` says itself how.
 
     Raises
     ------
@@ -36,15 +36,17 @@ def with_receptive_fields(task: Task, count: int, overlap: float = 1.0) -> Task:
     """
     if task.classes is not None and task.make is not None:
         raise InputError(f"task '{task.name}' has a channel for each pixel: receptive fields are for coordinates")
+    name = task.name
+    task = task.encoded or task
     fields = ReceptiveFields(count, overlap)
     direct, encoded = task.branch_inputs, task.sizes[0] - task.branch_inputs
     host = task.host or _host(task.sizes[0], fields)
     settings = task.settings
-    if task.objective is None and task.make is None and task.validation_set is None:
+    if task.objective is None and task.make is None:
         settings = replace(settings, steps=min(settings.steps, STEPS), finish_steps=FINISH_STEPS)
     return replace(
         task,
-        name=f"{task.name} ({count} receptive fields)",
+        name=f"{name} ({count} receptive fields)",
         sizes=(direct + encoded * count, *task.sizes[1:]),
         fields=fields,
         settings=settings,

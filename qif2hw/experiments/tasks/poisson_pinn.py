@@ -10,6 +10,7 @@ from torch import Tensor
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
 from qif2hw.physics import collocation, differential_equation
+from qif2hw.train.residuals import Draw, Residuals
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
 
 STEP = (0.01, 0.04)
@@ -52,16 +53,45 @@ def _weak(task: Task, model: Model, seed: int, teacher: Model | None) -> Objecti
     count = task.settings.batch or 200
 
     def loss(step: int) -> Tensor:
-        rng = np.random.default_rng([seed, step])
-        h = torch.from_numpy(rng.uniform(*STEP, (count, 1)))
-        x = h + (1 - 2 * h) * torch.from_numpy(rng.random((count, 1)))
-        run = model.run(torch.cat([x - h, x, x + h]))
-        below, here, above = PHYSICS.value(torch.cat([x - h, x, x + h]), run.y).split(count)
-        source = torch.sin(math.pi * x) * 2 * (1 - torch.cos(math.pi * h)) / (math.pi * h).square()
-        residual = (above - 2 * here + below) / (2 * (math.pi * h).square()) + source
+        x, h = _points(np.random.default_rng([seed, step]), count)
+        everywhere = torch.cat([x - h, x, x + h])
+        run = model.run(everywhere)
+        residual = _weak_residual(x, h, *PHYSICS.value(everywhere, run.y).split(count))
         return residual.square().mean() + model.deadline_penalty(run.first)
 
     return loss
+
+
+def _weak_residuals(task: Task, model: Model, seed: int, teacher: Model | None) -> Draw:
+    """The same loss for second-order steps."""
+    del task, model, teacher
+
+    def residuals(x: Tensor, h: Tensor) -> Residuals:
+        everywhere, count = torch.cat([x - h, x, x + h]), len(x)
+
+        def form(results: Tensor) -> Tensor:
+            values = PHYSICS.value(everywhere, results.transpose(0, 1).flatten(0, 1))
+            return _weak_residual(x, h, *values.split(count))
+
+        return Residuals((everywhere,), (np.arange(3 * count).reshape(3, count).T,), form)
+
+    def draw(step: int, groups: int) -> tuple[Residuals, Residuals]:
+        rng = np.random.default_rng([seed, step, 2])
+        return residuals(*_points(rng, groups)), residuals(*_points(rng, groups))
+
+    return draw
+
+
+def _points(rng: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
+    """Points and half-widths of hats, both (count, 1)."""
+    h = torch.from_numpy(rng.uniform(*STEP, (count, 1)))
+    return h + (1 - 2 * h) * torch.from_numpy(rng.random((count, 1))), h
+
+
+def _weak_residual(x: Tensor, h: Tensor, below: Tensor, here: Tensor, above: Tensor) -> Tensor:
+    """Residuals at points ``x`` with half-widths ``h`` from the solution's values, all (samples, 1)."""
+    source = torch.sin(math.pi * x) * 2 * (1 - torch.cos(math.pi * h)) / (math.pi * h).square()
+    return (above - 2 * here + below) / (2 * (math.pi * h).square()) + source
 
 
 PUBLISHED_TASK = Task(
@@ -88,5 +118,6 @@ POISSON = replace(
     settings=Settings(steps=4000, learning_rate=1e-2, batch=200),
     regime=Regime(),
     objective=_weak,
+    residuals=_weak_residuals,
 )
 """The task."""

@@ -1,6 +1,6 @@
-"""The Neuromorphic Intermediate Representation (NIR): graphs of other frameworks in, event-driven networks out."""
+"""The Neuromorphic Intermediate Representation (NIR): graphs of other frameworks in, networks out."""
 
 from qif2hw.ir.nir.read import import_network
-from qif2hw.ir.nir.trial import save, to_graph
+from qif2hw.ir.nir.write import save, to_graph
 
 __all__ = ["import_network", "save", "to_graph"]

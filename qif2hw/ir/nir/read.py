@@ -5,10 +5,11 @@ and values pass from node to node within a time step.  A graph's output is read 
 potential after the last step of LI, CubaLI and I nodes; of others, what they send, per time step.
 """
 
+import json
 import os
 from collections.abc import Callable
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,11 +17,12 @@ from qif2hw.errors import InputError
 from qif2hw.ir.network import Projection
 from qif2hw.ir.nir import linear
 from qif2hw.ir.nir.neurons import NEURONS, Method, translated
-from qif2hw.ir.nir.tree import Node, flattened, load, of_dict
+from qif2hw.ir.nir.tree import KEY, Node, flattened, load, of_dict
 from qif2hw.ir.nir.trial import is_trial, of_tree
 from qif2hw.ir.nir.values import Term, Value, checked_size, total
 from qif2hw.ir.stepped import Accumulated, Accumulator, AnyNetwork, Frames, SteppedNetwork, SteppedPopulation, Steps
 
+T = TypeVar("T")
 _ODD = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, MemoryError, RecursionError)
 """What parameters of another kind than NIR says end in."""
 
@@ -40,9 +42,10 @@ def import_network(
     graph
         Path of a file, or a ``nir.NIRGraph``.
     time_steps
-        Steps of a sample, which NIR does not say.
+        Steps of a sample, which NIR does not say; files of `qif2hw.ir.nir.save` do.
     dt
-        Length of a time step, in the unit of the file's time constants; 1e-4 for files of snnTorch.
+        Length of a time step, in the unit of the file's time constants; 1e-4 for files of snnTorch.  Files of
+        `qif2hw.ir.nir.save` have their own.
     method
         ``euler``, as snnTorch and norse compute, or ``exact``.
     input_shape
@@ -60,6 +63,8 @@ def import_network(
         raise InputError(f"{source}: a {tree['type']} node, where a graph is needed")
     if is_trial(tree):
         return _named(source, lambda: of_tree(tree))
+    told_steps, told_dt = _named(source, lambda: _clock(tree))
+    time_steps, dt = (told_steps if time_steps is None else time_steps), (told_dt if dt is None else dt)
     if time_steps is None:
         raise InputError(f"{source}: NIR does not say how many time steps a sample has: give time_steps (--time-steps)")
     if dt is not None and not (np.isfinite(dt) and dt > 0):
@@ -69,7 +74,16 @@ def import_network(
     return _named(source, lambda: _Reader(tree, time_steps, dt, method, input_shape).network())
 
 
-def _named(source: str, read: Callable[[], AnyNetwork]) -> AnyNetwork:
+def _clock(tree: Node) -> tuple[int | None, float | None]:
+    """Number and length of time steps, where `qif2hw.ir.nir.save` wrote them."""
+    text = tree.get("metadata", {}).get(KEY)
+    about = json.loads(text) if isinstance(text, str) else {}
+    if not about:
+        return None, None
+    return int(about["time_steps"]), float(about["dt"])
+
+
+def _named(source: str, read: Callable[[], T]) -> T:
     try:
         return read()
     except InputError as error:

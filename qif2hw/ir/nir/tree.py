@@ -14,6 +14,8 @@ from qif2hw.errors import InputError
 
 Node = dict[str, Any]
 """``type``, and parameters as numpy arrays; of a graph ``nodes`` by name and ``edges``."""
+KEY = "qif2hw"
+"""Of a graph's metadata: JSON of what NIR has no place for."""
 
 
 def load(path: str | os.PathLike[str]) -> Node:

@@ -15,63 +15,33 @@ zeros; the metadata of their node say what they were.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qif2hw.errors import InputError
-from qif2hw.files import write_bytes
 from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.host_part.formula import Constant, Formula, Step
 from qif2hw.ir.host_part.host import Host
 from qif2hw.ir.host_part.onnx_host import describe, described
 from qif2hw.ir.network import Network, Population, Projection
-from qif2hw.ir.nir.tree import Node
+from qif2hw.ir.nir.tree import KEY, Node
 from qif2hw.ir.readout import AnyOutput, FirstSpike, Product, Readout
 from qif2hw.ir.synapses import Conv2d, Dense, Sparse
 from qif2hw.neuron import QIF
 
-KEY = "qif2hw"
-"""Of the graph's metadata."""
 _KINDS: dict[str, Any] = {"Dense": Dense, "Sparse": Sparse, "Conv2d": Conv2d}
 
 
-def save(network: Network, path: str | os.PathLike[str]) -> Path:
-    """Write an event-driven network to a NIR file; equal networks need not give equal bytes.
-
-    Raises
-    ------
-    InputError
-        If the package ``nir`` is missing, or a name holds a ``/``, which HDF5 refuses.
-    """
-    import io
-
-    graph = to_graph(network)
+def graph_of(network: Network) -> Any:
+    """An event-driven network as a ``nir.NIRGraph``."""
     import nir
 
-    opened = io.BytesIO()
-    nir.write(opened, graph)
-    return write_bytes(path, opened.getvalue())
+    from qif2hw.ir.nir import node
 
-
-def to_graph(network: Network) -> Any:
-    """An event-driven network as a ``nir.NIRGraph``; `InputError` as of `save`."""
-    try:
-        import nir
-
-        from qif2hw.ir.nir import node
-    except ImportError:
-        raise InputError("writing NIR needs the package nir: pip install 'qif2hw[nir]'") from None
-    if not isinstance(network, Network):
-        raise InputError("a network in time steps is not written to NIR, an event-driven one is")
     names = [part.name for part in network.parts]
-    odd = [name for name in names if "/" in name or "." in name or not name]
-    if odd:
-        raise InputError(f"the name '{odd[0]}' cannot be that of a NIR node: '/', '.' and empty names are not possible")
     nodes: dict[str, Any] = {e.name: nir.Input(np.array([e.size])) for e in network.encoders}
     edges: list[tuple[str, str]] = []
     for p in network.populations:
@@ -115,7 +85,7 @@ def is_trial(tree: Node) -> bool:
 
 
 def of_tree(tree: Node) -> Network:
-    """The event-driven network of a graph; `InputError` if it is not as `to_graph` makes them."""
+    """The event-driven network of a graph; `InputError` if it is not as `graph_of` makes them."""
     text = tree.get("metadata", {}).get(KEY)
     if not isinstance(text, str):
         raise InputError(

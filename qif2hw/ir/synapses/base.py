@@ -120,17 +120,22 @@ class Synapses(ABC, ByValue):
         # Neuron by neuron the array would be dense anyway: a block bounds its memory.
         block = max(1, _BLOCK // max(pre, 1))
         for low in range(0, post, block):
-            rows = self._rows(weight, low, min(post, low + block))
+            rows = self.part(weight, low, min(post, low + block))
             total[..., low : low + block] = sent.astype(kind, copy=False) @ rows.T.astype(kind, copy=False)
         return total
 
-    def _rows(self, weight: NDArray[Any], low: int, high: int) -> NDArray[Any]:
-        """`dense` of the neurons from ``low`` to ``high``."""
+    def part(self, weight: NDArray[Any], low: int, high: int) -> NDArray[Any]:
+        """`dense` of the neurons from ``low`` to ``high`` (exclusive) alone, (high - low, pre)."""
+        post, pre, place = self.edges_of(low, high)
+        rows = np.zeros((high - low, self.shape[1]), weight.dtype)
+        rows[post - low, pre] = weight.ravel()[place]
+        return rows
+
+    def edges_of(self, low: int, high: int) -> Edges:
+        """`edges` of the neurons from ``low`` to ``high`` (exclusive) alone."""
         post, pre, place = self.edges()
         first, last = np.searchsorted(post, [low, high])
-        rows = np.zeros((high - low, self.shape[1]), weight.dtype)
-        rows[post[first:last] - low, pre[first:last]] = weight.ravel()[place[first:last]]
-        return rows
+        return Edges(post[first:last], pre[first:last], place[first:last])
 
     def by_source(self, weight: NDArray[Any]) -> BySource:
         """Weights, of the shape `weight_shape`, by the source that asks for them."""

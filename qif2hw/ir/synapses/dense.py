@@ -65,6 +65,12 @@ class Dense(Synapses):
         post, pre = np.divmod(np.arange(self.count), self.pre)
         return Edges(post, pre, np.arange(self.count))
 
+    def edges_of(self, low: int, high: int) -> Edges:
+        """All pairs of some neurons."""
+        place = np.arange(low * self.pre, high * self.pre)
+        post, pre = np.divmod(place, self.pre)
+        return Edges(post, pre, place)
+
     def neurons(self) -> IntArray:
         """The row of each weight."""
         return np.repeat(np.arange(self.post)[:, None], self.pre, axis=1)
@@ -72,6 +78,10 @@ class Dense(Synapses):
     def dense(self, weight: NDArray[Any]) -> NDArray[Any]:
         """The weights themselves."""
         return weight
+
+    def part(self, weight: NDArray[Any], low: int, high: int) -> NDArray[Any]:
+        """Some rows, (high - low, pre)."""
+        return weight[low:high]
 
     def sums(self, weight: NDArray[Any]) -> NDArray[Any]:
         """Sum of each row."""

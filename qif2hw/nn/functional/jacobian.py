@@ -1,4 +1,4 @@
-"""Exact Jacobians of a pass through dense layers: a row for every sample and result, not their sum."""
+"""Exact Jacobians of a pass through dense layers: a row for every sample and result, or of a few samples."""
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -19,21 +19,22 @@ def jacobian(
 ) -> Reals:  # fmt: skip
     r"""Derivatives of results of a pass by all parameters.
 
-    .. math:: J_{ip} = \sum_m \alpha_{im} \partial y_{b_i m} / \partial \theta_p
-                       + \sum_n \beta_{in} \partial t_{b_i n} / \partial \theta_p
+    .. math:: J_{ip} = \sum_k \Big( \sum_m \alpha_{ikm} \partial y_{b_{ik} m} / \partial \theta_p
+                       + \sum_n \beta_{ikn} \partial t_{b_{ik} n} / \partial \theta_p \Big)
 
-    Each row is the gradient that autograd gives for one sample alone, to the last bit, on any number of threads.
+    A row of one sample is the gradient that autograd gives for it alone, to the last bit, on any number of threads.
 
     Parameters
     ----------
     run
         Of `qif2hw.nn.QIFNetwork.run` with gradients enabled, all layers dense, on the CPU.
     samples
-        Sample :math:`b_i` of each row (rows,).  Without it, and without weights, there is a row for every sample and
-        every result, the results of a sample one behind the other.
+        Sample :math:`b_i` of each row (rows,), or samples :math:`b_{ik}` (rows, terms).  Without it, and without
+        weights, there is a row for every sample and every result, the results of a sample one behind the other.
     by_y, by_first
         The weights :math:`\alpha` (rows, outputs) of results and :math:`\beta` (rows, neurons) of first spike times of
-        the last layer; None for zero.
+        the last layer, (rows, terms, ..) with several samples in a row; None for zero.  Terms without weights cost
+        nothing.
     dtype
         Element type of the rows, float64 or float32; that of the network if None.
 
@@ -60,17 +61,19 @@ def jacobian(
             raise InputError("jacobian: weights need the samples that they belong to")
         samples, by_y = np.repeat(np.arange(batch), outputs), np.tile(np.eye(outputs), (batch, 1))
     at = np.ascontiguousarray(samples, np.int64)
-    if at.ndim != 1 or (at.size and not (at.min() >= 0 and at.max() < batch)):
-        raise InputError(f"jacobian: samples are indices (rows,) below {batch}")
-    alpha = np.zeros((len(at), outputs), own) if by_y is None else np.ascontiguousarray(by_y, own)
-    beta = np.zeros((len(at), neurons), own) if by_first is None else np.ascontiguousarray(by_first, own)
-    if alpha.shape != (len(at), outputs) or beta.shape != (len(at), neurons):
+    if at.ndim not in (1, 2) or (at.size and not (at.min() >= 0 and at.max() < batch)):
+        raise InputError(f"jacobian: samples are indices (rows,) or (rows, terms) below {batch}")
+    alpha = np.zeros((*at.shape, outputs), own) if by_y is None else np.ascontiguousarray(by_y, own)
+    beta = np.zeros((*at.shape, neurons), own) if by_first is None else np.ascontiguousarray(by_first, own)
+    if alpha.shape != (*at.shape, outputs) or beta.shape != (*at.shape, neurons):
         raise InputError(
-            f"jacobian: weights {alpha.shape} and {beta.shape} of {len(at)} rows: "
-            f"({len(at)}, {outputs}) and ({len(at)}, {neurons}) are needed"
+            f"jacobian: weights {alpha.shape} and {beta.shape} of samples {at.shape}: "
+            f"{(*at.shape, outputs)} and {(*at.shape, neurons)} are needed"
         )
+    if at.ndim == 1:
+        at, alpha, beta = at[:, None], alpha[:, None], beta[:, None]
     rows = np.empty((len(at), made.plan.totals[-1]), own if dtype is None else dtype)
-    parallel = made.plan.work * len(at) > compiled.WORTH_THREADS * batch
+    parallel = made.plan.work * at.size > compiled.WORTH_THREADS * batch
     (kernels.rows_parallel if parallel else kernels.rows)(made.chain, at, alpha, beta, rows)
     return rows
 

@@ -76,17 +76,26 @@ class Channels:
                 used = [c for p in incoming for c in channels[first[p.pre] : first[p.pre] + sizes[p.pre]]]
                 self.uses.append(_Use(population.name, tuple(used), *joined(incoming)))
 
-    def add_layer(self, name: str, layer: QIFLayer, weight: FloatArray, value: Expression) -> None:
-        """Let ``value`` (samples, columns) be the spike times that a layer gets, of inputs in [0, 1]."""
+    def add_layer(
+        self, name: str, layer: QIFLayer, weight: FloatArray, value: Expression, window: tuple[float, float] | None
+    ) -> None:
+        """Let a layer get spikes at times ``value`` (samples, columns) of inputs in [0, 1].
+
+        With a ``window``, spike times of 1 and 0, ``value`` in [0, 1] is what is encoded.
+        """
         scaled = _scaled(value, layer.synapses.shape[1])
         for column, slope, start in zip(scaled.columns, scaled.slope, scaled.start, strict=True):
-            window = float(start + slope), float(start)
-            if not 0 < window[0] < window[1] < layer.trial:
+            ends, (low, high) = (float(start + slope), float(start)), (0.0, 1.0)
+            if window is not None:
+                if slope <= 0:
+                    raise InputError("its input falls where the module's rises: let the scaling rise")
+                ends, low, high = window, float((0 - start) / slope), float((1 - start) / slope)
+            if not 0 < ends[0] < ends[1] < layer.trial:
                 raise InputError(
-                    f"column {column} of the inputs spikes at {window[0]:g} and {window[1]:g} for 1 and 0: times must "
+                    f"column {column} of the inputs spikes at {ends[0]:g} and {ends[1]:g} for 1 and 0: times must "
                     f"fall where inputs rise, and lie in (0, {layer.trial:g})"
                 )
-            self._claim(column, _Column(0.0, 1.0, window, None))
+            self._claim(column, _Column(low, high, ends, None))
         self.uses.append(_Use(name, tuple((c, 0) for c in scaled.columns), layer.synapses, weight))
 
     def _claim(self, column: int, how: _Column) -> None:

@@ -17,6 +17,7 @@ from qif2hw.errors import InputError
 from qif2hw.ir.host_part.expression import Expression, formula, given, side_by_side
 from qif2hw.ir.host_part.host import Host, Input, Output, X, Y
 from qif2hw.ir.readout import AnyOutput
+from qif2hw.nn import spikes
 from qif2hw.nn.deeponet import DeepONet
 from qif2hw.nn.hosted import HostedNetwork
 from qif2hw.nn.layer import QIFLayer
@@ -31,9 +32,14 @@ WHOLE = (QIFNetwork, DeepONet, HostedNetwork)
 
 @dataclass(frozen=True)
 class Encoded:
-    """Input spike times (samples, columns, 1), or without the last dimension: ``value`` of the module's inputs."""
+    """Input spike times (samples, columns, 1).
+
+    They are ``value`` of the module's inputs; or, of one in [0, 1], those of `qif2hw.nn.encode` with ``window``, the
+    spike times of 1 and 0.
+    """
 
     value: Expression
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,9 @@ class Spikes:
 
 @dataclass(frozen=True)
 class Sent:
-    """What a layer returns."""
+    """What a layer returns, or several side by side."""
 
-    layer: str
+    layers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -231,7 +237,7 @@ class _Export:
             raise InputError("it is recurrent: a network for compiling has no cycles")
         weight = layer.effective_weight().detach().double().cpu().numpy()
         if isinstance(times, Encoded) and psi is None:
-            self.channels.add_layer(name, layer, weight, times.value)
+            self.channels.add_layer(name, layer, weight, times.value, times.window)
         elif isinstance(times, Spikes) and times.kind == "times" and psi == Spikes("psi", times.layers):
             widths = [self.layers[source].synapses.shape[0] for source in times.layers]
             for source, low, high in zip(times.layers, np.cumsum([0, *widths]), np.cumsum(widths), strict=False):
@@ -239,18 +245,22 @@ class _Export:
                 self.projections.append(ir.Projection(source.replace(".", "_"), name, part, synapses))
         else:
             raise InputError(
-                "it must be given the times and psi of the same layers, layer(out.times, out.psi), or times that "
-                "encode the module's inputs, latency(x, earliest, latest).unsqueeze(2)"
+                "it must be given the times and psi of the same layers, layer(out.times, out.psi), or the module's "
+                "inputs as spike times, qif2hw.nn.encode(x)"
             )
         self.trials[path], self.layers[path] = layer.trial, layer
         phi0 = layer.phi0.detach().double().cpu().numpy()
         self.populations.append(ir.Population(name, layer.neuron, phi0))
-        return Sent(path)
+        return Sent((path,))
 
     def _function(self, node: fx.Node) -> Any:
         target = node.target if node.op == "call_function" else f"Tensor.{node.target}"
         arguments, named = self._arguments(node)
         name, first = _called(node), arguments[0] if arguments else None
+        if target is spikes.encode:
+            return _encoded(*arguments, **named)
+        if target is spikes.side_by_side:
+            return _joined(arguments)
         parts = list(first) if isinstance(first, list | tuple) else []
         if isinstance(first, Sent):
             return self._of_layer(name, first, arguments[1:])
@@ -269,10 +279,11 @@ class _Export:
         return expressions.FUNCTIONS[target](*arguments, **named)
 
     def _of_layer(self, name: str, sent: Sent, arguments: tuple[Any, ...]) -> Any:
-        if name == "first":
-            return First(sent.layer, tuple(range(self.layers[sent.layer].synapses.shape[0])))
+        if name == "first" and len(sent.layers) == 1:
+            (layer,) = sent.layers
+            return First(layer, tuple(range(self.layers[layer].synapses.shape[0])))
         if arguments and arguments[0] in ("times", "psi"):
-            return Spikes(arguments[0], (sent.layer,))
+            return Spikes(arguments[0], sent.layers)
         raise InputError(
             f"{arguments[0] if arguments else name} of a layer is not supported: times, psi and first() are"
         )
@@ -293,6 +304,18 @@ class _Export:
             f"{name} of first spikes is not supported: the difference of as many of one layer is, "
             "first[:, 1::2] - first[:, 0::2]"
         )
+
+
+def _encoded(value: Any, earliest: Any = spikes.EARLIEST, latest: Any = spikes.LATEST) -> Encoded:
+    if not (isinstance(value, Expression) and isinstance(earliest, int | float) and isinstance(latest, int | float)):
+        raise InputError("encode is given columns of inputs, and two numbers for the spike times of 1 and 0")
+    return Encoded(value, (float(earliest), float(latest)))
+
+
+def _joined(outputs: tuple[Any, ...]) -> Sent:
+    if not outputs or not all(isinstance(one, Sent) for one in outputs):
+        raise InputError("side_by_side is given what layers return")
+    return Sent(tuple(layer for one in outputs for layer in one.layers))
 
 
 def _width(module: nn.Module, graph: fx.Graph) -> int:

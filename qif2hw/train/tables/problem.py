@@ -9,7 +9,14 @@ from qif2hw.data.columns import Numbers
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.host_part.host import Host, Input
-from qif2hw.train.tables.rules import hidden_sizes, receptive_fields, settings_for
+from qif2hw.train.tables.rules import (
+    FULL_AFTER,
+    field_count,
+    finish_steps,
+    hidden_sizes,
+    receptive_fields,
+    settings_for,
+)
 from qif2hw.train.tables.split import TEST, VALIDATION, split
 from qif2hw.train.tables.targets import target_of
 from qif2hw.train.task import Samples, Task
@@ -24,19 +31,31 @@ class TableOptions:
     hidden
         Sizes of the hidden layers; None for `qif2hw.train.tables.rules.hidden_sizes`.
     fields
-        Receptive fields for each input, 1 for none; None for `qif2hw.train.tables.rules.receptive_fields`.
+        Receptive fields for each input, 1 for none; None for `qif2hw.train.tables.rules.field_count`
+        (`qif2hw.train.tables.choose_fields` compares several).
+    finish
+        Most second-order steps of a regression (`qif2hw.train.finish`), 0 for none; None for
+        `qif2hw.train.tables.rules.finish_steps`.
     validation, test
         Shares of the rows; without a test set the errors are those of the validation set.
+
+    Raises
+    ------
+    InputError
+        On sizes, numbers and shares that are not possible.
     """
 
     hidden: tuple[int, ...] | None = None
     fields: int | None = None
+    finish: int | None = None
     validation: float = VALIDATION
     test: float = TEST
 
     def __post_init__(self) -> None:
         if self.hidden is not None and (not self.hidden or min(self.hidden) < 1):
             raise InputError(f"hidden layers {self.hidden}: one or more, of at least one neuron each, are needed")
+        if self.finish is not None and self.finish < 0:
+            raise InputError(f"{self.finish} second-order steps: 0 or more are possible")
         if not (0 < self.validation <= 0.5 and 0 <= self.test <= 0.5):
             raise InputError(
                 f"shares of the rows {self.validation:g} for validation, {self.test:g} for the test: at most 0.5 each, "
@@ -62,25 +81,29 @@ def table_task(name: str, numbers: Numbers, options: TableOptions | None = None,
     Raises
     ------
     InputError
-        On fields that are not possible.
+        On fields that are not possible, and second-order steps of a classifier.
     """
     options = options or TableOptions()
+    if options.finish and numbers.classes:
+        raise InputError(f"{name}: {options.finish} second-order steps are for regressions, this is a classification")
     train, validation, test = _rows(numbers, options, seed)
-    fields = receptive_fields(numbers.x.shape[1], options.fields)
+    fields = receptive_fields(field_count(numbers.x.shape[1]) if options.fields is None else options.fields)
     inputs = tuple(Input(of, *_range(numbers.x[:, k]), fields=fields) for k, of in enumerate(numbers.inputs))
     low, high = np.array([i.low for i in inputs]), np.array([i.high for i in inputs])
     x, target = (numbers.x - low) / (high - low), target_of(numbers, train)
     tested = Samples(x[test], target.solution(x[test], target.y[test]))
     host = Host(inputs, target.outputs, target.formula, numbers.classes or None)
+    sizes = (host.channels, *(options.hidden or hidden_sizes(len(train))), 2 * target.y.shape[1])
+    finish = 0 if numbers.classes else finish_steps(len(train), sizes) if options.finish is None else options.finish
     return Task(
         name=name,
         summary=f"{', '.join(numbers.targets or ('class',))} of {len(inputs)} inputs",
         train_set=lambda seed: Samples(x[train], target.y[train]),
         validation_set=lambda seed: Samples(x[validation], target.y[validation]),
         test_set=lambda: tested,
-        sizes=(host.channels, *(options.hidden or hidden_sizes(len(train))), 2 * target.y.shape[1]),
+        sizes=sizes,
         scale=target.scale,
-        settings=settings_for(len(train)),
+        settings=settings_for(len(train), finish, 0.0 if options.finish else FULL_AFTER),
         metric=target.metric,
         quantities=target.quantities,
         solution=target.solution,

@@ -1,0 +1,43 @@
+"""One option and one function for the number of threads."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numba
+import pytest
+import threadpoolctl
+import torch
+
+from qif2hw.errors import InputError
+from qif2hw.thread_count import NAMES, at_most
+
+SHOW = "import numba, torch; print([numba.get_num_threads(), torch.get_num_threads()])"
+
+
+def blas() -> set[int]:
+    return {lib["num_threads"] for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"}
+
+
+def test_pools_here_and_in_processes_that_are_started() -> None:
+    before = numba.get_num_threads(), torch.get_num_threads(), blas(), {name: os.environ.get(name) for name in NAMES}
+    with at_most(1):
+        assert (numba.get_num_threads(), torch.get_num_threads(), blas()) == (1, 1, {1})
+    assert before == (numba.get_num_threads(), torch.get_num_threads(), blas(), {n: os.environ.get(n) for n in NAMES})
+    clean = {name: value for name, value in os.environ.items() if name not in NAMES}
+    code = f"""
+import subprocess, sys
+from qif2hw.thread_count import at_most
+with at_most(1): subprocess.run([sys.executable, "-c", {SHOW!r}])
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [1, 1]
+
+
+def test_numbers_that_cannot_be_had() -> None:
+    with pytest.raises(InputError, match="threads = 0: at least one"), at_most(0):
+        pass
+    most = numba.config.NUMBA_NUM_THREADS
+    with pytest.raises(InputError, match="set NUMBA_NUM_THREADS before the start"), at_most(most + 1):
+        pass
