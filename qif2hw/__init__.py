@@ -11,7 +11,13 @@ Names are imported when they are first used: a program next to a chip needs nump
 
 import importlib
 import importlib.metadata
+import os
 from typing import TYPE_CHECKING, Any
+
+# GNU's OpenMP reads it when it is loaded. Threads that wait for others which have no core would spin for milliseconds,
+# and take from them what they wait for; 5000 rounds, a tenth of a millisecond, bridge the gaps of a quiet machine.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 if TYPE_CHECKING:
     from qif2hw import parity as parity

@@ -22,7 +22,15 @@ from qif2hw.train.task import relative_l2
 
 ROWS = 2000
 DEFAULT = "default"
-BY_HAND = ("4:64,64:2000", "8:64,64:2000", "16:64,64:2000", "8:64,64:6000", "8:64,64,64:2000", "8:96,96:2000")
+BY_HAND = (
+    "4:64,64:2000",
+    "8:64,64:2000",
+    "16:64,64:2000",
+    "8:64,64:6000",
+    "8:64,64,64:2000",
+    "8:96,96:2000",
+    "8:128,128:2000",
+)
 """Receptive fields for each input, hidden layers, first-order steps, and second-order steps where they are not 80."""
 
 

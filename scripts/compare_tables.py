@@ -35,7 +35,8 @@ SPLITS = range(5)
 def compare(name: str, splits: Any = SPLITS) -> dict[str, Any]:
     """R2 on the test set by split and their means, of the MLP, of the float network, and on the engine at 8 bits."""
     x, y = TABLES[name]()
-    found: dict[str, list[float]] = {"mlp": [], "float": [], "engine": [], "steps": [], "seconds": []}
+    found: dict[str, list[float]] = {"mlp": [], "float": [], "engine": []}
+    found |= {"fields": [], "steps": [], "seconds": []}
     for split in splits:
         x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.2, random_state=split)
         pipe = make_pipeline(StandardScaler(), MLPRegressor(random_state=split))
@@ -45,6 +46,7 @@ def compare(name: str, splits: Any = SPLITS) -> dict[str, Any]:
         start = time.perf_counter()
         model = QIFRegressor(random_state=split).fit(x_train, y_train)
         found["seconds"].append(round(time.perf_counter() - start, 1))
+        found["fields"].append(model.fields_)
         found["steps"].append(model.n_iter_)
         found["mlp"].append(mlp.score(x_test, y_test))
         found["float"].append(model.score(x_test, y_test))

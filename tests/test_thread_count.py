@@ -41,3 +41,13 @@ def test_numbers_that_cannot_be_had() -> None:
     most = numba.config.NUMBA_NUM_THREADS
     with pytest.raises(InputError, match="set NUMBA_NUM_THREADS before the start"), at_most(most + 1):
         pass
+
+
+@pytest.mark.parametrize(
+    ("given", "spin"), [({}, "5000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)]
+)
+def test_threads_do_not_spin_for_long_unless_asked_to(given: dict[str, str], spin: str | None) -> None:
+    clean = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    code = "import qif2hw, os; print(os.environ.get('GOMP_SPINCOUNT'))"
+    done = subprocess.run([sys.executable, "-c", code], env=clean | given, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(spin)

@@ -67,6 +67,9 @@ LEAST_LIMIT = 1e-3
 @click.option("--inputs", metavar="A,B", help="Table: columns that are inputs; by default all but the targets.")
 @click.option("--targets", metavar="Y,Z", help="Table: columns of numbers to learn.")
 @click.option("--classify", metavar="LABEL", help="Table: a column of classes to learn.")
+@click.option(
+    "--first-spike", is_flag=True, help="Table, with --classify: the class is that of the neuron that spikes first."
+)
 @click.option("--categorical", multiple=True, metavar="COL", help="Table: an input of categories, one input for each.")
 @click.option("--drop-missing", is_flag=True, help="Table: leave out rows without a value; else they are refused.")
 @click.option("--hidden", metavar="64,64", help="Table: sizes of the hidden layers.")
@@ -90,8 +93,8 @@ LEAST_LIMIT = 1e-3
     "--finish",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Regressions: at most N second-order steps after the others, 0 for none. By default up to 80 for tables "
-    "and for tasks with receptive fields.",
+    help="At most N second-order steps after the others, 0 for none, where the loss is made of squares. By default up "
+    "to 80 for regressions from tables and for tasks with receptive fields.",
 )
 @click.option(
     "--neuron", default="exact", show_default=True, help="In time steps: exact, euler (discretizations of QIF) or lif."
@@ -177,8 +180,8 @@ def command(
         with _torch():
             start = time.perf_counter()
             task = train_data.table_task(
-                out, name, numbers, hidden=hidden, fields=receptive_fields, finish=finish, seed=seed,
-                time_limit=time_limit, state=_state(output, checkpoint),
+                out, name, numbers, hidden=hidden, fields=receptive_fields, finish=finish,
+                first_spike=of_table["first_spike"], seed=seed, time_limit=time_limit, state=_state(output, checkpoint),
             )  # fmt: skip
             time_limit = time_limit and max(time_limit - (time.perf_counter() - start), LEAST_LIMIT)
     elif in_file:
@@ -207,7 +210,6 @@ def _train(
     """Train, write the model and the report, and say how it went."""
     from qif2hw import api
 
-    first_spike = task in catalogue.FIRST_SPIKE_TASKS
     state = _state(output, checkpoint)
     name = task if isinstance(task, str) else task.name
     curve: list[tuple[int, float, float]] = []
@@ -232,15 +234,19 @@ def _train(
     bits = "float weights" if weight_bits is None else f"{weight_bits}-bit weights"
     out.say(f"{output}: {'-'.join(map(str, sizes))}, {bits}, trained in {seconds(stage.seconds)}")
     early = bool(len(result.history)) and options["steps"] is None
-    if first_spike:
+    classifies, is_table = result.network.classes is not None, not isinstance(task, str) and task.digest != ""
+    if classifies:
         out.say(f"accuracy on the test set: {percent(1 - result.error)}")
     out.say(f"error on the test set: {percent(result.error)}")
-    if len(result.errors) > 1:
+    if is_table and not classifies:
+        for quantity, errors in result.errors.items():
+            out.say(f"  {quantity}: R2 {1 - errors.relative**2:.4f}, root mean square error {errors.rmse:.4g}")
+    elif len(result.errors) > 1:
         for quantity, errors in result.errors.items():
             out.say(f"  {quantity}: {percent(errors.relative)}")
     fields = receptive_fields if isinstance(task, str) or task.fields is None else task.fields.count
     if early:
-        with_fields = "" if isinstance(task, str) or task.digest == "" else f"--fields {fields or 1} "
+        with_fields = f"--fields {fields or 1} " if is_table else ""
         out.say(f"{result.steps} first-order steps: {with_fields}--steps {result.steps} repeats the training")
     for line in str(result.diagnosis or "").splitlines():
         out.say(f"  {line}")
@@ -255,7 +261,7 @@ def _train(
             "steps": result.steps,
             "weight_bits": weight_bits,
             "error": result.error,
-            "accuracy": 1 - result.error if first_spike else None,
+            "accuracy": 1 - result.error if classifies else None,
             "errors": {quantity: errors._asdict() for quantity, errors in result.errors.items()},
             "diagnosis": result.diagnosis.as_dict() if result.diagnosis else None,
             "warnings": result.diagnosis.warnings if result.diagnosis else (),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LEARNED = ("targets", "classify")
 """Options that say what to learn from a table."""
-TABLE = ("inputs", *LEARNED, "categorical", "drop_missing", "hidden")
+TABLE = ("inputs", *LEARNED, "first_spike", "categorical", "drop_missing", "hidden")
 """Options for tables alone."""
 
 
@@ -67,6 +67,7 @@ def table_task(
     hidden: tuple[int, ...] | None,
     fields: int | None,
     finish: int | None,
+    first_spike: bool,
     seed: int,
     time_limit: float | None,
     state: Path,
@@ -78,7 +79,8 @@ def table_task(
     from qif2hw.train.tables import TableOptions, choose_fields
     from qif2hw.train.tables import table_task as make
 
-    name, options = Path(path).name, TableOptions(hidden=hidden, fields=fields, finish=finish)
+    name = Path(path).name
+    options = TableOptions(hidden=hidden, fields=fields, finish=finish, first_spike=first_spike)
     if fields is None and state.exists():
         options = replace(options, fields=_fields_of(state, numbers))
     with out.stage("compare receptive fields") as stage:

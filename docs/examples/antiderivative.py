@@ -37,7 +37,8 @@ INTEGRAL = physics.operator(
 def main(steps=None):
     """Train and compile; errors, means over functions, of the float network and on the engine."""
     trained = train(INTEGRAL, steps=steps)
-    bundle = qif2hw.compile(trained.network, steps=512)
+    qif2hw.save(trained.network, "antiderivative.onnx")
+    bundle = qif2hw.compile("antiderivative.onnx", steps=512)
     on_engine = INTEGRAL.errors(bundle.run(trained.x).y, trained.truth)["u"].relative
     return {"float": trained.error, "engine": on_engine}
 

@@ -119,7 +119,9 @@ def share_wrong(label: FloatArray, truth: FloatArray) -> float:
 
 def network(task: Task, seed: int) -> QIFNetwork:
     """The untrained network of a task, in float32."""
-    return QIFNetwork(task.sizes, regime=task.regime, seed=seed, dtype=torch.float32, readout="first_spike")
+    return QIFNetwork(
+        task.sizes, regime=task.regime, fields=task.fields, seed=seed, dtype=torch.float32, readout="first_spike"
+    )
 
 
 def labelled(images: Images, largest: float) -> Samples:

@@ -145,7 +145,7 @@ def test_second_order_steps_of_a_shipped_regression(call: Any, tmp_path: Path) -
         assert made.exit_code == 0, made.output
         errors.append(json.loads(made.stdout)["error"])
     assert errors[1] < errors[0]
-    assert "for regressions" in call.refused("train", "digits_first_spike", "-o", out, "--finish", 3)
+    assert "finish needs residuals" in call.refused("train", "digits_first_spike", "-o", out, "--finish", 3)
     assert "--finish: it is an option for" in call.refused("train", "digits", "-o", out, "--finish", 3)
 
 
@@ -225,6 +225,22 @@ def test_tables_that_are_refused(call: Any, tmp_path: Path, text: str, options: 
     path.write_text(text)
     assert message in call.refused("train", path, "-o", tmp_path / "m.onnx", *options)
     assert not (tmp_path / "m.onnx").exists()
+
+
+def test_classes_by_the_first_spike(call: Any, tmp_path: Path) -> None:
+    data = columns(90)
+    data["out"] = ["high" if y > 45 else "low" for y in data.pop("y")]
+    table, model, bundle = write(tmp_path / "data.csv", data), tmp_path / "m.onnx", tmp_path / "m.qif"
+    fast = ("--fields", 1, *FAST)
+    made = call("train", table, "--classify", "out", "--first-spike", "-o", model, *fast, "--json")
+    assert made.exit_code == 0, made.output
+    assert json.loads(made.stdout)["sizes"] == [2, 6, 2]
+    assert json.loads(made.stdout)["accuracy"] > 0.5
+    assert call("compile", model, "-o", bundle, "--rounding", "nearest", "--steps", 128).exit_code == 0
+    assert "classes   high, low, by the first spike" in call("inspect", bundle).stdout
+    refused = call.refused("train", table, "--targets", "a", "--inputs", "b", "--first-spike", "-o", model, *fast)
+    assert "the first spike tells classes apart" in refused
+    assert "--first-spike" in call.refused("train", "parabola", "--first-spike", "-o", model)
 
 
 def test_a_file_that_defines_a_task(call: Any, tmp_path: Path) -> None:

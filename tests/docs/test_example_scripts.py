@@ -73,6 +73,36 @@ def test_the_equations_are_solved_anew(name: str) -> None:
     assert max(e.relative for e in task.errors(engine.y, trained.truth).values()) < ENGINE
 
 
+@pytest.mark.slow
+def test_a_csv_becomes_a_calibrated_sensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tenth of the example's steps."""
+    monkeypatch.chdir(tmp_path)
+    truth, engine, errors = example("regression").main(steps=200)
+    assert engine.shape == truth.shape == (90, 1)
+    assert errors["float"] < 0.1 * truth.std()
+    assert abs(errors["engine"] - errors["float"]) < 0.02 * truth.std()
+
+
+@pytest.mark.slow
+def test_wines_are_told_apart_by_the_first_spike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    times, truth, accuracies = example("classification").main(steps=200)
+    assert times.shape == (len(truth), 3)
+    assert accuracies["engine"] == (times.argmin(axis=1) == truth).mean() > 0.85
+    assert abs(accuracies["engine"] - accuracies["float"]) < 0.04
+
+
+@pytest.mark.slow
+def test_slayers_network_spikes_the_same_on_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third of the example's epochs."""
+    pytest.importorskip("lava.lib.dl.slayer", reason="lava-dl needs Python 3.10")
+    monkeypatch.chdir(tmp_path)
+    accuracy, engine, slayers = example("slayer").main(epochs=2)
+    assert accuracy > 0.7
+    assert (engine == slayers).all()
+    assert 0.01 < engine.mean() < 0.9
+
+
 def test_steps_are_chosen_by_their_error() -> None:
     chosen, found = example("steps").main(choices=(64, 256))
     assert chosen in found
@@ -91,8 +121,9 @@ def test_the_own_module_learns_and_reaches_the_engine(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.slow
-def test_the_operator_learns_and_reaches_the_engine() -> None:
+def test_the_operator_learns_and_reaches_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A third of the example's steps."""
+    monkeypatch.chdir(tmp_path)
     errors = example("antiderivative").main(steps=500)
     assert errors["float"] < 0.08
     assert abs(errors["engine"] - errors["float"]) < 0.05

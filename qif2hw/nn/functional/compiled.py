@@ -3,6 +3,7 @@
 A `Kernel` defines how its buffers are made and how it runs forward and backward; what all kernels share stands here.
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from operator import ge
@@ -15,6 +16,7 @@ from torch import Tensor
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn.functional.first_order import JETS, first_order
+from qif2hw.nn.functional.thread_choice import Choice, masked
 
 WORTH_THREADS = 1_000_000
 """Updates (input spikes times neurons times samples) of a pass above which all threads pay, even if others work too."""
@@ -38,13 +40,24 @@ class Kernel(ABC):
     """Parts of the batch: kernels run them in parallel and add up their gradients in a fixed order."""
 
     parallel: bool = False
-    """Whether to run on all threads; no bit of a result depends on it."""
+    """Whether to run on all threads, if they are faster; no bit of a result depends on it."""
+
+    choice: Choice | None = None
+    """What is known about all threads and one, where they are worth a question."""
+
+    threads: int | None = None
+    """Number of threads of this pass; None for all."""
 
     def divide(self, batch: int, cells: int, work: int) -> None:
         """Choose `chunks` and `parallel` from the samples, the weights that a chunk sums, and the updates of a pass."""
         # Depends on sizes alone: every bit of a gradient is the same on any number of threads.
         self.chunks = max(1, min(batch // 8, 64, 2**23 // max(cells, 1)))
         self.parallel = work > WORTH_THREADS
+        if self.parallel and self.choice is None:
+            self.choice = _choices.setdefault((type(self), int(work).bit_length()), Choice())
+            self.threads = self.choice.threads()
+            # Until the pass ends.
+            numba.set_num_threads(self.threads)
 
     @abstractmethod
     def forward(self, rooms: tuple[int, ...]) -> Sequence[int]:
@@ -75,6 +88,10 @@ class Kernel(ABC):
         """
 
 
+_choices: dict[tuple[type, int], Choice] = {}
+"""By kind of kernel and binary order of the updates of a pass."""
+
+
 class _Pass(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -82,15 +99,19 @@ class _Pass(torch.autograd.Function):
     ) -> tuple[Any, ...]:
         if numba.config.DISABLE_JIT:
             raise InputError("NUMBA_DISABLE_JIT is set: a layer needs compiled kernels, unset it (or use path='eager')")
-        kernel = make(*tensors)
+        with masked():
+            kernel = make(*tensors)
+            while True:
+                begin = time.perf_counter()
+                needed = kernel.forward(rooms)
+                if kernel.choice is not None:
+                    kernel.choice.note(kernel.threads, time.perf_counter() - begin)
+                if min(needed, default=0) < 0:
+                    raise InputError(BAD_TIME)
+                if all(map(ge, rooms, needed)):
+                    break
+                rooms = tuple(_doubled(room, n) for room, n in zip(rooms, needed, strict=True))
         ctx.set_materialize_grads(kernel.zeros_for_none)
-        while True:
-            needed = kernel.forward(rooms)
-            if min(needed, default=0) < 0:
-                raise InputError(BAD_TIME)
-            if all(map(ge, rooms, needed)):
-                break
-            rooms = tuple(_doubled(room, n) for room, n in zip(rooms, needed, strict=True))
         ctx.kernel = kernel
         ctx.save_for_backward(*kernel.read_again([t for t in tensors if t is not None]))
         return kernel.results()
@@ -99,7 +120,7 @@ class _Pass(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         # Raises if one of them was changed in place.
         origins = ctx.saved_tensors
-        with torch.no_grad():
+        with torch.no_grad(), masked(ctx.kernel.threads):
             found = ctx.kernel.backward(ctx.needs_input_grad[2:], *grads)
         return None, None, *first_order(found, origins, ctx.kernel.second_derivatives)
 

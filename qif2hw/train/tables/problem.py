@@ -36,6 +36,8 @@ class TableOptions:
     finish
         Most second-order steps of a regression (`qif2hw.train.finish`), 0 for none; None for
         `qif2hw.train.tables.rules.finish_steps`.
+    first_spike
+        Of classes: an output neuron for each, and the class is that of the neuron which spikes first.
     validation, test
         Shares of the rows; without a test set the errors are those of the validation set.
 
@@ -48,6 +50,7 @@ class TableOptions:
     hidden: tuple[int, ...] | None = None
     fields: int | None = None
     finish: int | None = None
+    first_spike: bool = False
     validation: float = VALIDATION
     test: float = TEST
 
@@ -67,7 +70,8 @@ def table_task(name: str, numbers: Numbers, options: TableOptions | None = None,
     """The task to learn from a table.
 
     The range of an input is that of all rows.  The solution of a regression is in the units of its targets, which the
-    network has standardised; a classifier's are probabilities, in outputs named by the classes.
+    network has standardised; a classifier's are probabilities, in outputs named by the classes, or, by the first spike,
+    the times of these spikes.
 
     Parameters
     ----------
@@ -81,19 +85,21 @@ def table_task(name: str, numbers: Numbers, options: TableOptions | None = None,
     Raises
     ------
     InputError
-        On fields that are not possible, and second-order steps of a classifier.
+        On fields that are not possible, second-order steps of a classifier, and a regression by the first spike.
     """
     options = options or TableOptions()
     if options.finish and numbers.classes:
         raise InputError(f"{name}: {options.finish} second-order steps are for regressions, this is a classification")
+    if options.first_spike and not numbers.classes:
+        raise InputError(f"{name}: the first spike tells classes apart, targets are numbers")
     train, validation, test = _rows(numbers, options, seed)
     fields = receptive_fields(field_count(numbers.x.shape[1]) if options.fields is None else options.fields)
     inputs = tuple(Input(of, *_range(numbers.x[:, k]), fields=fields) for k, of in enumerate(numbers.inputs))
     low, high = np.array([i.low for i in inputs]), np.array([i.high for i in inputs])
-    x, target = (numbers.x - low) / (high - low), target_of(numbers, train)
-    tested = Samples(x[test], target.solution(x[test], target.y[test]))
+    x, target = (numbers.x - low) / (high - low), target_of(numbers, train, by_first_spike=options.first_spike)
+    tested = Samples(x[test], target.truth[test])
     host = Host(inputs, target.outputs, target.formula, numbers.classes or None)
-    sizes = (host.channels, *(options.hidden or hidden_sizes(len(train))), 2 * target.y.shape[1])
+    sizes = (host.channels, *(options.hidden or hidden_sizes(len(train))), target.neurons)
     finish = 0 if numbers.classes else finish_steps(len(train), sizes) if options.finish is None else options.finish
     return Task(
         name=name,
@@ -109,8 +115,10 @@ def table_task(name: str, numbers: Numbers, options: TableOptions | None = None,
         solution=target.solution,
         host=host,
         fields=fields,
+        make=target.make,
         objective=target.objective,
         digest=_digest(numbers, options),
+        classes=numbers.classes if options.first_spike else None,
     )
 
 

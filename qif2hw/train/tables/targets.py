@@ -11,6 +11,7 @@ from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.host_part.expression import formula, given, total
 from qif2hw.ir.host_part.formula import Formula
 from qif2hw.ir.host_part.host import Output, Y
+from qif2hw.train import first_spike
 from qif2hw.train.loop import on_samples
 from qif2hw.train.task import Metric, Model, Objective, Solution, Task
 
@@ -25,29 +26,38 @@ class Target:
     Parameters
     ----------
     y
-        What its results should be, (rows, results); for classes 0 or 1.
-    scale
-        Of the readout.
+        What its results should be, (rows, results); for classes 0 or 1, by the first spike their numbers (rows, 1).
+    truth
+        The solution of the rows, (rows, quantities).
+    neurons, scale
+        Output neurons, and the readout's scale.
     outputs, formula
-        Of the model.
+        Of the model; None for results that are the solution.
     quantities, solution, metric
         By which the task's errors are measured.
     objective
         Loss of the results; None for the mean square error.
+    make
+        Builds the network; None for one whose results are differences of two first spikes.
     """
 
     y: FloatArray
+    truth: FloatArray
+    neurons: int
     scale: float
     outputs: tuple[Output, ...]
-    formula: Formula
+    formula: Formula | None
     quantities: tuple[str, ...]
     solution: Solution
     metric: Metric
     objective: Callable[[Task, Model, int, Model | None], Objective] | None = None
+    make: Callable[[Task, int], Model] | None = None
 
 
-def target_of(numbers: Numbers, train: IntArray) -> Target:
+def target_of(numbers: Numbers, train: IntArray, *, by_first_spike: bool = False) -> Target:
     """What a network learns from ``numbers``, with the rows ``train``, (rows,), to train on."""
+    if by_first_spike:
+        return _first_spikes(numbers)
     return _classes(numbers) if numbers.classes else _standardised(numbers, train)
 
 
@@ -55,9 +65,11 @@ def _standardised(numbers: Numbers, train: IntArray) -> Target:
     """The solution is ``mean + deviation * y``, both those of the training rows."""
     mean, deviation = numbers.y[train].mean(axis=0), numbers.y[train].std(axis=0)
     deviation = np.where(deviation > 0, deviation, 1.0)
-    solution = formula(given(Y, len(mean)) * deviation + mean)
+    solution, y = formula(given(Y, len(mean)) * deviation + mean), (numbers.y - mean) / deviation
     return Target(
-        y=(numbers.y - mean) / deviation,
+        y=y,
+        truth=solution.evaluate({Y: y}),
+        neurons=2 * len(mean),
         scale=DEVIATIONS,
         outputs=tuple(map(Output, numbers.targets)),
         formula=solution,
@@ -73,6 +85,8 @@ def _classes(numbers: Numbers) -> Target:
     weights = given(Y, count).exp()
     return Target(
         y=(numbers.y[:, None] == np.arange(count)).astype(np.float64),
+        truth=numbers.y[:, None].astype(np.float64),
+        neurons=2 * count,
         scale=LOGITS,
         outputs=tuple(Output(name) for name in numbers.classes),
         formula=formula(weights / total(weights)),
@@ -80,6 +94,24 @@ def _classes(numbers: Numbers) -> Target:
         solution=lambda x, y: y.argmax(axis=1)[:, None].astype(np.float64),
         metric=wrong,
         objective=cross_entropy,
+    )
+
+
+def _first_spikes(numbers: Numbers) -> Target:
+    """The class is that of the output neuron that spikes first; the solution are these times."""
+    label = numbers.y[:, None].astype(np.float64)
+    return Target(
+        y=label,
+        truth=label,
+        neurons=len(numbers.classes),
+        scale=1.0,
+        outputs=tuple(Output(f"spike of {name}", "time units") for name in numbers.classes),
+        formula=None,
+        quantities=("class",),
+        solution=first_spike.first_class,
+        metric=wrong,
+        objective=first_spike.classification(first_spike.FirstSpikeLoss()),
+        make=first_spike.network,
     )
 
 
