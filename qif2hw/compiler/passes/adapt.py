@@ -26,7 +26,7 @@ from qif2hw.reference.sensitivity import Derivatives, derivatives
 
 MOST_DERIVATIVES = 40_000_000
 """Derivatives, synapses times results, for which all calibration inputs are taken, or as many as keep within it."""
-MOST_ROWS = 1024
+MOST_ROWS = 256
 """Results of all calibration inputs together, where there are more derivatives: as many are enough to see errors."""
 MOST_STREAMED = 1_500_000_000
 """Derivatives that the pass may take; it takes fewer calibration inputs, then gives up."""
@@ -142,7 +142,7 @@ def calibration_samples(state: State) -> int:
     """Number of calibration inputs for which derivatives may be taken."""
     rows = sum(output.size for output in state.network.outputs)
     entries = max(rows * sum(p.weight.size for p in state.network.projections), 1)
-    few = min(MOST_ROWS // rows, MOST_STREAMED // entries)
+    few = min(max(FEWEST_SAMPLES, MOST_ROWS // rows), MOST_STREAMED // entries)
     return min(len(state.calibration), max(MOST_DERIVATIVES // entries, few))
 
 
