@@ -41,16 +41,21 @@ def padded(size: int, dtype: DTypeLike) -> int:
 
 
 class VecType(types.Type):
-    """Numba type of a vector with elements of the numba type ``dtype``."""
+    """Numba type of a vector with elements of the numba type ``dtype``.
 
-    def __init__(self, dtype: Any) -> None:
+    With ``times``: of so many, one behind the other, whose operations do not fuse by themselves.  Which ones fuse is
+    else the compiler's choice, and not the same one in all of its runs; `multiply_add` says it.
+    """
+
+    def __init__(self, dtype: Any, times: int = 0) -> None:
         self.dtype = dtype
-        self.lanes = LANES[str(dtype)]
-        super().__init__(name=f"Vec({dtype} x {self.lanes})")
+        self.lanes = LANES[str(dtype)] * max(times, 1)
+        self.flags = () if times else ("contract",)
+        super().__init__(name=f"Vec({dtype} x {self.lanes}{', as written' if times else ''})")
 
 
 def _vector(vec: VecType) -> ir.VectorType:
-    return ir.VectorType(ir.DoubleType() if vec.lanes == 8 else ir.FloatType(), vec.lanes)
+    return ir.VectorType(ir.FloatType() if str(vec.dtype) == "float32" else ir.DoubleType(), vec.lanes)
 
 
 @register_model(VecType)
@@ -59,10 +64,10 @@ class _VecModel(models.PrimitiveModel):
         super().__init__(manager, vec, _vector(vec))
 
 
-def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+def _address(context: Any, builder: Any, vec: VecType, array_type: Any, array: Any, index: Any) -> Any:
     data = cgutils.create_struct_proxy(array_type)(context, builder, array).data
     at = builder.gep(data, [index])
-    return builder.bitcast(at, _vector(VecType(array_type.dtype)).as_pointer())
+    return builder.bitcast(at, _vector(vec).as_pointer())
 
 
 def _aligned_to(array_type: Any) -> int:
@@ -74,7 +79,7 @@ def load(typingctx: Any, array: Any, index: Any) -> Any:
     """Vector of ``array[index : index + lanes]``; ``array`` is one-dimensional and contiguous."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value = builder.load(_address(context, builder, signature.args[0], *args))
+        value = builder.load(_address(context, builder, signature.return_type, signature.args[0], *args))
         value.align = _aligned_to(signature.args[0])
         return value
 
@@ -82,11 +87,23 @@ def load(typingctx: Any, array: Any, index: Any) -> Any:
 
 
 @intrinsic
+def load_like(typingctx: Any, like: Any, array: Any, index: Any) -> Any:
+    """Vector of ``array[index : index + lanes]`` with as many lanes as the vector ``like``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value = builder.load(_address(context, builder, like, signature.args[1], *args[1:]))
+        value.align = _aligned_to(signature.args[1])
+        return value
+
+    return like(like, array, types.intp), codegen
+
+
+@intrinsic
 def store(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
     """Write a vector to ``array[index : index + lanes]``."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        at = _address(context, builder, signature.args[0], *args[:2])
+        at = _address(context, builder, signature.args[2], signature.args[0], *args[:2])
         builder.store(args[2], at).align = _aligned_to(signature.args[0])
         return context.get_dummy_value()
 
@@ -151,12 +168,55 @@ def splat(typingctx: Any, like: Any, value: Any) -> Any:
     vec = VecType(like.dtype)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        zero = ir.Constant(ir.IntType(32), 0)
-        first = builder.insert_element(ir.Constant(_vector(vec), ir.Undefined), args[1], zero)
-        lanes = ir.Constant(ir.VectorType(ir.IntType(32), vec.lanes), [0] * vec.lanes)
-        return builder.shuffle_vector(first, first, lanes)
+        return _spread(builder, vec, args[1])
 
     return vec(like, vec.dtype), codegen
+
+
+@intrinsic
+def splat_like(typingctx: Any, like: Any, value: Any) -> Any:
+    """Vector with ``value`` in every lane, like the vector ``like``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _spread(builder, like, args[1])
+
+    return like(like, like.dtype), codegen
+
+
+def _spread(builder: Any, vec: VecType, value: Any) -> Any:
+    zero = ir.Constant(ir.IntType(32), 0)
+    first = builder.insert_element(ir.Constant(_vector(vec), ir.Undefined), value, zero)
+    lanes = ir.Constant(ir.VectorType(ir.IntType(32), vec.lanes), [0] * vec.lanes)
+    return builder.shuffle_vector(first, first, lanes)
+
+
+def _zeros(times: int) -> Any:
+    """Zeros in ``times`` vectors with the element type of an array."""
+
+    @intrinsic
+    def zeros(typingctx: Any, like: Any) -> Any:
+        vec = VecType(like.dtype, times)
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return ir.Constant(_vector(vec), None)
+
+        return vec(like), codegen
+
+    return zeros
+
+
+one_vector, two_vectors, four_vectors = _zeros(1), _zeros(2), _zeros(4)
+"""Zeros in one, two and four vectors: formulas on several are as many instructions that do not wait for each other."""
+
+
+@intrinsic
+def lanes_in(typingctx: Any, vector: Any) -> Any:
+    """Lanes of a vector, or of several together, a constant of the compiled code."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.Constant(ir.IntType(64), vector.lanes)
+
+    return types.intp(vector), codegen
 
 
 def _bits(context: Any, builder: Any, vec: VecType, flags: Any) -> Any:
@@ -195,6 +255,48 @@ def ones_where_less(typingctx: Any, left: Any, right: Any) -> Any:
         return builder.select(builder.fcmp_ordered("<", *args), ones, ir.Constant(kind, None))
 
     return left(left, right), codegen
+
+
+@intrinsic
+def where_less(typingctx: Any, left: Any, right: Any, then: Any, otherwise: Any) -> Any:
+    """``then`` in the lanes where ``left`` is less than ``right``, ``otherwise`` in the others."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.select(builder.fcmp_ordered("<", *args[:2]), *args[2:])
+
+    return left(left, right, then, otherwise), codegen
+
+
+@intrinsic
+def multiply_add(typingctx: Any, left: Any, right: Any, more: Any) -> Any:
+    """``left * right + more``, rounded once."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _fused(builder, left, *args)
+
+    return left(left, right, more), codegen
+
+
+def _fused(builder: Any, vec: VecType, left: Any, right: Any, more: Any) -> Any:
+    kind = _vector(vec)
+    name = f"llvm.fma.v{vec.lanes}f{32 if str(vec.dtype) == 'float32' else 64}"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
+    return builder.call(function, [left, right, more])
+
+
+@intrinsic
+def add_products(typingctx: Any, sums: Any, left: Any, right: Any) -> Any:
+    """One vector ``sums``, and the products of several with several, added one after the other, rounded once each."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found, lanes = args[0], sums.lanes
+        for first in range(0, left.lanes, lanes):
+            chosen = ir.Constant(ir.VectorType(ir.IntType(32), lanes), list(range(first, first + lanes)))
+            a, b = (builder.shuffle_vector(v, v, chosen) for v in args[1:])
+            found = _fused(builder, sums, a, b, found)
+        return found
+
+    return sums(sums, left, right), codegen
 
 
 @intrinsic
@@ -271,7 +373,7 @@ def _binary(name: str) -> Any:
     @intrinsic
     def instruction(typingctx: Any, left: Any, right: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return getattr(builder, name)(args[0], args[1], flags=("contract",))
+            return getattr(builder, name)(args[0], args[1], flags=left.flags)
 
         return left(left, right), codegen
 

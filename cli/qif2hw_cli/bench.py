@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import click
 
 from qif2hw.errors import InputError
-from qif2hw_cli.console import Output, example, json_option, threads_option
+from qif2hw_cli.console import SEED, Output, example, json_option, percent, seconds, threads_option
 
 anyway_option = click.option(
     "--anyway", is_flag=True, help="Measure beside other programs too: not a number to quote. --quick does too."
@@ -67,6 +67,23 @@ def train(
     ]
     columns = ("network", "batch", "type", "ms, fwd + bwd", "quartiles", "updates/s fwd", "fwd + bwd", "of ceiling")
     out.table("Training", columns, rows)
+    under = [
+        [
+            row["network"],
+            f"{row['batch']}",
+            row["dtype"],
+            kernel["kernel"],
+            f"{kernel['ms']:.3g}",
+            f"{kernel['flops']:.2e}",
+            f"{kernel['bytes']:.2e}",
+            f"{kernel['roof']:.2e}",
+            f"{100 * kernel['fraction']:.2g} %",
+        ]
+        for row in result["rows"]
+        for kernel in row["kernels"]
+    ]
+    alone = ("network", "batch", "type", "kernel", "ms", "operations", "bytes", "roof, op/s", "of roof")
+    out.table("Kernels alone", alone, under)
     for row in result["rows"]:
         for name, ratio in row["speedup"].items():
             out.say(f"{row['network']}, batch {row['batch']}, {row['dtype']}: {ratio:.3g} times as fast as {name}")
@@ -239,6 +256,47 @@ def engine(bundles: tuple[str, ...], samples: int, quick: bool, anyway: bool, as
     for name, ratio in result["ratios"].items():
         out.say(f"{name}: {ratio:.3g}")
     _finish(out, {"engine": (bench.figures(result), result)}, watch)
+
+
+@command.command(
+    epilog=example("qif2hw bench accuracy --peers --json", "qif2hw bench accuracy --tasks parabola,ripple --anyway")
+)
+@click.option(
+    "--tasks", metavar="TASK,..", help="Tasks, joined by commas; default: all that the paper has an error of."
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of the trainings.")
+@click.option("--peers/--no-peers", default=False, show_default=True, help="Measure what others take too.")
+@anyway_option
+@threads_option
+@json_option
+def accuracy(tasks: str | None, seed: int, peers: bool, anyway: bool, as_json: bool) -> None:
+    """Time trainings until the test error is the one that the paper reports: in float, and on the 8-bit engine.
+
+    Each task has a short schedule, that of `qif2hw train TASK --quick`. A training ends with the first network that is
+    good enough, compiled with 8-bit weights, on the engine; its time is then that of training and compiling. Looking at
+    the test error does not count, and happens each time the training has become 5 % longer. Peers: an event-driven
+    JAX simulator (a step's gradients times the 10 000 full-batch steps that are published), plain torch (the same times
+    our number of steps), and leaky integrate-and-fire neurons trained directly to the same error.
+    """
+    bench = _module("accuracy")
+    out = Output(as_json)
+    names = bench.chosen(tasks)
+    watch = _watch(anyway)
+    with out.stage("bench") as stage:
+        result = bench.bench(names, seed=seed, peers=peers, progress=stage.update)
+    rows = []
+    for row in result["rows"]:
+        wanted = ", ".join(percent(most) for most in row["wanted"].values())
+        taken = ["not reached" if row[what] is None else seconds(row[what]["seconds"]) for what in ("float", "engine")]
+        rows.append([row["task"], row["network"], row["regime"], wanted, *taken, f"{row['trained']['steps']}"])
+    out.table(
+        "Time to the published error", ["task", "network", "regime", "error", "float", "engine", "steps"], rows, names=3
+    )
+    for row in result["rows"]:
+        for peer, of in row.get("peers", {}).items():
+            how_long = "absent" if of["seconds"] is None else seconds(of["seconds"])
+            out.say(f"{row['task']}, {peer}: {how_long} ({of['what']})")
+    _finish(out, {"accuracy": (bench.figures(result), result)}, watch)
 
 
 @command.command(epilog=example("qif2hw bench contention --json", "qif2hw bench contention --quick --anyway"))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from qif2hw.train import Task, TrainResult
 
 
-EVENT_DRIVEN = ("regime", "receptive_fields", "finish", "time_limit", "report")
+EVENT_DRIVEN = ("regime", "receptive_fields", "finish", "quick", "time_limit", "report")
 """Options for event-driven networks alone."""
 STEPPED = ("neuron", "network", "time_steps", "data", "device")
 """Options for networks in time steps alone."""
@@ -56,6 +56,7 @@ LEAST_LIMIT = 1e-3
         "qif2hw train data.csv --targets y -o model.onnx",
         "qif2hw train data.csv --inputs age,bmi,sex --categorical sex --classify outcome -o model.onnx",
         "qif2hw train parabola -o model.onnx --weight-bits 8",
+        "qif2hw train ripple --quick -o model.onnx",
         "qif2hw train tasks.py:mine -o model.onnx --report report",
         "qif2hw train poisson_pinn -o model.onnx --regime published",
         "qif2hw train digits -o model.onnx",
@@ -96,6 +97,7 @@ LEAST_LIMIT = 1e-3
     help="At most N second-order steps after the others, 0 for none, where the loss is made of squares. By default up "
     "to 80 for regressions from tables and for tasks with receptive fields.",
 )
+@click.option("--quick", is_flag=True, help="Task: a short schedule, the published error after seconds.")
 @click.option(
     "--neuron", default="exact", show_default=True, help="In time steps: exact, euler (discretizations of QIF) or lif."
 )
@@ -124,6 +126,7 @@ def command(
     regime: str,
     receptive_fields: int | None,
     finish: int | None,
+    quick: bool,
     neuron: str,
     network: str | None,
     time_steps: int | None,
@@ -163,8 +166,12 @@ def command(
         return
     first_spike = name in catalogue.FIRST_SPIKE_TASKS
     _refuse(tuple(one for one in STEPPED if not (first_spike and one == "data")), "a task in time steps")
+    if table or in_file or first_spike:
+        _refuse(("quick",), "a shipped task with a published error")
     if table or in_file:
         _refuse(("regime",), "a shipped task")
+    if quick:
+        _refuse(("regime", "receptive_fields"), "a training without --quick")
     if report is not None:
         from qif2hw_cli.train_report import check_report
 
@@ -190,7 +197,7 @@ def command(
     _train(
         out, task, output, regime=regime, receptive_fields=None if table else receptive_fields,
         finish=None if table else finish, seed=seed, steps=steps, weight_bits=weight_bits, checkpoint=checkpoint,
-        time_limit=time_limit, report=report, data=data,
+        time_limit=time_limit, report=report, data=data, quick=quick,
     )  # fmt: skip
 
 
@@ -303,6 +310,7 @@ def run_training(
     receptive_fields: int | None = None,
     finish: int | None = None,
     data: str | None = None,
+    quick: bool = False,
     curve: list[tuple[int, float, float]] | None = None,
     **options: Any,
 ) -> "TrainResult":
@@ -315,7 +323,10 @@ def run_training(
         from qif2hw.train import train
 
     where = None if data is None else Path(data)
-    chosen = tasks.get(task, regime, where) if isinstance(task, str) else task
+    if isinstance(task, str):
+        chosen = tasks.quick(task) if quick else tasks.get(task, regime, where)
+    else:
+        chosen = task
     if receptive_fields is not None:
         chosen = tasks.with_receptive_fields(chosen, receptive_fields)
     if finish is not None:

@@ -56,7 +56,7 @@ def peers(network: QIFNetwork, x: Tensor, updates: int) -> tuple[dict[str, Step]
     small = updates <= EAGER_LIMIT
     too_large = f"{updates} updates take it too long"
     if small:
-        passes["eager torch"] = partial(_eager, network, x)
+        passes["eager torch"] = partial(eager_pass, network, x)
     else:
         absent["eager torch"] = too_large
     for count in LIF_STEPS:
@@ -78,7 +78,8 @@ def peers(network: QIFNetwork, x: Tensor, updates: int) -> tuple[dict[str, Step]
     return passes, steps, absent
 
 
-def _eager(network: QIFNetwork, x: Tensor) -> None:
+def eager_pass(network: QIFNetwork, x: Tensor) -> None:
+    """Forward and backward pass of ``network`` on ``x`` (batch, inputs) in plain torch operations."""
     network.zero_grad(set_to_none=True)
     network.run(x, path="eager").y.square().sum().backward()
 

@@ -3,37 +3,24 @@
 An *update* is one input spike arriving at one neuron: a shear and a rotation of its vector.
 """
 
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
 from qif2hw.bench.peers import peers as find_peers
 from qif2hw.bench.peers import versions
 from qif2hw.bench.result import Figure
+from qif2hw.bench.roofline import Roofs, kernels, roofs
 from qif2hw.bench.timing import measure, ratio
 from qif2hw.errors import InputError
 from qif2hw.host import machine
 from qif2hw.nn.layer import QIFLayer
 from qif2hw.nn.network import QIFNetwork
-from qif2hw.simd import load, splat, store, width
 from qif2hw.train.memory import keep_pages
 from qif2hw.train.optim.adam import FlatAdam
-
-FORWARD_FLOPS = 8
-"""Of one update, a shear and a rotation: 5 multiplications, 3 additions."""
-
-BACKWARD_FLOPS = 18
-"""The same again, the change of length and the two sums."""
-
-FORWARD_BYTES, BACKWARD_BYTES = 5, 9
-"""Numbers read and written per update: x, y, weight, and backward also the gradient's weight and its sum."""
 
 
 class Workload(NamedTuple):
@@ -85,19 +72,25 @@ def bench(
     Returns
     -------
     dict
-        ``machine``: what was measured on, its load, and its ceiling in floating-point operations per second.
+        ``machine``: what was measured on, its load, and its ceilings: floating-point operations per second, and bytes
+        of the first cache.
         ``peers``: versions of those installed, and why the others are absent.
         ``rows``: per workload the milliseconds of a pass (medians, the least, and the quartiles), updates per second,
-        operations and bytes of a forward and backward pass, its fraction of the ceiling, ``speedup`` over each peer.
+        operations of a forward and backward pass, its fraction of the ceiling, `qif2hw.bench.roofline.kernels`,
+        ``speedup`` over each peer.
     """
     keep_pages()
-    ceiling = {dtype: _ceiling(np.dtype(dtype)) for dtype in sorted({w.dtype for w in workloads})}
+    roof = {dtype: roofs(np.dtype(dtype)) for dtype in sorted({w.dtype for w in workloads})}
     rows = []
     for done, workload in enumerate(workloads):
         if progress is not None:
             progress(done, len(workloads), name_of(workload))
-        rows.append(_row(workload, ceiling[workload.dtype], peers, seconds))
-    return {"machine": {**machine(), "ceiling_flops": ceiling}, "peers": versions() if peers else {}, "rows": rows}
+        rows.append(_row(workload, roof[workload.dtype], peers, seconds))
+    ceiling = {
+        "ceiling_flops": {k: r.flops for k, r in roof.items()},
+        "bytes_per_s": {k: r.bytes for k, r in roof.items()},
+    }
+    return {"machine": {**machine(), **ceiling}, "peers": versions() if peers else {}, "rows": rows}
 
 
 def figures(result: dict[str, Any]) -> dict[str, Figure]:
@@ -128,7 +121,7 @@ def start(workload: Workload) -> tuple[QIFNetwork, Tensor]:
     return network, torch.rand((workload.batch, workload.sizes[0]), generator=generator, dtype=kind)
 
 
-def _row(workload: Workload, ceiling: float, peers: bool, seconds: float) -> dict[str, Any]:
+def _row(workload: Workload, roof: Roofs, peers: bool, seconds: float) -> dict[str, Any]:
     network, x = start(workload)
     optimizer = FlatAdam(network.parameter_groups())
 
@@ -146,13 +139,15 @@ def _row(workload: Workload, ceiling: float, peers: bool, seconds: float) -> dic
         optimizer.step((0.0, 0.0), 1.0)
         network.keep_inside()
 
-    updates = count_updates(network, x)
+    by_layer = updates_by_layer(network, x)
+    updates = sum(by_layer)
     timings = {
         name: measure(call, seconds)
         for name, call in {"forward": forward, "forward_backward": both, "optimiser_step": step}.items()
     }
     once, twice, thrice = timings.values()
-    flops = updates * (FORWARD_FLOPS + BACKWARD_FLOPS)
+    under = kernels(network, x, by_layer, roof, seconds / 2)
+    flops = sum(kernel["flops"] for kernel in under)
     speedup: dict[str, float] = {}
     absent: dict[str, str] = {}
     if peers:
@@ -174,52 +169,27 @@ def _row(workload: Workload, ceiling: float, peers: bool, seconds: float) -> dic
         "updates_per_s_forward": updates / once.median * 1e3,
         "updates_per_s_forward_backward": updates / twice.median * 1e3,
         "flops": flops,
-        "bytes": updates * (FORWARD_BYTES + BACKWARD_BYTES) * np.dtype(workload.dtype).itemsize,
-        "fraction_of_ceiling": flops / (twice.median / 1e3) / ceiling,
+        "fraction_of_ceiling": flops / (twice.median / 1e3) / roof.flops,
+        "kernels": under,
         "speedup": speedup,
         "absent": absent,
     }
 
 
-@torch.no_grad()
 def count_updates(network: QIFNetwork, x: Tensor) -> int:
     """Input spikes times the neurons that they reach, over all layers and samples ``x`` (batch, inputs)."""
-    spikes = [torch.ones_like(x, dtype=torch.int64), *(out.number for out in network.run(x).layers[:-1])]
-    return sum(updates_of(layer, n) for layer, n in zip(network.layers, spikes, strict=True))
+    return sum(updates_by_layer(network, x))
+
+
+@torch.no_grad()
+def updates_by_layer(network: QIFNetwork, x: Tensor) -> list[int]:
+    """The same, layer by layer, of samples ``x`` (batch, inputs)."""
+    spikes = [torch.ones_like(network.channels(x), dtype=torch.int64)]
+    spikes += [out.number for out in network.run(x).layers[:-1]]
+    return [updates_of(layer, n) for layer, n in zip(network.layers, spikes, strict=True)]
 
 
 def updates_of(layer: QIFLayer, number: Tensor) -> int:
     """Updates of a layer whose inputs (batch, pre) send ``number`` spikes."""
     reached = np.bincount(layer.synapses.edges().pre, minlength=layer.synapses.shape[1])
     return int(number.sum(dim=0).numpy() @ reached)
-
-
-@njit
-def _multiply_add(row, rounds):  # type: ignore[no-untyped-def]
-    m, n = load(row, 0), splat(row, 1e-9)
-    a, b, c, d, e, f, g, h = n, n, n, n, n, n, n, n
-    i, j, k, l = n, n, n, n
-    for _ in range(rounds):
-        a, b, c, d = a * m + n, b * m + n, c * m + n, d * m + n
-        e, f, g, h = e * m + n, f * m + n, g * m + n, h * m + n
-        i, j, k, l = i * m + n, j * m + n, k * m + n, l * m + n
-    store(row, 0, a + b + c + d + e + f + g + h + i + j + k + l)
-
-
-@njit
-def _lanes(array):  # type: ignore[no-untyped-def]
-    return width(array)
-
-
-def _ceiling(dtype: np.dtype[Any]) -> float:
-    """Floating-point operations per second of multiply-adds on registers: of one thread, times the threads."""
-    rounds = 1_000_000
-    row = np.full(64, 0.5, dtype)
-    _multiply_add(row, 1)
-    times = []
-    for _ in range(5):
-        row[:] = 0.5
-        now = time.thread_time()
-        _multiply_add(row, rounds)
-        times.append(time.thread_time() - now)
-    return 2 * 12 * rounds * int(_lanes(row)) * numba.get_num_threads() / statistics.median(times)

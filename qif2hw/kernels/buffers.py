@@ -223,7 +223,8 @@ class Gradients(NamedTuple):
     Parameters
     ----------
     times, psi
-        To the inputs of the first layer (batch, pre * depth) and (batch, pre): results.
+        To the inputs of the first layer (batch, pre * depth) and (batch, pre): results.  Without columns they are not
+        asked for.
     given
         Addresses of the loss's gradients with respect to ``Chain.y``, ``first`` and ``out``; zero where there are none.
     parameters
@@ -237,29 +238,25 @@ class Gradients(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Scratch arrays of a kernel, used again for every sample.
+    """Scratch arrays of the forward kernel, used again for every sample.
 
     Parameters
     ----------
-    state, g
-        Vectors of the neurons (x of all, then y), for several samples (see `flush.last_shear`), and one more;
-        backward, :math:`G`.
+    state
+        Vectors of the neurons (x of all, then y), for several samples (see `flush.last_shear`), and one more.
+    crossed
+        Neurons that fired in the last step, as bits.
     exponent, number
         Of the neurons: exponents of the lengths, spikes so far.
     step_time, angle
         Of the steps, see `qif2hw.kernels.steps.steps`.
     order, room
         Input spikes in temporal order, and scratch arrays to sort them, see `qif2hw.kernels.sorting`.
-    crossed
-        Neurons that fired in the last step, as bits.
     late_x, late_y, late
         Vectors of output spikes at the end of their steps; angles.
-    base, base_scale, rest, rest_scale
-        Backward: :math:`G` of the neurons, and its remainder after each output spike, with exponents.
     """
 
     state: Reals
-    g: Reals
     crossed: NDArray[np.uint64]
     exponent: Ints
     number: Ints
@@ -270,7 +267,57 @@ class Workspace(NamedTuple):
     late_x: FloatArray
     late_y: FloatArray
     late: FloatArray
+
+
+class Replay(NamedTuple):
+    """Scratch arrays of the backward kernel, for several samples at a time; see `qif2hw.kernels.dense_backward`.
+
+    Parameters
+    ----------
+    reals, whole
+        Memory of all the others.
+    x, y, exponent
+        Vectors of the neurons (padded,), and exponents of their lengths.
+    base, later, until
+        Of each sample and neuron (samples, padded): :math:`G` up to step ``until``, and from there to the next output
+        spike.
+    base_scale, later_scale
+        Their exponents.
+    g, g_later
+        ``base`` and ``later`` in the present units of each neuron.
+    done
+        Step from which on :math:`G` is zero.
+    rest, rest_scale
+        Of each sample and output spike (samples, spikes): :math:`G` after it, with its exponent.
+    more, grown
+        Output spikes but for the first one of each neuron, and steps before which lengths are renormalised (samples,
+        spikes or steps).
+    numbers
+        Of each sample: how many of ``more`` and ``grown`` there are, and whether :math:`G` is not zero at the trial's
+        end.
+    change
+        Gradients to the time of each sample's steps, a vector's lanes not summed yet; empty where not asked for.
+    shift
+        The same to pseudo-phases.
+    """
+
+    reals: Reals
+    whole: Ints
+    x: Reals
+    y: Reals
+    exponent: Ints
     base: Reals
+    later: Reals
+    until: Reals
     base_scale: Ints
+    later_scale: Ints
+    g: Reals
+    g_later: Reals
+    done: Ints
     rest: Reals
     rest_scale: Ints
+    more: Ints
+    grown: Ints
+    numbers: Ints
+    change: Reals
+    shift: Reals

@@ -1,16 +1,9 @@
-r"""One layer of QIF neurons, forward and backward: the compiled kernels behind `qif2hw.nn.functional.dense`.
+"""One layer of QIF neurons, forward: the compiled kernel behind `qif2hw.nn.functional.dense`.
 
 Each neuron is a plane vector (see `qif2hw.neuron`): an input spike shears it, time rotates it by an angle
 whose sine and cosine the layer shares, and it fires when ``y`` turns negative, whereupon both coordinates
 are negated.  The kernels keep ``x`` and ``y`` of all neurons of a sample in two arrays and treat 64 bytes of
 them at a time.
-
-The backward kernel runs the same recurrence again.  With :math:`G_i = \sum_{k > i} g_k / R_k^2` over the
-output spikes ``k`` after input event ``i`` (``g_k`` the loss's derivative with respect to their times),
-
-.. math:: \partial L / \partial w_i = - y_i^2 G_i / (r \omega), \quad
-          \partial L / \partial t_i = (R_{i+}^2 - R_{i-}^2) G_i, \quad
-          \partial L / \partial \phi_0 = - G_0 .
 
 A neuron whose length leaves the safe range is scaled by an exact power of two:
 ``length = 2^exponent * stored length``.
@@ -23,7 +16,7 @@ from numba import njit
 
 from qif2hw import neuron
 from qif2hw.kernels.buffers import Workspace
-from qif2hw.kernels.flush import TOGETHER, back_through_last_shear, last_shear
+from qif2hw.kernels.flush import TOGETHER, last_shear
 from qif2hw.kernels.sorting import arrange, room_for, settle
 from qif2hw.kernels.steps import polar_angles, steps, turn
 from qif2hw.machinecode import compiled
@@ -37,26 +30,40 @@ from qif2hw.simd import (
     mirrored,
     splat,
     store,
-    total,
     width,
 )
 
 BLOCK = 64
 """Neurons whose spikes are the bits of one integer."""
 
+NEAR = 2.0**-22
+"""Distance of a phase from Theta, in units of it, below which rounding may make them equal."""
+
 TWICE = 16384
 """Bytes up to which vectors before and after a step lie apart: beyond, they would fill a first cache of 32 kB."""
 
 _shear = njit(inline="always")(neuron.shear)
 _rotate = njit(inline="always")(neuron.rotate)
-_length_change = njit(inline="always")(neuron.length_change)
 
 
-@compiled(error_model="numpy")
+@compiled(error_model="numpy", fastmath={"reassoc", "contract"})
 def prepare(weight, phi0, r, omega, a, growth, start):  # type: ignore[no-untyped-def]
-    """Fill ``a`` (pre + 1, padded post), ``growth`` and ``start`` of a `qif2hw.kernels.buffers.Layer`."""
+    """Fill ``a`` (pre + 1, padded post), ``growth`` and ``start`` of a `qif2hw.kernels.buffers.Layer`.
+
+    Returns
+    -------
+    bool
+        Whether all weights are finite and all phases in [0, Theta), those within rounding of Theta not counted.
+    """
     post, pre = weight.shape
     pad = a.shape[1]
+    zero = 0.0
+    for n in range(post):
+        for j in range(pre):
+            zero += 0.0 * weight[n, j]
+    fine = zero == 0.0
+    for n in range(post):
+        fine &= 0.0 <= phi0[n] < np.pi / omega * (1 - NEAR)
     for j in range(pre + 1):
         for n in range(pad):
             a[j, n] = 0.0
@@ -75,24 +82,18 @@ def prepare(weight, phi0, r, omega, a, growth, start):  # type: ignore[no-untype
     for n in range(a.shape[1]):
         start[0, n] = math.cos(omega * phi0[n]) if n < post else 0.0
         start[1, n] = math.sin(omega * phi0[n]) if n < post else 0.0
+    return fine
 
 
 @compiled
 def workspace(spikes, most, pad, like):  # type: ignore[no-untyped-def]
     """Scratch arrays for ``spikes`` spikes, ``most`` steps and ``pad`` neurons, with the element type of ``like``."""
     size = max(spikes, most, pad)
-    real, rest, whole = np.empty((5, size)), np.empty((2, size), like.dtype), np.empty((5, size), np.int32)
-    vectors = aligned((2 * TOGETHER + 3) * pad, like)
+    real, whole = np.empty((5, size)), np.empty((3, size), np.int32)
     return Workspace(
-        vectors[pad:], vectors[:pad], np.zeros(pad // BLOCK + 1, np.uint64),
-        whole[0], whole[1], real[0], real[1], whole[2], room_for(spikes, like),
-        real[2], real[3], real[4], rest[0], whole[3], rest[1], whole[4],
+        aligned((2 * TOGETHER + 2) * pad, like), np.zeros(pad // BLOCK + 1, np.uint64),
+        whole[0], whole[1], real[0], real[1], whole[2], room_for(spikes, like), real[2], real[3], real[4],
     )  # fmt: skip
-
-
-@compiled
-def _scaled(value, exponent):  # type: ignore[no-untyped-def]
-    return value if exponent == 0 else math.ldexp(value, exponent)
 
 
 @compiled
@@ -227,96 +228,3 @@ def forward_layer(low, high, layer, sequence, count, out, record, work):  # type
                 out_next[e, n] = trial + (np.pi - late[n]) / omega
                 end_length2[e, n] = x[n] * x[n] + y[n] * y[n]
     return largest
-
-
-@compiled(error_model="numpy")
-def backward_layer(low, high, layer, record, grad, to_times, to_psi, weights, phases, work):  # type: ignore[no-untyped-def]
-    """Turn gradients with respect to the results of `forward_layer` into those with respect to its arguments.
-
-    ``weights`` and ``phases`` become this share of those to ``weight.T`` and ``phi0``, to be multiplied with
-    ``-1 / (r omega)`` and -1.
-    """
-    psi, a, growth, start, omega, limit = layer.psi, layer.a, layer.growth, layer.start, layer.omega, layer.limit
-    many, cosine, sine, row, source, fired, fired_by, fired_in, place, length2, scale, end_length2, end_scale = record
-    grad_times, grad_psi, grad_next = grad
-    post = grad_psi.shape[1]
-    pre = psi.shape[1]
-    pad = start.shape[1]
-    x, y, exponent = work.state[:pad], work.state[pad : 2 * pad], work.exponent
-    g, base, base_scale, rest, rest_scale = work.g, work.base, work.base_scale, work.rest, work.rest_scale
-    weights[:] = 0.0
-    phases[:] = 0.0
-    g[:pad] = 0.0
-    for b in range(low, high):
-        for n in range(pad):
-            x[n], y[n], exponent[n] = start[0, n], start[1, n], 0
-        # base: G for lengths in units of 2^base_scale; g: the same in the present units of each neuron.
-        spikes = fired[b]
-        flush = scaled = False
-        for n in range(post):
-            base[n] = (grad_next[b, n] - grad_psi[b, n] * (omega / np.pi)) / end_length2[b, n]
-        for n in range(post):
-            flush |= base[n] != 0.0
-        for n in range(post):
-            base_scale[n] = end_scale[b, n]
-            scaled |= end_scale[b, n] != 0
-        for e in range(spikes):
-            rest[e] = grad_times[b, np.uint32(place[b, e])]
-        for e in range(spikes):
-            rest[e] /= length2[b, e]
-            scaled |= scale[b, e] != 0
-        if scaled:
-            for e in range(spikes - 1, -1, -1):
-                own = np.uint32(fired_by[b, e])
-                more, later = rest[e], base[own]
-                rest[e], rest_scale[e] = later, base_scale[own]
-                base[own] = more + _scaled(later, 2 * (scale[b, e] - base_scale[own]))
-                base_scale[own] = scale[b, e]
-            for n in range(post):
-                g[n] = _scaled(base[n], -2 * base_scale[n])
-        else:
-            for e in range(spikes - 1, -1, -1):
-                own = np.uint32(fired_by[b, e])
-                rest[e], base[own] = base[own], rest[e] + base[own]
-            for e in range(spikes):
-                rest_scale[e] = 0
-            for n in range(post):
-                g[n] = base[n]
-        for n in range(post):
-            phases[n] += g[n]
-        for q in range(to_times.shape[1]):
-            to_times[b, q] = 0.0
-        spike = 0
-        before = pre * pad
-        grown = 0.0
-        for i in range(many[b]):
-            if grown > limit:
-                _renormalise(x, y, post, exponent)
-                grown = 0.0
-                for n in range(post):
-                    g[n] = _scaled(base[n], 2 * (exponent[n] - base_scale[n]))
-            while spike < spikes and fired_in[b, spike] == i:
-                n = fired_by[b, spike]
-                base[n], base_scale[n] = rest[spike], rest_scale[spike]
-                g[n] = _scaled(base[n], 2 * (exponent[n] - base_scale[n]))
-                spike += 1
-            c, s = splat(x, cosine[b, i]), splat(x, sine[b, i])
-            now = row[b, i] * pad
-            change = splat(x, 0.0)
-            for v in range(0, pad, width(a)):
-                here, height = load(x, v), load(y, v)
-                here, height = _rotate(_shear(here, height, load(a, before + v)), height, c, s)
-                store(x, v, here)
-                store(y, v, height)
-                share = load(g, v)
-                change = change + share * _length_change(here, height, load(a, now + v))
-                store(weights, now + v, load(weights, now + v) + height * (height * share))
-            if source[b, i] >= 0:
-                to_times[b, source[b, i]] = total(change)
-            before = now
-            grown += growth[row[b, i]]
-        if flush:
-            back_through_last_shear(y, g, psi[b], a, pad, omega, weights, to_psi[b])
-        else:
-            for j in range(pre):
-                to_psi[b, j] = 0.0

@@ -24,7 +24,8 @@ from qif2hw.kernels.buffers import (
     Record,
     Spikes,
 )
-from qif2hw.kernels.dense import backward_layer, forward_layer, prepare, workspace
+from qif2hw.kernels.dense import forward_layer, prepare, workspace
+from qif2hw.kernels.dense_backward import backward_layer, replay_room
 from qif2hw.machinecode import compiled, for_one_thread_and_all
 from qif2hw.simd import aligned, load, store, view, view_at, width
 
@@ -54,7 +55,10 @@ def _spikes(chain, out, level):  # type: ignore[no-untyped-def]
 
 @compiled
 def _layer(chain, level):  # type: ignore[no-untyped-def]
-    """Inputs and parameters of the layer that makes a level, and its record."""
+    """Inputs and parameters of the layer that makes a level, and its record.
+
+    All are views: what keeps its memory alive is counted, atomically, whenever a row of it is taken.
+    """
     table = chain.table
     batch = chain.counts.shape[2]
     pre, depth, post, pad = table[level - 1, SIZE], table[level - 1, DEPTH], table[level, SIZE], table[level, PAD]
@@ -66,8 +70,8 @@ def _layer(chain, level):  # type: ignore[no-untyped-def]
     return Layer(
         times,
         psi,
-        chain.a[a : a + (pre + 1) * pad],
-        chain.growth[growth : growth + pre + 1],
+        view(chain.a, a, 1, (pre + 1) * pad)[0],
+        view(chain.growth, growth, 1, pre + 1)[0],
         view(chain.start, table[level, START], 2, pad),
         depth,
         chain.omega,
@@ -102,11 +106,26 @@ def _workspace(chain):  # type: ignore[no-untyped-def]
 
 
 @compiled
+def _replay_room(chain, samples, to):  # type: ignore[no-untyped-def]
+    """Room for any layer of the chain, backward."""
+    spikes = most = pad = wanted = pre = 0
+    for level in range(1, chain.counts.shape[1]):
+        spikes = max(spikes, chain.table[level, SIZE] * chain.table[level, DEPTH])
+        most = max(most, chain.table[level, MOST])
+        pad = max(pad, chain.table[level, PAD])
+        if level > 1 or to.times.shape[1] > 0:
+            wanted = max(wanted, chain.table[level, MOST])
+        if level > 1 or to.psi.shape[1] > 0:
+            pre = max(pre, chain.table[level - 1, SIZE])
+    return replay_room(samples, spikes, most, pad, wanted, pre, chain.a)
+
+
+@compiled
 def _prepare(chain, level):  # type: ignore[no-untyped-def]
     table = chain.table
     pre, post, pad = table[level - 1, SIZE], table[level, SIZE], table[level, PAD]
     growth = table[level, GROWTH]
-    prepare(
+    return prepare(
         view_at(chain.a, chain.parameters[level, 0], post, pre),
         view_at(chain.a, chain.parameters[level, 1], 1, post)[0],
         chain.r,
@@ -123,9 +142,12 @@ def _encode(low, high, chain):  # type: ignore[no-untyped-def]
     earliest = view_at(chain.a, chain.parameters[-1, 0], 1, size)[0]
     latest = view_at(chain.a, chain.parameters[-1, 1], 1, size)[0]
     values = view_at(chain.a, chain.values, batch, size)
+    inside = True
     for b in range(low, high):
         for n in range(size):
+            inside &= 0.0 <= values[b, n] <= 1.0
             chain.times[b, n] = _latency(values[b, n], earliest[n], latest[n])
+    return inside
 
 
 @compiled
@@ -164,13 +186,15 @@ def _forward(chain, chunks, largest):  # type: ignore[no-untyped-def]
     """Run every sample of a batch through all layers, in ``chunks`` parallel parts.
 
     ``largest`` (levels) becomes the largest number of spikes of a neuron, above a level's room if its results and
-    those of later levels are incomplete, and -1 where an input time is negative or not a number.
+    those of later levels are incomplete, and -1 where an input time is negative or not a number.  The first one, for
+    the inputs, is 0, or more if parameters or input values should be looked at: some may be out of their range.
     """
     _, levels, batch = chain.counts.shape
     most = np.zeros((chunks, levels), np.int64)
+    odd = np.zeros(levels, np.int64)
     chain.counts[1, 0] = -1
     for level in prange(1, levels):
-        _prepare(chain, level)
+        odd[level] = 0 if _prepare(chain, level) else 1
     for chunk in prange(chunks):
         _forward_share(chunk * batch // chunks, (chunk + 1) * batch // chunks, chain, most[chunk])
     for level in range(levels):
@@ -178,6 +202,7 @@ def _forward(chain, chunks, largest):  # type: ignore[no-untyped-def]
         for chunk in range(chunks):
             if largest[level] >= 0:
                 largest[level] = max(largest[level], most[chunk, level]) if most[chunk, level] >= 0 else -1
+    largest[0] += odd.sum()
 
 
 forward, forward_parallel = for_one_thread_and_all(_forward)
@@ -187,7 +212,7 @@ forward, forward_parallel = for_one_thread_and_all(_forward)
 def _forward_share(low, high, chain, largest):  # type: ignore[no-untyped-def]
     work = _workspace(chain)
     if chain.values != 0:
-        _encode(low, high, chain)
+        largest[0] = 0 if _encode(low, high, chain) else 1
     for level in range(1, chain.counts.shape[1]):
         layer, record = _layer(chain, level)
         out = _spikes(chain, chain.out, level)
@@ -251,11 +276,11 @@ def backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-un
     """The backward pass of the samples from ``low`` to ``high``.
 
     ``weights`` and ``phases`` become sums over them, laid out as `Chain.a` and `Chain.start`, without the factors that
-    `qif2hw.kernels.dense.backward_layer` names.
+    `qif2hw.kernels.dense_backward.backward_layer` names.
     """
     table = chain.table
     last = chain.counts.shape[1] - 1
-    work = _workspace(chain)
+    work = _replay_room(chain, high - low, to)
     rooms = np.empty((2, (high - low) * (table[:, SIZE] * (table[:, DEPTH] + 2)).max()), chain.a.dtype)
     for level in range(last, 0, -1):
         grad = _passed_on(chain, rooms[level % 2], level, low, high)
@@ -272,7 +297,7 @@ def backward_share(low, high, chain, to, weights, phases):  # type: ignore[no-un
         a, start, pad = table[level, A], table[level, START], table[level, PAD]
         backward_layer(
             low, high, layer, record, grad, to_times, to_psi,
-            weights[a : a + layer.growth.size * pad], phases[start : start + pad], work,
+            view(weights, a, 1, layer.growth.size * pad)[0], view(phases, start, 1, pad)[0], work,
         )  # fmt: skip
 
 

@@ -32,8 +32,7 @@ rows, rows_parallel = for_one_thread_and_all(_rows)
 def _block(low, high, chain, samples, to_y, to_first, jacobian):  # type: ignore[no-untyped-def]
     weights, phases = aligned(chain.a.size, chain.a), np.empty(chain.start.size, chain.a.dtype)
     weight_sums, phase_sums = np.empty_like(weights), np.empty_like(phases)
-    times = np.empty(chain.times.shape[1], chain.a.dtype)
-    psi = np.empty(chain.psi.shape[1], chain.a.dtype)
+    none = np.empty(0, chain.a.dtype)
     given = np.zeros(3, np.int64)
     terms = samples.shape[1]
     for i in range(low, high):
@@ -47,9 +46,7 @@ def _block(low, high, chain, samples, to_y, to_first, jacobian):  # type: ignore
             row = i * terms + k - b
             given[0] = to_y.ctypes.data + row * to_y.shape[2] * to_y.itemsize
             given[1] = to_first.ctypes.data + row * to_first.shape[2] * to_first.itemsize
-            to = Gradients(
-                view(times, -b * times.size, b + 1, times.size), view(psi, -b * psi.size, b + 1, psi.size), given, times
-            )  # fmt: skip
+            to = Gradients(view(none, 0, b + 1, 0), view(none, 0, b + 1, 0), given, none)
             backward_share(b, b + 1, chain, to, weights, phases)
             for n in range(weights.size):
                 weight_sums[n] += weights[n]

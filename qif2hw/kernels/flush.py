@@ -1,10 +1,10 @@
-"""The extra shear at the trial's end, by the pseudo-phases of the presynaptic neurons, and the way back through it."""
+"""The extra shear at the trial's end, by the pseudo-phases of the presynaptic neurons."""
 
 from numba import njit
 
 from qif2hw import neuron
 from qif2hw.machinecode import compiled
-from qif2hw.simd import load, splat, store, total, width
+from qif2hw.simd import load, splat, store, width
 
 _shear = njit(inline="always")(neuron.shear)
 
@@ -42,17 +42,3 @@ def _any(psi, low, high):  # type: ignore[no-untyped-def]
             if psi[b, j] != 0.0:
                 return True
     return False
-
-
-@compiled
-def back_through_last_shear(y, g, psi, a, pad, omega, weights, to_psi):  # type: ignore[no-untyped-def]
-    """Add its share to the gradients of weights, and write those of pseudo-phases; ``y``, ``g`` as after it."""
-    for v in range(0, pad, width(a)):
-        store(g, v, load(y, v) * (load(y, v) * load(g, v)))
-    for j in range(psi.size):
-        share = splat(y, psi[j])
-        change = splat(y, 0.0)
-        for v in range(0, pad, width(a)):
-            change = change + load(g, v) * load(a, j * pad + v)
-            store(weights, j * pad + v, load(weights, j * pad + v) + share * load(g, v))
-        to_psi[j] = -total(change) / omega

@@ -1,7 +1,7 @@
 """A layer of QIF neurons as a torch module, with weights on the hardware's grid if wanted."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -307,6 +307,7 @@ def can_chain(layers: Sequence[QIFLayer]) -> bool:
 def run_chain(
     layers: Sequence[QIFLayer], times: Tensor, psi: Tensor | None, *,
     encoder: tuple[Tensor, Tensor] | None = None, readout: tuple[Tensor, Tensor] | None = None,
+    look: Callable[[], None] | None = None,
 ) -> ForwardPass:  # fmt: skip
     """Layers of equal neurons and trials one behind the other, in one compiled pass; arguments as of `dense.chain`."""
     run, rooms = dense.chain(
@@ -318,6 +319,7 @@ def run_chain(
         capacities=[layer.capacity for layer in layers],
         encoder=encoder,
         readout=readout,
+        look=look,
     )
     for layer, room in zip(layers, rooms, strict=True):
         if layer.capacity != room:

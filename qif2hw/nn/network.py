@@ -1,8 +1,9 @@
 """Layered QIF networks in torch: latency encoder, layers, readout of first spikes or of their differences."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -17,7 +18,6 @@ from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.ir.synapses import AnySynapses
 from qif2hw.neuron import QIF, difference, latency
 from qif2hw.nn.encoding import activities, activity_jets
-from qif2hw.nn.functional.arguments import refuse_tracers
 from qif2hw.nn.functional.output import ForwardPass, LayerOutput
 from qif2hw.nn.layer import QIFLayer, Route, can_chain, route, run_chain
 from qif2hw.nn.regime import Regime
@@ -217,15 +217,17 @@ class QIFNetwork(nn.Module):
 
     def run(self, x: Tensor, *, path: Route | None = None) -> ForwardPass:
         """Forward pass of ``x`` (batch, inputs) with the spikes of every layer; ``path`` as in `QIFLayer.forward`."""
-        refuse_tracers()
-        self.check_inputs(x)
-        self.check_parameters()
-        x = self.channels(x)
         layers, encoder = list(self.layers), (self.earliest, self.latest)
-        if route(x, path) == "kernel" and can_chain(layers):
+        chained = route(x, path) == "kernel" and can_chain(layers)
+        if chained and self.fields is None and x.dtype == encoder[0].dtype:
+            # The kernel looks at inputs and parameters as it reads them; here only if it finds something.
+            self._check_shape(x)
+            return self._chained(layers, x, encoder, partial(self._check, x))
+        self._check(x)
+        x = self.channels(x)
+        if chained:
             given = (x, encoder) if x.dtype == encoder[0].dtype else (self._times(x), None)
-            found = run_chain(layers, given[0], None, encoder=given[1], readout=(self.scale, self.offset))
-            return found if self.readout == "difference" else replace(found, y=found.first)
+            return self._chained(layers, given[0], given[1], None)
         times, psi = self._times(x), None
         done: list[LayerOutput] = []
         for layer in layers:
@@ -236,6 +238,16 @@ class QIFNetwork(nn.Module):
         if self.readout == "difference":
             y = difference(first[:, 0::2], first[:, 1::2], self.scale, self.offset)
         return ForwardPass(y, first, lambda: done)
+
+    def _chained(
+        self, layers: list[Any], x: Tensor, encoder: tuple[Tensor, Tensor] | None, look: Callable[[], None] | None
+    ) -> ForwardPass:
+        found = run_chain(layers, x, None, encoder=encoder, readout=(self.scale, self.offset), look=look)
+        return found if self.readout == "difference" else replace(found, y=found.first)
+
+    def _check(self, x: Tensor) -> None:
+        self.check_inputs(x)
+        self.check_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         """Results (batch, outputs) of inputs ``x`` (batch, inputs) in [0, 1]."""
@@ -285,14 +297,17 @@ class QIFNetwork(nn.Module):
     @torch.no_grad()
     def check_inputs(self, x: Tensor) -> None:
         """`InputError` unless ``x`` has shape (samples, inputs) and values in [0, 1]."""
-        if x.ndim != 2 or x.shape[1] != self.width:
-            raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {self.width}) is needed")
+        self._check_shape(x)
         if not x.numel():
             return
         low, high = (float(end) for end in x.aminmax())
         if not (low >= 0 and high <= 1):
             # Says which value it is, as the other executions do.
             check_inputs(x.detach().double().cpu().numpy(), self.width)
+
+    def _check_shape(self, x: Tensor) -> None:
+        if x.ndim != 2 or x.shape[1] != self.width:
+            raise InputError(f"inputs have shape {tuple(x.shape)}: (samples, {self.width}) is needed")
 
     def check_parameters(self) -> None:
         """`QIFLayer.check_parameters` of all layers, with their names."""

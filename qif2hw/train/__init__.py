@@ -1,12 +1,14 @@
 """Training: tasks, the loop, schedules, optimisers, weights that go onto the hardware's grid."""
 
 from qif2hw.train.diagnosis import Diagnosis, diagnose
+from qif2hw.train.goal import Goal
 from qif2hw.train.loop import Progress, TrainResult, train
 from qif2hw.train.schedule import Stage, plan
 from qif2hw.train.task import Samples, Settings, Task, relative_l2
 
 __all__ = [
     "Diagnosis",
+    "Goal",
     "Progress",
     "Samples",
     "Settings",

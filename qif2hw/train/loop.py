@@ -21,6 +21,7 @@ from qif2hw.threads import one_blas_thread
 from qif2hw.train import checkpoint as saved
 from qif2hw.train import finish as second_order
 from qif2hw.train.diagnosis import Diagnosis, diagnose
+from qif2hw.train.goal import Goal
 from qif2hw.train.memory import keep_pages
 from qif2hw.train.optim.adam import FlatAdam
 from qif2hw.train.optim.gauss_newton import GaussNewton
@@ -93,6 +94,7 @@ def train(
     checkpoint: str | os.PathLike[str] | None = None,
     teacher: Model | None = None,
     time_limit: float | None = None,
+    goal: Goal | None = None,
 ) -> TrainResult:
     """Train a network for ``task``.
 
@@ -116,6 +118,8 @@ def train(
         The trained network of the task's teacher, if there is one already.
     time_limit
         Seconds after which to be done, of a task with a validation set: the rate decays in time for it.
+    goal
+        The training ends where it is reached; to look whether it is does not count as time of the training.
 
     Raises
     ------
@@ -123,9 +127,11 @@ def train(
         On options that are not possible, a checkpoint of another run, and a file that cannot be written.
     """
     keep_pages()
+    if goal is not None and checkpoint is not None:
+        raise InputError("a training with a goal keeps no checkpoint: its time is what counts")
     path = None if checkpoint is None else check_writable(checkpoint)
     with one_blas_thread(), one_torch_thread():
-        return _train(task, seed, steps, weight_bits, progress, path, teacher, time_limit)
+        return _train(task, seed, steps, weight_bits, progress, path, teacher, time_limit, goal)
 
 
 def _train(
@@ -137,10 +143,11 @@ def _train(
     path: Path | None,
     teacher: Model | None,
     time_limit: float | None,
+    goal: Goal | None,
 ) -> TrainResult:
-    model, seconds, watch = _fit(task, seed, steps, weight_bits, progress, path, teacher, time_limit)
+    model, seconds, watch = _fit(task, seed, steps, weight_bits, progress, path, teacher, time_limit, goal)
     test_set = task.test_set()
-    values = _evaluate(task, model, test_set)
+    values = evaluate(task, model, test_set)
     return TrainResult(
         network=replace(model.to_network(), host=task.host),
         errors=task.errors(values, test_set.y),
@@ -163,6 +170,7 @@ def _fit(
     path: Path | None,
     teacher: Model | None = None,
     time_limit: float | None = None,
+    goal: Goal | None = None,
 ) -> tuple[Model, float, Watch | None]:
     """Train; the network, the seconds, those of earlier calls and of a teacher included, and what watched it."""
     settings = task.settings
@@ -273,9 +281,14 @@ def _fit(
             ends = watch.after_second_order(done, loss, stage, ended=ends)
         if ends:
             done = stage.stop
+        if goal is not None:
+            paused = time.perf_counter()
+            if goal.reached(model, before + paused - started, last=done == total):
+                done = total
+            started += time.perf_counter() - paused
         last = done == total
         if progress is not None and (last or done // report_every > step // report_every):
-            errors = task.errors(_evaluate(task, model, test_set), test_set.y)
+            errors = task.errors(evaluate(task, model, test_set), test_set.y)
             progress(done, total, loss, max(e.relative for e in errors.values()))
         save_every = SAVE_FINISH_EVERY if stage.second_order else SAVE_EVERY
         if path is not None and (last or done // save_every > step // save_every):
@@ -366,7 +379,8 @@ def one_torch_thread() -> Iterator[None]:
 
 
 @torch.no_grad()
-def _evaluate(task: Task, model: Model, test_set: Samples) -> FloatArray:
+def evaluate(task: Task, model: Model, test_set: Samples) -> FloatArray:
+    """Solution (samples, quantities) of a model at the inputs of a test set."""
     dtype = model.parameter_groups()[0][0].dtype
     rows = max(1, EVALUATED // test_set.x.shape[1])
     parts = [model(part.to(dtype)).double() for part in torch.from_numpy(test_set.x).split(rows)]

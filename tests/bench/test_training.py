@@ -25,6 +25,14 @@ def test_bench_measures_what_it_says() -> None:
     assert row["updates"] == 10 * 4 + 40 * 2
     assert row["updates_per_s_forward"] == pytest.approx(1e3 * row["updates"] / row["ms_forward"])
     assert 0 < row["fraction_of_ceiling"] < 1
+    forward, backward = row["kernels"]
+    assert (forward["kernel"], backward["kernel"]) == ("forward", "backward")
+    # Gradients to the inputs' times are not asked for: that spares the first layer's changes of length.
+    assert (forward["flops"], backward["flops"]) == (8 * 120, 11 * 120 + 6 * 80)
+    for kernel in row["kernels"]:
+        assert 0 < kernel["fraction"] < 1
+        assert kernel["ms_least"] <= kernel["ms"] < row["ms_forward_backward"]
+        assert kernel["roof"] <= result["machine"]["ceiling_flops"]["float64"]
     for name, (low, high) in row["ms_quartiles"].items():
         assert row["ms_least"][name] <= low <= row[f"ms_{name}"] <= high
     assert row["speedup"]["eager torch"] > 1

@@ -51,8 +51,13 @@ class RateSearch:
         return {"learning_rate": self.best, "tried": tried, "trial_steps": self.steps}
 
 
-def descend(model: nn.Module, objective: Objective, steps: int, rate: float) -> FloatArray:
-    """Take steps of Adam at a rate that decays to zero as a cosine; returns the loss of every step, (steps,)."""
+def descend(
+    model: nn.Module, objective: Objective, steps: int, rate: float, done: Callable[[], bool] | None = None
+) -> FloatArray:
+    """Take steps of Adam at a rate that decays to zero as a cosine; returns the loss of every step, (steps,).
+
+    ``done``, called after every step, says whether that was enough.
+    """
     optimizer = FlatAdam([list(model.parameters())])
     losses = np.empty(steps)
     for step in range(steps):
@@ -61,6 +66,8 @@ def descend(model: nn.Module, objective: Objective, steps: int, rate: float) -> 
         loss.backward()
         optimizer.step((rate * 0.5 * (1 + math.cos(math.pi * step / steps)),), CLIP)
         losses[step] = float(loss)
+        if done is not None and done():
+            return losses[: step + 1]
     return losses
 
 

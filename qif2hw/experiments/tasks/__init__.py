@@ -14,6 +14,7 @@ from qif2hw.experiments.tasks.parabola import PARABOLA
 from qif2hw.experiments.tasks.poisson_operator import POISSON_OPERATOR
 from qif2hw.experiments.tasks.ricker import RICKER
 from qif2hw.experiments.tasks.ripple import RIPPLE
+from qif2hw.experiments.tasks.short import QUICK, Quick, shortened
 from qif2hw.nn.regime import PUBLISHED
 from qif2hw.train.task import Errors, Samples, Settings, Task
 
@@ -68,16 +69,27 @@ def get(name: str, regime: str = "ordinary", images: Path | None = None) -> Task
     return REGIMES[regime][name]
 
 
+def quick(name: str) -> Task:
+    """Task by name with its quick schedule; `InputError` names those that have one."""
+    catalogue.check(name)
+    if name not in QUICK:
+        raise InputError(f"the task '{name}' has no quick schedule: known are {', '.join(QUICK)}")
+    return shortened(get(name, QUICK[name].regime), QUICK[name])
+
+
 __all__ = [
     "FIRST_SPIKE",
     "PUBLISHED_TASKS",
+    "QUICK",
     "REGIMES",
     "TASKS",
     "Errors",
+    "Quick",
     "Samples",
     "Settings",
     "Task",
     "get",
+    "quick",
     "receptive_fields",
     "with_activities",
     "with_receptive_fields",

@@ -1,6 +1,6 @@
 """Layers of QIF neurons one behind the other as a torch function: one compiled pass through all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,8 +31,10 @@ class ChainPass(compiled.Kernel):
 
     def __init__(
         self, neuron: QIF, trial: float, limit: float, encoder: tuple[Tensor, Tensor] | None,
-        readout: tuple[Tensor, Tensor] | None, times: Tensor, psi: Tensor | None, *parameters: Tensor,
+        readout: tuple[Tensor, Tensor] | None, look: Callable[[], None] | None, times: Tensor, psi: Tensor | None,
+        *parameters: Tensor,
     ) -> None:  # fmt: skip
+        self.look = look
         self.constants = neuron.r, neuron.omega, trial, limit
         self.encoder, self.shape = encoder, times.shape
         batch, pre, depth = times.shape if encoder is None else (*times.shape, 1)
@@ -67,7 +69,10 @@ class ChainPass(compiled.Kernel):
         )  # fmt: skip
         largest = np.empty(levels, np.int64)
         (kernels.forward_parallel if self.parallel else kernels.forward)(chain, self.chunks, largest)
-        return largest.tolist()[1:]
+        odd, *needed = largest.tolist()
+        if odd and self.look is not None:
+            self.look()
+        return needed
 
     def results(self) -> tuple[Any, ...]:
         """Outputs, first spikes, all other results in one array, and its layout."""
@@ -76,14 +81,9 @@ class ChainPass(compiled.Kernel):
 
     def backward(self, needed: Sequence[bool], *grads: Any) -> tuple[Tensor | None, ...]:
         """Gradients to input times, pseudo-phases (samples, inputs) and parameters; see `compiled.Kernel`."""
-        chain, plan = self.chain, self.plan
-        live = [None if g is None else g.contiguous() for g in grads[:3]]
-        to = Gradients(
-            np.empty_like(chain.times), np.empty_like(chain.psi),
-            np.array([0 if g is None else g.data_ptr() for g in live]), np.empty(plan.totals[-1], chain.out.dtype),
-        )  # fmt: skip
+        plan, to = self.plan, self.gradients(needed, *grads[:3])
         run, threads = (kernels.backward_parallel, numba.get_num_threads()) if self.parallel else (kernels.backward, 1)
-        run(chain, self.chunks, threads, to)
+        run(self.chain, self.chunks, threads, to)
         gradients: list[Tensor | None] = [None, None]
         if needed[0]:
             by_time = torch.from_numpy(to.times.reshape(self.shape))
@@ -101,6 +101,18 @@ class ChainPass(compiled.Kernel):
             gradients.append(torch.from_numpy(to.parameters[phases : phases + post]))
             pre = post
         return tuple(gradients)
+
+    def gradients(self, needed: Sequence[bool], *given: Tensor | None) -> Gradients:
+        """Room for gradients to all arguments, and the addresses of those ``given`` to the first three results."""
+        chain = self.chain
+        # The kernel knows the addresses alone: the tensors must live as long as this object.
+        self.received = [None if g is None else g.contiguous() for g in given]
+        return Gradients(
+            np.empty_like(chain.times if needed[0] else chain.times[:, :0]),
+            np.empty_like(chain.psi if needed[1] else chain.psi[:, :0]),
+            np.array([0 if g is None else g.data_ptr() for g in self.received]),
+            np.empty(self.plan.totals[-1], chain.out.dtype),
+        )  # fmt: skip
 
 
 def _check_links(layers: Sequence[tuple[Tensor, Tensor]]) -> None:
@@ -132,6 +144,7 @@ def chain(
     times: Tensor, psi: Tensor | None, layers: Sequence[tuple[Tensor, Tensor]], *, neuron: QIF, trial: float,
     capacities: Sequence[int], encoder: tuple[Tensor, Tensor] | None = None,
     readout: tuple[Tensor, Tensor] | None = None, renormalise_after: float | None = None,
+    look: Callable[[], None] | None = None,
 ) -> tuple[ForwardPass, tuple[int, ...]]:  # fmt: skip
     """Layers of QIF neurons one behind the other, with the closed-form gradient, on the CPU.
 
@@ -156,6 +169,9 @@ def chain(
         gradients.
     renormalise_after
         Growth in bits after which lengths are renormalised; the default suits the element type.
+    look
+        Called where weights are not finite, phases not in [0, Theta), or inputs to encode not in [0, 1]: raises an
+        error that says which.  It may be called where all is well, too.
 
     Returns
     -------
@@ -175,7 +191,7 @@ def chain(
         renormalise_after = RENORMALISE_AFTER[times.dtype]
     rooms = tuple(max(1, capacity) for capacity in capacities)
     parameters = [tensor for pair in layers for tensor in pair]
-    make = partial(ChainPass, neuron, float(trial), renormalise_after, encoder, readout)
+    make = partial(ChainPass, neuron, float(trial), renormalise_after, encoder, readout, look)
     y, first, out, plan = compiled.run(make, rooms, times, psi, *parameters)
     return ForwardPass(y, first, partial(_levels, out, plan, len(times))), plan.depths[1:]
 
