@@ -6,15 +6,17 @@ import pytest
 from qif2hw import engine, zoo
 from qif2hw.data import digits
 from qif2hw.errors import InputError
-from qif2hw.experiments import tasks
 from qif2hw.experiments.reproduce import qif
 from qif2hw.experiments.reproduce.paper import PAPER
+from qif2hw.experiments.reproduce.plan import FIELDS
+from qif2hw.experiments.reproduce.zoo_build import trials
 from qif2hw.parity import SteppedBounds, check
 from qif2hw.train.task import Samples
 
 
 def test_there_is_one_for_every_task_of_the_paper() -> None:
-    assert set(zoo.names(stepped=False)) == {task for task, _ in PAPER}
+    encoded = {f"{task}{zoo.ENCODED}" for task in FIELDS}
+    assert set(zoo.names(stepped=False)) == {task for task, _ in PAPER} | encoded == set(trials())
     assert zoo.names(stepped=True) == zoo.STEPPED == ("digits",)
     assert set(zoo.names()) == {*zoo.names(stepped=False), "digits"}
     with pytest.raises(InputError, match=r"no bundle of 'digits' for the target 'loihi2-microcode': known are loihi2$"):
@@ -25,7 +27,7 @@ def test_there_is_one_for_every_task_of_the_paper() -> None:
 
 @pytest.mark.parametrize("name", zoo.names(stepped=False))
 def test_on_the_engine_it_is_below_the_papers_error_in_float(name: str) -> None:
-    task, bundle = tasks.get(name), zoo.bundle(name)
+    task, bundle = trials()[name].qif_task, zoo.bundle(name)
     test = task.test_set()
     blocks = len(test.x) // task.block
     rows = (
@@ -35,7 +37,7 @@ def test_on_the_engine_it_is_below_the_papers_error_in_float(name: str) -> None:
     run = bundle.run(task.raw(part.x))
     np.testing.assert_allclose(run.y, task.solution(part.x, run.raw), rtol=0, atol=1e-14)
     for quantity, error in task.errors(run.y, part.y).items():
-        assert 100 * error.relative <= PAPER[name, quantity]["qif"], quantity
+        assert 100 * error.relative <= PAPER[trials()[name].task, quantity]["qif"], quantity
     assert bundle.golden.matches(engine.run(bundle.program, bundle.golden.x))
     # Its formula, whose values are compared above, may be written in other steps than the task's.
     host = bundle.network.host

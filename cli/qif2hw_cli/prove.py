@@ -13,7 +13,7 @@ from qif2hw_cli.streams import INPUT
 @threads_option
 @json_option
 def command(bundle: str, cells: int | None, state: str | None, as_json: bool) -> None:
-    """Prove how far results can be from the exact ones, for every input in [0, 1] of one or two.
+    """Prove how far results can be from the exact ones, for every value of one or two inputs.
 
     The machine rounds inputs to ticks; for each cell of inputs that it cannot tell apart a bound is proven. The exact
     network has the machine's weights. Exit code 1 if a cell that was looked at has no finite bound.

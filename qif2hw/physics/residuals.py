@@ -90,7 +90,7 @@ def difference_residuals(
         Whether half of the points are drawn where the residual is large.
     odd
         A coordinate, from ``-b`` to ``b``, in which the results are odd: ``(N(x) - N(-x)) / 2`` are then put into the
-        equation, and the network learns the rest from whatever takes that for its results.
+        equation, and nothing holds the rest: whoever uses the network takes its odd part.
     """
     stencil = _Stencil(physics, first, second)
     terms = len(stencil.places)
@@ -110,6 +110,8 @@ def difference_residuals(
         return Residuals((inputs,), (takes,), form)
 
     def draw(step: int, groups: int) -> tuple[Residuals, Residuals]:
+        # A residual of the odd part takes twice as many results.
+        groups = groups if odd is None else max(1, groups // 2)
         rng = np.random.default_rng([seed, step, 2])
         x, h = stencil.points(rng, 2 * groups)
         if prefer:

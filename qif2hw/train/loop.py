@@ -202,6 +202,11 @@ def _fit(
         taught = None if steps is None else max(1, round(steps * task.teacher.settings.steps / settings.steps))
         beside = None if path is None else path.with_name(f"{path.name}.teacher")
         teacher, before, _ = _fit(task.teacher, seed, taught, None, progress, beside)
+    if task.starts_from_teacher and teacher is not None:
+        with torch.no_grad():
+            for own, given in zip(model.parameter_groups(), teacher.parameter_groups(), strict=True):
+                for parameter, value in zip(own, given, strict=True):
+                    parameter.copy_(value)
     finish = second_order.finish_of(task, model, seed, teacher) if settings.finish_steps else None
     quantizer = None
     if any(stage.freezes for stage in stages):

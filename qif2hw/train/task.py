@@ -186,6 +186,8 @@ class Task:
         it is none, or where there is no ``objective``.
     teacher
         A task to train first, whose network the objective is given.
+    starts_from_teacher
+        Whether the network starts from the parameters of its teacher, one of the same sizes.
     encoded
         The task to take instead where coordinates get receptive fields; None for the same.
     equation
@@ -222,6 +224,7 @@ class Task:
     objective: "Callable[[Task, Model, int, Model | None], Objective] | None" = None
     residuals: "Callable[[Task, Model, int, Model | None], Draw] | None" = None
     teacher: "Task | None" = None
+    starts_from_teacher: bool = False
     encoded: "Task | None" = None
     equation: Equation | None = None
     branch_inputs: int = 0

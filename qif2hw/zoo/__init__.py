@@ -1,8 +1,9 @@
 """Trained networks that come with the package: compile and run them without training.
 
-One for each task of `qif2hw.experiments.tasks`, in the ordinary regime, and classifiers in time steps (`STEPPED`); all
-with weights on the 8-bit grid: ``NAME.onnx`` is the model, ``NAME.qif`` the bundle with the target ``loihi2``, and but
-for the classifiers ``NAME-microcode.qif`` that with ``loihi2-microcode``.  Problems and errors are in docs/results.md;
+One for each task of `qif2hw.experiments.tasks`, in the ordinary regime, for some another, more exact one whose inputs
+are encoded by receptive fields (``TASK_fields``), and classifiers in time steps (`STEPPED`); all with weights on the
+8-bit grid: ``NAME.onnx`` is the model, ``NAME.qif`` the bundle with the target ``loihi2``, and but for the classifiers
+``NAME-microcode.qif`` that with ``loihi2-microcode``.  Problems and errors are in docs/results.md;
 ``qif2hw reproduce --zoo FOLDER`` trains them and writes these files.
 """
 
@@ -19,6 +20,8 @@ from qif2hw.zoo import description
 HOME = Path(__file__).parent
 STEPPED = ("digits",)
 """Those with a stepped clock: images in, classes out."""
+ENCODED = "_fields"
+"""What stands behind a task's name in that of its network with receptive fields."""
 TARGETS = {"loihi2": "", "loihi2-microcode": "-microcode"}
 """Targets of the bundles, with what stands behind a network's name in the bundle's."""
 
@@ -79,4 +82,4 @@ def _path(name: str, suffix: str) -> Path:
     return HOME / f"{name}{suffix}"
 
 
-__all__ = ["HOME", "STEPPED", "TARGETS", "bundle", "describe", "model", "names", "network"]
+__all__ = ["ENCODED", "HOME", "STEPPED", "TARGETS", "bundle", "describe", "model", "names", "network"]

@@ -16,8 +16,8 @@ from qif2hw.compiler.passes.fit import assess
 from qif2hw.compiler.passes.ranges import range_of
 from qif2hw.compiler.proof import prove
 from qif2hw.compiler.ptc_tables import direction_of_any_length, turn_error
-from qif2hw.experiments import tasks
 from qif2hw.experiments.reproduce import qif
+from qif2hw.experiments.reproduce.zoo_build import trials
 from qif2hw.ir import Network, PlaneVector, Program
 
 TARGET = "loihi2-microcode"
@@ -162,7 +162,7 @@ def test_bundles_of_the_zoo_keep_its_limits(name: str) -> None:
     "name", [pytest.param(n, marks=[] if n in QUICK else [pytest.mark.long]) for n in zoo.names(stepped=False)]
 )
 def test_it_is_as_near_to_the_float_result_as_tables_at_512_steps(name: str) -> None:
-    task, network = tasks.get(name), zoo.network(name)
+    task, network = trials()[name].qif_task, zoo.network(name)
     x = network.unscaled(np.random.default_rng(7).random((1000, network.width)))
     exact = reference.run(network, x).y
     tables = qif.compiled(network, task, form="cotangent")

@@ -1,5 +1,6 @@
 """A bound over the whole domain: more than every error that is found in it; resumed, it is the same."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,11 @@ from parity.conftest import compiled
 from qif2hw import engine, reference, zoo
 from qif2hw.engine import encode
 from qif2hw.errors import InputError
+from qif2hw.ir import Program
+from qif2hw.ir.host_part.host import Host, Input, Output
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.parity import certify, certify_domain
+from qif2hw.parity.certificates.cells import _other_orders, cells_of
 
 
 def sampled(program, samples):
@@ -39,6 +44,45 @@ def test_one_input_is_proven_and_resumed(tmp_path: Path) -> None:
         certify_domain(other, state=tmp_path / "s.json")
     with pytest.raises(InputError, match="a domain of 3 inputs"):
         certify_domain(compiled(random_layers((3, 6, 2), 3), steps=64))
+
+
+def with_fields(count: int, inputs: int = 1) -> Program:
+    host = Host(tuple(Input(f"x{k}", -1.0, 3.0, fields=ReceptiveFields(count)) for k in range(inputs)), (Output("y"),))
+    return compiled(replace(random_layers((count * inputs, 5, 2), 5), host=host), steps=32, payload_bits=2)
+
+
+def test_cells_of_receptive_fields_are_all_that_there_are() -> None:
+    program = with_fields(4)
+    (cells,) = cells_of(program)
+    x = np.random.default_rng(1).uniform(-1, 3, (20000, 1))
+    step, late = encode(program, x)
+    seen = (step.astype(int) << program.grid.lateness_bits) - late
+    known = {tuple(ticks) for ticks in cells.ticks}
+    assert {tuple(ticks) for ticks in seen} <= known
+    assert cells.width.sum() == pytest.approx(1, abs=1e-12)
+    # As often as the cell is wide.
+    wide = int(cells.width.argmax())
+    assert np.mean((seen == cells.ticks[wide]).all(axis=1)) == pytest.approx(cells.width[wide], rel=0.2)
+
+
+def test_cuts_that_cannot_be_told_apart_have_both_orders() -> None:
+    ticks = np.array([[3, 5], [3, 6], [4, 6]])
+    mixed, where = _other_orders(np.array([0.0, 0.5, 0.5 + 1e-14, 1.0]), ticks)
+    assert {tuple(row) for row in mixed[0]} == {(3, 5), (3, 6), (4, 5), (4, 6)}
+    assert where.tolist() == [0.5] * 4
+    assert _other_orders(np.array([0.0, 0.4, 0.5, 1.0]), ticks)[0] == []
+
+
+def test_a_domain_with_receptive_fields_is_proven() -> None:
+    program = with_fields(3)
+    found = certify_domain(program)
+    x = np.random.default_rng(0).uniform(-1, 3, (5000, 1))
+    largest = np.abs(engine.run(program, x).y - reference.run(program.network(), x).y).max()
+    assert found.share == 1
+    assert largest <= found.error <= 20 * largest
+    assert -1 <= found.worst[0] <= 3
+    part = certify_domain(with_fields(3, inputs=2), most=50)
+    assert 0 < part.share < 0.1
 
 
 def test_a_cell_holds_for_all_its_inputs() -> None:

@@ -63,7 +63,7 @@ DECAY = physics.pinn(
     test=(np.linspace(0, 1, 500)[:, None], np.exp(-2 * np.linspace(0, 1, 500))[:, None]),
     settings=Settings(steps=100, learning_rate=1e-2, batch=100, finish_steps=30),
 )
-BURGERS = replace(tasks.get("burgers_pinn", "published"), sizes=(2, 7, 7, 2))
+BURGERS = replace(burgers_pinn.TEACHER, sizes=(2, 7, 7, 2))
 CASES = {
     "regression": replace(tasks.get("ripple"), sizes=(2, 7, 7, 2)),
     "late spikes": replace(tasks.get("ripple"), sizes=(2, 7, 7, 2), regime=Regime(margin=3.0)),
@@ -87,6 +87,7 @@ def of(task: Task, groups: int) -> tuple[torch.nn.Module, Residuals, Residuals]:
 def test_rows_are_autograds_gradients(name: str) -> None:
     model, batch, _ = of(CASES[name], 12)
     rows, missing = batch.rows(model, np.float64)
+    groups = len(batch.takes[0])
     leaves = finish.parameters(model)
     runs = [network.run(x) for network, x in zip(networks(model), batch.inputs, strict=True)]
     left = batch.form(*(run.y[torch.from_numpy(t)] for run, t in zip(runs, batch.takes, strict=True))).flatten()
@@ -99,11 +100,11 @@ def test_rows_are_autograds_gradients(name: str) -> None:
         assert expected.any()
         np.testing.assert_allclose(row, expected, rtol=1e-9, atol=1e-9 * np.abs(expected).max())
     # All rows together are those of the loss.
-    loss = left.square().sum() / 12 + late
+    loss = left.square().sum() / groups + late
     assert batch.loss(model) == pytest.approx(float(loss.detach()), rel=1e-12)
-    assert np.square(missing).sum() / 12 == pytest.approx(float(loss.detach()), rel=1e-9)
+    assert np.square(missing).sum() / groups == pytest.approx(float(loss.detach()), rel=1e-9)
     gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, leaves)]).numpy()
-    np.testing.assert_allclose(-2 * missing @ rows / 12, gradient, rtol=1e-7, atol=1e-9 * np.abs(gradient).max())
+    np.testing.assert_allclose(-2 * missing @ rows / groups, gradient, rtol=1e-7, atol=1e-9 * np.abs(gradient).max())
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -155,7 +156,7 @@ def test_the_operators_batches_make_up_its_loss() -> None:
 def test_the_exact_solution_leaves_nothing() -> None:
     """Burgers' solution by Cole and Hopf in the differences of its teacher; Poisson's in the weak form."""
     for task, equation, exact, most in (
-        (tasks.get("burgers_pinn", "published"), burgers_pinn.PHYSICS, cole_hopf, 0.05),
+        (burgers_pinn.TEACHER, burgers_pinn.PHYSICS, cole_hopf, 0.05),
         (tasks.get("poisson_pinn"), poisson_pinn.PHYSICS, lambda c: 2 * torch.sin(math.pi * c), 1e-9),
     ):
         batch = of(replace(task, sizes=(task.sizes[0], 3, 2)), 400)[1]
@@ -199,3 +200,11 @@ def test_a_student_has_the_odd_part_of_its_teacher() -> None:
     torch.testing.assert_close(values, -opposite)
     plain = [burgers_pinn.PHYSICS.value(at, teacher(at)).detach() for at in (x, across)]
     torch.testing.assert_close(values, (plain[0] - plain[1]) / 2)
+
+
+def test_a_network_starts_from_its_teacher() -> None:
+    first = replace(DECAY, settings=Settings(steps=3, batch=10))
+    second = replace(first, settings=Settings(steps=1, learning_rate=0.0, batch=10), teacher=first)
+    taught = train(replace(second, starts_from_teacher=True), steps=1).network
+    assert taught == train(first, steps=3).network
+    assert taught != train(second, steps=1).network

@@ -37,8 +37,8 @@ SCALES = tuple(np.linspace(1.0, 0.6, 9))
 RIDGE = 1e-5
 GOOD_ENOUGH = 5e-4
 """Error of the results, relative to their spread, below which rounding is no concern."""
-WORTH = 0.95
-"""A descent that leaves more than this part of the error is the last."""
+WORTH, PATIENCE = 0.95, 2
+"""A descent is the last if it and the one before leave more than this part of the least error; one may raise it."""
 FINE = 0.5
 """Part of it that a descent leaves: blocks of weights after that stay as they are."""
 NEGLIGIBLE = 1e-4
@@ -112,14 +112,14 @@ class AdaptRounding:
         plain_error = measure(reference.run(as_network(network, weights, phases), x).y)
         bits = list(bits_of(self.bits, network).values())
         weights = _choose_units(network, weights, exact, bits)
-        best, lowest, history = (weights, phases), np.inf, []
+        best, lowest, history = (weights, phases), np.inf, list[float]()
         for left in range(self.rounds, -1, -1):
             now = derivatives(as_network(network, weights, phases), x)
             error = measure(now.value)
             history.append(error)
-            slow = error > WORTH * lowest
             if error < lowest:
                 best, lowest = (weights, phases), error
+            slow = len(history) > PATIENCE and lowest > WORTH * min(history[:-PATIENCE])
             if left == 0 or error < GOOD_ENOUGH or slow:
                 break
             weights, phases = _descend(network, weights, phases, now, measure, bits)

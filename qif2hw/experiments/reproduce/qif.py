@@ -10,6 +10,7 @@ import numpy as np
 
 from qif2hw import api, backends
 from qif2hw.bundle import Bundle
+from qif2hw.experiments import tasks
 from qif2hw.experiments.reproduce import store
 from qif2hw.experiments.reproduce.plan import Experiment
 from qif2hw.experiments.reproduce.rows import Finished, rows_of
@@ -18,7 +19,7 @@ from qif2hw.ir import Network, onnx_io
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.spikes import Run
 from qif2hw.nn import QIFNetwork
-from qif2hw.train import plan, train
+from qif2hw.train import Progress, plan, train
 from qif2hw.train.loop import evenly
 from qif2hw.train.task import Errors, Samples, Task
 
@@ -107,19 +108,34 @@ def trained(
         reported = time.perf_counter()
         report(f"training step {done} of {total}, loss {loss:.2e}, error {100 * error:.3g} %")
 
-    teacher = None
-    if task.teacher is not None:
-        # The network of the task's teacher is a result of its own.
-        network, _ = trained(replace(experiment, regime="published", sizes=(), fields=0), out, quick, report)
-        teacher = QIFNetwork.from_network(network)
+    teacher, before = _teacher(experiment, task, steps, out, quick, report, progress, state)
     result = train(task, seed=experiment.seed, steps=steps, progress=progress, checkpoint=state, teacher=teacher)
     onnx_io.save(result.network, path)
     errors = {quantity: values._asdict() for quantity, values in result.errors.items()}
-    content = {"errors": errors, "seconds": round(result.seconds, 1)}
+    content = {"errors": errors, "seconds": round(before + result.seconds, 1)}
     store.write(record, identity, content)
     for old in state.parent.glob(f"{experiment.name}-*"):
         old.unlink()
     return result.network, {"identity": identity, **content}
+
+
+def _teacher(
+    experiment: Experiment, task: Task, steps: int, out: Path, quick: bool, report: Callable[[str], None],
+    progress: Progress, state: Path,
+) -> tuple[QIFNetwork | None, float]:  # fmt: skip
+    """The trained teacher of a task, and the seconds that took; none where it is a result of its own."""
+    if task.teacher is None:
+        return None, 0.0
+    if task.teacher is tasks.REGIMES["published"].get(experiment.task):
+        network, _ = trained(replace(experiment, regime="published", sizes=(), fields=0), out, quick, report)
+        return QIFNetwork.from_network(network), 0.0
+    taught = max(1, round(steps * task.teacher.settings.steps / task.settings.steps))
+    state = state.with_name(f"{state.name}.teacher")
+    teacher, before = _teacher(experiment, task.teacher, taught, out, quick, report, progress, state)
+    result = train(
+        task.teacher, seed=experiment.seed, steps=taught, progress=progress, checkpoint=state, teacher=teacher
+    )
+    return QIFNetwork.from_network(result.network), before + result.seconds
 
 
 def settings_of(task: Task) -> dict[str, Any]:

@@ -8,25 +8,30 @@ from qif2hw import api
 from qif2hw.compiler import CompileOptions, rounded_network
 from qif2hw.experiments import tasks
 from qif2hw.experiments.reproduce import classifiers, qif
-from qif2hw.experiments.reproduce.plan import Experiment
+from qif2hw.experiments.reproduce.plan import FIELDS, Experiment
 from qif2hw.experiments.tasks import images
 from qif2hw.ir import onnx_io
-from qif2hw.zoo import STEPPED
+from qif2hw.zoo import ENCODED, STEPPED
 
 TARGETS = {"loihi2": "", "loihi2-microcode": "-microcode"}
 """Targets of the bundles, with what stands behind a network's name in the bundle's (`qif2hw.zoo.TARGETS`)."""
 
 
+def trials() -> dict[str, Experiment]:
+    """The experiments of event-driven networks, by name: one for each task, and one with receptive fields if any."""
+    found = {name: Experiment(name, "qif", "ordinary") for name in tasks.TASKS}
+    return found | {f"{name}{ENCODED}": Experiment(name, "qif", "ordinary", fields=n) for name, n in FIELDS.items()}
+
+
 def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
     """Write ``NAME.onnx`` and its bundles for every network of the zoo with a trained one in ``out``; their names."""
     made = []
-    for name in tasks.TASKS:
-        experiment = Experiment(name, "qif", "ordinary")
+    for name, experiment in trials().items():
         path = out / "models" / f"{experiment.name}.onnx"
         if not path.exists():
             continue
         report(f"zoo: {name}")
-        task = tasks.get(name)
+        task = experiment.qif_task
         options = CompileOptions(weight_bits=qif.WEIGHT_BITS, steps=qif.STEPS)
         trained = replace(onnx_io.load(path), host=task.host)
         network = rounded_network(trained, options, qif.calibration(task))

@@ -18,6 +18,7 @@ from qif2hw.errors import InputError
 from qif2hw.files import write_text
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.program import Program
+from qif2hw.parity.certificates.cells import Cells, cells_of
 from qif2hw.parity.certificates.certificate import certify
 
 CHUNK = 1024
@@ -37,7 +38,9 @@ class DomainCertificate:
     error
         ``E``: in every proven cell each result of the engine is at most this far from the exact one.
     worst
-        What the channels get, in [0, 1], in the cell where that is reached.
+        An input, in the user's units, in the cell where that is reached.
+    measure
+        Sum of the sizes of the proven cells, as parts of the domain.
     """
 
     cells: int
@@ -45,11 +48,12 @@ class DomainCertificate:
     proven: int
     error: float
     worst: tuple[float, ...]
+    measure: float
 
     @property
     def share(self) -> float:
         """Share of the domain that is proven."""
-        return self.proven / self.cells
+        return 1.0 if self.proven == self.cells else self.measure
 
 
 def certify_domain(
@@ -59,7 +63,7 @@ def certify_domain(
     state: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DomainCertificate:
-    """Prove a bound for all inputs in [0, 1] of a program with one or two inputs, cell by cell.
+    """Prove a bound for all inputs of a program with one or two inputs, cell by cell.
 
     Parameters
     ----------
@@ -77,12 +81,12 @@ def certify_domain(
     InputError
         If the program has more than two inputs, or the file is about another program.
     """
-    if program.inputs > 2:
-        raise InputError(f"a domain of {program.inputs} inputs has too many cells: one or two are possible")
-    # Cells are those of the channels.
+    axes = program.inputs if program.host is None else len(program.host.inputs)
+    if axes > 2:
+        raise InputError(f"a domain of {axes} inputs has too many cells: one or two are possible")
     bare = replace(program, host=None)
-    ticks, reach = _ticks(program)
-    cells = math.prod(len(one) for one in ticks)
+    parts, reach = cells_of(program), _reach(program)
+    cells = math.prod(len(one.width) for one in parts)
     # What decides: results and cells.
     name = sha256(repr([p.weight.tolist() for p in program.projections]).encode())
     name.update(repr([p.phase0.tolist() for p in program.populations] + [program.grid]).encode())
@@ -95,14 +99,15 @@ def certify_domain(
     while found.tried < end:
         count = min(CHUNK, end - found.tried)
         numbers = np.array([(stride * k) % cells for k in range(found.tried, found.tried + count)], np.int64)
-        x = _inputs(program, ticks, numbers)
+        x, u, size = _inputs(program, parts, numbers)
         bound = certify(bare, x, reach=reach).result.bound.max(axis=1)
         known = np.isfinite(bound)
         error, worst = found.error, found.worst
         if known.any() and float(bound[known].max()) >= error:
             at = int(np.argmax(np.where(known, bound, -1.0)))
-            error, worst = float(bound[at]), tuple(float(v) for v in x[at])
-        found = DomainCertificate(cells, found.tried + count, found.proven + int(known.sum()), error, worst)
+            error, worst = float(bound[at]), tuple(float(v) for v in program.unscaled(u[at : at + 1])[0])
+        measure = found.measure + float(size[known].sum())
+        found = DomainCertificate(cells, found.tried + count, found.proven + int(known.sum()), error, worst, measure)
         if state is not None:
             write_text(state, json.dumps({"program": name.hexdigest(), **asdict(found)}) + "\n")
         if progress is not None:
@@ -110,37 +115,39 @@ def certify_domain(
     return found
 
 
-def _ticks(program: Program) -> tuple[list[IntArray], float]:
-    """Ticks that each input may be rounded to, and how far an input's time may be from its tick."""
-    tick, ticks, reach = program.grid.tick, [], 0.5 * program.grid.tick
+def _reach(program: Program) -> float:
+    """How far a channel's time may be from its tick."""
+    tick, reach = program.grid.tick, 0.5 * program.grid.tick
     for encoder in program.encoders:
-        first, last = (int(np.rint(t / tick)) for t in (encoder.earliest, encoder.latest))
         # The machine's first tick is 1, its last the trial's.
-        low, high = max(first, 1), min(last, int(program.grid.trial / tick))
+        low, high = 1, int(program.grid.trial / tick)
         reach = max(reach, low * tick - encoder.earliest, encoder.latest - high * tick)
-        ticks += [np.arange(low, high + 1)] * encoder.size
-    return ticks, reach * (1 + 2.0**-40)
+    return reach * (1 + 2.0**-40)
 
 
-def _inputs(program: Program, ticks: list[IntArray], numbers: IntArray) -> FloatArray:
-    """One input (cells, inputs) for each cell."""
-    ranges = [(e.earliest, e.latest) for e in program.encoders for _ in range(e.size)]
-    x = np.empty((len(numbers), len(ticks)))
-    for k, (own, (earliest, latest)) in enumerate(zip(ticks, ranges, strict=True)):
-        numbers, place = np.divmod(numbers, len(own))
-        x[:, k] = np.clip((latest - own[place] * program.grid.tick) / (latest - earliest), 0.0, 1.0)
-    return x
+def _inputs(program: Program, parts: list[Cells], numbers: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """What the channels get in each cell (cells, channels), an input in [0, 1] there, how much of the domain it is."""
+    ticks, u, size = [], np.empty((len(numbers), len(parts))), np.ones(len(numbers))
+    for k, own in enumerate(parts):
+        numbers, place = np.divmod(numbers, len(own.width))
+        u[:, k] = own.middle[place]
+        ticks.append(own.ticks[place])
+        size *= own.width[place]
+    ends = np.array([(e.earliest, e.latest) for e in program.encoders for _ in range(e.size)])
+    earliest, latest = ends.T
+    x = np.clip((latest - np.concatenate(ticks, axis=1) * program.grid.tick) / (latest - earliest), 0.0, 1.0)
+    return x, u, size
 
 
 def _read(state: str | os.PathLike[str] | None, name: str, cells: int) -> DomainCertificate:
     """What a file keeps; nothing where there is none."""
     if state is None or not Path(state).exists():
-        return DomainCertificate(cells, 0, 0, 0.0, ())
+        return DomainCertificate(cells, 0, 0, 0.0, (), 0.0)
     try:
         kept = json.loads(Path(state).read_text(encoding="utf-8"))
-        found = DomainCertificate(
-            int(kept["cells"]), int(kept["tried"]), int(kept["proven"]), float(kept["error"]), tuple(kept["worst"])
-        )
+        count, tried, proven = (int(kept[key]) for key in ("cells", "tried", "proven"))
+        error, measure = float(kept["error"]), float(kept["measure"])
+        found = DomainCertificate(count, tried, proven, error, tuple(kept["worst"]), measure)
         same = kept["program"] == name and found.cells == cells
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{os.fspath(state)}: no record of a domain's certificate") from error
