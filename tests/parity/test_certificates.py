@@ -65,7 +65,14 @@ def test_no_certificate_of_ten_thousand_random_networks_is_violated() -> None:
 
 @pytest.mark.parametrize(
     ("name", "samples"),
-    [("parabola", 100), ("ricker", 100), ("ripple", 100), ("poisson_pinn", 100), ("poisson_operator", 10)],
+    [
+        ("parabola", 100),
+        ("ricker", 100),
+        ("ripple", 100),
+        ("ripple_fields", 100),
+        ("poisson_pinn", 100),
+        ("poisson_operator", 10),
+    ],
 )
 def test_sharpness_on_trained_networks(name: str, samples: int) -> None:
     """At least 99 % of the output spikes are proven within half a step, by bounds at most 3 times the errors."""

@@ -29,7 +29,7 @@ QUICK: dict[str, Quick] = {
     "parabola": Quick(4, {"steps": 300, "finish_steps": 20}),
     "ricker": Quick(8, {"steps": 300, "finish_steps": 20}),
     "ripple": Quick(8, {"steps": 400, "finish_steps": 20}),
-    "poisson_operator": Quick(0, {"steps": 600}),
+    "poisson_operator": Quick(0, {"steps": 2000}),
     "poisson_pinn": Quick(0, {"steps": 600}, "published"),
     "burgers_pinn": Quick(0, {"steps": 1500}, "published"),
     "navier_stokes_pinn": Quick(0, {"steps": 200}, "published"),
