@@ -114,3 +114,31 @@ def test_real_spikes_are_trained_by_differences_and_pseudospikes_by_derivatives(
         warnings.simplefilter("error")
         assert train(decay(600, hidden=(32, 32))).error < 0.01
         assert train(decay(600, hidden=(32, 32), fields=None, regime=PUBLISHED)).error < 0.02
+
+
+def test_a_training_that_kinks_fool_is_warned_about() -> None:
+    """The loss is small and the solution far off; with differences, which see the kinks, it is right."""
+    x = np.linspace(0, 1, 500)[:, None]
+    fields, settings = 16, Settings(steps=600, learning_rate=3e-3, batch=50, optimizer="soap")
+    task = physics.pinn(
+        "poisson",
+        coordinates={"x": (0.0, 1.0)},
+        residual=lambda x, u_xx: u_xx / np.pi**2 + (np.pi * x).sin(),
+        base=lambda: 0.0,
+        factor=lambda x: x * (1 - x),
+        test=(x, np.sin(np.pi * x)),
+        hidden=(32,),
+        fields=fields,
+        settings=settings,
+    )
+    pointwise = replace(
+        task, objective=lambda task, model, seed, teacher: physics.collocation(task.equation, model, seed, 50)
+    )
+    losses: list[float] = []
+    with pytest.warns(physics.UnseenChange, match=r"lies in kinks.*qif2hw\.physics\.differences"):
+        fooled = train(pointwise, progress=lambda done, total, loss, error: losses.append(loss))
+    assert losses[-1] < 2e-3
+    assert fooled.error > 0.2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", physics.UnseenChange)
+        assert train(task).error < 0.05

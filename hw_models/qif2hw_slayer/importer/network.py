@@ -246,7 +246,7 @@ def _inputs_of_dense(layers: list[Layer]) -> tuple[int, ...] | None:
 def _event_bits(layers: list[Layer]) -> int:
     """Signed bits of numbers of events: nine, fewer where the sums of a wide layer would leave its registers."""
     first = next((layer for layer in layers if layer.kind in ("dense", "conv")), None)
-    if first is None:
+    if first is None or first.array("weight").size == 0:
         return 2
     weight = np.abs(first.array("weight"))
     largest = weight.reshape(len(weight) if weight.ndim > 1 else 1, -1).sum(axis=1).max() * WEIGHT_SCALE

@@ -18,7 +18,7 @@ def make(source: Path | None = None) -> Task:
         largest=255.0,
         classes=FASHION_CLASSES,
         hidden=(512,),
-        settings=Settings(steps=21000, learning_rate=1e-3, batch=128),
+        settings=Settings(steps=4800, learning_rate=2e-3, batch=256, optimizer="soap"),
         loss=FirstSpikeLoss(scale=10.0, smoothing=0.05),
         augmentation=Augmentation(shift=1),
     )

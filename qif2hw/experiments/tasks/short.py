@@ -31,7 +31,7 @@ QUICK: dict[str, Quick] = {
     "ripple": Quick(8, {"steps": 400, "finish_steps": 20}),
     "poisson_operator": Quick(0, {"steps": 2000}),
     "poisson_pinn": Quick(0, {"steps": 600}, "published"),
-    "burgers_pinn": Quick(0, {"steps": 1500}, "published"),
+    "burgers_pinn": Quick(0, {"steps": 3500}, "published"),
     "navier_stokes_pinn": Quick(0, {"steps": 200}, "published"),
 }
 """By task."""

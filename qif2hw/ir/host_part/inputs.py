@@ -19,7 +19,7 @@ def check_inputs(x: ArrayLike, width: int, *, clip: bool = False) -> FloatArray:
 
     With ``clip`` values outside become the nearest end.
     """
-    return check_ranges(x, [_SCALED] * width, clip=clip)
+    return check_ranges(_with_columns(x, width), [_SCALED] * width, clip=clip)
 
 
 def check_ranges(x: ArrayLike, ranges: Sequence[Range], *, clip: bool = False) -> FloatArray:
@@ -32,12 +32,7 @@ def check_ranges(x: ArrayLike, ranges: Sequence[Range], *, clip: bool = False) -
     InputError
         On a wrong shape, and for the first value outside its range: it says which range that is.
     """
-    try:
-        array = np.asarray(x, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"inputs are not an array of numbers: {error}") from None
-    if array.ndim != 2 or array.shape[1] != len(ranges):
-        raise InputError(f"inputs have shape {array.shape}: (samples, {len(ranges)}) is needed")
+    array = _with_columns(x, len(ranges))
     if array.shape[0] == 0:
         raise InputError("inputs hold no sample: at least one row is needed")
     low, high = np.array([r[0] for r in ranges]), np.array([r[1] for r in ranges])
@@ -48,3 +43,14 @@ def check_ranges(x: ArrayLike, ranges: Sequence[Range], *, clip: bool = False) -
         row, column = (int(i) for i in np.argwhere(outside)[0])
         raise InputError(f"inputs hold {float(array[row, column])!r} at [{row}, {column}]: {ranges[column][2]}")
     return np.clip(array, low, high) if clip else array
+
+
+def _with_columns(x: ArrayLike, columns: int) -> FloatArray:
+    """Inputs as float64 (samples, columns); `InputError` on another shape."""
+    try:
+        array = np.asarray(x, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"inputs are not an array of numbers: {error}") from None
+    if array.ndim != 2 or array.shape[1] != columns:
+        raise InputError(f"inputs have shape {array.shape}: (samples, {columns}) is needed")
+    return array
