@@ -53,3 +53,7 @@ class ReceptiveFields:
     def activities(self, u: Expression) -> Expression:
         """Activities (samples, count) of one number ``u`` (samples, 1)."""
         return (-0.5 * ((u - self.centres) * self.gain).square()).exp()
+
+    def distance(self, activity: FloatArray) -> FloatArray:
+        """How far a number is from the centre of a field with this ``activity`` in (0, 1], of any shape."""
+        return np.sqrt(-2.0 * np.log(activity)) / self.gain

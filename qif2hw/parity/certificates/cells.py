@@ -1,6 +1,6 @@
 """Cells of the input domain: the inputs that the machine cannot tell apart, since it rounds spike times to ticks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -51,15 +51,24 @@ def cells_of(program: Program) -> list[Cells]:
     fields = [None] * program.inputs if host is None else [one.fields for one in host.inputs]
     every = [(e.earliest, e.latest) for e in program.encoders for _ in range(e.size)]
     found, first = [], 0
-    for own in fields:
-        count = 1 if own is None else own.count
-        found.append(_cells(program, own, every[first : first + count], first))
-        first += count
+    for k, own in enumerate(fields):
+        channels = slice(first, first + (1 if own is None else own.count))
+        at = _cuts(program.grid.tick, own, every[channels])
+        middle = 0.5 * (at[:-1] + at[1:])
+        # Its ticks do not depend on the other inputs.
+        u = np.full((len(middle), len(fields)), 0.5)
+        u[:, k] = middle
+        step, late = encode(program, program.unscaled(u))
+        ticks = ((step.astype(np.int64) << program.grid.lateness_bits) - late)[:, channels]
+        mixed, where = _other_orders(at, ticks)
+        width = np.concatenate([np.diff(at), np.zeros(len(where))])
+        found.append(Cells(np.concatenate([ticks, *mixed]), width, np.concatenate([middle, where])))
+        first = channels.stop
     return found
 
 
-def _cells(program: Program, fields: ReceptiveFields | None, ranges: list[tuple[float, float]], first: int) -> Cells:
-    tick = program.grid.tick
+def _cuts(tick: float, fields: ReceptiveFields | None, ranges: list[tuple[float, float]]) -> FloatArray:
+    """Ends of the cells of an input, in [0, 1], whose channels have spikes from the earliest to the latest time."""
     cuts = [np.array([0.0, 1.0])]
     for k, (earliest, latest) in enumerate(ranges):
         half = (np.arange(np.floor(earliest / tick) - 1, np.ceil(latest / tick) + 1) + 0.5) * tick
@@ -68,26 +77,10 @@ def _cells(program: Program, fields: ReceptiveFields | None, ranges: list[tuple[
         if fields is None:
             cuts.append(activity)
         else:
-            away = np.sqrt(-2 * np.log(activity)) / fields.gain
+            away = fields.distance(activity)
             cuts += [fields.centres[k] - away, fields.centres[k] + away]
     at = np.unique(np.concatenate(cuts))
-    at = at[(at >= 0) & (at <= 1)]
-    middle = 0.5 * (at[:-1] + at[1:])
-    ticks = _ticks(program, fields, middle, len(ranges), first)
-    mixed, where = _other_orders(at, ticks)
-    width = np.concatenate([np.diff(at), np.zeros(len(where))])
-    return Cells(np.concatenate([ticks, *mixed]), width, np.concatenate([middle, where]))
-
-
-def _ticks(program: Program, fields: ReceptiveFields | None, u: FloatArray, channels: int, first: int) -> IntArray:
-    """Ticks (inputs, channels) of the channels of an input, from the ``first`` on, at values ``u`` (inputs,)."""
-    activity = np.zeros((len(u), sum(e.size for e in program.encoders)))
-    own = u[:, None] if fields is None else np.exp(-0.5 * ((u[:, None] - fields.centres) * fields.gain) ** 2)
-    activity[:, first : first + channels] = own
-    step, late = encode(replace(program, host=None), activity)
-    ticks = (step.astype(np.int64) << program.grid.lateness_bits) - late
-    found: IntArray = ticks[:, first : first + channels]
-    return found
+    return at[(at >= 0) & (at <= 1)]
 
 
 def _other_orders(at: FloatArray, ticks: IntArray) -> tuple[list[IntArray], FloatArray]:
