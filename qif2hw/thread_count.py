@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import threadpoolctl
@@ -29,27 +29,36 @@ def at_most(count: int) -> Iterator[None]:
     numba, torch = sys.modules.get("numba"), sys.modules.get("torch")
     if numba is not None and count > (most := numba.config.NUMBA_NUM_THREADS):
         raise InputError(f"threads = {count}: {most} are there; set NUMBA_NUM_THREADS before the start")
-    # numba refuses to see another number once it has started its threads.
-    names = NAMES if numba is None else NAMES[1:]
-    variables = {name: os.environ.get(name) for name in names}
     of_kernels = None if numba is None else numba.get_num_threads()
     of_torch = None if torch is None else torch.get_num_threads()
-    os.environ.update(dict.fromkeys(names, str(count)))
     try:
         if numba is not None:
             numba.set_num_threads(count)
         if torch is not None:
             torch.set_num_threads(count)
-        with threadpoolctl.threadpool_limits(count):
+        # numba refuses to see another number once it has started its threads.
+        with in_children(count, NAMES if numba is None else NAMES[1:]), threadpoolctl.threadpool_limits(count):
             yield
     finally:
         if numba is not None:
             numba.set_num_threads(of_kernels)
         if torch is not None:
             torch.set_num_threads(of_torch)
-        if numba is None and "numba" in sys.modules:
-            del variables[NAMES[0]]
-        for name, value in variables.items():
+
+
+@contextmanager
+def in_children(count: int, names: Sequence[str] = NAMES) -> Iterator[None]:
+    """Let processes that are started meanwhile, and libraries that are imported, have ``count`` threads."""
+    before = {name: os.environ.get(name) for name in names}
+    without_numba = "numba" not in sys.modules
+    os.environ.update(dict.fromkeys(names, str(count)))
+    try:
+        yield
+    finally:
+        if without_numba and "numba" in sys.modules:
+            # It has read its variable, which must stay.
+            before.pop(NAMES[0], None)
+        for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:

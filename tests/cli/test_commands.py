@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
 import qif2hw
 from qif2hw import backends
+from qif2hw import bundle as bundles
 from qif2hw.ir import onnx_io
 
 COMMANDS = ["demo", "train", "import", "compile", "run", "parity", "inspect", "emit", "conformance", "search", "submit"]
@@ -158,6 +160,28 @@ def test_run(call: Any, kit: Any, tmp_path: Path, backend: str) -> None:
     first = out.read_bytes()
     call("run", kit.bundle, "--inputs", kit.inputs, "-o", out, "--backend", backend)
     assert out.read_bytes() == first
+
+
+@pytest.mark.parametrize("command", ["run", "train"])
+def test_threads(call: Any, kit: Any, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number holds while the command works, no longer, and does not change a byte."""
+    seen: list[int] = []
+    if command == "train":
+        loop = pytest.importorskip("qif2hw.train.loop")
+        whole = loop._train
+        monkeypatch.setattr(loop, "_train", lambda *given: seen.append(numba.get_num_threads()) or whole(*given))
+        arguments = ["train", "parabola", "--steps", 2]
+    else:
+        whole = bundles.load_any
+        monkeypatch.setattr(bundles, "load_any", lambda path: seen.append(numba.get_num_threads()) or whole(path))
+        arguments = ["run", kit.bundle, "--inputs", kit.inputs]
+    before = numba.get_num_threads()
+    outputs = [tmp_path / "all.out", tmp_path / "one.out"]
+    for out, option in zip(outputs, ([], ["--threads", 1]), strict=True):
+        assert call(*arguments, "-o", out, *option).exit_code == 0
+    assert seen == [before, 1]
+    assert numba.get_num_threads() == before
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
 
 
 def test_inspect(call: Any, kit: Any) -> None:

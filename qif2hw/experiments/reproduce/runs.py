@@ -1,11 +1,9 @@
 """The experiments one after the other, the results of each kept in a file of its own."""
 
 import multiprocessing
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from qif2hw.experiments.reproduce import classifiers, qif, store
 from qif2hw.experiments.reproduce.plan import CLASSIFIERS, Experiment
 from qif2hw.experiments.reproduce.rows import Finished, Row, Score, rows_of
 from qif2hw.experiments.schema import RESULTS_SCHEMA
-from qif2hw.thread_count import NAMES
+from qif2hw.thread_count import in_children
 
 CURVE_POINTS = 1000
 """Number of values that are kept of a baseline's solution, for figures."""
@@ -46,7 +44,7 @@ def results(
     if workers == 1:
         return [run(f"[{k}/{len(experiments)}] {one.name}", one) for k, one in enumerate(experiments, start=1)]
     finished: dict[Experiment, Finished] = {}
-    with _one_thread(), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with in_children(1), ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         try:
             for wave in (False, True):
                 chosen = [one for one in experiments if _needs_another(one) == wave]
@@ -81,21 +79,6 @@ def _needs_another(experiment: Experiment) -> bool:
     if experiment.method == "qif":
         return experiment.qif_task.teacher is not None
     return experiment.method.startswith(("lif-conv", "lif-cal"))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let processes that are started meanwhile have one thread each."""
-    before = {name: os.environ.get(name) for name in NAMES}
-    os.environ.update(dict.fromkeys(NAMES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _result(out: Path, quick: bool, report: Callable[[str], None], where: str, experiment: Experiment) -> Finished:
