@@ -1,6 +1,5 @@
 """SLAYER's HDF5 files, layer by layer, as they are: this needs h5py alone, neither torch nor lava-dl."""
 
-import io
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -8,16 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qif2hw.errors import InputError
-from qif2hw.files import read_bytes
+from qif2hw.ir import hdf5
 from qif2hw.ir.arrays import FloatArray, finite
 
 if TYPE_CHECKING:
     import h5py
-
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
-"""The first bytes of an HDF5 file."""
-MAX_BYTES = 1 << 30
-"""Larger files are refused before they are read."""
 
 _WINDOW = ("kernelSize", "stride", "padding", "dilation")
 
@@ -117,11 +111,9 @@ def read(path: str | os.PathLike[str]) -> File:
         import h5py
     except ImportError:
         raise InputError("networks of SLAYER are HDF5 files: reading them needs h5py (pip install h5py)") from None
-    name, data = os.fspath(path), read_bytes(path, MAX_BYTES)
-    if not data.startswith(SIGNATURE):
-        raise InputError(f"{name}: not an HDF5 file, as networks of SLAYER are")
+    name, data = os.fspath(path), hdf5.read(path, "networks of SLAYER")
     try:
-        with h5py.File(io.BytesIO(data), "r") as file:
+        with h5py.File(data, "r") as file:
             return _file(file)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None

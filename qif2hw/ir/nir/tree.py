@@ -5,12 +5,12 @@ Files are read as they are, without the checks of ``nir``, which refuse what old
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qif2hw.errors import InputError
+from qif2hw.ir import hdf5
 
 Node = dict[str, Any]
 """``type``, and parameters as numpy arrays; of a graph ``nodes`` by name and ``edges``."""
@@ -30,10 +30,9 @@ def load(path: str | os.PathLike[str]) -> Node:
         import h5py
     except ImportError:
         raise InputError("reading NIR needs h5py: pip install 'qif2hw[nir]'") from None
-    if not Path(path).is_file():
-        raise InputError(f"{path}: no such file")
+    data = hdf5.read(path, "networks of NIR")
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(data, "r") as file:
             if "node" not in file or not isinstance(file["node"], h5py.Group):
                 raise InputError(f"{path}: an HDF5 file, but no NIR graph (it has no group 'node')")
             tree = _group(file["node"], h5py.Group)
