@@ -10,7 +10,6 @@ from qif2hw_cli.options.common import example, given_options, json_option, threa
 from qif2hw_cli.options.streams import INPUT, OUTPUT
 from qif2hw_cli.output.console import Output
 from qif2hw_cli.output.formats import seconds, size
-from qif2hw_cli.output.report_tables import show_report
 
 if TYPE_CHECKING:
     from qif2hw.compiler.clocks import Clock
@@ -117,6 +116,7 @@ def command(
     from qif2hw.compiler.passes.fit import refusal
     from qif2hw.errors import InputError
     from qif2hw_cli.files.inputs import read_inputs
+    from qif2hw_cli.output.report_tables import show_report
 
     out = Output(as_json)
     network = api.load_model(model)

@@ -9,10 +9,7 @@ import click
 from qif2hw_cli.options.common import SEED, example, json_option, threads_option
 from qif2hw_cli.options.running import choose_backends
 from qif2hw_cli.output.console import Output
-from qif2hw_cli.output.estimate_tables import for_report
 from qif2hw_cli.output.formats import percent, seconds
-from qif2hw_cli.output.parity_tables import facts, show
-from qif2hw_cli.training.run import run_training
 
 if TYPE_CHECKING:
     from qif2hw.bundle import Bundle
@@ -42,6 +39,8 @@ def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps
     from qif2hw import bundle as bundles
     from qif2hw.files import check_writable, make_folder
     from qif2hw.parity import report as page
+    from qif2hw_cli.output.estimate_tables import for_report
+    from qif2hw_cli.output.parity_tables import facts, show
 
     out = Output(as_json)
     home = make_folder(folder)
@@ -110,6 +109,7 @@ class _Variant:
         from qif2hw import bundle as bundles
         from qif2hw.ir import onnx_io
         from qif2hw.parity import check
+        from qif2hw_cli.training.run import run_training
 
         model, path = home / f"{self.name}.onnx", home / f"{self.name}.qif"
         if self.weight_bits is None and trained is not None:

@@ -7,7 +7,6 @@ import click
 from qif2hw_cli.options.common import example, json_option, threads_option
 from qif2hw_cli.options.streams import INPUT
 from qif2hw_cli.output.console import Output
-from qif2hw_cli.output.estimate_tables import show, show_cores, show_sources
 
 
 @click.command(
@@ -46,6 +45,7 @@ def command(
     from qif2hw import bundle as bundles
     from qif2hw.estimate import loihi1
     from qif2hw_cli.files.inputs import read_inputs
+    from qif2hw_cli.output.estimate_tables import show, show_cores, show_sources
 
     out = Output(as_json)
     if sanafe:

@@ -7,10 +7,6 @@ import click
 from qif2hw_cli.options.common import example, json_option
 from qif2hw_cli.options.streams import INPUT
 from qif2hw_cli.output.console import Output
-from qif2hw_cli.output.estimate_tables import show
-from qif2hw_cli.output.host_tables import show_host
-from qif2hw_cli.output.report_tables import show_report
-from qif2hw_cli.output.stepped_tables import layers
 
 if TYPE_CHECKING:
     from qif2hw.compiler.clocks import Clock
@@ -37,6 +33,10 @@ def command(bundle: str, target: str | None, as_json: bool) -> None:
     from qif2hw.compiler import clock_of
     from qif2hw.compiler.targets import load_target
     from qif2hw.errors import InputError
+    from qif2hw_cli.output.estimate_tables import show
+    from qif2hw_cli.output.host_tables import show_host
+    from qif2hw_cli.output.report_tables import show_report
+    from qif2hw_cli.output.stepped_tables import layers
 
     out = Output(as_json)
     found = bundles.load_any(bundle)

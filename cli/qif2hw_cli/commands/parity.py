@@ -11,9 +11,7 @@ from qif2hw_cli.options.common import example, given_options, threads_option
 from qif2hw_cli.options.running import RANDOM_SAMPLES, backend_options, choose_backends, shard_options, worker_options
 from qif2hw_cli.options.streams import INPUT, OUTPUT
 from qif2hw_cli.output.console import Output
-from qif2hw_cli.output.estimate_tables import for_report
 from qif2hw_cli.output.formats import to_json
-from qif2hw_cli.output.parity_tables import facts, show, show_stepped
 
 if TYPE_CHECKING:
     from qif2hw.bundle import AnyBundle
@@ -120,7 +118,9 @@ def command(
     from qif2hw.workers import shared, workers
     from qif2hw_cli.files.inputs import inputs_or_default, read_labels
     from qif2hw_cli.files.shards import compute, shard_of, stored
+    from qif2hw_cli.output.estimate_tables import for_report
     from qif2hw_cli.output.explanation import show_explanation
+    from qif2hw_cli.output.parity_tables import facts, show, show_stepped
 
     out = Output(json_path == "-")
     for path in (report, json_path):

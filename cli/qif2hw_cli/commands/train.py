@@ -11,9 +11,6 @@ from qif2hw.experiments import catalogue
 from qif2hw_cli.options.common import SEED, example, given_options, json_option, threads_option
 from qif2hw_cli.options.streams import INPUT, OUTPUT
 from qif2hw_cli.output.console import Output
-from qif2hw_cli.training import data as train_data
-from qif2hw_cli.training.images import train_images
-from qif2hw_cli.training.run import state_of, torch_needed, train_and_write
 
 if TYPE_CHECKING:
     from qif2hw.train import Task
@@ -128,6 +125,9 @@ def command(
 ) -> None:
     """Train a network for a task or a table; the help text is above, since it lists the tasks."""
     from qif2hw.files import check_writable
+    from qif2hw_cli.training import data as train_data
+    from qif2hw_cli.training.images import train_images
+    from qif2hw_cli.training.run import state_of, torch_needed, train_and_write
 
     out, name = Output(as_json), data_or_task
     table = train_data.is_data(name, given_options())
