@@ -166,8 +166,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
         "qif2hw.ir.onnx_io.save",
         "qif2hw.parity.check",
         "qif2hw.reference.run",
-        "qif2hw_cli.demo.run_training",
-        "qif2hw_cli.train.run_training",
+        "qif2hw_cli.training.run.run_training",
     ):
         monkeypatch.setattr(name, work)
 
