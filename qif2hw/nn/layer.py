@@ -211,8 +211,8 @@ class QIFLayer(nn.Module):
         psi
             Pseudo-phases of presynaptic neurons (batch, pre); none for input channels.
         path
-            How to compute it; by default the compiled kernel on the CPU and on CUDA devices (``cuda``, where numba compiles for
-            them), the scan on others.
+            How to compute it; by default the compiled kernel on the CPU, ``cuda`` on CUDA devices that numba compiles
+            for, the scan on others.
 
         Raises
         ------

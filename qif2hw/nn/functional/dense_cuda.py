@@ -38,7 +38,7 @@ class _Events(NamedTuple):
     wide: Tensor
     row: Tensor
     place: Tensor
-    count: Tensor
+    live: Tensor
 
 
 def _events(times: Tensor, omega: float, trial: float) -> _Events:
@@ -93,7 +93,7 @@ class _Layer(torch.autograd.Function):
             if batch:
                 launch(
                     kernels.forward, kernels.blocks(batch, post), kernels.THREADS, a, start, events.clock,
-                    events.cosine, events.sine, events.wide, events.row, events.count, turn, neuron.omega, found,
+                    events.cosine, events.sine, events.wide, events.row, events.live, turn, neuron.omega, found,
                     length2, scale, number, end, end_scale,
                 )  # fmt: skip
             # One wait for the device tells both.
@@ -146,7 +146,7 @@ def _gradients(ctx: Any, g_times: Tensor, g_psi: Tensor, g_next: Tensor) -> tupl
         many = part.stop - low
         launch(
             kernels.backward, kernels.blocks(many, post), kernels.THREADS, a, start, events.cosine[part],
-            events.sine[part], events.wide[part], events.row[part], events.place[part], events.count[part], turn,
+            events.sine[part], events.wide[part], events.row[part], events.place[part], events.live[part], turn,
             length2[part], scale[part], number[part], g_times[part], g_end[part], end_scale[part], later[part],
             by_weight, by_time, to_phase[part],
         )  # fmt: skip
