@@ -1,5 +1,6 @@
-"""The CUDA kernels of event-driven layers, in numba's simulator, against the compiled layer of the CPU."""
+"""The CUDA kernels of event-driven layers, in numba's simulator or on a device, against the compiled layer of the CPU."""
 
+import os
 import subprocess
 import sys
 
@@ -15,19 +16,20 @@ import torch
 from nn.cases import REGIMES, case, finite, loss
 from qif2hw.nn.functional import dense_cuda
 
-def found(layer, run, dtype):
-    tensors = [t.detach().clone().to(dtype).requires_grad_() for t in layer.tensors]
+def found(layer, run, dtype, where):
+    tensors = [t.detach().clone().to(dtype).to(where).requires_grad_() for t in layer.tensors]
     out = run(tensors)
+    out = type(out)(*(part.cpu() for part in out))
     loss(out).backward()
-    grads = [torch.zeros_like(t) if t.grad is None else t.grad for t in tensors]
+    grads = [torch.zeros_like(t) if t.grad is None else t.grad.cpu() for t in tensors]
     slots = max(1, int(out.number.max()))
     return out.number, [finite(out.times)[:, :, :slots].sum(dim=2), out.psi, out.next], grads
 
 def compare(name, layer, dtype=torch.float64, tolerance=1e-9):
     def device(tensors):
         return dense_cuda.layer(*tensors, neuron=layer.neuron, trial=layer.trial)
-    here = found(layer, lambda tensors: layer.run(*tensors, dtype=dtype), dtype)
-    there, again = found(layer, device, dtype), found(layer, device, dtype)
+    here = found(layer, lambda tensors: layer.run(*tensors, dtype=dtype), dtype, "cpu")
+    there, again = (found(layer, device, dtype, sys.argv[1]) for _ in range(2))
     assert torch.equal(here[0], there[0]), name
     for mine, other in zip(here[1], there[1], strict=True):
         assert (mine - other).abs().max() <= tolerance, name
@@ -53,17 +55,19 @@ compare("portions", REGIMES["many spikes"](3))
 bad = case(0)
 bad.times[0, 0, 0] = float("nan")
 try:
-    dense_cuda.layer(*bad.tensors, neuron=bad.neuron, trial=bad.trial)
+    dense_cuda.layer(*(t.to(sys.argv[1]) for t in bad.tensors), neuron=bad.neuron, trial=bad.trial)
 except ValueError as error:
     print(error)
 """
 
 
-def test_the_kernels_equal_those_of_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["simulator", *(["cuda"] if torch.cuda.is_available() else [])])
+def test_the_kernels_equal_those_of_the_cpu(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # The simulator must be chosen before numba is imported.
-    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
-    monkeypatch.setenv("PYTHONPATH", "tests")
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=280, check=False)
+    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1" if where == "simulator" else "0")
+    monkeypatch.setenv("PYTHONPATH", "tests" + os.pathsep + os.environ.get("PYTHONPATH", ""))
+    command = [sys.executable, "-c", PROGRAM, "cpu" if where == "simulator" else "cuda"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("an input spike time is negative or not a number")
 
