@@ -1,4 +1,4 @@
-"""The CUDA kernels of event-driven layers, in numba's simulator or on a device, against the compiled layer of the CPU."""
+"""The CUDA kernels of event-driven layers, in a simulator or on a device, against the compiled layer of the CPU."""
 
 import os
 import subprocess
