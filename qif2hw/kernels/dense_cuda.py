@@ -1,20 +1,24 @@
 r"""One layer of QIF neurons on a CUDA device, forward and backward: one thread per sample and neuron.
 
-A thread keeps its neuron's vector in registers and goes through the input spikes of its sample, in their order, with
-the equations of `qif2hw.kernels.dense` and `qif2hw.kernels.dense_backward`.  What a spike adds to the gradients of
-weights and of times is written for each neuron and sample apart, and summed by whoever calls: sums in a fixed order,
+A thread keeps its neuron's vector in registers and goes through the events of its sample, in their order, with the
+equations of `qif2hw.kernels.dense` and `qif2hw.kernels.dense_backward`.  An event is an input spike, or one of weight
+zero: these bound the turn between two events, and the last one is the trial's end.  What an event adds to the gradients
+of weights and of times is written for each neuron and sample apart, and summed by whoever calls: sums in a fixed order,
 the same bits in every run.
 """
 
 import math
 
+import numpy as np
 from numba import cuda
 
 from qif2hw import neuron
-from qif2hw.kernels.steps import WIDEST
 
-THREADS = 128
-"""Threads of a block, which are neurons of one sample."""
+THREADS = 256
+"""Most threads of a block, which are neurons of one sample."""
+
+AHEAD = 2
+"""Events behind the last one that are read in advance, and not used."""
 
 BITS = 20
 """Lengths are scaled by a power of two when they leave ``2^-BITS`` to ``2^BITS``."""
@@ -26,9 +30,10 @@ _rotate = cuda.jit(device=True, inline=True)(neuron.rotate)
 _length_change = cuda.jit(device=True, inline=True)(neuron.length_change)
 
 
-def blocks(batch: int, neurons: int) -> tuple[int, int]:
-    """Blocks of a layer: those of neurons, for each sample."""
-    return -(-neurons // THREADS), batch
+def grid(batch: int, neurons: int) -> tuple[tuple[int, int], int]:
+    """Blocks of a layer, those of neurons and of samples, and threads of each: warps, of 32, as full as can be."""
+    blocks = -(-neurons // THREADS)
+    return (blocks, batch), 32 * -(-neurons // (32 * blocks))
 
 
 @cuda.jit(device=True, inline=True)
@@ -44,114 +49,116 @@ def _scaled(value, shift):  # type: ignore[no-untyped-def]
 
 
 @cuda.jit
-def forward(  # type: ignore[no-untyped-def]
-    a, start, clock, cosine, sine, wide, row, count, turn, omega, times, length2, scale, number, end, end_scale
-):  # fmt: skip
+def forward(a, start, turns, rows, live, spikes, marks, ends, counts):  # type: ignore[no-untyped-def]
     """Run a layer.
 
     Parameters
     ----------
     a, start
-        Weights over r (pre, post), and initial vectors (2, post).
-    clock
-        Times of the sample's events in order, behind a zero, (batch, events + 1), the trial's end behind them.
-    cosine, sine, wide
-        Of the step up to each event, and how many steps of `WIDEST` come before it (batch, events).
-    row, count
-        Row of ``a`` of each event; events of each sample, without the trial's end (batch,).
-    turn, omega
-        Cosine and sine of `WIDEST`; angular speed.
-    times, length2, scale, number
-        Results: spikes (batch, post, K), the squared lengths and exponents at them; their number (batch, post), which
-        may be above K.
-    end, end_scale
-        Results: vectors (2, batch, post) at the trial's end, and their exponents.
+        Weights over r (pre + 1, post), the last row zero, and initial vectors (2, post).
+    turns, rows
+        Cosine and sine of the turn before each event (2, batch, events + `AHEAD`), and its row of ``a``.
+    live
+        Events of each sample (batch,).
+    spikes, marks
+        Results: vectors (2, batch, post, K) at the event that follows a spike, that event, and the exponent of the
+        vector's length.
+    ends, counts
+        Results: vectors (2, batch, post) at the trial's end; spikes, which may be above K, and exponents.
     """
     n, b = cuda.grid(2)
     if n >= a.shape[1]:
         return
+    n, b, room = np.uint64(n), np.uint64(b), spikes.shape[3]
     x, y = start[0, n], start[1, n]
-    exponent = spikes = 0
-    for i in range(count[b] + 1):
-        steps = wide[b, i]
-        for step in range(steps + 1):
-            c, s = (cosine[b, i], sine[b, i]) if step == steps else (turn[0], turn[1])
-            x, y = _rotate(x, y, c, s)
-            shift = _shift(x, y)
-            if shift != 0:
-                x, y = _scaled(x, -shift), _scaled(y, -shift)
-                exponent += shift
-            if math.copysign(1.0, y) < 0.0:
-                x, y = -x, -y
-                if spikes < times.shape[2]:
-                    at = clock[b, i + 1] if step == steps else clock[b, i] + (step + 1) * WIDEST / omega
-                    times[b, n, spikes] = at - math.atan2(float(y), float(x)) / omega
-                    length2[b, n, spikes] = x * x + y * y
-                    scale[b, n, spikes] = exponent
-                spikes += 1
-        if i < count[b]:
-            x = _shear(x, y, a[row[b, i], n])
-    number[b, n] = spikes
-    end[0, b, n], end[1, b, n], end_scale[b, n] = x, y, exponent
+    exponent = number = 0
+    # What memory gives is asked for before it is used.
+    c, s = turns[0, b, 0], turns[1, b, 0]
+    kick, row = a[np.uint64(rows[b, 0]), n], np.uint64(rows[b, 1])
+    for i in range(live[b]):
+        after = np.uint64(i + 1)
+        next_c, next_s, next_kick = turns[0, b, after], turns[1, b, after], a[row, n]
+        row = np.uint64(rows[b, np.uint64(i + 2)])
+        x, y = _rotate(x, y, c, s)
+        shift = _shift(x, y)
+        if shift != 0:
+            x, y = _scaled(x, -shift), _scaled(y, -shift)
+            exponent += shift
+        if y < 0.0:
+            x, y = -x, -y
+            if number < room:
+                k = np.uint64(number)
+                spikes[0, b, n, k], spikes[1, b, n, k] = x, y
+                marks[0, b, n, k], marks[1, b, n, k] = i, exponent
+            number += 1
+        x = _shear(x, y, kick)
+        c, s, kick = next_c, next_s, next_kick
+    ends[0, b, n], ends[1, b, n] = x, y
+    counts[0, b, n], counts[1, b, n] = number, exponent
 
 
 @cuda.jit
 def backward(  # type: ignore[no-untyped-def]
-    a, start, cosine, sine, wide, row, place, count, turn, length2, scale, number, g_times, g_end, end_scale,
-    later, to_weight, to_times, to_phase,
-):  # fmt: skip
-    r"""Turn gradients to the results into those to the arguments.
+    low, a, start, turns, rows, place, live, marks, counts, pull, g, to_weight, to_times
+):
+    r"""Turn gradients to the results into those to the arguments, for the samples from ``low`` on.
 
     Parameters
     ----------
-    a, start, cosine, sine, wide, row, count, turn, length2, scale, number, end_scale
+    a, start, turns, rows, live, marks, counts
         As of `forward`.
     place
-        Input spike of each event, in ``0 .. spikes`` (batch, spikes): live ones first, then all others.
-    g_times, g_end
-        Gradients to the spikes (batch, post, K), and :math:`G` at the trial's end in the units of ``end_scale``.
-    later
-        Scratch (batch, post, K): :math:`G` after each spike.
+        Where the results of each event go (batch, events).
+    pull
+        Gradients to the times of spikes over the squared lengths there (batch, post, K); becomes :math:`G` after each
+        spike.
+    g
+        :math:`G` at the trial's end (batch, post), in the units of ``counts``; becomes :math:`G_0`.
     to_weight, to_times
-        Results (batch, spikes, post): :math:`y_i^2 G_i` and :math:`(R_{i+}^2 - R_{i-}^2) G_i`; ``to_times`` without
+        Results (samples, events, post): :math:`y_i^2 G_i` and :math:`(R_{i+}^2 - R_{i-}^2) G_i`; ``to_times`` without
         rows is not asked for.
-    to_phase
-        Result: :math:`G_0` (batch, post).
     """
-    n, b = cuda.grid(2)
+    n, at = cuda.grid(2)
     if n >= a.shape[1]:
         return
-    spikes = number[b, n]
-    base, base_scale = g_end[b, n], end_scale[b, n]
-    for k in range(spikes - 1, -1, -1):
-        later[b, n, k] = base
-        base = _scaled(base, 2 * (scale[b, n, k] - base_scale)) + g_times[b, n, k] / length2[b, n, k]
-        base_scale = scale[b, n, k]
-    g = _scaled(base, -2 * base_scale)
-    to_phase[b, n] = g
+    n, at, b = np.uint64(n), np.uint64(at), np.uint64(low + at)
+    number = counts[0, b, n]
+    base, scale = g[b, n], counts[1, b, n]
+    for k in range(number - 1, -1, -1):
+        q = np.uint64(k)
+        sooner, pull[b, n, q] = pull[b, n, q], base
+        base = _scaled(base, 2 * (marks[1, b, n, q] - scale)) + sooner
+        scale = marks[1, b, n, q]
+    base = _scaled(base, -2 * scale)
+    g[b, n] = base
     x, y = start[0, n], start[1, n]
     exponent = fired = 0
-    for i in range(count[b]):
-        steps = wide[b, i]
-        for step in range(steps + 1):
-            c, s = (cosine[b, i], sine[b, i]) if step == steps else (turn[0], turn[1])
-            x, y = _rotate(x, y, c, s)
-            shift = _shift(x, y)
-            if shift != 0:
-                x, y, g = _scaled(x, -shift), _scaled(y, -shift), _scaled(g, 2 * shift)
-                exponent += shift
-            if math.copysign(1.0, y) < 0.0:
-                x, y = -x, -y
-                g = later[b, n, fired]
-                fired += 1
-                after = scale[b, n, fired] if fired < spikes else end_scale[b, n]
-                g = _scaled(g, 2 * (exponent - after))
-        kick = a[row[b, i], n]
-        to_weight[b, place[b, i], n] = y * y * g
-        if to_times.shape[1] > 0:
-            to_times[b, place[b, i], n] = _length_change(x, y, kick) * g
+    c, s = turns[0, b, 0], turns[1, b, 0]
+    kick, row = a[np.uint64(rows[b, 0]), n], np.uint64(rows[b, 1])
+    asked = to_times.shape[1] > 0
+    for i in range(live[b]):
+        after = np.uint64(i + 1)
+        next_c, next_s, next_kick = turns[0, b, after], turns[1, b, after], a[row, n]
+        row = np.uint64(rows[b, np.uint64(i + 2)])
+        x, y = _rotate(x, y, c, s)
+        shift = _shift(x, y)
+        if shift != 0:
+            x, y, base = _scaled(x, -shift), _scaled(y, -shift), _scaled(base, 2 * shift)
+            exponent += shift
+        if y < 0.0:
+            x, y = -x, -y
+            base = pull[b, n, np.uint64(fired)]
+            fired += 1
+            scale = marks[1, b, n, np.uint64(fired)] if fired < number else counts[1, b, n]
+            base = _scaled(base, 2 * (exponent - scale))
+        e = np.uint64(place[b, np.uint64(i)])
+        to_weight[at, e, n] = y * y * base
+        if asked:
+            to_times[at, e, n] = _length_change(x, y, kick) * base
         x = _shear(x, y, kick)
-    for i in range(count[b], place.shape[1]):
-        to_weight[b, place[b, i], n] = 0.0
-        if to_times.shape[1] > 0:
-            to_times[b, place[b, i], n] = 0.0
+        c, s, kick = next_c, next_s, next_kick
+    for i in range(live[b], place.shape[1]):
+        e = np.uint64(place[b, np.uint64(i)])
+        to_weight[at, e, n] = 0.0
+        if asked:
+            to_times[at, e, n] = 0.0

@@ -1,8 +1,10 @@
 """CUDA devices: whether kernels can be compiled for them, and running one on torch's stream."""
 
+import warnings
 from functools import lru_cache
 from typing import Any
 
+from numba.core.errors import NumbaPerformanceWarning
 from torch import Tensor, cuda
 
 
@@ -13,6 +15,8 @@ def available() -> bool:
         from numba import cuda as compiler
     except ImportError:
         return False
+    # Small batches are no mistake.
+    warnings.filterwarnings("ignore", "Grid size", NumbaPerformanceWarning)
     return bool(compiler.is_available())
 
 

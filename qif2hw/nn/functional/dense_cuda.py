@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,87 +31,78 @@ MOST_BYTES = 2**30
 
 
 class _Events(NamedTuple):
-    """Input spikes of each sample in their order, and the turns between them; see `qif2hw.kernels.dense_cuda`."""
+    """Events of each sample in their order; see `qif2hw.kernels.dense_cuda`.
+
+    ``clock`` are their times (batch, events) in float64; those of weight zero have the last places.
+    """
 
     clock: Tensor
-    cosine: Tensor
-    sine: Tensor
-    wide: Tensor
-    row: Tensor
+    turns: Tensor
+    rows: Tensor
     place: Tensor
     live: Tensor
 
 
 def _events(times: Tensor, omega: float, trial: float) -> _Events:
+    from qif2hw.kernels.dense_cuda import AHEAD
+
     batch, pre, depth = times.shape
-    flat, order = times.reshape(batch, pre * depth).sort(dim=1, stable=True)
-    live = flat <= trial
-    clock = torch.where(live, flat.double(), trial)
-    clock = torch.nn.functional.pad(clock, (1, 1))
-    clock[:, -1] = trial
-    gap = omega * clock.diff(dim=1)
-    wide = (gap / WIDEST).ceil().sub(1).clamp(min=0)
-    rest = gap - wide * WIDEST
-    place = order.to(torch.int32)
-    return _Events(
-        clock, rest.cos().to(times.dtype), rest.sin().to(times.dtype), wide.to(torch.int32),
-        (order // depth).to(torch.int32), place, live.sum(dim=1, dtype=torch.int32),
-    )  # fmt: skip
+    silent = [*np.arange(WIDEST / omega, trial, WIDEST / omega), trial]
+    extra = torch.tensor(silent, dtype=torch.float64, device=times.device).expand(batch, -1)
+    clock, place = torch.cat([times.reshape(batch, -1).double(), extra], dim=1).sort(dim=1, stable=True)
+    live = (clock <= trial).sum(dim=1, dtype=torch.int32)
+    clock = clock.clamp(max=trial)
+    turn = omega * clock.diff(dim=1, prepend=clock.new_zeros((batch, 1)))
+    turns = torch.nn.functional.pad(torch.stack([turn.cos(), turn.sin()]).to(times.dtype), (0, AHEAD))
+    rows = torch.nn.functional.pad((place // depth).clamp(max=pre), (0, AHEAD)).to(torch.int32)
+    return _Events(clock, turns, rows, place.to(torch.int32), live)
 
 
-class _Parameters(NamedTuple):
-    """Weights over r (pre, post), initial vectors (2, post), cosine and sine of the widest turn."""
-
-    a: Tensor
-    start: Tensor
-    turn: Tensor
-
-
-def _parameters(weight: Tensor, phi0: Tensor, neuron: QIF) -> _Parameters:
+def _parameters(weight: Tensor, phi0: Tensor, neuron: QIF) -> tuple[Tensor, Tensor]:
+    """Weights over r (pre + 1, post), the last row zero, and initial vectors (2, post)."""
     angle = neuron.omega * phi0.double()
-    start = torch.stack([angle.cos(), angle.sin()]).to(phi0.dtype)
-    turn = phi0.new_tensor([math.cos(WIDEST), math.sin(WIDEST)])
-    return _Parameters((weight.T / neuron.r).contiguous(), start, turn)
+    a = torch.nn.functional.pad(weight.T / neuron.r, (0, 0, 0, 1))
+    return a.contiguous(), torch.stack([angle.cos(), angle.sin()]).to(phi0.dtype)
 
 
 class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any, times: Tensor, psi: Tensor | None, weight: Tensor, phi0: Tensor, neuron: QIF, trial: float,
-        capacity: int,
+        room: int,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         from qif2hw.kernels import dense_cuda as kernels
 
         batch, post = times.shape[0], weight.shape[0]
-        events, (a, start, turn) = _events(times, neuron.omega, trial), _parameters(weight, phi0, neuron)
-        number, end_scale = (times.new_empty((batch, post), dtype=torch.int32) for _ in range(2))
-        end = times.new_empty((2, batch, post))
+        events, (a, start) = _events(times, neuron.omega, trial), _parameters(weight, phi0, neuron)
+        ends, counts = times.new_empty((2, batch, post)), times.new_zeros((2, batch, post), dtype=torch.int32)
         bad = ~(times >= 0).all()
         while True:
-            found = times.new_full((batch, post, capacity), torch.inf)
-            length2 = times.new_empty(found.shape)
-            scale = times.new_empty(found.shape, dtype=torch.int32)
+            spikes = times.new_ones((2, batch, post, room))
+            marks = times.new_zeros(spikes.shape, dtype=torch.int32)
             if batch:
                 launch(
-                    kernels.forward, kernels.blocks(batch, post), kernels.THREADS, a, start, events.clock,
-                    events.cosine, events.sine, events.wide, events.row, events.live, turn, neuron.omega, found,
-                    length2, scale, number, end, end_scale,
+                    kernels.forward, *kernels.grid(batch, post), a, start, events.turns, events.rows, events.live,
+                    spikes, marks, ends, counts,
                 )  # fmt: skip
             # One wait for the device tells both.
-            most, refused = torch.stack([number.amax() if batch else bad.int(), bad.int()]).tolist()
+            most, refused = torch.stack([counts[0].amax() if batch else bad.int(), bad.int()]).tolist()
             if refused:
                 raise InputError(BAD_TIME)
-            if most <= capacity:
+            if most <= room:
                 break
-            while capacity < most:
-                capacity *= 2
-        x, y = end
+            while room < most:
+                room *= 2
+        x, y = ends
         if psi is not None:
-            x = _shear(x, y, psi @ a)
+            x = _shear(x, y, psi @ a[:-1])
         theta = torch.atan2(y, x)
-        ctx.constants = (neuron, psi is not None)
-        ctx.events, ctx.parameters = events, (a, start, turn)
-        ctx.record = (length2, scale, number, end_scale, y, x * x + y * y)
+        fired = torch.arange(room, device=times.device) < counts[0, :, :, None]
+        late = torch.atan2(spikes[1].double(), spikes[0].double()) / neuron.omega
+        at = events.clock.gather(1, marks[0].reshape(batch, -1).long()).view(late.shape)
+        found = torch.where(fired, at - late, torch.inf).to(times.dtype)
+        ctx.neuron, ctx.events, ctx.parameters = neuron, events, (a, start)
+        ctx.record = (marks, counts, fired, spikes.square().sum(dim=0), y, x * x + y * y)
         ctx.save_for_backward(times, weight, phi0, *([] if psi is None else [psi]))
         return found, theta / math.pi, trial + (math.pi - theta) / neuron.omega
 
@@ -127,39 +119,33 @@ def _gradients(ctx: Any, g_times: Tensor, g_psi: Tensor, g_next: Tensor) -> tupl
     from qif2hw.kernels import dense_cuda as kernels
 
     times, weight, _, *given = ctx.saved_tensors
-    neuron, _ = ctx.constants
-    events, (a, start, turn) = ctx.events, ctx.parameters
-    length2, scale, number, end_scale, y, end_length2 = ctx.record
-    final = g_next - g_psi * (neuron.omega / math.pi)
-    g_end, g_times = final / end_length2, g_times.contiguous()
+    neuron, events = ctx.neuron, ctx.events
+    marks, counts, fired, length2, y, end_length2 = ctx.record
     (batch, pre, depth), post = times.shape, weight.shape[0]
-    spikes, asked = pre * depth, ctx.needs_input_grad[0]
-    to_weight, to_phase = weight.new_zeros(spikes * post), torch.empty_like(g_end)
-    to_times = torch.zeros_like(times).reshape(batch, spikes) if asked else None
-    later = torch.empty_like(length2)
-    each = spikes * post * times.element_size() * (1 + asked)
-    size = max(1, min(batch, MOST_BYTES // max(1, each)))
-    by_weight = times.new_empty((size, spikes, post))
-    by_time = times.new_empty((size, spikes if asked else 0, post))
+    spikes, all_events, asked = pre * depth, events.clock.shape[1], ctx.needs_input_grad[0]
+    final = g_next - g_psi * (neuron.omega / math.pi)
+    g, pull = final / end_length2, torch.where(fired, g_times / length2, 0.0)
+    to_weight = weight.new_zeros((spikes, post))
+    to_times = torch.empty_like(times).reshape(batch, spikes) if asked else None
+    size = max(1, min(batch, MOST_BYTES // (all_events * post * times.element_size() * (1 + asked))))
+    by_weight = times.new_empty((size, all_events, post))
+    by_time = times.new_empty((size, all_events if asked else 0, post))
     for low in range(0, batch, size):
-        part = slice(low, min(batch, low + size))
-        many = part.stop - low
+        many = min(size, batch - low)
         launch(
-            kernels.backward, kernels.blocks(many, post), kernels.THREADS, a, start, events.cosine[part],
-            events.sine[part], events.wide[part], events.row[part], events.place[part], events.live[part], turn,
-            length2[part], scale[part], number[part], g_times[part], g_end[part], end_scale[part], later[part],
-            by_weight, by_time, to_phase[part],
+            kernels.backward, *kernels.grid(many, post), low, *ctx.parameters, events.turns, events.rows, events.place,
+            events.live, marks, counts, pull, g, by_weight, by_time,
         )  # fmt: skip
-        to_weight += by_weight[:many].reshape(many, -1).sum(dim=0)
+        to_weight += by_weight[:many, :spikes].sum(dim=0)
         if to_times is not None:
-            to_times[part] = by_time[:many].sum(dim=2)
+            to_times[low : low + many] = by_time[:many, :spikes].sum(dim=2)
     to_weight = to_weight.view(pre, depth, post).sum(dim=1).T * (-1.0 / (neuron.r * neuron.omega))
     to_psi = None
     if given:
         flush = final * _weight_slope(y, end_length2, neuron.r, neuron.omega)
         to_psi = flush @ weight
         to_weight = to_weight + flush.T @ given[0]
-    return None if to_times is None else to_times.view(times.shape), to_psi, to_weight, -to_phase.sum(dim=0)
+    return None if to_times is None else to_times.view(times.shape), to_psi, to_weight, -g.sum(dim=0)
 
 
 def layer(
