@@ -4,7 +4,6 @@ import warnings
 from functools import lru_cache
 from typing import Any
 
-from numba.core.errors import NumbaPerformanceWarning
 from torch import Tensor, cuda
 
 
@@ -16,7 +15,7 @@ def available() -> bool:
     except ImportError:
         return False
     # Small batches are no mistake.
-    warnings.filterwarnings("ignore", "Grid size", NumbaPerformanceWarning)
+    warnings.filterwarnings("ignore", ".*Grid size")
     return bool(compiler.is_available())
 
 
