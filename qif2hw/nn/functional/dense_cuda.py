@@ -26,7 +26,7 @@ from qif2hw.nn.functional.output import LayerOutput
 _shear: Any = formulas.shear
 _weight_slope: Any = formulas.spike_weight_slope
 
-MOST_BYTES = 2**30
+MOST_BYTES = 2**31
 """Memory that the gradients of single samples may take at a time."""
 
 
