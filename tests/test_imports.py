@@ -20,7 +20,7 @@ ALLOWED = {
     "qif2hw/bench/peers.py": {"import_module"},
     "qif2hw/bench/simulators/brian.py": {"import_module"},
     "qif2hw/bench/simulators/nest.py": {"import_module"},
-    "cli/qif2hw_cli/bench.py": {"import_module"},
+    "cli/qif2hw_cli/commands/bench/measure.py": {"import_module"},
 }
 
 

@@ -20,24 +20,24 @@ from qif2hw.notices import on_compiling
 
 if TYPE_CHECKING:
     # What `Commands.get_command` imports by name, for those who check who imports whom.
-    from qif2hw_cli import bench as bench
-    from qif2hw_cli import compile as compile
-    from qif2hw_cli import conformance as conformance
-    from qif2hw_cli import demo as demo
-    from qif2hw_cli import diff as diff
-    from qif2hw_cli import doctor as doctor
-    from qif2hw_cli import emit as emit
-    from qif2hw_cli import estimate as estimate
-    from qif2hw_cli import import_model as import_model
-    from qif2hw_cli import inspect as inspect
-    from qif2hw_cli import jobs as jobs
-    from qif2hw_cli import parity as parity
-    from qif2hw_cli import prove as prove
-    from qif2hw_cli import reproduce as reproduce
-    from qif2hw_cli import run as run
-    from qif2hw_cli import search as search
-    from qif2hw_cli import submit as submit
-    from qif2hw_cli import train as train
+    from qif2hw_cli.commands import bench as bench
+    from qif2hw_cli.commands import compile as compile
+    from qif2hw_cli.commands import conformance as conformance
+    from qif2hw_cli.commands import demo as demo
+    from qif2hw_cli.commands import diff as diff
+    from qif2hw_cli.commands import doctor as doctor
+    from qif2hw_cli.commands import emit as emit
+    from qif2hw_cli.commands import estimate as estimate
+    from qif2hw_cli.commands import import_model as import_model
+    from qif2hw_cli.commands import inspect as inspect
+    from qif2hw_cli.commands import jobs as jobs
+    from qif2hw_cli.commands import parity as parity
+    from qif2hw_cli.commands import prove as prove
+    from qif2hw_cli.commands import reproduce as reproduce
+    from qif2hw_cli.commands import run as run
+    from qif2hw_cli.commands import search as search
+    from qif2hw_cli.commands import submit as submit
+    from qif2hw_cli.commands import train as train
 
 # A group without a command, which prints its help; before click 8.2 that is no error.
 NoArguments: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
@@ -76,7 +76,7 @@ class Commands(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module = "import_model" if cmd_name == "import" else cmd_name
-        command: click.Command = importlib.import_module(f"qif2hw_cli.{module}").command
+        command: click.Command = importlib.import_module(f"qif2hw_cli.commands.{module}").command
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

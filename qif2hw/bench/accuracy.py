@@ -28,7 +28,8 @@ from qif2hw.experiments.reproduce.qif import compiled, values_of
 from qif2hw.host import machine
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.train import Goal, train
-from qif2hw.train.loop import REPORTED, build, evaluate, evenly
+from qif2hw.train.evaluate import REPORTED, evaluate, evenly
+from qif2hw.train.loop import build
 from qif2hw.train.task import Model, Samples, Task
 
 EPOCHS = 10_000

@@ -17,7 +17,7 @@ from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.nn.deeponet import DeepONet
 from qif2hw.nn.regime import Regime
 from qif2hw.physics.names import Ends, Names, Solution, domain_of, units_of
-from qif2hw.train.loop import batch_of
+from qif2hw.train.objective import batch_of
 from qif2hw.train.residuals import Draw, Residuals
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from qif2hw import svg
 from qif2hw.ir.arrays import FloatArray
-from qif2hw.train.loop import TrainResult
+from qif2hw.train.result import TrainResult
 
 STYLE = (
     "text{font:11px sans-serif;fill:#444}.title,.name{font-weight:bold}.axis{stroke:#888}.grid{stroke:#eee}"

@@ -14,7 +14,7 @@ from qif2hw.ir.host_part.host import Host, Input, Output, check_classes
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import Regime
 from qif2hw.train.classify.augment import Augmentation, augment
-from qif2hw.train.loop import batch_of
+from qif2hw.train.objective import batch_of
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
 
 

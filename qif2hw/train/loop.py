@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,21 +14,21 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.files import check_writable
-from qif2hw.ir.arrays import FloatArray, IntArray
-from qif2hw.ir.network import Network
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.threads import one_blas_thread
 from qif2hw.train import checkpoint as saved
 from qif2hw.train import finish as second_order
-from qif2hw.train.diagnosis import Diagnosis, diagnose
+from qif2hw.train.evaluate import REPORTED, diagnosis_of, evaluate, evenly, with_solution
 from qif2hw.train.goal import Goal
 from qif2hw.train.memory import keep_pages
+from qif2hw.train.objective import regression
 from qif2hw.train.optim.adam import FlatAdam
 from qif2hw.train.optim.gauss_newton import GaussNewton
 from qif2hw.train.optim.soap import Soap
 from qif2hw.train.quantize import IncrementalQuantizer
+from qif2hw.train.result import TrainResult
 from qif2hw.train.schedule import Stage, plan
-from qif2hw.train.task import Errors, Model, Objective, Samples, Settings, Task
+from qif2hw.train.task import Model, Samples, Settings, Task
 from qif2hw.train.watch import Watch
 
 Progress: TypeAlias = Callable[[int, int, float, float], None]
@@ -36,52 +36,10 @@ Progress: TypeAlias = Callable[[int, int, float, float], None]
 
 REPORTS = 50
 """Number of reports to `Progress` in a run."""
-REPORTED = 4000
-"""Largest number of test samples of a report."""
 SAVE_EVERY = 250
 """Steps between two checkpoints."""
 SAVE_FINISH_EVERY = 10
 """The same for second-order steps, which take longer."""
-EVALUATED = 1 << 20
-"""Inputs of all samples that run at a time outside of training: what bounds the memory."""
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """A trained network, and how well it does on the test set.
-
-    Parameters
-    ----------
-    network
-        The trained network; with weight bits its weights lie on the grid.
-    errors
-        Of ``network`` on the test set, by quantity.
-    x, y, truth
-        Test inputs as the network takes them, the solution and the truth.
-    seconds
-        Time the training took, that of earlier calls and of a teacher included.
-    diagnosis
-        Of the trained network, on the training set; None for a network that is not a chain of layers.
-    steps
-        Number of steps with free weights: given as ``steps`` it repeats a run that ended early, bit for bit.
-    history
-        Rows of a learning curve, (looks, 3): step, training loss and validation loss; empty without a validation set.
-    """
-
-    network: Network
-    errors: dict[str, Errors]
-    x: FloatArray
-    y: FloatArray
-    truth: FloatArray
-    seconds: float
-    diagnosis: Diagnosis | None
-    steps: int = 0
-    history: FloatArray = field(default_factory=lambda: np.empty((0, 3)))
-
-    @property
-    def error(self) -> float:
-        """The largest error of a quantity, in the task's metric."""
-        return max(e.relative for e in self.errors.values())
 
 
 def train(
@@ -155,7 +113,7 @@ def _train(
         y=values,
         truth=test_set.y,
         seconds=seconds,
-        diagnosis=_diagnosis(task, model, seed),
+        diagnosis=diagnosis_of(task, model, seed),
         steps=plan(task.settings, steps)[0].stop if watch is None else watch.steps,
         history=np.empty((0, 3)) if watch is None else watch.history,
     )
@@ -238,7 +196,7 @@ def _fit(
         done, before = int(scalars["done"]), before + float(scalars["seconds"])
     objective = of_loss(task, model, seed, teacher)
     imitates = False
-    test_set = task.test_set() if task.validation_set is None else _solved(task, task.validation_set(seed))
+    test_set = task.test_set() if task.validation_set is None else with_solution(task, task.validation_set(seed))
     looked_at = evenly(len(test_set.x), task.block, REPORTED)
     test_set = Samples(test_set.x[looked_at], test_set.y[looked_at])
     report_every = max(1, total // REPORTS)
@@ -298,11 +256,6 @@ def _fit(
     return model, before + time.perf_counter() - started, watch
 
 
-def _solved(task: Task, samples: Samples) -> Samples:
-    """Samples as a test set has them, of such as a training set has them."""
-    return Samples(samples.x, task.solution(samples.x, samples.y))
-
-
 def _first_order(
     loss: Tensor,
     optimizer: FlatAdam | Soap,
@@ -322,13 +275,6 @@ def _first_order(
     return float(loss)
 
 
-def evenly(count: int, block: int, most: int) -> IntArray:
-    """Indices (rows,) of about ``most`` of ``count`` rows, evenly spread; rows of a ``block`` stay together."""
-    blocks = count // block
-    starts = np.linspace(0, blocks - 1, min(blocks, -(-most // block))).round().astype(np.int64) * block
-    return (starts[:, None] + np.arange(block)).ravel()
-
-
 def build(task: Task, seed: int) -> Model:
     """The untrained network of a task."""
     if task.make is not None:
@@ -336,35 +282,6 @@ def build(task: Task, seed: int) -> Model:
     return QIFNetwork(
         task.sizes, scale=task.scale, offset=task.offset, regime=task.regime, fields=task.fields, seed=seed
     )
-
-
-def regression(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
-    """The mean square error on the training set, and the penalty on outputs that come too late."""
-    del teacher
-    return on_samples(task, model, seed, lambda y, truth: (y - truth).square().mean())
-
-
-def on_samples(task: Task, model: Model, seed: int, error: Callable[[Tensor, Tensor], Tensor]) -> Objective:
-    """An ``error`` of results (batch, results) against the training set's, and the penalty on late outputs."""
-    assert isinstance(model, QIFNetwork)
-    x, y = (torch.from_numpy(array) for array in task.train_set(seed))
-
-    def loss(step: int) -> Tensor:
-        chosen = batch_of(len(x), task.settings.batch, seed, step)
-        run = model.run(x if chosen is None else x[chosen])
-        return error(run.y, y if chosen is None else y[chosen]) + model.deadline_penalty(run.first)
-
-    return loss
-
-
-def batch_of(samples: int, size: int | None, seed: int, step: int) -> Tensor | None:
-    """Indices (size,) of the samples of a step, in an order that follows from the epoch's number; None for all."""
-    if size is None or size >= samples:
-        return None
-    per_epoch = samples // size
-    epoch, at = divmod(step, per_epoch)
-    order = np.random.default_rng([seed, epoch]).permutation(samples)[at * size : (at + 1) * size]
-    return torch.from_numpy(order)
 
 
 @contextmanager
@@ -376,21 +293,3 @@ def one_torch_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-@torch.no_grad()
-def evaluate(task: Task, model: Model, test_set: Samples) -> FloatArray:
-    """Solution (samples, quantities) of a model at the inputs of a test set."""
-    dtype = model.parameter_groups()[0][0].dtype
-    rows = max(1, EVALUATED // test_set.x.shape[1])
-    parts = [model(part.to(dtype)).double() for part in torch.from_numpy(test_set.x).split(rows)]
-    return task.solution(test_set.x, torch.cat(parts).numpy())
-
-
-def _diagnosis(task: Task, model: Model, seed: int) -> Diagnosis | None:
-    if not isinstance(model, QIFNetwork):
-        return None
-    x, y = (torch.from_numpy(array) for array in task.train_set(seed))
-    if task.classes is not None:
-        return diagnose(model, x[: EVALUATED // x.shape[1]].to(model.last.phi0.dtype))
-    return diagnose(model, x, y if task.objective is None else None)

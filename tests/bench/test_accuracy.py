@@ -8,7 +8,7 @@ from qif2hw.bench import accuracy
 from qif2hw.errors import InputError
 from qif2hw.experiments import tasks
 from qif2hw.train import Goal, train
-from qif2hw.train.loop import evaluate
+from qif2hw.train.evaluate import evaluate
 from qif2hw_cli.main import cli
 
 

@@ -13,7 +13,7 @@ from mutate import Rng, pick
 
 from qif2hw.data.columns import Choice, choose, inputs_of
 from qif2hw.data.table import read_table
-from qif2hw_cli.inputs import read_inputs
+from qif2hw_cli.files.inputs import read_inputs
 
 
 class Inputs(Format):

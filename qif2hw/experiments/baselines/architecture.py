@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from qif2hw.errors import InputError
-from qif2hw.train.loop import batch_of
+from qif2hw.train.objective import batch_of
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.spikes import Run
 from qif2hw.nn import QIFNetwork
 from qif2hw.train import Progress, plan, train
-from qif2hw.train.loop import evenly
+from qif2hw.train.evaluate import evenly
 from qif2hw.train.task import Errors, Samples, Task
 
 WEIGHT_BITS, STEPS = 8, 512

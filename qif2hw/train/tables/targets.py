@@ -12,7 +12,7 @@ from qif2hw.ir.host_part.expression import formula, given, total
 from qif2hw.ir.host_part.formula import Formula
 from qif2hw.ir.host_part.host import Output, Y
 from qif2hw.train import first_spike
-from qif2hw.train.loop import on_samples
+from qif2hw.train.objective import on_samples
 from qif2hw.train.task import Metric, Model, Objective, Solution, Task
 
 DEVIATIONS, LOGITS = 2.0, 4.0

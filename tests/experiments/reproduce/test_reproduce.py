@@ -19,7 +19,7 @@ from qif2hw.ir import layered, onnx_io
 from qif2hw.ir.stepped import SteppedNetwork
 from qif2hw.reference import run as reference_run
 from qif2hw.reference import stepped as reference
-from qif2hw.train.loop import evenly
+from qif2hw.train.evaluate import evenly
 from qif2hw.train.task import Errors, Settings
 from qif2hw_cli.main import cli
 
