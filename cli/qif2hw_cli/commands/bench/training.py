@@ -203,7 +203,7 @@ def _structure(out: Output, quick: bool) -> tuple[Mapping[str, Any], Mapping[str
     return bench.figures(jets, sparse), {"jets": jets, "sparse": sparse}
 
 
-@click.command(epilog=example("qif2hw bench accelerator --threads 2 --json"))
+@click.command(epilog=example("qif2hw bench accelerator --json"))
 @click.option("--batch", type=click.IntRange(1), default=1024, show_default=True, help="Samples of a pass.")
 @click.option("--quick", is_flag=True, help="Fewer repetitions: good for a look, not for a number to quote.")
 @anyway_option
