@@ -27,7 +27,8 @@ from qif2hw.train.optim.gauss_newton import GaussNewton
 from qif2hw.train.optim.soap import Soap
 from qif2hw.train.quantize import IncrementalQuantizer
 from qif2hw.train.result import TrainResult
-from qif2hw.train.schedule import Stage, plan
+from qif2hw.train.rounding import rounding_of
+from qif2hw.train.schedule import FEW_BITS, Stage, plan
 from qif2hw.train.task import Model, Samples, Settings, Task
 from qif2hw.train.watch import Watch
 
@@ -166,6 +167,10 @@ def _fit(
                 for parameter, value in zip(own, given, strict=True):
                     parameter.copy_(value)
     finish = second_order.finish_of(task, model, seed, teacher) if settings.finish_steps else None
+    rounding = None
+    in_rounds = finish is not None and weight_bits is not None and weight_bits > FEW_BITS
+    if in_rounds:
+        rounding = rounding_of(task, model, seed, teacher)
     quantizer = None
     if any(stage.freezes for stage in stages):
         quantizer = IncrementalQuantizer(model.parameter_groups()[0], weight_bits or 8)
@@ -207,6 +212,7 @@ def _fit(
             imitates, apart = True, watch.imitated(task, seed)
             objective = of_loss(apart, model, seed, teacher)
             finish = second_order.finish_of(apart, model, seed, teacher) if settings.finish_steps else None
+            rounding = rounding_of(apart, model, seed, teacher) if in_rounds else None
         model.weight_bits = stage.weight_bits
         rate = stage.rate_at(step)
         if step == stage.start:
@@ -214,9 +220,13 @@ def _fit(
         if quantizer is not None and stage.rounds:
             if stage.freezes and step == stage.start:
                 quantizer.choose_units()
-            quantizer.freeze(stage.groups_at(step), everything=not stage.freezes)
+            if rounding is None or not stage.freezes:
+                quantizer.freeze(stage.groups_at(step), everything=not stage.freezes)
         done = step + 1
-        if isinstance(optimizer, GaussNewton):
+        if rounding is not None and quantizer is not None and stage.freezes:
+            loss = rounding(step - stage.start, quantizer, done == stage.stop)
+            ends = quantizer.complete
+        elif isinstance(optimizer, GaussNewton):
             assert finish is not None
             loss = finish(optimizer, step, rate, quantizer if stage.rounds else None)
             ends = optimizer.ended

@@ -78,6 +78,11 @@ class IncrementalQuantizer:
         """Which weights of each array have not gone onto the grid, arrays of their shapes."""
         return [level.isnan() for level in self.level]
 
+    @property
+    def complete(self) -> bool:
+        """Whether all weights are on the grid."""
+        return not any(bool(free.any()) for free in self.free())
+
     @torch.no_grad()
     def freeze(self, groups: int, *, everything: bool = False) -> None:
         """Put on the grid the weights of the first ``groups`` groups, or ``everything``."""
@@ -91,9 +96,20 @@ class IncrementalQuantizer:
             rank = change.argsort(stable=True).argsort(stable=True) / len(change)
             cost = (scaled - scaled.round()).abs() - PREFERENCE * rank
             chosen = free.nonzero()[cost.argsort(stable=True)[:wanted]].unbind(1)
-            integers = round_to_grid(w.detach().double().numpy(), float(step) / weight_step(self.bits), self.bits)
-            level[chosen] = torch.from_numpy(integers // weight_step(self.bits)).to(w)[chosen]
+            level[chosen] = self._levels(k)[chosen]
         self.keep()
+
+    @torch.no_grad()
+    def freeze_these(self, chosen: Sequence[Tensor]) -> None:
+        """Put on the grid the weights that masks (arrays of their shapes) choose: each to its nearest grid point."""
+        for k, (level, mask) in enumerate(zip(self.level, chosen, strict=True)):
+            level[mask] = self._levels(k)[mask]
+        self.keep()
+
+    def _levels(self, k: int) -> Tensor:
+        """Nearest number of grid steps of each weight of an array."""
+        w, unit = self.weights[k].detach(), float(self.step[k]) / weight_step(self.bits)
+        return torch.from_numpy(round_to_grid(w.double().numpy(), unit, self.bits) // weight_step(self.bits)).to(w)
 
     @torch.no_grad()
     def keep(self) -> None:
