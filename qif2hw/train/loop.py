@@ -14,6 +14,7 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.files import check_writable
+from qif2hw.ir.weight_grid import closest_unit, nearest_unit
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.threads import one_blas_thread
 from qif2hw.train import checkpoint as saved
@@ -143,7 +144,7 @@ def _fit(
     def optimizer_after(done: int) -> saved.Optimizer:
         stage = next(stage for stage in stages if done <= stage.stop)
         if stage.second_order:
-            return GaussNewton(second_order.parameters(model), follow=not stage.freezes)
+            return GaussNewton(second_order.parameters(model), window=stage.window, follow=not stage.freezes)
         return (Soap if stage.weights_move and settings.optimizer == "soap" else FlatAdam)(model.parameter_groups())
 
     optimizer = optimizer_after(0)
@@ -219,7 +220,7 @@ def _fit(
             optimizer = optimizer_after(step + 1)
         if quantizer is not None and stage.rounds:
             if stage.freezes and step == stage.start:
-                quantizer.choose_units()
+                quantizer.choose_units(closest_unit if rounding is None else nearest_unit)
             if rounding is None or not stage.freezes:
                 quantizer.freeze(stage.groups_at(step), everything=not stage.freezes)
         done = step + 1
@@ -232,7 +233,8 @@ def _fit(
             ends = optimizer.ended
         else:
             loss = _first_order(objective(step), optimizer, quantizer if stage.freezes else None, stage, rate, settings)
-            ends = finish is not None and stage is stages[0] and slowness.after(loss)
+            early = finish is not None and settings.finish_early and stage is stages[0]
+            ends = early and slowness.after(loss)
         model.keep_inside()
         if watch is not None and stage is stages[0]:
             if ends:

@@ -1,11 +1,12 @@
 """Incremental quantization: weights go onto the hardware's grid in groups, and the others train on."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.weight_grid import closest_unit, largest_weight, round_to_grid, weight_step
 
 FIRST_KEPT, KEPT = 0.7, 0.82
@@ -51,10 +52,14 @@ class IncrementalQuantizer:
         return state
 
     @torch.no_grad()
-    def choose_units(self) -> None:
-        """Take the grid that is closest to the weights as they are; the largest weight of an array fixes its end."""
+    def choose_units(self, rule: Callable[[FloatArray, int], float] = closest_unit) -> None:
+        """Take a grid for the weights as they are; the largest weight of an array fixes its end.
+
+        ``rule(weights, bits)`` gives the unit: that which is closest to all weights, or one
+        (`qif2hw.ir.weight_grid.nearest_unit`) that moves none of them.
+        """
         for k, (w, level) in enumerate(zip(self.weights, self.level, strict=True)):
-            unit = closest_unit(w.detach().double().numpy(), self.bits)
+            unit = rule(w.detach().double().numpy(), self.bits)
             self.step[k] = unit * weight_step(self.bits)
             largest = w.abs().argmax()
             level.view(-1)[largest] = self.most * torch.sign(w.view(-1)[largest])
