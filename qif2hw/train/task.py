@@ -39,7 +39,8 @@ class Settings:
         Whether they do; otherwise they begin after all steps before them.
     rounding_steps
         With these and weight bits: second-order steps in which one weight after the other goes onto the grid, in place
-        of those below; a fifth as many follow for the initial phases alone.
+        of those below, or the most rounds of `qif2hw.train.rounding`; a fifth as many follow for the initial phases
+        alone.
     qat_steps, qat_learning_rate
         If weight bits are asked for: further steps in which one weight after the other goes onto the grid; the rate
         decays to a tenth.

@@ -21,7 +21,6 @@ RIPPLE = radial_task(
         steps=6000,
         learning_rate=1e-2,
         optimizer="soap",
-        finish_steps=400,
         finish_early=False,
         qat_steps=5000,
         settle_steps=1000,
