@@ -69,7 +69,7 @@ def measure(choice: str, folder: Path) -> dict[str, Any]:
     on_reference = qif2hw.run(network, network.check_inputs(x, clip=True)).y[:, 0]
     found = {
         "sizes": told["sizes"],
-        "fields": told["receptive_fields"],
+        "fields": told["fields"],
         "steps": told["steps"],
         "seconds": round(told["seconds"], 1),
         "reference": relative_l2(on_reference, franke(x)),

@@ -49,6 +49,19 @@ def test_a_classifier_learns() -> None:
     assert (model.classes_[probabilities.argmax(axis=1)] == model.predict(x)).all()
 
 
+def test_a_classifier_by_the_first_spike() -> None:
+    x, label = make_moons(120, noise=0.1, random_state=0)
+    names = np.array(["left", "right"])[label]
+    model = QIFClassifier((12,), fields=8, first_spike=True, steps=250, random_state=0).fit(x, names)
+    assert model.score(x, names) > 0.9
+    assert model.network_.first_spike is not None
+    run = model.compile(weight_bits=8).run(x)
+    assert (model.classes_[run.label] == model.predict(x)).mean() > 0.95
+    assert not hasattr(model, "predict_proba")
+    with pytest.raises(AttributeError):
+        model.predict_proba(x)
+
+
 def test_in_pipelines_and_searches() -> None:
     x, y = make_friedman1(60, n_features=5, random_state=0)
     pipe = make_pipeline(StandardScaler(), QIFRegressor((4,), steps=10, random_state=0))
@@ -86,11 +99,15 @@ def test_what_is_refused() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kind", [QIFRegressor, QIFClassifier])
-def test_the_checks_of_scikit_learn(kind: Any) -> None:
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [(QIFRegressor, {}), (QIFClassifier, {}), (QIFClassifier, {"first_spike": True})],
+    ids=["regressor", "classifier", "first spike"],
+)
+def test_the_checks_of_scikit_learn(kind: Any, options: dict[str, Any]) -> None:
     assert len(EXPECTED) <= 5
     failed = {}
-    for estimator, check in estimator_checks_generator(kind((16,), steps=150, random_state=0)):
+    for estimator, check in estimator_checks_generator(kind((16,), steps=150, random_state=0, **options)):
         try:
             check(estimator)
         except pytest.skip.Exception:

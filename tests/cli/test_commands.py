@@ -298,8 +298,9 @@ def test_train(call: Any, tmp_path: Path) -> None:
     assert "error on the test set" in result.stdout
     assert "silent" in result.stdout
     first = out.read_bytes()
-    told = json.loads(call(*arguments, "--json").stdout)  # goes on from the end
+    told = json.loads(call(*arguments, "--fields", 1, "--json").stdout)  # none, as before: goes on from the end
     assert out.read_bytes() == first
+    assert told["fields"] == 1
     assert (told["sizes"], told["weight_bits"]) == ([1, 32, 32, 2], 8)
     assert 0 < told["error"] < 10
     assert told["diagnosis"]["outputs_missing"] >= 0

@@ -47,7 +47,7 @@ def test_what_is_refused(call: Any, kit: Any, tmp_path: Path) -> None:
     model = tmp_path / "m.onnx"
     train = ("train", "digits_first_spike", "-o", model)
     assert "no published regime" in call.refused(*train, "--regime", "published")
-    assert "receptive fields are for coordinates" in call.refused(*train, "--receptive-fields", 4)
+    assert "receptive fields are for coordinates" in call.refused(*train, "--fields", 4)
     assert "--time-steps" in call.refused(*train, "--time-steps", 4)
     assert "no such file or folder" in call.refused(*train, "--data", tmp_path / "nothing")
     for option, value in (("--labels", kit.inputs), ("--classes", 0.1)):

@@ -240,7 +240,8 @@ def test_train(call: Any, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     out = tmp_path / "m.onnx"
     assert "no task 'zoo'" in call.refused("train", "zoo", "-o", out)
-    assert "a number from 2 to" in call.refused("train", "parabola", "-o", out, "--receptive-fields", 1)
+    assert "a number from 2 to" in call.refused("train", "parabola", "-o", out, "--fields", 10_000)
+    assert "Invalid value for '--fields'" in call.refused("train", "parabola", "-o", out, "--fields", 0)
     assert "steps = 0" in call.refused("train", "parabola", "-o", out, "--steps", 0)
     assert "weight bits = 9" in call.refused("train", "parabola", "-o", out, "--weight-bits", 9, "--steps", 1)
     state = tmp_path / "state"

@@ -77,8 +77,9 @@ def command(
       y           (samples, classes) accumulated outputs
       label       (samples,) the class
 
-    OUT.csv has a column for each output, and label, the class, of a classifier. Columns of a table of inputs are found
-    by name, in any order; those that are no inputs of the model are named in a warning and left out.
+    OUT.csv has a column for each output, and label, the class, of a classifier. It has no inputs, but a row for each
+    of theirs, in the same order: paste -d, x.csv out.csv puts them side by side. Columns of a table of inputs are
+    found by name, in any order; those that are no inputs of the model are named in a warning and left out.
 
     With --jobs or --workers dask the samples are run in shards, at once. With --shards FOLDER --shard K/N one of them
     is run, and written to FOLDER; with --shards FOLDER alone OUT.npz is made of all of them: the same file each time.

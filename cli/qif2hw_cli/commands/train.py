@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from qif2hw.train import Task
 
 
-EVENT_DRIVEN = ("regime", "receptive_fields", "finish", "quick", "time_limit", "report")
+EVENT_DRIVEN = ("regime", "fields", "finish", "quick", "time_limit", "report")
 """Options for event-driven networks alone."""
 STEPPED = ("neuron", "network", "time_steps", "data", "device")
 """Options for networks in time steps alone."""
@@ -66,9 +66,7 @@ LEAST_LIMIT = 1e-3
 )
 @click.option(
     "--fields",
-    "--receptive-fields",
-    "receptive_fields",
-    type=int,
+    type=click.IntRange(min=1),
     metavar="N",
     help="Encode each input by N Gaussian receptive fields, which the host computes; 1 for none. Of a table, without "
     "this option, short trainings with several numbers are compared on the validation rows.",
@@ -107,7 +105,7 @@ def command(
     output: str,
     weight_bits: int | None,
     regime: str,
-    receptive_fields: int | None,
+    fields: int | None,
     finish: int | None,
     quick: bool,
     neuron: str,
@@ -156,7 +154,7 @@ def command(
     if table or in_file:
         _refuse(("regime",), "a shipped task")
     if quick:
-        _refuse(("regime", "receptive_fields"), "a training without --quick")
+        _refuse(("regime", "fields"), "a training without --quick")
     if report is not None:
         from qif2hw_cli.training.report import check_report
 
@@ -172,7 +170,7 @@ def command(
         with torch_needed():
             start = time.perf_counter()
             task = train_data.table_task(
-                out, name, numbers, hidden=hidden, fields=receptive_fields, finish=finish,
+                out, name, numbers, hidden=hidden, fields=fields, finish=finish,
                 first_spike=of_table["first_spike"], seed=seed, time_limit=time_limit,
                 state=state_of(output, checkpoint),
             )  # fmt: skip
@@ -181,7 +179,7 @@ def command(
         with torch_needed():
             task = train_data.task_in(name)
     train_and_write(
-        out, task, output, regime=regime, receptive_fields=None if table else receptive_fields,
+        out, task, output, regime=regime, fields=None if table else fields,
         finish=None if table else finish, seed=seed, steps=steps, weight_bits=weight_bits, checkpoint=checkpoint,
         time_limit=time_limit, report=report, data=data, quick=quick,
     )  # fmt: skip
@@ -192,5 +190,4 @@ def _refuse(names: tuple[str, ...], kind: str) -> None:
     given = given_options()
     for name in names:
         if name in given:
-            option = "fields" if name == "receptive_fields" else name.replace("_", "-")
-            raise InputError(f"--{option}: it is an option for {kind}, which this one is not")
+            raise InputError(f"--{name.replace('_', '-')}: it is an option for {kind}, which this one is not")

@@ -26,7 +26,7 @@ def train_and_write(
     output: str,
     *,
     regime: str,
-    receptive_fields: int | None,
+    fields: int | None,
     seed: int,
     weight_bits: int | None,
     checkpoint: str | None,
@@ -42,7 +42,7 @@ def train_and_write(
     try:
         with out.stage(f"train {name}") as stage:
             result = run_training(
-                stage, task, regime=regime, receptive_fields=receptive_fields, seed=seed, weight_bits=weight_bits,
+                stage, task, regime=regime, fields=fields, seed=seed, weight_bits=weight_bits,
                 checkpoint=str(state), curve=curve, **options,
             )  # fmt: skip
     except KeyboardInterrupt:
@@ -70,9 +70,9 @@ def train_and_write(
     elif len(result.errors) > 1:
         for quantity, errors in result.errors.items():
             out.say(f"  {quantity}: {percent(errors.relative)}")
-    fields = receptive_fields if isinstance(task, str) or task.fields is None else task.fields.count
+    encoded = fields if isinstance(task, str) or task.fields is None else task.fields.count
     if early:
-        with_fields = f"--fields {fields or 1} " if is_table else ""
+        with_fields = f"--fields {encoded or 1} " if is_table else ""
         out.say(f"{result.steps} first-order steps: {with_fields}--steps {result.steps} repeats the training")
     for line in str(result.diagnosis or "").splitlines():
         out.say(f"  {line}")
@@ -81,7 +81,7 @@ def train_and_write(
             "model": output,
             "task": name,
             "regime": regime,
-            "receptive_fields": fields,
+            "fields": encoded,
             "sizes": sizes,
             "seed": seed,
             "steps": result.steps,
@@ -117,7 +117,7 @@ def run_training(
     task: "Task | str",
     *,
     regime: str = "ordinary",
-    receptive_fields: int | None = None,
+    fields: int | None = None,
     finish: int | None = None,
     data: str | None = None,
     quick: bool = False,
@@ -137,8 +137,8 @@ def run_training(
         chosen = tasks.quick(task) if quick else tasks.get(task, regime, where)
     else:
         chosen = task
-    if receptive_fields is not None:
-        chosen = tasks.with_receptive_fields(chosen, receptive_fields)
+    if fields is not None and fields > 1:
+        chosen = tasks.with_receptive_fields(chosen, fields)
     if finish is not None:
         full = 0.0 if finish else chosen.settings.full_after
         chosen = replace(chosen, settings=replace(chosen.settings, finish_steps=finish, full_after=full))
