@@ -177,6 +177,8 @@ def _file(path: Path) -> Path:
 
 def _folder(path: Path, parts: Collection[str]) -> Path:
     target = _target(path)
+    if target.is_symlink():
+        raise InputError(f"{path}: cannot be written (the link leads to itself)")
     if target.exists():
         strange = sorted({p.name for p in target.iterdir()} - set(parts)) if target.is_dir() else [path.name]
         if strange:

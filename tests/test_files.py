@@ -86,6 +86,8 @@ def test_links_are_followed(tmp_path: Path) -> None:
     loop.symlink_to("loop")
     with pytest.raises(InputError, match="no regular file"):
         check_writable(loop)
+    with pytest.raises(InputError, match="leads to itself"):
+        check_replaceable(loop, ())
 
 
 def test_a_folder_is_replaced_if_it_holds_nothing_else(tmp_path: Path) -> None:
