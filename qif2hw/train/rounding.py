@@ -24,8 +24,10 @@ SHARES = (1.0, 1 / 2, 1 / 4, 1 / 8)
 """Shares of the free weights that a round tries to put on the grid; the last one it takes in any case."""
 WORSE = 1.1
 """Factor of the lowest loss so far above which it tries the next share."""
-DAMPING = 1e-5
-"""Of a round, in units of the mean squared derivative by a parameter."""
+DAMPINGS = (1e-5, 1e-3, 1e-1)
+"""Of a round, in units of the mean squared derivative by a parameter: the next one is tried after `TOO_BAD`."""
+TOO_BAD = 2.0
+"""Factor of the lowest loss so far above which a round is tried with more damping; the best one is taken."""
 
 Rounding: TypeAlias = Callable[[int, IncrementalQuantizer, bool], float]
 """``rounding(number, quantizer, last)`` is a round, the last one of all free weights; returns the loss."""
@@ -53,10 +55,8 @@ def rounding_of(task: Task, model: Model, seed: int, teacher: Model | None = Non
         return None
     if 2 * columns**2 * np.dtype(np.float64).itemsize > LARGEST:
         return None
-    lowest = np.inf
 
     def rounding(number: int, quantizer: IncrementalQuantizer, last: bool) -> float:
-        nonlocal lowest
         parts = draw(number, groups)
 
         def loss(values: FloatArray) -> float:
@@ -66,7 +66,7 @@ def rounding_of(task: Task, model: Model, seed: int, teacher: Model | None = Non
             return sum(part.loss(model) for part in parts) / len(parts)
 
         start = np.concatenate([p.detach().numpy().ravel() for p in every]).astype(np.float64)
-        lowest = min(lowest, loss(start))
+        lowest = min(float(quantizer.lowest), loss(start))
         step, free = _grid(every, quantizer)
         rows, missing = _rows(parts, model, free)
         # Initial phases, then weights by what a step of their grid does to the residuals.
@@ -75,21 +75,28 @@ def rounding_of(task: Task, model: Model, seed: int, teacher: Model | None = Non
         index = np.flatnonzero(free)[order]
         columns = np.ascontiguousarray(rows.T[order], np.float64)
         del rows
-        planes = NearestPlane(gram_of(columns), columns @ missing, start[index], DAMPING)
         weights = int((effect >= 0).sum())
-        for share in SHARES[: 1 if last else None]:
-            chosen = index[len(index) - math.ceil(share * weights) :]
-            found = start.copy()
-            found[index] = planes.round_last(step[chosen], quantizer.most)
-            after = loss(found)
-            if after <= WORSE * lowest:
+        shares = SHARES[:1] if last else SHARES
+        least, best, chosen = np.inf, start, index[len(index) - math.ceil(shares[-1] * weights) :]
+        for damping in DAMPINGS:
+            planes = NearestPlane(gram_of(columns), columns @ missing, start[index], damping)
+            for share in shares:
+                these = index[len(index) - math.ceil(share * weights) :]
+                found = start.copy()
+                found[index] = planes.round_last(step[these], quantizer.most)
+                after = loss(found)
+                if after <= WORSE * lowest:
+                    break
+            if after < least:
+                least, best, chosen = after, found, these
+            if least <= TOO_BAD * lowest:
                 break
-        lowest = min(lowest, after)
+        quantizer.lowest.fill_(min(lowest, loss(best)))
         on_grid = np.zeros(len(step), np.bool_)
         on_grid[chosen] = True
         masks = {id(p): torch.from_numpy(part) for p, part in zip(every, _parts(every, on_grid), strict=True)}
         quantizer.freeze_these([masks[id(w)] for w in quantizer.weights])
-        return after
+        return least
 
     return rounding
 

@@ -158,3 +158,18 @@ def test_few_bits_have_no_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not asked
     train(short, weight_bits=6)
     assert asked
+
+
+def test_a_form_that_does_not_hold_is_damped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With three bits the grid is too coarse for a linear form: more damping leaves less of a loss."""
+    model = QIFNetwork.from_network(train(RICKER, seed=1).network)
+    left = []
+    for dampings in (rounding.DAMPINGS[:1], rounding.DAMPINGS):
+        monkeypatch.setattr(rounding, "DAMPINGS", dampings)
+        own = copy.deepcopy(model)
+        one = rounding.rounding_of(RICKER, own, 0)
+        assert one is not None
+        quantizer = IncrementalQuantizer(own.parameter_groups()[0], 3)
+        quantizer.choose_units(nearest_unit)
+        left.append(one(0, quantizer, True))
+    assert left[1] < left[0]
