@@ -263,10 +263,17 @@ def test_an_unknown_task_is_refused_at_once(arguments: list[str], tmp_path: Path
 
 
 @pytest.mark.parametrize("threads", ["0", "-1", "many", "1.5", ""])
-def test_numbers_of_threads_that_are_none(call: Any, kit: Any, monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
-    monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
-    line = call.refused("inspect", kit.bundle)
-    assert line == f"error: NUMBA_NUM_THREADS = {threads}: a number of threads, 1 or more, is needed, or unset it"
+def test_numbers_of_threads_that_are_none(threads: str) -> None:
+    """In the environment of the command, and set in Python before the library is imported."""
+    said = f"NUMBA_NUM_THREADS = {threads}: a number of threads, 1 or more, is needed, or unset it"
+    command = [sys.executable, "-m", "qif2hw_cli", "inspect", "m.qif"]
+    environment = os.environ | {"NUMBA_NUM_THREADS": threads}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {said}\n")
+    code = f"import os; os.environ['NUMBA_NUM_THREADS'] = '{threads}'\ntry: import qif2hw.nn\n"
+    code += "except ValueError as error: print(error)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{said}\n", "")
 
 
 def test_terminals_that_close_or_are_narrow(kit: Any) -> None:
