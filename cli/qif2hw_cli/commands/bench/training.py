@@ -8,6 +8,7 @@ import click
 
 from qif2hw_cli.commands.bench.measure import anyway_option, finish, module, watch_others
 from qif2hw_cli.options.common import SEED, example, json_option, threads_option
+from qif2hw_cli.options.streams import OUTPUT_FOLDER
 from qif2hw_cli.output.console import Output
 from qif2hw_cli.output.formats import percent, seconds
 
@@ -82,7 +83,7 @@ def train(
 
 
 @click.command(epilog=example("qif2hw bench scaling --out docs"))
-@click.option("--out", "folder", type=click.Path(), help="Write scaling.svg and scaling.md into this folder.")
+@click.option("--out", "folder", type=OUTPUT_FOLDER, help="Write scaling.svg and scaling.md into this folder.")
 @click.option("--most", type=float, default=1.1e9, show_default=True, help="Updates of the largest layer.")
 @click.option("--quick", is_flag=True, help="Fewer repetitions.")
 @anyway_option
