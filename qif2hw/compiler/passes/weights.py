@@ -175,13 +175,18 @@ class RoundWeights:
 
 
 def _error(exact: Projection, integers: ProgramProjection, unit: float) -> RoundingError:
-    error = integers.weight.astype(np.int64) * (unit * 2.0**integers.exponent) - exact.weight
+    # In place: one array of the weights' size, not four.
+    error = integers.weight.astype(np.float64)
+    error *= unit * 2.0**integers.exponent
+    error -= exact.weight
+    most = max(float(error.max(initial=0.0)), -float(error.min(initial=0.0)))
+    np.square(error, out=error)
     return RoundingError(
         unit,
         integers.exponent,
-        float(np.sqrt(np.mean(error**2))) if error.size else 0.0,
-        float(np.abs(error).max(initial=0.0)),
-        float(np.abs(exact.weight).max(initial=0.0)),
+        float(np.sqrt(np.mean(error))) if error.size else 0.0,
+        most,
+        max(float(exact.weight.max(initial=0.0)), -float(exact.weight.min(initial=0.0))),
         exact.synapses.count,
     )
 
