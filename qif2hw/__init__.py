@@ -12,12 +12,20 @@ Names are imported when they are first used: a program next to a chip needs nump
 import importlib
 import importlib.metadata
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 # GNU's OpenMP reads it when it is loaded. Threads that wait for others which have no core would spin for milliseconds,
 # and take from them what they wait for; 5000 rounds, a tenth of a millisecond, bridge the gaps of a quiet machine.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+
+# numba reads it when it is imported; it would end in many lines, or count the threads itself.
+_threads = os.environ.get("NUMBA_NUM_THREADS", "1")
+if not (_threads.isdecimal() and int(_threads) > 0) and "numba" not in sys.modules:
+    from qif2hw.errors import InputError as _InputError
+
+    raise _InputError(f"NUMBA_NUM_THREADS = {_threads}: a number of threads, 1 or more, is needed, or unset it")
 
 if TYPE_CHECKING:
     from qif2hw import parity as parity

@@ -3,10 +3,12 @@
 import os
 import secrets
 import shutil
+import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from qif2hw.errors import InputError
@@ -166,17 +168,22 @@ def _target(path: Path) -> Path:
 
 
 def _file(path: Path) -> Path:
+    # Before anything is tried beside it: a pipe of the shell, /dev/fd/63, has no folder.
+    with suppress(OSError):
+        if not (stat.S_ISREG(mode := path.stat().st_mode) or stat.S_ISDIR(mode)):
+            raise InputError(f"{path}: cannot be written (it is no regular file)")
     target = _target(path)
     if target.is_dir():
         raise InputError(f"{path}: cannot be written (a folder of that name exists)")
-    # Still a link: one that leads to itself.
-    if target.is_symlink() or (target.exists() and not target.is_file()):
-        raise InputError(f"{path}: cannot be written (it is no regular file)")
+    if target.is_symlink():
+        raise InputError(f"{path}: cannot be written (the link leads to itself)")
     return target
 
 
 def _folder(path: Path, parts: Collection[str]) -> Path:
     target = _target(path)
+    if target.is_symlink():
+        raise InputError(f"{path}: cannot be written (the link leads to itself)")
     if target.exists():
         strange = sorted({p.name for p in target.iterdir()} - set(parts)) if target.is_dir() else [path.name]
         if strange:

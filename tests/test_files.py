@@ -54,8 +54,12 @@ def test_what_cannot_be_written_is_refused(write, tmp_path: Path) -> None:
     }.items():
         with pytest.raises(InputError, match=reason):
             write(tmp_path / name)
-    with pytest.raises(InputError, match="no regular file"):
-        write("/dev/null")
+    read_end, write_end = os.pipe()
+    for name in ("/dev/null", f"/dev/fd/{write_end}"):
+        with pytest.raises(InputError, match="no regular file"):
+            write(name)
+    os.close(read_end)
+    os.close(write_end)
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
     assert sorted(tmp_path.iterdir()) == before
 
@@ -84,8 +88,10 @@ def test_links_are_followed(tmp_path: Path) -> None:
         write_bytes(lost, b"x")
     loop = tmp_path / "loop"
     loop.symlink_to("loop")
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="leads to itself"):
         check_writable(loop)
+    with pytest.raises(InputError, match="leads to itself"):
+        check_replaceable(loop, ())
 
 
 def test_a_folder_is_replaced_if_it_holds_nothing_else(tmp_path: Path) -> None:

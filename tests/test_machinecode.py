@@ -6,7 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from networks import ordinary, stepped_images
+
+import qif2hw
 
 FORMULA = "def grow(x):\n    return x {sign} 1\n"
 KERNEL = """\
@@ -179,3 +183,32 @@ except ValueError as error: print(error)
         "6",
         "NUMBA_DISABLE_JIT is set: a layer needs compiled kernels, unset it (or use path='eager')",
     ]
+
+
+def test_programs_without_a_compiler(tmp_path: Path) -> None:
+    """With NUMBA_DISABLE_JIT the engine is its specification, and certificates are refused."""
+    x, images = np.random.default_rng(0).random((9, 2)), np.random.default_rng(0).random((2, 2, 8, 8))
+    for bundle, name, given in (
+        (qif2hw.compile(ordinary((2, 6, 2)), steps=32, rounding="nearest"), "event", x),
+        (qif2hw.compile(stepped_images(), calibration=images), "stepped", images),
+    ):
+        bundle.save(tmp_path / f"{name}.qif")
+        np.savez(tmp_path / f"{name}.npz", x=given, y=bundle.run(given).y)
+    code = """
+import numpy, qif2hw
+from qif2hw.parity import check
+for name in ("event", "stepped"):
+    bundle, kept = qif2hw.load(f"{name}.qif"), numpy.load(f"{name}.npz")
+    print(numpy.array_equal(bundle.run(kept["x"]).y, kept["y"]))
+bundle, x = qif2hw.load("event.qif"), numpy.load("event.npz")["x"]
+print(len(qif2hw.compile(bundle.network, steps=32, rounding="nearest").run(x).y))
+try: check(bundle, x, backends=["reference", "engine"])
+except qif2hw.InputError as error: print(error)
+"""
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=True
+    )
+    said = "NUMBA_DISABLE_JIT is set: certificates need the compiled engine, unset it"
+    assert done.stdout.splitlines() == ["True", "True", "9", said]

@@ -81,10 +81,6 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        threads = os.environ.get("NUMBA_NUM_THREADS", "1")
-        # numba says so in many lines, or counts the threads itself.
-        if not (threads.isdecimal() and int(threads) > 0):
-            raise InputError(f"NUMBA_NUM_THREADS = {threads}: a number of threads, 1 or more, is needed, or unset it")
         on_compiling(_say_once)
         return super().invoke(ctx)
 

@@ -87,7 +87,7 @@ def write(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Path:
 
 
 def _is_folder(path: str | os.PathLike[str]) -> bool:
-    return os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir()
+    return os.fspath(path).endswith(("/", os.sep)) or os.path.isdir(path)  # noqa: PTH112  # False of a name that is too long
 
 
 def read(path: str | os.PathLike[str]) -> tuple[Json, dict[str, bytes]]:

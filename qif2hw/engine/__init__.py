@@ -43,8 +43,9 @@ def run(
     x
         Inputs (samples, columns), as `check_inputs` of the program takes them.
     machine
-        The implementation: ``fast`` (compiled), ``spec`` (plain), or ``checked`` (plain, and raises
-        `qif2hw.engine.spec.RegisterOverflow` when a register leaves its width).  All return the same spikes.
+        The implementation: ``fast`` (compiled; where NUMBA_DISABLE_JIT is set, ``spec``), ``spec`` (plain), or
+        ``checked`` (plain, and raises `qif2hw.engine.spec.RegisterOverflow` when a register leaves its
+        width).  All return the same spikes.
     keep
         ``spikes``: every spike.  ``counts``: how many each neuron sent, so that memory grows with the results alone.
     progress
@@ -62,7 +63,9 @@ def run(
 
 def _machine(name: str) -> _Execute:
     """What runs encoded inputs."""
-    if name == "fast":
+    from qif2hw.machinecode import interpreted
+
+    if name == "fast" and not interpreted():
         from qif2hw.engine import fast
 
         return fast.run

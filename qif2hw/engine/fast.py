@@ -15,10 +15,12 @@ from qif2hw.engine.fast_arrivals import group_size
 from qif2hw.engine.fast_phases import phase_numbers, run_phases
 from qif2hw.engine.fast_plane import run_vectors, vector_numbers
 from qif2hw.engine.fast_spikes import LATE, NEURON, STEP, Messages, by_neuron, by_step, merge
+from qif2hw.errors import InputError
 from qif2hw.ir.program import Program, ProgramPopulation, TimeGrid
 from qif2hw.ir.ptc import CotangentTables, PhaseWeightTable, PlaneVector
 from qif2hw.ir.spikes import MachineOutput, StepSpikes
 from qif2hw.ir.synapses import BySource, join
+from qif2hw.machinecode import interpreted
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
@@ -58,7 +60,14 @@ def run(
     """Run the machine on encoded inputs; arguments and results as those of `qif2hw.engine.spec.run`.
 
     ``registers`` is filled with those of every population.
+
+    Raises
+    ------
+    InputError
+        Where NUMBA_DISABLE_JIT is set.
     """
+    if interpreted():
+        raise InputError("NUMBA_DISABLE_JIT is set: certificates need the compiled engine, unset it")
     sent = {name: _inputs(program, step_in[:, part], late_in[:, part]) for name, part in program.columns.items()}
     spikes: dict[str, StepSpikes] = {}
     first: dict[str, tuple[Int32, Int32, Int32]] = {}

@@ -19,7 +19,7 @@ def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """
     if function is None:
         return lambda f: compiled(f, **options)
-    if options.get("parallel") and not numba.config.DISABLE_JIT:
+    if options.get("parallel") and not interpreted():
         return Parallel(function, options)
     return _kept(function, options)
 
@@ -27,9 +27,14 @@ def compiled(function: Callable[..., Any] | None = None, **options: Any) -> Any:
 def for_one_thread_and_all(function: Callable[..., Any], **options: Any) -> tuple[Any, Any]:
     """Compile a function with a ``prange`` loop twice: for one thread, and for all of them; ``options`` are numba's."""
     alone = compiled(function, **options)
-    if numba.config.DISABLE_JIT:
+    if interpreted():
         return alone, alone
     return alone, Parallel(_renamed(function, "_parallel"), options, alone)
+
+
+def interpreted() -> bool:
+    """Whether NUMBA_DISABLE_JIT is set: kernels are plain functions then, and those with vector instructions fail."""
+    return bool(numba.config.DISABLE_JIT)
 
 
 class Parallel:

@@ -13,12 +13,12 @@ from qif2hw.errors import InputError
 from qif2hw.ir.synapses import AnySynapses, Dense, Sparse
 from qif2hw.ir.weight_grid import nearest_unit, round_to_grid, weight_step
 from qif2hw.neuron import QIF
-from qif2hw.nn.functional import dense, eager, recurrent, scan, sparse
+from qif2hw.nn.functional import cuda_device, dense, dense_cuda, eager, recurrent, scan, sparse
 from qif2hw.nn.functional.arguments import refuse_tracers
 from qif2hw.nn.functional.output import ForwardPass, LayerOutput
 
-Route: TypeAlias = Literal["kernel", "scan", "eager"]
-"""Ways to compute a layer: a compiled kernel, `qif2hw.nn.functional.scan`, `qif2hw.nn.functional.eager`."""
+Route: TypeAlias = Literal["kernel", "cuda", "scan", "eager"]
+"""Ways to compute a layer: a compiled kernel of the CPU or of a CUDA device, `qif2hw.nn.functional.scan`, `eager`."""
 
 ROUTES: tuple[str, ...] = get_args(Route)
 
@@ -211,7 +211,8 @@ class QIFLayer(nn.Module):
         psi
             Pseudo-phases of presynaptic neurons (batch, pre); none for input channels.
         path
-            How to compute it; by default the compiled kernel on the CPU, the scan on other devices.
+            How to compute it; by default the compiled kernel on the CPU, ``cuda`` on CUDA devices that numba compiles
+            for, the scan on others.
 
         Raises
         ------
@@ -224,9 +225,15 @@ class QIFLayer(nn.Module):
             return self._compiled(times, psi)
         if self.recurrent:
             raise InputError(f"path '{path}': a recurrent layer has a compiled kernel on the CPU only")
+        weight = self.dense_weight()
+        if path == "cuda":
+            out = dense_cuda.layer(
+                times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial, capacity=self.capacity
+            )
+            self.capacity = out.times.shape[2]
+            return out
         if psi is None:
             psi = times.new_zeros(times.shape[:2])
-        weight = self.dense_weight()
         if path == "eager":
             return eager.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
         return scan.layer(times, psi, weight, self.phi0, neuron=self.neuron, trial=self.trial)
@@ -287,9 +294,13 @@ def route(times: Tensor, path: Route | None) -> Route:
     """
     refuse_tracers()
     if path is None:
-        return "kernel" if times.device.type == "cpu" else "scan"
+        if times.is_cpu:
+            return "kernel"
+        return "cuda" if times.is_cuda and cuda_device.available() else "scan"
     if path not in ROUTES:
         raise InputError(f"path {path!r}: known are {', '.join(ROUTES)}")
+    if path == "cuda" and not (times.is_cuda and cuda_device.available()):
+        raise InputError("path 'cuda': tensors on a CUDA device, and numba-cuda, are needed")
     return path
 
 

@@ -22,6 +22,7 @@ from qif2hw.nn.functional.output import ForwardPass, LayerOutput
 from qif2hw.nn.layer import QIFLayer, Route, can_chain, route, run_chain
 from qif2hw.nn.regime import Regime
 from qif2hw.nn.synapses import columns, joined
+from qif2hw.seeds import check_seed
 
 NetworkReadout: TypeAlias = Literal["difference", "first_spike"]
 """What the results of a network are."""
@@ -113,6 +114,7 @@ class QIFNetwork(nn.Module):
         self.sizes, self.fields = tuple(sizes), fields
         self.neuron = neuron or QIF()
         self.regime = regime or Regime()
+        check_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         self.layers = _Layers(
             QIFLayer(

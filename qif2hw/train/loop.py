@@ -15,6 +15,7 @@ from torch import Tensor
 from qif2hw.errors import InputError
 from qif2hw.files import check_writable
 from qif2hw.nn.network import QIFNetwork
+from qif2hw.seeds import check_seed
 from qif2hw.threads import one_blas_thread
 from qif2hw.train import checkpoint as saved
 from qif2hw.train import finish as second_order
@@ -84,6 +85,7 @@ def train(
     InputError
         On options that are not possible, a checkpoint of another run, and a file that cannot be written.
     """
+    check_seed(seed)
     keep_pages()
     if goal is not None and checkpoint is not None:
         raise InputError("a training with a goal keeps no checkpoint: its time is what counts")

@@ -62,7 +62,8 @@ class Stage:
         if self.freezes:
             return self.rate * FREEZE_DECAY ** max(0.0, self._frozen(step))
         decays = self.start + round(self.steady * (self.stop - self.start))
-        return self.rate * 0.5 * (1 + math.cos(math.pi * max(0, step - decays) / (self.stop - decays)))
+        # None of a few steps may be left for the decay.
+        return self.rate * 0.5 * (1 + math.cos(math.pi * max(0, step - decays) / max(1, self.stop - decays)))
 
     def groups_at(self, step: int) -> int:
         """Number of groups of weights that have gone onto the grid by a step."""

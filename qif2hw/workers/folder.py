@@ -11,7 +11,7 @@ from typing import Any
 
 from qif2hw.backends import Backend, Execution, options_for
 from qif2hw.errors import InputError
-from qif2hw.files import make_folder, read_bytes, write_bytes
+from qif2hw.files import check_writable, make_folder, read_bytes, write_bytes
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.program import Program
 from qif2hw.ir.stepped import AnyRun, SteppedRun
@@ -82,6 +82,8 @@ class ShardFolder:
         """
         part = self.x[shard.of(len(self.x))]
         make_folder(self.path)
+        for piece in pieces:
+            check_writable(self._file(piece.name, shard))
         new = {}
         for piece in pieces:
             path, key = self._file(piece.name, shard), self._key(piece, shard)

@@ -2,8 +2,10 @@
 
 import io
 import json
+import os
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +66,17 @@ def test_what_streams_cannot_do_is_refused(
     assert len(bad.stderr.splitlines()) == 1
     assert sys.stdout is stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_inputs_may_be_pipes(call: Any, kit: Any, tmp_path: Path) -> None:
+    """As ``<(command)`` of a shell makes them."""
+    for words, given in {
+        ("run", kit.bundle, "--inputs", "PIPE", "-o", tmp_path / "out.npz"): kit.inputs,
+        ("inspect", "PIPE"): kit.bundle,
+    }.items():
+        read_end, write_end = os.pipe()
+        with ThreadPoolExecutor(1) as pool, os.fdopen(write_end, "wb") as end:
+            pool.submit(lambda end=end, given=given: (end.write(given.read_bytes()), end.close()))
+            path = f"/dev/fd/{read_end}"
+            assert call(*(path if word == "PIPE" else word for word in words)).exit_code == 0, words
+        os.close(read_end)

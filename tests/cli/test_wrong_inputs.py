@@ -150,75 +150,6 @@ def test_a_flipped_byte(call: Any, kit: Any, tmp_path: Path, name: str, command:
     assert not out.exists()
 
 
-@pytest.fixture
-def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let everything that takes time fail."""
-
-    def work(*_: Any, **__: Any) -> None:
-        raise AssertionError("the work has begun")
-
-    for name in (
-        "qif2hw.api.compile_timed",
-        "qif2hw.backends.Backend.run",
-        "qif2hw.bench.scaling.scaling",
-        "qif2hw.compiler.search.study._sampler",
-        "qif2hw.experiments.reproduce.results",
-        "qif2hw.ir.onnx_io.save",
-        "qif2hw.parity.check",
-        "qif2hw.reference.run",
-        "qif2hw_cli.training.run.run_training",
-    ):
-        monkeypatch.setattr(name, work)
-
-
-OUTPUTS: dict[str, tuple[list[str], list[str]]] = {
-    "compile": (["compile", "MODEL", "-o", "OUT"], []),
-    "import": (["import", "WEIGHTS", "-o", "OUT", "--trial", "6.5", "--encode", "0.05", "1.95"], []),
-    "run": (["run", "BUNDLE", "--inputs", "INPUTS", "-o", "OUT"], []),
-    "parity page": (["parity", "BUNDLE", "--report", "OUT"], []),
-    "parity numbers": (["parity", "BUNDLE", "--json", "OUT"], []),
-    "train": (["train", "parabola", "-o", "OUT"], []),
-    "checkpoint": (["train", "parabola", "-o", "m.onnx", "--checkpoint", "OUT"], []),
-    "search": (["search", "MODEL", "-o", "OUT"], ["front.json", "front.svg"]),
-    "demo": (["demo", "--out", "OUT"], ["report.html", "nearest.onnx", "nearest.qif"]),
-    "bench": (["bench", "scaling", "--out", "OUT"], ["scaling.svg", "scaling.md"]),
-    "reproduce": (["reproduce", "parabola", "--out", "OUT"], ["results.json", "results.md"]),
-}
-"""By name: a command, and the files that it writes if OUT is a folder."""
-
-
-@pytest.mark.usefixtures("no_work")
-@pytest.mark.parametrize("case", OUTPUTS)
-def test_outputs_are_refused_before_the_work(
-    call: Any, kit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    words, files = OUTPUTS[case]
-    if case == "search":
-        pytest.importorskip("optuna")
-    if case == "reproduce":
-        pytest.importorskip("matplotlib")
-    given = {"MODEL": kit.model, "BUNDLE": kit.bundle, "INPUTS": kit.inputs, "WEIGHTS": kit.weights}
-
-    def refused(out: Path) -> str:
-        line: str = call.refused(*(given.get(word, out if word == "OUT" else word) for word in words))
-        return line
-
-    (tmp_path / "file").touch()
-    if files:
-        assert "cannot be made" in refused(tmp_path / "file")
-        for name in files:
-            out = tmp_path / name / "out"
-            (out / name / "full").mkdir(parents=True)
-            assert f"{name}: cannot be" in refused(out)
-    else:
-        assert "there is no folder" in refused(tmp_path / "no" / "out")
-        assert "there is no folder" in refused(tmp_path / "file" / "out")
-        (tmp_path / "folder" / "full").mkdir(parents=True)
-        assert "folder: cannot be" in refused(tmp_path / "folder")
-        assert {p.name for p in tmp_path.iterdir()} == {"file", "folder"}
-
-
 def test_backends(call: Any, kit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out.npz"
     run = ["run", kit.bundle, "--inputs", kit.inputs, "-o", out, "--backend"]
@@ -332,10 +263,17 @@ def test_an_unknown_task_is_refused_at_once(arguments: list[str], tmp_path: Path
 
 
 @pytest.mark.parametrize("threads", ["0", "-1", "many", "1.5", ""])
-def test_numbers_of_threads_that_are_none(call: Any, kit: Any, monkeypatch: pytest.MonkeyPatch, threads: str) -> None:
-    monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
-    line = call.refused("inspect", kit.bundle)
-    assert line == f"error: NUMBA_NUM_THREADS = {threads}: a number of threads, 1 or more, is needed, or unset it"
+def test_numbers_of_threads_that_are_none(threads: str) -> None:
+    """In the environment of the command, and set in Python before the library is imported."""
+    said = f"NUMBA_NUM_THREADS = {threads}: a number of threads, 1 or more, is needed, or unset it"
+    command = [sys.executable, "-m", "qif2hw_cli", "inspect", "m.qif"]
+    environment = os.environ | {"NUMBA_NUM_THREADS": threads}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {said}\n")
+    code = f"import os; os.environ['NUMBA_NUM_THREADS'] = '{threads}'\ntry: import qif2hw.nn\n"
+    code += "except ValueError as error: print(error)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{said}\n", "")
 
 
 def test_terminals_that_close_or_are_narrow(kit: Any) -> None:

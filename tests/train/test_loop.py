@@ -10,8 +10,11 @@ from lava_faults import wait_for
 
 from qif2hw.errors import InputError
 from qif2hw.experiments import tasks
+from qif2hw.experiments.tasks import images
 from qif2hw.ir import onnx_io
+from qif2hw.nn import QIFNetwork
 from qif2hw.train import Settings, Task, loop, train
+from qif2hw.train.classify import train_classifier
 
 SMALL = replace(
     tasks.get("parabola"), sizes=(1, 8, 2), settings=Settings(steps=60, qat_steps=30, settle_steps=10, batch=32)
@@ -99,7 +102,9 @@ STOPPED = """
 import sys, time
 from pathlib import Path
 from qif2hw.experiments import tasks
+from qif2hw.experiments.tasks import images
 from qif2hw.ir import onnx_io
+from qif2hw.nn import QIFNetwork
 from qif2hw.train import loop
 
 def progress(step, *_):
@@ -126,3 +131,15 @@ def test_a_killed_process_is_resumed(tmp_path: Path, number: signal.Signals) -> 
     whole = train(tasks.get("parabola"), steps=60)
     onnx_io.save(whole.network, tmp_path / "whole.onnx")
     assert (tmp_path / "m.onnx").read_bytes() == (tmp_path / "whole.onnx").read_bytes()
+
+
+@pytest.mark.parametrize("seed", [2**70, 2**64, 2**63, -1])
+def test_seeds_that_no_generator_takes_are_refused(seed: int) -> None:
+    for work in (
+        lambda: train(tasks.get("parabola"), seed=seed, steps=1),
+        lambda: train_classifier(images.get("digits"), seed=seed, steps=1),
+        lambda: QIFNetwork((1, 2), seed=seed),
+    ):
+        with pytest.raises(InputError, match=f"seed = {seed}: a whole number from 0 to"):
+            work()
+    assert QIFNetwork((1, 2), seed=2**63 - 1).sizes == (1, 2)

@@ -205,6 +205,13 @@ def test_options_that_are_refused() -> None:
         train(table_task("table", numbers(), TableOptions(hidden=(3,))), steps=3, time_limit=1.0)
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+def test_fewer_steps_than_the_rate_takes_to_decay(steps: int) -> None:
+    result = train(table_task("table", numbers(), TableOptions(hidden=(3,), fields=1, finish=0)), steps=steps)
+    assert result.steps == steps
+    assert np.isfinite(result.error)
+
+
 def compare() -> ModuleType:
     spec = importlib.util.spec_from_file_location("compare_tables", ROOT / "scripts" / "compare_tables.py")
     assert spec is not None

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from qif2hw_cli.options.common import example, json_option
+from qif2hw_cli.options.streams import OUTPUT_FOLDER
 from qif2hw_cli.output.console import Output
 
 
@@ -13,7 +14,7 @@ from qif2hw_cli.output.console import Output
     options_metavar="M.qif -o DIR | check DIR RESULTS",
 )
 @click.argument("arguments", nargs=-1, required=True, type=click.Path(), metavar="")
-@click.option("-o", "--output", type=click.Path(), metavar="DIR", help="The folder of the kit to make.")
+@click.option("-o", "--output", type=OUTPUT_FOLDER, metavar="DIR", help="The folder of the kit to make.")
 @json_option
 def command(arguments: tuple[str, ...], output: str | None, as_json: bool) -> None:
     """Write a kit for whoever writes a network's neurons for a chip, or check what their machine gives.

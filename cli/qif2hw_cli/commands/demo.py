@@ -8,6 +8,7 @@ import click
 
 from qif2hw_cli.options.common import SEED, example, json_option, threads_option
 from qif2hw_cli.options.running import choose_backends
+from qif2hw_cli.options.streams import OUTPUT_FOLDER
 from qif2hw_cli.output.console import Output
 from qif2hw_cli.output.formats import percent, seconds
 
@@ -21,7 +22,7 @@ TASK = "parabola"
 
 @click.command(epilog=example("qif2hw demo", "qif2hw demo --out out/demo"))
 @click.option(
-    "--out", "folder", default="out/demo", show_default=True, type=click.Path(), help="Folder of what is made."
+    "--out", "folder", default="out/demo", show_default=True, type=OUTPUT_FOLDER, help="Folder of what is made."
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the training.")
 @click.option("--weight-bits", type=int, default=8, show_default=True, help="Bits of a weight, 2 to 8.")

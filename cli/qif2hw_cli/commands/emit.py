@@ -2,8 +2,9 @@
 
 import click
 
+from qif2hw.errors import InputError
 from qif2hw_cli.options.common import example, json_option
-from qif2hw_cli.options.streams import INPUT
+from qif2hw_cli.options.streams import INPUT, OUTPUT, is_stream
 from qif2hw_cli.output.console import Output
 from qif2hw_cli.output.formats import size
 
@@ -17,9 +18,7 @@ from qif2hw_cli.output.formats import size
 )
 @click.argument("bundle", type=INPUT)
 @click.option("--to", required=True, type=click.Choice(["c99", "nir"]), help="The language.")
-@click.option(
-    "-o", "--output", required=True, type=click.Path(), metavar="DIR", help="The folder to make; of nir, the file."
-)
+@click.option("-o", "--output", required=True, type=OUTPUT, metavar="DIR", help="The folder to make; of nir, the file.")
 @click.option("--inputs", type=INPUT, metavar="X.npy", help="Inputs as of run; DIR/inputs.csv has them as integers.")
 @json_option
 def command(bundle: str, to: str, output: str, inputs: str | None, as_json: bool) -> None:
@@ -44,6 +43,8 @@ def command(bundle: str, to: str, output: str, inputs: str | None, as_json: bool
     if to == "nir":
         _nir(bundle, output, inputs, out)
         return
+    if is_stream(output):
+        raise InputError("-o -: a folder is needed, not a stream")
     # It may be there, but empty.
     check_replaceable(output, ())
     loaded = bundles.load_any(bundle)
@@ -71,7 +72,6 @@ def _nir(model: str, output: str, inputs: str | None, out: Output) -> None:
     from pathlib import Path
 
     from qif2hw import bundle as bundles
-    from qif2hw.errors import InputError
     from qif2hw.files import check_writable
     from qif2hw.ir import nir, onnx_io
 

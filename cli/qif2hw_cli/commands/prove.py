@@ -3,14 +3,14 @@
 import click
 
 from qif2hw_cli.options.common import example, json_option, threads_option
-from qif2hw_cli.options.streams import INPUT
+from qif2hw_cli.options.streams import INPUT, KEPT_FILE
 from qif2hw_cli.output.console import Output
 
 
 @click.command(epilog=example("qif2hw prove model.qif", "qif2hw prove model.qif --cells 10000 --state proof.json"))
 @click.argument("bundle", type=INPUT)
 @click.option("--cells", type=click.IntRange(1), help="Most cells to look at, from now on those that were not yet.")
-@click.option("--state", type=click.Path(), metavar="S.json", help="Keep what is found here, and go on from it.")
+@click.option("--state", type=KEPT_FILE, metavar="S.json", help="Keep what is found here, and go on from it.")
 @threads_option
 @json_option
 def command(bundle: str, cells: int | None, state: str | None, as_json: bool) -> None:

@@ -6,15 +6,18 @@ import click
 
 from qif2hw.experiments import catalogue
 from qif2hw_cli.options.common import example, json_option, threads_option
+from qif2hw_cli.options.streams import OUTPUT_FOLDER
 from qif2hw_cli.output.console import Output
 
 
 @click.command(epilog=example("qif2hw reproduce --quick --out out/results", "qif2hw reproduce parabola --out docs"))
 @click.argument("names", nargs=-1, metavar="[TASK]...")
-@click.option("--out", "folder", required=True, type=click.Path(), help="Folder for the page, the runs and the models.")
+@click.option(
+    "--out", "folder", required=True, type=OUTPUT_FOLDER, help="Folder for the page, the runs and the models."
+)
 @click.option("--quick", is_flag=True, help="A fraction of all training steps, one seed: a trial run, not results.")
 @click.option("--method", "methods", multiple=True, help="These methods only: qif, null, ann, lif-direct-32 ...")
-@click.option("--zoo", type=click.Path(), help="Put the trained networks, 8-bit weights, and their bundles here too.")
+@click.option("--zoo", type=OUTPUT_FOLDER, help="Put the trained networks, 8-bit weights, and their bundles here too.")
 @click.option("--kept", "only_kept", is_flag=True, help="Run nothing: the page of the kept runs alone.")
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Runs at the same time.")
 @threads_option
@@ -53,10 +56,13 @@ def command(
     figures.check_installed()
     home = Path(folder)
     kept = make_folder(home / "results")
+    for name in ("runs", "models", "figures"):
+        make_folder(kept / name)
     for name in ("results.json", "results.md"):
         check_writable(home / name)
     if zoo is not None:
-        make_folder(zoo)
+        for name in reproduce.zoo_files():
+            check_writable(make_folder(zoo) / name)
     if only_kept:
         finished = reproduce.kept(wanted, kept, quick)
     else:

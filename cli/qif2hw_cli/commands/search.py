@@ -8,7 +8,7 @@ import click
 from qif2hw.errors import InputError
 from qif2hw_cli.options.common import SEED, example, json_option, threads_option
 from qif2hw_cli.options.running import worker_options
-from qif2hw_cli.options.streams import INPUT
+from qif2hw_cli.options.streams import INPUT, OUTPUT_FOLDER
 from qif2hw_cli.output.console import Output
 from qif2hw_cli.output.formats import percent, seconds, size
 
@@ -26,7 +26,7 @@ def _renamed(context: click.Context, option: click.Parameter, value: str | None)
     )
 )
 @click.argument("model", type=INPUT)
-@click.option("-o", "--output", required=True, type=click.Path(), metavar="FOLDER", help="Journal, table and picture.")
+@click.option("-o", "--output", required=True, type=OUTPUT_FOLDER, metavar="FOLDER", help="Journal, table and picture.")
 @click.option("--trials", type=int, default=64, show_default=True, help="Settings to try, all in all.")
 @worker_options
 @click.option("--backend", hidden=True, expose_value=False, callback=_renamed)

@@ -8,6 +8,7 @@ import click
 from qif2hw.errors import InputError
 from qif2hw_cli.options import streams
 from qif2hw_cli.options.common import example, json_option
+from qif2hw_cli.options.streams import OUTPUT_FOLDER
 from qif2hw_cli.output.console import Output
 
 HOME = Path("jobs")
@@ -36,7 +37,7 @@ SHARDED = ("run", "parity")
     "--sbatch", "more", multiple=True, metavar="OPTION", help="Any other option of sbatch: --sbatch=--account=A"
 )
 @click.option(
-    "--folder", type=click.Path(), help="The job's folder; default: jobs/COMMAND-N, the first N that is free."
+    "--folder", type=OUTPUT_FOLDER, help="The job's folder; default: jobs/COMMAND-N, the first N that is free."
 )
 @json_option
 def command(

@@ -9,7 +9,7 @@ import click
 from qif2hw.errors import InputError
 from qif2hw.experiments import catalogue
 from qif2hw_cli.options.common import SEED, example, given_options, json_option, threads_option
-from qif2hw_cli.options.streams import INPUT, OUTPUT
+from qif2hw_cli.options.streams import INPUT, KEPT_FILE, OUTPUT, OUTPUT_FOLDER
 from qif2hw_cli.output.console import Output
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ LEAST_LIMIT = 1e-3
     metavar="S",
     help="Be done after about S seconds, of a task with a validation set as tables are.",
 )
-@click.option("--checkpoint", type=click.Path(), help="Keep the state in this file, and go on from it if it exists.")
+@click.option("--checkpoint", type=KEPT_FILE, help="Keep the state in this file, and go on from it if it exists.")
 @click.option(
-    "--report", type=click.Path(), metavar="FOLDER", help="Write a learning curve and a plot of the predictions (SVG)."
+    "--report", type=OUTPUT_FOLDER, metavar="FOLDER", help="Write a learning curve and a plot of the predictions (SVG)."
 )
 @threads_option
 @json_option
@@ -134,9 +134,8 @@ def command(
     stepped = not event_driven and (name in catalogue.IMAGE_TASKS or Path(name).exists())
     if not (stepped or table or in_file):
         catalogue.check(name, regime)
-    for path in (output, checkpoint):
-        if path is not None:
-            check_writable(path)
+    for path in (output, state_of(output, checkpoint)):
+        check_writable(path)
     if not table:
         _refuse(train_data.TABLE, "a table")
     if stepped:

@@ -1,5 +1,6 @@
 """Input arrays and result arrays of the command line."""
 
+import io
 import os
 import warnings
 from collections.abc import Sequence
@@ -107,7 +108,9 @@ def _read_array(path: str | os.PathLike[str], kinds: str = "fiu") -> Any:
     """An array from an npy file: of real numbers, or of other ``kinds`` of types."""
     try:
         with Path(path).open("rb") as file:
-            array: Any = np.load(file, allow_pickle=False)
+            # numpy goes back and forth in a file, which a pipe cannot.
+            source = file if file.seekable() else io.BytesIO(file.read())
+            array: Any = np.load(source, allow_pickle=False)
             if isinstance(array, np.lib.npyio.NpzFile):
                 raise InputError("an npz file under another name; it must end with .npz")
     except InputError as error:

@@ -6,9 +6,11 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from qif2hw.seeds import LARGEST_SEED
+
 F = TypeVar("F", bound=Callable[..., Any])
 
-SEED = click.IntRange(0, 2**63 - 1)
+SEED = click.IntRange(0, LARGEST_SEED)
 """Of random numbers: what numpy and torch both take."""
 
 

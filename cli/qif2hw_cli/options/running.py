@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from qif2hw import backends
+from qif2hw_cli.options.streams import OUTPUT_FOLDER
 from qif2hw_cli.output.console import Output
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -58,7 +59,7 @@ def worker_options(function: F) -> F:
 def shard_options(function: F) -> F:
     """Add ``--shards`` (a folder or None) and ``--shard`` (``3/8`` or None)."""
     folder = click.option(
-        "--shards", type=click.Path(), metavar="FOLDER", help="Join the shards in this folder, in place of running."
+        "--shards", type=OUTPUT_FOLDER, metavar="FOLDER", help="Join the shards in this folder, in place of running."
     )
     one = click.option("--shard", metavar="K/N", help="Run the K-th of N shards of the samples alone, into --shards.")
     return folder(one(function))

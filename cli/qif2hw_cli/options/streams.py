@@ -50,6 +50,20 @@ class OutputFile(click.Path):
         return str(path)
 
 
+class OutputOnDisk(click.Path):
+    """What is written and cannot be a stream: a folder, or a file that is read again; ``-`` is refused."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.what = what
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path."""
+        if value == STREAM:
+            self.fail(f"{self.what} is needed, not a stream (-).", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _check(kind: click.Path, param: click.Parameter | None, ctx: click.Context) -> None:
     if NONE in ctx.meta:
         kind.fail("a job has neither standard input nor output (-): a file is needed.", param, ctx)
@@ -61,6 +75,7 @@ def _folder(ctx: click.Context) -> Path:
 
 
 INPUT, OUTPUT = InputFile(), OutputFile()
+OUTPUT_FOLDER, KEPT_FILE = OutputOnDisk("a folder"), OutputOnDisk("a file")
 
 
 def is_stream(path: str) -> bool:

@@ -181,7 +181,7 @@ def _check_folder(folder: Path, resume: bool) -> None:
     if (folder / JOURNAL).exists() and not resume:
         raise InputError(f"{folder}: holds a search already: resume it, or take another folder")
     make_folder(folder)
-    for name in (FRONT, PICTURE):
+    for name in (JOURNAL, FRONT, PICTURE):
         check_writable(folder / name)
 
 

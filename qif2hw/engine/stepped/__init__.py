@@ -42,8 +42,9 @@ def run(
     program, x
         What to run, on what.
     machine
-        The implementation: ``fast`` (compiled), ``spec`` (plain), or ``checked`` (plain, and raises
-        `qif2hw.engine.stepped.spec.StateOverflow` when a register leaves its width).  All return the same spikes.
+        The implementation: ``fast`` (compiled; where NUMBA_DISABLE_JIT is set, ``spec``), ``spec`` (plain), or
+        ``checked`` (plain, and raises `qif2hw.engine.stepped.spec.StateOverflow` when a register leaves its
+        width).  All return the same spikes.
     keep
         ``spikes``: every spike.  ``counts``: how many each neuron sent, so that memory does not grow with the samples.
     progress
@@ -61,7 +62,9 @@ def run(
 
 def _machine(program: SteppedProgram, name: str) -> Callable[[IntArray], tuple[IntArray, dict[str, NDArray[np.bool_]]]]:
     """What runs integer inputs."""
-    if name == "fast":
+    from qif2hw.machinecode import interpreted
+
+    if name == "fast" and not interpreted():
         from qif2hw.engine.stepped.fast import Machine
 
         return Machine(program).run

@@ -1,6 +1,7 @@
 """Figures of the results, by matplotlib."""
 
 import importlib.util
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from qif2hw.experiments import tasks
 from qif2hw.experiments.reproduce.plan import Experiment
 from qif2hw.experiments.reproduce.qif import compiled
 from qif2hw.experiments.reproduce.rows import Finished
+from qif2hw.files import make_folder, write_bytes
 from qif2hw.ir import onnx_io
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.train.task import Task
@@ -44,7 +46,7 @@ def draw(finished: Sequence[Finished], folder: Path) -> dict[str, list[Path]]:
     # The same picture gives the same bytes.
     mpl.rcParams["svg.hashsalt"] = "qif2hw"
     mpl.rcParams["font.size"] = 8
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    make_folder(folder / "figures")
     drawn: dict[str, list[Path]] = {}
     for name in dict.fromkeys(one.experiment.task for one in finished):
         model = folder / "models" / f"{Experiment(name, 'qif', 'ordinary').name}.onnx"
@@ -118,6 +120,7 @@ def _map(task: Task, x: FloatArray, values: FloatArray, truth: FloatArray, folde
 def _save(figure: Any, path: Path) -> Path:
     import matplotlib.pyplot as plt
 
-    figure.savefig(path, dpi=100, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})
+    drawn, kind = io.BytesIO(), path.suffix.removeprefix(".")
+    figure.savefig(drawn, format=kind, dpi=100, metadata={"Date": None} if kind == "svg" else {"Software": None})
     plt.close(figure)
-    return path
+    return write_bytes(path, drawn.getvalue())

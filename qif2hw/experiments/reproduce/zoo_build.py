@@ -23,6 +23,12 @@ def trials() -> dict[str, Experiment]:
     return found | {f"{name}{ENCODED}": Experiment(name, "qif", "ordinary", fields=n) for name, n in FIELDS.items()}
 
 
+def zoo_files() -> list[str]:
+    """Names of the files that `make_zoo` may write."""
+    bundles = [f"{name}{suffix}.qif" for name in trials() for suffix in TARGETS.values()]
+    return [f"{name}.onnx" for name in (*trials(), *STEPPED)] + bundles + [f"{name}.qif" for name in STEPPED]
+
+
 def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
     """Write ``NAME.onnx`` and its bundles for every network of the zoo with a trained one in ``out``; their names."""
     made = []

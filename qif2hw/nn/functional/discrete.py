@@ -15,7 +15,7 @@ from torch import Tensor
 from qif2hw.discrete import maps
 from qif2hw.errors import InputError
 from qif2hw.kernels import discrete as kernels
-from qif2hw.nn.functional import compiled, discrete_cuda
+from qif2hw.nn.functional import compiled, cuda_device, discrete_cuda
 from qif2hw.nn.functional.compiled import array
 from qif2hw.nn.functional.discrete_cuda import constants
 from qif2hw.nn.functional.first_order import SURROGATE, first_order
@@ -165,7 +165,7 @@ def discrete_steps(
     """
     _check(x, state, parameters, steps, window)
     learned = parameters.requires_grad and torch.is_grad_enabled()
-    if not x.is_cpu and (learned or not x.is_cuda or not discrete_cuda.available()):
+    if not x.is_cpu and (learned or not x.is_cuda or not cuda_device.available()):
         return eager_steps(x, state, parameters, steps=steps, window=window, detach_reset=detach_reset)
     keep = torch.is_grad_enabled() and (x.requires_grad or state.requires_grad or parameters.requires_grad)
     function = _steps if x.is_cpu else discrete_cuda.steps_on_cuda

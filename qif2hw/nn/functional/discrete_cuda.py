@@ -7,17 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qif2hw.nn.functional.cuda_device import launch
 from qif2hw.nn.functional.first_order import SURROGATE, first_order
-
-
-@lru_cache
-def available() -> bool:
-    """Whether numba can compile for the CUDA devices of this machine."""
-    try:
-        from numba import cuda
-    except ImportError:
-        return False
-    return bool(cuda.is_available())
 
 
 @lru_cache(maxsize=256)
@@ -26,19 +17,11 @@ def constants(values: tuple[float, ...], dtype: torch.dtype, device: torch.devic
     return torch.tensor(values, dtype=torch.float64).to(dtype).to(device)
 
 
-def launch(kernel: Any, neurons: int, *tensors: Tensor) -> None:
-    """Run a kernel of `qif2hw.kernels.discrete_cuda` on torch's current stream."""
-    from numba import cuda
-
+def _launch(kernel: Any, neurons: int, *tensors: Tensor) -> None:
     from qif2hw.kernels import discrete_cuda as kernels
 
-    if not neurons:
-        return
-    device = tensors[0].device
-    with cuda.gpus[device.index or 0]:
-        stream = cuda.external_stream(torch.cuda.current_stream(device).cuda_stream)
-        arrays = [cuda.as_cuda_array(tensor.detach(), sync=False) for tensor in tensors]
-        kernel[kernels.blocks(neurons), kernels.THREADS, stream](*arrays)
+    if neurons:
+        launch(kernel, kernels.blocks(neurons), kernels.THREADS, *tensors)
 
 
 class _CudaSteps(torch.autograd.Function):
@@ -54,7 +37,7 @@ class _CudaSteps(torch.autograd.Function):
         given = x.contiguous().view(len(x), u.numel())
         v = x.new_empty((steps if keep else 1, u.numel()))
         s = x.new_empty((steps, u.numel()))
-        launch(kernels.forward, u.numel(), given, u, v, s, numbers)
+        _launch(kernels.forward, u.numel(), given, u, v, s, numbers)
         if keep:
             ctx.save_for_backward(v, start, numbers, origin, state)
             ctx.window, ctx.shape = window, x.shape
@@ -73,7 +56,7 @@ class _CudaSteps(torch.autograd.Function):
             for values in (ctx.window, [0.5 / half for half in ctx.window], [ctx.jump])
         )
         g = grads[0].detach().contiguous().view(v.shape)
-        launch(kernels.backward, start.numel(), v, start, g, gu, half, rates, jump, numbers, gx)
+        _launch(kernels.backward, start.numel(), v, start, g, gu, half, rates, jump, numbers, gx)
         found = gx.view(ctx.shape), gu.view(ctx.shape[1:])
         return None, *first_order(found, origins, SURROGATE), *[None] * 5
 

@@ -19,6 +19,7 @@ from qif2hw.ir.stepped import SteppedNetwork
 from qif2hw.nn.discrete import Standardize
 from qif2hw.nn.models import MakeNeurons, neurons
 from qif2hw.nn.tracing import export
+from qif2hw.seeds import check_seed
 from qif2hw.train.classify import processes
 from qif2hw.train.classify.fake_quantize import put_on_grid
 from qif2hw.train.classify.loop import Progress, Run, classes_of, fit
@@ -145,6 +146,7 @@ def train_classifier(
     InputError
         On options that are not possible, missing data, a checkpoint of another run, and files that cannot be written.
     """
+    check_seed(seed)
     if steps is not None and steps < 1:
         raise InputError(f"steps = {steps}: at least one is needed")
     if weight_bits is not None and not 2 <= weight_bits <= 8:

@@ -19,6 +19,7 @@ for one in (
     training.scaling,
     training.structure,
     training.accuracy,
+    training.accelerator,
     training.everything,
     execution.stepped,
     execution.lava,

@@ -3,12 +3,13 @@
 import click
 
 from qif2hw_cli.options.common import example, json_option
+from qif2hw_cli.options.streams import INPUT
 from qif2hw_cli.output.console import Output
 
 
 @click.command(epilog=example("qif2hw bench compare docs/releases/0.2.0.json new.json"))
-@click.argument("old", type=click.Path(), metavar="OLD.json")
-@click.argument("new", type=click.Path(), metavar="NEW.json")
+@click.argument("old", type=INPUT, metavar="OLD.json")
+@click.argument("new", type=INPUT, metavar="NEW.json")
 @json_option
 def compare(old: str, new: str, as_json: bool) -> None:
     """Print the ratio new / old of each figure that two results have in common, with both machines.

@@ -7,6 +7,7 @@ import click
 from qif2hw.errors import InputError
 from qif2hw_cli.commands.bench.measure import anyway_option, finish, module, watch_others
 from qif2hw_cli.options.common import example, json_option, threads_option
+from qif2hw_cli.options.streams import INPUT
 from qif2hw_cli.output.console import Output
 from qif2hw_cli.output.formats import percent
 
@@ -51,7 +52,7 @@ def stepped(batch: int, quick: bool, peers: bool, anyway: bool, as_json: bool) -
 
 
 @click.command(epilog=example("qif2hw bench lava --json", "qif2hw bench lava model.qif --quick --no-peers"))
-@click.argument("bundle", required=False, type=click.Path(), metavar="[M.qif]")
+@click.argument("bundle", required=False, type=INPUT, metavar="[M.qif]")
 @click.option("--quick", is_flag=True, help="Fewer samples: good for a look, not for a number to quote.")
 @click.option(
     "--peers/--no-peers", default=True, show_default=True, help="Measure netx, Brian 2, Brian2Lava, NEST too."

@@ -8,6 +8,7 @@ import click
 
 from qif2hw_cli.commands.bench.measure import anyway_option, finish, module, watch_others
 from qif2hw_cli.options.common import SEED, example, json_option, threads_option
+from qif2hw_cli.options.streams import OUTPUT_FOLDER
 from qif2hw_cli.output.console import Output
 from qif2hw_cli.output.formats import percent, seconds
 
@@ -82,7 +83,7 @@ def train(
 
 
 @click.command(epilog=example("qif2hw bench scaling --out docs"))
-@click.option("--out", "folder", type=click.Path(), help="Write scaling.svg and scaling.md into this folder.")
+@click.option("--out", "folder", type=OUTPUT_FOLDER, help="Write scaling.svg and scaling.md into this folder.")
 @click.option("--most", type=float, default=1.1e9, show_default=True, help="Updates of the largest layer.")
 @click.option("--quick", is_flag=True, help="Fewer repetitions.")
 @anyway_option
@@ -201,3 +202,29 @@ def _structure(out: Output, quick: bool) -> tuple[Mapping[str, Any], Mapping[str
         jets = bench.bench_jets(repeats=3 if quick else 20)
         sparse = bench.bench_sparse(300 if quick else 1000, repeats=2 if quick else 5)
     return bench.figures(jets, sparse), {"jets": jets, "sparse": sparse}
+
+
+@click.command(epilog=example("qif2hw bench accelerator --json"))
+@click.option("--batch", type=click.IntRange(1), default=1024, show_default=True, help="Samples of a pass.")
+@click.option("--quick", is_flag=True, help="Fewer repetitions: good for a look, not for a number to quote.")
+@anyway_option
+@threads_option
+@json_option
+def accelerator(batch: int, quick: bool, anyway: bool, as_json: bool) -> None:
+    """Measure training on a CUDA device against this machine's processor.
+
+    784-400-400-10, all in one process: forward and backward passes of the event-driven network in both element types,
+    and an optimiser step of the network in 4 time steps, captured as a graph on the device.
+    """
+    bench = module("accelerator")
+    out = Output(as_json)
+    device = bench.check_device()
+    watch = watch_others(anyway or quick)
+    with out.stage("bench") as stage:
+        result = bench.bench(batch=batch, seconds=0.5 if quick else 3.0, progress=stage.update)
+    rows = [
+        [r["work"], *(f"{r['ms'][where]:.3g}" for where in ("processor", "device")), f"{r['ratio']:.3g}"]
+        for r in result["rows"]
+    ]
+    out.table(f"784-400-400-10, batch {batch}: {device}", ["work", "processor, ms", "device, ms", "ratio"], rows)
+    finish(out, {"accelerator": (bench.figures(result), result)}, watch)
