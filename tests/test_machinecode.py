@@ -68,7 +68,8 @@ def test_a_changed_formula_is_compiled_anew(tmp_path: Path) -> None:
     for sign, answers in ("+", ("11 1", "11 0")), ("-", ("9 1", "9 0")):
         formula.write_text(FORMULA.format(sign=sign))
         for date, expected in zip((1e9, 4e9), answers, strict=True):
-            os.utime(formula, (date, date))
+            for file in (formula, room / "kernel.py"):
+                os.utime(file, (date, date))
             assert answer(tmp_path, code) == expected
 
 

@@ -62,7 +62,7 @@ def finish_of(task: Task, model: Model, seed: int, teacher: Model | None = None)
     """
     check(task, model)
     assert isinstance(model, nn.Module)
-    draw = (task.residuals or regression_residuals)(task, model, seed, teacher)
+    draw = residuals_of(task, model, seed, teacher)
     equations = draw(0, 1)[0].values(model).shape[1]
     groups = max(1, ROWS // equations)
     rows = len(draw(0, groups)[0].takes[0]) * equations
@@ -87,6 +87,11 @@ def finish_of(task: Task, model: Model, seed: int, teacher: Model | None = None)
         return optimizer.move(lambda: loss(others, quantizer), share)
 
     return step
+
+
+def residuals_of(task: Task, model: Model, seed: int, teacher: Model | None = None) -> Draw:
+    """What the loss of a task squares: `Task.residuals`, or what is left of a regression."""
+    return (task.residuals or regression_residuals)(task, model, seed, teacher)
 
 
 def regression_residuals(task: Task, model: Model, seed: int, teacher: Model | None) -> Draw:

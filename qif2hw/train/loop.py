@@ -14,6 +14,7 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.files import check_writable
+from qif2hw.ir.weight_grid import closest_unit, nearest_unit
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.seeds import check_seed
 from qif2hw.threads import one_blas_thread
@@ -28,7 +29,8 @@ from qif2hw.train.optim.gauss_newton import GaussNewton
 from qif2hw.train.optim.soap import Soap
 from qif2hw.train.quantize import IncrementalQuantizer
 from qif2hw.train.result import TrainResult
-from qif2hw.train.schedule import Stage, plan
+from qif2hw.train.rounding import rounding_of
+from qif2hw.train.schedule import FEW_BITS, Stage, plan
 from qif2hw.train.task import Model, Samples, Settings, Task
 from qif2hw.train.watch import Watch
 
@@ -144,7 +146,7 @@ def _fit(
     def optimizer_after(done: int) -> saved.Optimizer:
         stage = next(stage for stage in stages if done <= stage.stop)
         if stage.second_order:
-            return GaussNewton(second_order.parameters(model), follow=not stage.freezes)
+            return GaussNewton(second_order.parameters(model), window=stage.window, follow=not stage.freezes)
         return (Soap if stage.weights_move and settings.optimizer == "soap" else FlatAdam)(model.parameter_groups())
 
     optimizer = optimizer_after(0)
@@ -168,6 +170,10 @@ def _fit(
                 for parameter, value in zip(own, given, strict=True):
                     parameter.copy_(value)
     finish = second_order.finish_of(task, model, seed, teacher) if settings.finish_steps else None
+    rounding = None
+    in_rounds = finish is not None and weight_bits is not None and weight_bits > FEW_BITS
+    if in_rounds:
+        rounding = rounding_of(task, model, seed, teacher)
     quantizer = None
     if any(stage.freezes for stage in stages):
         quantizer = IncrementalQuantizer(model.parameter_groups()[0], weight_bits or 8)
@@ -209,22 +215,28 @@ def _fit(
             imitates, apart = True, watch.imitated(task, seed)
             objective = of_loss(apart, model, seed, teacher)
             finish = second_order.finish_of(apart, model, seed, teacher) if settings.finish_steps else None
+            rounding = rounding_of(apart, model, seed, teacher) if in_rounds else None
         model.weight_bits = stage.weight_bits
         rate = stage.rate_at(step)
         if step == stage.start:
             optimizer = optimizer_after(step + 1)
         if quantizer is not None and stage.rounds:
             if stage.freezes and step == stage.start:
-                quantizer.choose_units()
-            quantizer.freeze(stage.groups_at(step), everything=not stage.freezes)
+                quantizer.choose_units(closest_unit if rounding is None else nearest_unit)
+            if rounding is None or not stage.freezes:
+                quantizer.freeze(stage.groups_at(step), everything=not stage.freezes)
         done = step + 1
-        if isinstance(optimizer, GaussNewton):
+        if rounding is not None and quantizer is not None and stage.freezes:
+            loss = rounding(step - stage.start, quantizer, done == stage.stop)
+            ends = quantizer.complete
+        elif isinstance(optimizer, GaussNewton):
             assert finish is not None
             loss = finish(optimizer, step, rate, quantizer if stage.rounds else None)
             ends = optimizer.ended
         else:
             loss = _first_order(objective(step), optimizer, quantizer if stage.freezes else None, stage, rate, settings)
-            ends = finish is not None and stage is stages[0] and slowness.after(loss)
+            early = finish is not None and settings.finish_early and stage is stages[0]
+            ends = early and slowness.after(loss)
         model.keep_inside()
         if watch is not None and stage is stages[0]:
             if ends:

@@ -1,11 +1,12 @@
 """Incremental quantization: weights go onto the hardware's grid in groups, and the others train on."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.weight_grid import closest_unit, largest_weight, round_to_grid, weight_step
 
 FIRST_KEPT, KEPT = 0.7, 0.82
@@ -40,21 +41,29 @@ class IncrementalQuantizer:
         self.most = largest_weight(bits) // weight_step(bits)
         with torch.no_grad():
             self.step = torch.zeros(len(self.weights), dtype=torch.float64)
+            self.lowest = torch.full((), torch.inf, dtype=torch.float64)
             self.square = [torch.zeros_like(w) for w in self.weights]
             self.level = [torch.full_like(w, torch.nan) for w in self.weights]
 
     def state(self) -> dict[str, Tensor]:
-        """State to go on from, to be written and restored in place: units (arrays,), others of the weights' shapes."""
-        state = {"grid_step": self.step}
+        """State to go on from, to be written and restored in place: units (arrays,), others of the weights' shapes.
+
+        The lowest loss so far is noted by `qif2hw.train.rounding`, which compares others with it.
+        """
+        state = {"grid_step": self.step, "grid_lowest": self.lowest}
         for k, (square, level) in enumerate(zip(self.square, self.level, strict=True)):
             state |= {f"grid_square{k}": square, f"grid_level{k}": level}
         return state
 
     @torch.no_grad()
-    def choose_units(self) -> None:
-        """Take the grid that is closest to the weights as they are; the largest weight of an array fixes its end."""
+    def choose_units(self, rule: Callable[[FloatArray, int], float] = closest_unit) -> None:
+        """Take a grid for the weights as they are; the largest weight of an array fixes its end.
+
+        ``rule(weights, bits)`` gives the unit: that which is closest to all weights, or one
+        (`qif2hw.ir.weight_grid.nearest_unit`) that moves none of them.
+        """
         for k, (w, level) in enumerate(zip(self.weights, self.level, strict=True)):
-            unit = closest_unit(w.detach().double().numpy(), self.bits)
+            unit = rule(w.detach().double().numpy(), self.bits)
             self.step[k] = unit * weight_step(self.bits)
             largest = w.abs().argmax()
             level.view(-1)[largest] = self.most * torch.sign(w.view(-1)[largest])
@@ -78,6 +87,11 @@ class IncrementalQuantizer:
         """Which weights of each array have not gone onto the grid, arrays of their shapes."""
         return [level.isnan() for level in self.level]
 
+    @property
+    def complete(self) -> bool:
+        """Whether all weights are on the grid."""
+        return not any(bool(free.any()) for free in self.free())
+
     @torch.no_grad()
     def freeze(self, groups: int, *, everything: bool = False) -> None:
         """Put on the grid the weights of the first ``groups`` groups, or ``everything``."""
@@ -91,9 +105,20 @@ class IncrementalQuantizer:
             rank = change.argsort(stable=True).argsort(stable=True) / len(change)
             cost = (scaled - scaled.round()).abs() - PREFERENCE * rank
             chosen = free.nonzero()[cost.argsort(stable=True)[:wanted]].unbind(1)
-            integers = round_to_grid(w.detach().double().numpy(), float(step) / weight_step(self.bits), self.bits)
-            level[chosen] = torch.from_numpy(integers // weight_step(self.bits)).to(w)[chosen]
+            level[chosen] = self._levels(k)[chosen]
         self.keep()
+
+    @torch.no_grad()
+    def freeze_these(self, chosen: Sequence[Tensor]) -> None:
+        """Put on the grid the weights that masks (arrays of their shapes) choose: each to its nearest grid point."""
+        for k, (level, mask) in enumerate(zip(self.level, chosen, strict=True)):
+            level[mask] = self._levels(k)[mask]
+        self.keep()
+
+    def _levels(self, k: int) -> Tensor:
+        """Nearest number of grid steps of each weight of an array."""
+        w, unit = self.weights[k].detach(), float(self.step[k]) / weight_step(self.bits)
+        return torch.from_numpy(round_to_grid(w.double().numpy(), unit, self.bits) // weight_step(self.bits)).to(w)
 
     @torch.no_grad()
     def keep(self) -> None:

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from qif2hw.errors import InputError
+from qif2hw.train.optim.gauss_newton import WINDOW
 from qif2hw.train.task import Settings
 
 FEW_BITS = 5
 """Largest number of weight bits that are trained with `Settings.freeze_steps` and `Settings.freeze_learning_rate`."""
 SHORTER_FOR, LAST_SHARE = 0.3, 0.1
 """Share of the second-order steps that get shorter towards the end, and the share of the length of the last."""
+WINDOWS = 8
+"""Windows in which second-order steps judge themselves, where each has `gauss_newton.WINDOW` steps or more."""
 SETTLE_SHARE = 0.2
 """Second-order steps of the initial phases alone, as a share of those in which weights go onto the grid."""
 FREEZE_AFTER, FREEZE_GROUPS, FREEZE_DECAY = 0.1, 30, 0.1
@@ -53,6 +56,11 @@ class Stage:
     def rounds(self) -> bool:
         """Whether weights go onto the grid, or stay there."""
         return self.freezes or not self.weights_move
+
+    @property
+    def window(self) -> int:
+        """Second-order steps whose losses are averaged and compared with those before them."""
+        return max(WINDOW, (self.stop - self.start) // WINDOWS)
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step; of a second-order one, what share of its length is taken."""

@@ -35,9 +35,12 @@ class Settings:
         Largest number of second-order steps after these (`qif2hw.train.finish`), for regressions and for losses that
         are made of residuals; 0 for none.  They
         begin as soon as the steps before them lower the loss only slowly, and end when there is nothing to gain.
+    finish_early
+        Whether they do; otherwise they begin after all steps before them.
     rounding_steps
         With these and weight bits: second-order steps in which one weight after the other goes onto the grid, in place
-        of those below; a fifth as many follow for the initial phases alone.
+        of those below, or the most rounds of `qif2hw.train.rounding`; a fifth as many follow for the initial phases
+        alone.
     qat_steps, qat_learning_rate
         If weight bits are asked for: further steps in which one weight after the other goes onto the grid; the rate
         decays to a tenth.
@@ -78,6 +81,7 @@ class Settings:
     patience: float = 0.5
     full_after: float | None = None
     finish_steps: int = 0
+    finish_early: bool = True
     rounding_steps: int = 150
 
 

@@ -62,7 +62,7 @@ def as_network_rounded(network: Network, bits: int) -> Network:
     return rounded_network(network, CompileOptions(weight_bits=bits, rounding="nearest"))
 
 
-@pytest.mark.parametrize("stop", [20, 75, 110])
+@pytest.mark.parametrize("stop", [20, 75, 94, 110])
 def test_resumed_is_uninterrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
     monkeypatch.setattr(loop, "SAVE_EVERY", 5)
     monkeypatch.setattr(loop, "SAVE_FINISH_EVERY", 5)

@@ -86,7 +86,7 @@ class ChooseMoments:
             2 if two <= WORTH * one and one > 0 else 1, len(x), measure.relative(one), measure.relative(two), why
         )
         if found.moments == 2:
-            state = tables.run(state)
+            state = tables.with_more_moments(state)
         return state.having(state[Curves], state[TableChoices], found)
 
     def report(self, state: State) -> Section:

@@ -1,6 +1,7 @@
 """Pass: choose the arithmetic of the neurons, and measure its error."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import ClassVar, Literal, TypeAlias
 
 from qif2hw.compiler.passes.ranges import Ranges
@@ -153,6 +154,13 @@ class MakeTables:
 
     def run(self, state: State) -> State:
         """Make and measure the curves; `InputError` if no form fits the memory."""
+        return self._chosen(state, {})
+
+    def with_more_moments(self, state: State) -> State:
+        """The same for a state that has curves of fewer moments, whose errors, of spikes on time, are those of more."""
+        return self._chosen(state, state[TableChoices].populations)
+
+    def _chosen(self, state: State, known: Mapping[str, TableChoice]) -> State:
         self.check()
         rooms = [self.bytes or state.target.limit("memory_per_core_bytes"), state.target.limit("table_bytes")]
         room = min((one for one in rooms if one is not None), default=None)
@@ -162,7 +170,11 @@ class MakeTables:
         for population in state.network.populations:
             name = population.name
             made = self._made(state, population, moments)
-            tried = {form: _measure(state, population, ptc) for form, ptc in made.items()}
+            found = known[name].tried if name in known else {}
+            tried = {
+                form: replace(found[form], bytes=ptc.bytes) if form in found else _measure(state, population, ptc)
+                for form, ptc in made.items()
+            }
             limits = {form: limit for form, ptc in made.items() if (limit := self._limit(state, population, ptc))}
             bits = {form: self.bits_for(state, population, form) for form in tried if form != "plane"}
             form, why = self._choose(name, tried, room, limits)

@@ -43,7 +43,7 @@ def with_receptive_fields(task: Task, count: int, overlap: float = 1.0) -> Task:
     host = task.host or _host(task.sizes[0], fields)
     settings = task.settings
     if task.objective is None and task.make is None:
-        settings = replace(settings, steps=min(settings.steps, STEPS), finish_steps=FINISH_STEPS)
+        settings = replace(settings, steps=min(settings.steps, STEPS), finish_steps=FINISH_STEPS, finish_early=True)
     return replace(
         task,
         name=f"{name} ({count} receptive fields)",

@@ -21,6 +21,7 @@ RIPPLE = radial_task(
         steps=6000,
         learning_rate=1e-2,
         optimizer="soap",
+        finish_early=False,
         qat_steps=5000,
         settle_steps=1000,
         qat_learning_rate=1e-3,

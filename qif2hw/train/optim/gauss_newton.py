@@ -17,7 +17,7 @@ from qif2hw.threads import one_blas_thread
 TILE = 256
 """Rows and columns of the parts in which a Gram matrix is computed."""
 WINDOW = 10
-"""Steps whose losses are averaged (their logarithms) and compared with those before them."""
+"""Fewest steps whose losses are averaged (their logarithms) and compared with those before them."""
 STALLED = math.log(0.95)
 """Change of the mean logarithm from which on a loss counts as one that does not fall."""
 LESS = 0.7
@@ -40,7 +40,7 @@ class GaussNewton:
     :math:`\bar g` is the mean of the diagonal of :math:`J J^T`.  Without momentum each batch would be fitted, and the
     others forgotten.
 
-    Damping and length follow from the loss of *other* samples than the batch's.  While its average over ten steps
+    Damping and length follow from the loss of *other* samples than the batch's.  While its average over a window
     falls, the damping is lowered; where it does not, what is left is noise of the batches, which shorter steps average
     out.  A step that doubles the loss is taken back, the direction forgotten and the damping raised.  (To take the
     length that lowers each batch's loss most is no good: it ends far too early.)
@@ -51,6 +51,8 @@ class GaussNewton:
         What moves.  Columns of a Jacobian have their order.
     damping, momentum, length
         :math:`\lambda` and the length ``s`` to begin with; :math:`\mu`.
+    window
+        Steps whose losses are averaged (their logarithms) and compared with those before them.
     follow
         Whether they follow from the losses.  Not where these rise for another reason: fewer and fewer parameters move.
     """
@@ -62,9 +64,10 @@ class GaussNewton:
         damping: float = 1e-4,
         momentum: float = 0.95,
         length: float = 0.3,
+        window: int = WINDOW,
         follow: bool = True,
     ) -> None:
-        self.parameters, self.momentum, self.follow = list(parameters), momentum, follow
+        self.parameters, self.momentum, self.window, self.follow = list(parameters), momentum, window, follow
         self.steps = 0
         self.direction = torch.zeros(sum(p.numel() for p in self.parameters), dtype=torch.float64)
         self._chosen = torch.tensor([damping, length], dtype=torch.float64)
@@ -182,9 +185,9 @@ class GaussNewton:
         """Choose damping and length from the losses of a window, at its end."""
         self._seen[0] += math.log(max(loss, 1e-300))
         self._seen[1] += 1
-        if self._seen[1] < WINDOW:
+        if self._seen[1] < self.window:
             return
-        now, last = float(self._seen[0]) / WINDOW, float(self._seen[2])
+        now, last = float(self._seen[0]) / self.window, float(self._seen[2])
         if now > last + STALLED:
             self._chosen[1] *= LESS
         elif math.isfinite(last):
