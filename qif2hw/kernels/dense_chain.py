@@ -249,11 +249,11 @@ def _backward(chain, chunks, threads, to):  # type: ignore[no-untyped-def]
                 _add(phases[0], phases[1])
     first, rest = 1 if folded else own, chunks - own
     for thread in prange(threads):
-        for row in range(
-            first_row(chain.growth.size, thread, threads, first, rest),
+        _add_rows(
+            chain, first_row(chain.growth.size, thread, threads, first, rest),
             first_row(chain.growth.size, thread + 1, threads, first, rest),
-        ):
-            _add_row(chain, row, kept - first + 1, parts, weights.reshape(-1), phases.reshape(-1), to)
+            kept - first + 1, parts, weights.reshape(-1), phases.reshape(-1), to,
+        )  # fmt: skip
 
 
 backward, backward_parallel = for_one_thread_and_all(_backward)
@@ -334,24 +334,23 @@ def _add(sums, more):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _add_row(chain, row, first, parts, weights, phases, to):  # type: ignore[no-untyped-def]
-    """Sum the gradients of a row of weights, or with the last one of a layer of its initial phases."""
-    level = 1
-    while level + 1 < chain.table.shape[0] and row >= chain.table[level + 1, GROWTH]:
-        level += 1
-    place = chain.table[level]
-    pre, post, j = chain.table[level - 1, SIZE], place[SIZE], row - place[GROWTH]
-    if j < pre:
-        at = place[A] + j * place[PAD]
-        _sum_parts(weights, first, parts, at, place[PAD])
-        factor = -1.0 / (chain.r * chain.omega)
-        for n in range(post):
-            to.parameters[place[PARAMETERS] + n * pre + j] = weights[at + n] * factor
-    else:
-        at = place[START]
-        _sum_parts(phases, first, parts, at, place[PAD])
-        for n in range(post):
-            to.parameters[place[PARAMETERS] + post * pre + n] = -phases[at + n]
+def _add_rows(chain, low, high, first, parts, weights, phases, to):  # type: ignore[no-untyped-def]
+    """Sum the gradients of rows of weights, and with the last row of a layer those of its initial phases."""
+    table = chain.table
+    factor = -1.0 / (chain.r * chain.omega)
+    for level in range(1, table.shape[0]):
+        pre, post, pad = table[level - 1, SIZE], table[level, SIZE], table[level, PAD]
+        begin, here = table[level, GROWTH], table[level, PARAMETERS]
+        for j in range(max(low - begin, 0), min(high - begin, pre)):
+            at = table[level, A] + j * pad
+            _sum_parts(weights, first, parts, at, pad)
+            for n in range(post):
+                to.parameters[here + n * pre + j] = weights[at + n] * factor
+        if low <= begin + pre < high:
+            at = table[level, START]
+            _sum_parts(phases, first, parts, at, pad)
+            for n in range(post):
+                to.parameters[here + post * pre + n] = -phases[at + n]
 
 
 @compiled

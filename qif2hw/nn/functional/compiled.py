@@ -21,6 +21,9 @@ from qif2hw.nn.functional.thread_choice import Choice, masked
 WORTH_THREADS = 1_000_000
 """Updates (input spikes times neurons times samples) of a pass above which all threads pay, even if others work too."""
 
+MOST_SUMMED = 2**22
+"""Weights that chunks sum side by side at most: partial sums of all of them fit a third cache, 32 MB in float64."""
+
 BAD_TIME = "an input spike time is negative or not a number: it must lie in [0, T] or be inf"
 
 
@@ -51,7 +54,11 @@ class Kernel(ABC):
     def divide(self, batch: int, cells: int, work: int) -> None:
         """Choose `chunks` and `parallel` from the samples, the weights that a chunk sums, and the updates of a pass."""
         # Depends on sizes alone: every bit of a gradient is the same on any number of threads.
-        self.chunks = max(1, min(batch // 8, 64, 2**23 // max(cells, 1)))
+        most = max(1, MOST_SUMMED // max(cells, 1))
+        if most < 64:
+            # Equal shares for two, four and eight threads.
+            most = 2 ** (most.bit_length() - 1)
+        self.chunks = max(1, min(batch // 8, 64, most))
         self.parallel = work > WORTH_THREADS
         if self.parallel and self.choice is None:
             self.choice = _choices.setdefault((type(self), int(work).bit_length()), Choice())
