@@ -9,15 +9,19 @@ import subprocess
 import sys
 import termios
 import zipfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
 from qif2hw.bundle import container
+from qif2hw_cli.main import cli
+from qif2hw_cli.options.common import SEED
 
 WEIGHTS = {"w0": np.zeros((4, 1)), "w1": np.zeros((2, 4)), "phi0": np.full(6, 3.0)}
 
@@ -307,3 +311,15 @@ def test_seeds_that_no_generator_takes(call: Any, kit: Any, tmp_path: Path, comm
     words = {"train": ["parabola", "-o", out], "search": [kit.model, "-o", out], "demo": ["--out", out]}[command]
     assert f"Invalid value for '--seed': {seed} is not in the range" in call.refused(command, *words, "--seed", seed)
     assert not out.exists()
+
+
+def test_every_seed_has_the_same_range() -> None:
+    def options(command: click.Command) -> Iterator[click.Parameter]:
+        yield from (param for param in command.params if param.name == "seed")
+        if isinstance(command, click.Group):
+            for name in command.list_commands(context := click.Context(command)):
+                yield from options(command.get_command(context, name) or command)
+
+    found = list(options(cli))
+    assert len(found) >= 4
+    assert all(param.type is SEED for param in found)

@@ -24,6 +24,7 @@ from qif2hw.compiler.search import (
     pareto,
     run_bulk,
     search,
+    study,
 )
 from qif2hw.compiler.search.setting import compile_setting
 from qif2hw.errors import InputError
@@ -80,6 +81,25 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(tmp_path: Path, sam
     with pytest.raises(Interrupt):
         run(tmp_path / "parts", options, progress=stop)
     assert run(tmp_path / "parts", options, resume=True) == whole
+    assert (tmp_path / "parts/front.json").read_bytes() == (tmp_path / "whole/front.json").read_bytes()
+
+
+@pytest.mark.parametrize("told", [0, 1, 3])
+def test_a_search_that_is_killed_in_its_first_batch_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: int
+) -> None:
+    """Before anything of it is noted, and amid of it: what the search starts from is not lost."""
+    whole, tell = run(tmp_path / "whole"), study._tell
+
+    def killed(of: Any, trials: list[Any], outcomes: list[Any], objectives: tuple[str, ...]) -> None:
+        tell(of, trials[:told], outcomes[:told], objectives)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(study, "_tell", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "parts")
+    monkeypatch.undo()
+    assert run(tmp_path / "parts", resume=True) == whole
     assert (tmp_path / "parts/front.json").read_bytes() == (tmp_path / "whole/front.json").read_bytes()
 
 

@@ -123,7 +123,8 @@ def search(
     while len(done) < options.trials:
         # Seeded by what is done: a search that was interrupted goes on as if it had not been.
         study.sampler = _sampler(options, len(done))
-        trials = [study.ask() for _ in range(min(options.batch, options.trials - len(done)))]
+        batch = options.batch - len(done) % options.batch
+        trials = [study.ask() for _ in range(min(batch, options.trials - len(done)))]
         settings = [_suggest(trial, network, options) for trial in trials]
         known = {found.setting: found.outcome for found in done}
         new = list(dict.fromkeys(s for s in settings if s not in known))
@@ -201,15 +202,26 @@ def _study(network: Network, folder: Path, options: SearchOptions) -> Any:
         raise InputError(f"{journal}: is not the journal of a search ({error})") from None
     before = study.user_attrs.get("asked")
     if before is None:
-        study.set_user_attr("asked", asked)
         _enqueue(study, network, options)
+        study.set_user_attr("asked", asked)
     elif before != asked:
         other = next(name for name in asked if before.get(name) != asked[name])
         raise InputError(f"{folder}: holds a search with another {other}: take another folder")
-    for trial in study.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
-        # Asked for, and lost when the search was interrupted: it is asked again.
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    _ask_again(study, options)
     return study
+
+
+def _ask_again(study: Any, options: SearchOptions) -> None:
+    """What was asked for and lost when the search was interrupted is asked again.
+
+    Of a batch that is noted in part, the rest; else what the search starts from, the sampler finds the others again.
+    """
+    state, in_part = _optuna().trial.TrialState, len(_done(study)) % options.batch > 0
+    for trial in study.get_trials(deepcopy=False, states=[state.RUNNING]):
+        study.tell(trial.number, state=state.FAIL)
+        again = trial.params if in_part else trial.system_attrs.get("fixed_params")
+        if again:
+            study.enqueue_trial(again)
 
 
 def _enqueue(study: Any, network: Network, options: SearchOptions) -> None:
@@ -220,7 +232,7 @@ def _enqueue(study: Any, network: Network, options: SearchOptions) -> None:
             f"weight_bits_{k}": min(bits, most["weights"]) for k in range(len(network.projections))
         }
         fixed |= {"table_bits": table, "steps": steps, "payload_bits": min(payload, most["payload"]), "form": FORMS[0]}
-        study.enqueue_trial(fixed)
+        study.enqueue_trial(fixed, skip_if_exists=True)
 
 
 def _most(options: SearchOptions) -> dict[str, int]:
