@@ -11,24 +11,32 @@ from qif2hw.simd import Ints, Reals, count_bits, load, ones_where_less, splat, s
 _RUN = 64
 """Spikes of a block that is sorted by counting."""
 
+_FEW = 3 * _RUN
+"""Spikes that are sorted in blocks and merged; more of them by digits."""
+
+_DIGITS = 256
+"""Values of a digit, a byte of a time in float32."""
+
 _NEAR = 8
 """Places, to either side, among which a spike of an almost sorted sequence is sought."""
 
 
 class Room(NamedTuple):
-    """Scratch arrays of a sort: times, times in float32 and counts, indices twice."""
+    """Scratch arrays of a sort: times, times in float32 and counts, indices twice, counts of digits."""
 
     key: Reals
     near: NDArray[np.float32]
     source: Ints
     spare: Ints
+    tally: Ints
 
 
 @compiled
 def room_for(spikes, like):  # type: ignore[no-untyped-def]
     """Scratch arrays to sort up to ``spikes`` times with the element type of the array ``like``."""
     near = np.empty(2 * (spikes + _RUN), np.float32)
-    return Room(np.empty(2 * spikes, like.dtype), near, np.empty(spikes, np.int32), np.empty(spikes, np.int32))
+    source, spare, tally = np.empty(spikes, np.int32), np.empty(spikes, np.int32), np.empty(4 * _DIGITS, np.int32)
+    return Room(np.empty(2 * spikes, like.dtype), near, source, spare, tally)
 
 
 @compiled
@@ -37,7 +45,7 @@ def arrange(times, trial, room, order):  # type: ignore[no-untyped-def]
 
     Equal times keep the order of their indices.  ``times`` may be padded with infinity anywhere.
     """
-    key, near, source, spare = room
+    key, near, source, spare, tally = room
     count = 0
     for q in range(times.size):
         t = times[q]
@@ -47,6 +55,49 @@ def arrange(times, trial, room, order):  # type: ignore[no-untyped-def]
             key[count] = t
             source[count] = q
             count += 1
+    if count <= _FEW or not _by_digits(key, count, near, order, spare, tally):
+        _by_merging(key, count, near, order, spare)
+    for i in range(count):
+        order[i] = source[np.uint32(order[i])]
+    return count
+
+
+@compiled
+def _by_digits(key, count, near, order, spare, tally):  # type: ignore[no-untyped-def]
+    """Sort by the bytes of the times in float32, the last one first; False if times that differ are equal there."""
+    for e in range(count):
+        near[e] = key[e]
+    bits = near.view(np.uint32)
+    tally[:] = 0
+    for e in range(count):
+        b = bits[e]
+        for digit in range(4):
+            tally[np.uint32(digit * _DIGITS) + ((b >> np.uint32(8 * digit)) & np.uint32(_DIGITS - 1))] += 1
+    for e in range(count):
+        order[e] = e
+    for digit in range(4):
+        shift, at = np.uint32(8 * digit), np.uint32(digit * _DIGITS)
+        if tally[at + ((bits[0] >> shift) & np.uint32(_DIGITS - 1))] == count:
+            continue
+        before = 0
+        for value in range(_DIGITS):
+            many = tally[at + np.uint32(value)]
+            tally[at + np.uint32(value)] = before
+            before += many
+        for i in range(count):
+            own = np.uint32(order[i])
+            place = at + ((bits[own] >> shift) & np.uint32(_DIGITS - 1))
+            spare[np.uint32(tally[place])] = own
+            tally[place] += 1
+        order[:count] = spare[:count]
+    falls = 0
+    for i in range(count - 1):
+        falls += key[np.uint32(order[i])] > key[np.uint32(order[i + 1])]
+    return falls == 0
+
+
+@compiled
+def _by_merging(key, count, near, order, spare):  # type: ignore[no-untyped-def]
     for low in range(0, count, _RUN):
         _rank(key, low, min(low + _RUN, count), near, order)
     run = _RUN
@@ -55,9 +106,6 @@ def arrange(times, trial, room, order):  # type: ignore[no-untyped-def]
             _merge(key, order, spare, low, min(low + run, count), min(low + 2 * run, count))
         order[:count] = spare[:count]
         run *= 2
-    for i in range(count):
-        order[i] = source[np.uint32(order[i])]
-    return count
 
 
 @compiled

@@ -41,16 +41,12 @@ class IncrementalQuantizer:
         self.most = largest_weight(bits) // weight_step(bits)
         with torch.no_grad():
             self.step = torch.zeros(len(self.weights), dtype=torch.float64)
-            self.lowest = torch.full((), torch.inf, dtype=torch.float64)
             self.square = [torch.zeros_like(w) for w in self.weights]
             self.level = [torch.full_like(w, torch.nan) for w in self.weights]
 
     def state(self) -> dict[str, Tensor]:
-        """State to go on from, to be written and restored in place: units (arrays,), others of the weights' shapes.
-
-        The lowest loss so far is noted by `qif2hw.train.rounding`, which compares others with it.
-        """
-        state = {"grid_step": self.step, "grid_lowest": self.lowest}
+        """State to go on from, to be written and restored in place: units (arrays,), others of the weights' shapes."""
+        state = {"grid_step": self.step}
         for k, (square, level) in enumerate(zip(self.square, self.level, strict=True)):
             state |= {f"grid_square{k}": square, f"grid_level{k}": level}
         return state

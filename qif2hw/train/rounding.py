@@ -23,11 +23,11 @@ ROWS = 10000
 SHARES = (1.0, 1 / 2, 1 / 4, 1 / 8)
 """Shares of the free weights that a round tries to put on the grid; the last one it takes in any case."""
 WORSE = 1.1
-"""Factor of the lowest loss so far above which it tries the next share."""
+"""Factor of the loss without this round's rounding above which it tries the next share."""
 DAMPINGS = (1e-5, 1e-3, 1e-1)
 """Of a round, in units of the mean squared derivative by a parameter: the next one is tried after `TOO_BAD`."""
 TOO_BAD = 2.0
-"""Factor of the lowest loss so far above which a round is tried with more damping; the best one is taken."""
+"""Factor of the loss without its rounding above which a round is tried with more damping; the best one is taken."""
 
 Rounding: TypeAlias = Callable[[int, IncrementalQuantizer, bool], float]
 """``rounding(number, quantizer, last)`` is a round, the last one of all free weights; returns the loss."""
@@ -66,7 +66,7 @@ def rounding_of(task: Task, model: Model, seed: int, teacher: Model | None = Non
             return sum(part.loss(model) for part in parts) / len(parts)
 
         start = np.concatenate([p.detach().numpy().ravel() for p in every]).astype(np.float64)
-        lowest = min(float(quantizer.lowest), loss(start))
+        before = loss(start)
         step, free = _grid(every, quantizer)
         rows, missing = _rows(parts, model, free)
         # Initial phases, then weights by what a step of their grid does to the residuals.
@@ -80,18 +80,22 @@ def rounding_of(task: Task, model: Model, seed: int, teacher: Model | None = Non
         least, best, chosen = np.inf, start, index[len(index) - math.ceil(shares[-1] * weights) :]
         for damping in DAMPINGS:
             planes = NearestPlane(gram_of(columns), columns @ missing, start[index], damping)
+            unrounded = start.copy()
+            unrounded[index] = planes.round_last(step[:0], quantizer.most)
+            before = min(before, loss(unrounded))
             for share in shares:
                 these = index[len(index) - math.ceil(share * weights) :]
                 found = start.copy()
                 found[index] = planes.round_last(step[these], quantizer.most)
                 after = loss(found)
-                if after <= WORSE * lowest:
+                if after <= WORSE * before:
                     break
             if after < least:
                 least, best, chosen = after, found, these
-            if least <= TOO_BAD * lowest:
+            if least <= TOO_BAD * before:
                 break
-        quantizer.lowest.fill_(min(lowest, loss(best)))
+        _put(every, best)
+        model.keep_inside()
         on_grid = np.zeros(len(step), np.bool_)
         on_grid[chosen] = True
         masks = {id(p): torch.from_numpy(part) for p, part in zip(every, _parts(every, on_grid), strict=True)}

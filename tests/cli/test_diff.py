@@ -21,6 +21,7 @@ def test_diff(call: Caller, kit: Kit, tmp_path: Path) -> None:
     assert found.exit_code == 1
     numbers = json.loads(found.stdout)
     assert numbers["options"] == {"steps": [256, 128]}
+    assert numbers["same_network"]
     assert not numbers["same_program"]
     assert 0 < numbers["result"]["relative"] < 0.1
     assert call("diff", kit.bundle, other, "--within", 0.1).exit_code == 0

@@ -39,6 +39,23 @@ def test_adapted_rounding_is_better_than_nearest_on_unseen_inputs(network: Netwo
     assert adapted < nearest / 3
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_descent_ends_where_no_weight_can_move(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    jacobian, exact = rng.normal(size=(10, 30)) + rng.normal(size=30), rng.uniform(-8, 8, 10)
+    limit = np.full(10, 8)
+    nearest = np.clip(np.rint(exact), -limit, limit).astype(np.int64)
+
+    def cost(integers: np.ndarray) -> float:
+        return float(np.sum((jacobian.T @ (integers - exact)) ** 2))
+
+    found = adapt_module._flip(jacobian, jacobian.T @ (nearest - exact), nearest.copy(), exact, limit)
+    assert cost(found) <= cost(nearest)
+    for moved in (found + sign * one for sign in (1, -1) for one in np.eye(10, dtype=np.int64)):
+        if (np.abs(moved - exact) < 1).all() and (np.abs(moved) <= limit).all():
+            assert cost(moved) >= cost(found) - 1e-9
+
+
 @pytest.mark.parametrize("inside", [0, 1, 5])
 def test_weights_already_on_the_grid_stay(inside: int) -> None:
     """What quantization-aware training exports is deployed as it is, its largest weight a few levels inside or not."""

@@ -79,6 +79,12 @@ def test_every_neuron_has_its_place_and_no_core_is_overfull(
             assert need.bytes(most, shares[0].parts) > memory or most > neurons
 
 
+def test_memory_of_a_row_counts_the_index_beside_each_listed_weight() -> None:
+    fan_in = np.array([2, 0, 5])
+    need = Need("few", 3, (Source("listed", 9, 8, index_bits=4, fan_in=fan_in), Source("all", 6, 3)), 12, 0)
+    assert need.row_bits.tolist() == [2 * 12 + 18, 18, 5 * 12 + 18]
+
+
 def test_a_neuron_that_no_core_holds() -> None:
     need = Need("wide", 3, (Source("a", 1000, 8), Source("b", 500, 4)), 12, 100)
     cores = map_cores((need,), chip(memory_per_core_bytes=1000))
@@ -126,6 +132,7 @@ def test_the_named_options_make_it_fit(tmp_path: Path) -> None:
     assert not compiled_fit(target, weight_bits=bits + 1)["fits"]
     assert chips == "2 chips in place of one"
     share = int(smaller.split()[3])
+    assert smaller.endswith(f"('hidden1': {40 * share // 100} neurons, not 40)")
     assert compiled_fit(target, (1, 40 * share // 100, 30 * share // 100, 2))["fits"]
     assert refusal(fit) == (
         "the network does not fit the target 'tiny': 4 cores are needed, 3 there are; it would fit with "

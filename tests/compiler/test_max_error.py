@@ -53,6 +53,8 @@ def test_what_cannot_be_reached_names_the_best() -> None:
     ) as e:
         compile_network(NETWORK, CompileOptions(max_error=1e-7, steps=48, **NEAREST))  # type: ignore[arg-type]
     assert "8 payload bits is 0." in str(e.value)
+    with pytest.raises(InputError, match=r"no setting of at most 8 steps can be compiled: 8 steps are too few for"):
+        compile_network(ordinary((1, *[2] * 8), 1), CompileOptions(max_error=0.1, steps=8, **NEAREST))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="give one of them"):
         CompileOptions(max_error=0.1, passes="time-grid")
     with pytest.raises(InputError, match="max error = -1"):

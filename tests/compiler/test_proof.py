@@ -88,6 +88,13 @@ def test_what_is_too_wide_on_the_way_is_not_forgotten() -> None:
     assert not Register(0, 1 << 10, 64, small.widest).fits
 
 
+@pytest.mark.parametrize("over", [0, 1], ids=["fits", "too wide"])
+def test_arguments_too_wide_for_a_function_are_marked(over: int) -> None:
+    most = (1 << (integers.MEASURED_BITS - 1)) - 1 + over
+    found = Registers().interval([0], [most]).at_ends(integers.bit_length, "bit length", None)
+    assert (found.widest > integers.PRODUCT_BITS) == bool(over)
+
+
 def test_an_index_outside_a_table_is_an_error() -> None:
     with pytest.raises(IndexError, match="indices from 2 to 8 in a table of 8"):
         integers.entry(np.arange(8), Registers().interval([2], [8]))

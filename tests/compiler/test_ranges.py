@@ -63,6 +63,8 @@ def test_payload_bits_that_nobody_fixed_are_at_most_the_targets(tmp_path: Path) 
     )
     options = CompileOptions(rounding="nearest", target=str(target))
     assert compile_network(ordinary((1, 16, 2)), options).program.grid.lateness_bits == 5
+    with pytest.raises(InputError, match=r"payload bits = 6: 0 to 5 are possible on target 'narrow'"):
+        compile_network(ordinary((1, 16, 2)), replace(options, payload_bits=6))
 
 
 def test_signs_are_bounded_apart() -> None:

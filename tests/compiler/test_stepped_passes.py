@@ -5,6 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from networks import ordinary, stepped_images
 
 from qif2hw.compiler import (
@@ -22,6 +24,7 @@ from qif2hw.compiler import (
 )
 from qif2hw.compiler.clocks import STEPPED, TRIAL
 from qif2hw.compiler.state import CompilerState, Section
+from qif2hw.compiler.stepped.inputs import unit_of
 from qif2hw.compiler.stepped.scales import Scales
 from qif2hw.errors import InputError
 
@@ -110,3 +113,11 @@ def test_every_pass_is_its_name_and_options() -> None:
         assert one() == one()
     for options in (SteppedOptions(), SteppedOptions(thresholds="layer")):
         assert type(options)(**options.as_json()) == options
+
+
+@given(counts=st.lists(st.integers(1, 255), min_size=1, max_size=100), unit=st.floats(1e-3, 1e3))
+def test_inputs_that_are_multiples_of_a_unit_are_held_exactly(counts: list[int], unit: float) -> None:
+    largest = max(counts)
+    coarsest = largest // int(np.gcd.reduce(counts))
+    found = unit_of(unit * np.array(counts, float), 255)
+    assert unit * largest / found == pytest.approx(255 // coarsest * coarsest)

@@ -17,6 +17,7 @@ from qif2hw.engine import stepped as engine
 from qif2hw.errors import InputError
 from qif2hw.ir.stepped import SteppedRun
 from qif2hw.parity import Bounds, SteppedBounds, SteppedReport, check, render, stepped
+from qif2hw.parity.drift import drift
 
 X = np.random.default_rng(1).normal(0.3, 1, (60, 2, 8, 8))
 LABELS = np.random.default_rng(2).integers(0, 5, 60)
@@ -44,6 +45,15 @@ def bundle() -> SteppedBundle:
 @pytest.fixture(scope="module")
 def report(bundle: SteppedBundle) -> SteppedReport:
     return check(bundle, X, backends=("reference", "engine", other()), truth=LABELS, bounds=WIDE)
+
+
+def test_drift_counts_the_spikes_of_both_bundles(bundle: SteppedBundle) -> None:
+    other = qif2hw.compile(bundle.network, calibration=X, weight_bits=4)
+    found, runs = drift(bundle, other, X), [one.run(X) for one in (bundle, other)]
+    assert found.same_network
+    assert not found.same_program
+    for name, counts in found.spikes.items():
+        assert counts == tuple(pytest.approx(run.spikes[name].sum() / len(X)) for run in runs)
 
 
 def test_numbers_are_those_of_the_runs(bundle: SteppedBundle, report: SteppedReport) -> None:

@@ -56,7 +56,7 @@ def command(
     figures.check_installed()
     home = Path(folder)
     kept = make_folder(home / "results")
-    for name in ("runs", "models", "figures"):
+    for name in ("models", "figures"):
         make_folder(kept / name)
     for name in ("results.json", "results.md"):
         check_writable(home / name)
