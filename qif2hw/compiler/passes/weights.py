@@ -1,6 +1,7 @@
 """Pass: round weights to the hardware's grid."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import ClassVar, TypeAlias
 
@@ -18,6 +19,9 @@ Bits: TypeAlias = int | tuple[int, ...]
 
 FULL_RANGE = 128.0
 """The potential register reaches at least this ``|cot(theta)|``: all but the outer 0.5 % of the cycle."""
+
+_BLOCK = 1 << 16
+"""Weights that are rounded at a time."""
 
 
 def smallest_unit(r: float) -> float:
@@ -113,7 +117,9 @@ def as_network(network: Network, weights: Weights, phases: Phases) -> Network:
 
 def rounded(projection: Projection, unit: float, exponent: int, bits: int) -> ProgramProjection:
     """A projection with each weight at its nearest grid point."""
-    integers = round_to_grid(projection.weight, unit * 2.0**exponent, bits).astype(np.int16)
+    integers = np.empty(projection.weight.shape, np.int16)
+    for place, part in _blocks(projection.weight):
+        integers.reshape(-1)[place] = round_to_grid(part, unit * 2.0**exponent, bits)
     return ProgramProjection(projection.pre, projection.post, integers, exponent, projection.synapses)
 
 
@@ -169,13 +175,18 @@ class RoundWeights:
 
 
 def _error(exact: Projection, integers: ProgramProjection, unit: float) -> RoundingError:
-    error = integers.weight.astype(np.int64) * (unit * 2.0**integers.exponent) - exact.weight
+    # In place: one array of the weights' size, not four.
+    error = integers.weight.astype(np.float64)
+    error *= unit * 2.0**integers.exponent
+    error -= exact.weight
+    most = max(float(error.max(initial=0.0)), -float(error.min(initial=0.0)))
+    np.square(error, out=error)
     return RoundingError(
         unit,
         integers.exponent,
-        float(np.sqrt(np.mean(error**2))) if error.size else 0.0,
-        float(np.abs(error).max(initial=0.0)),
-        float(np.abs(exact.weight).max(initial=0.0)),
+        float(np.sqrt(np.mean(error))) if error.size else 0.0,
+        most,
+        max(float(exact.weight.max(initial=0.0)), -float(exact.weight.min(initial=0.0))),
         exact.synapses.count,
     )
 
@@ -196,4 +207,15 @@ def _whole_unit(
 
 
 def _on_grid(weight: FloatArray, unit: float, bits: int) -> bool:
-    return bool(np.all(np.abs(round_to_grid(weight, unit, bits) * unit - weight) <= 1e-12 * np.abs(weight)))
+    return all(
+        bool(np.all(np.abs(round_to_grid(part, unit, bits) * unit - part) <= 1e-12 * np.abs(part)))
+        for _, part in _blocks(weight)
+    )
+
+
+def _blocks(weight: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
+    """Places in the flat array, and their weights: what is computed of one block bounds the memory."""
+    flat = weight.reshape(-1)
+    for low in range(0, flat.size, _BLOCK):
+        place = slice(low, low + _BLOCK)
+        yield place, flat[place]
