@@ -1,6 +1,7 @@
 """The passes: what they decide, what they refuse, and that the program says the same as the network."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import branched, ordinary
 
-from qif2hw.compiler import CompileOptions, compile_network
+from qif2hw.compiler import CompileOptions, compile_network, ptc_tables
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, Population, Projection
 from qif2hw.ir.weight_grid import largest_weight, nearest_unit, round_to_grid, weight_step
@@ -73,6 +74,24 @@ def test_coarser_tables_have_larger_errors() -> None:
     )
     assert coarse["bytes"] < fine["bytes"]
     assert coarse["max_error_steps"] > 10 * fine["max_error_steps"]
+
+
+def test_a_curve_that_falls_somewhere_is_not_monotone(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = ordinary((1, 3, 2), 0)
+    program = compile_network(network, CompileOptions(rounding="nearest")).program
+    made, population, respond = program.populations[0], network.populations[0], ptc_tables.respond
+
+    def measured() -> bool:
+        return ptc_tables.measure(made.ptc, program.grid, population, made.unit, 100).monotone
+
+    def falling(*arguments: Any) -> Any:
+        counts = respond(*arguments)
+        counts[10:12] = counts[11:9:-1] if arguments[-1] == 100 else counts[10:12]
+        return counts
+
+    assert measured()
+    monkeypatch.setattr(ptc_tables, "respond", falling)
+    assert not measured()
 
 
 def test_fit_names_what_does_not_fit(tmp_path) -> None:  # type: ignore[no-untyped-def]
