@@ -1,16 +1,20 @@
 """The passes: what they decide, what they refuse, and that the program says the same as the network."""
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from networks import branched, ordinary
 
-from qif2hw.compiler import CompileOptions, compile_network
+from qif2hw.compiler import CompileOptions, compile_network, load_target, ptc_tables
+from qif2hw.compiler.passes.time_grid import ChooseTimeGrid
+from qif2hw.compiler.state import State
 from qif2hw.errors import InputError
-from qif2hw.ir import Network, Population, Projection
+from qif2hw.ir import Network, Population, Projection, TimeGrid
 from qif2hw.ir.weight_grid import largest_weight, nearest_unit, round_to_grid, weight_step
 from qif2hw.neuron import QIF
 
@@ -40,6 +44,16 @@ def test_grid_has_a_power_of_two_increment_and_keeps_within_the_steps() -> None:
         assert grid.delta == pytest.approx(6.0 / grid.period_steps, rel=1e-12)
         for population in program.populations:
             assert 0 <= grid.overshoot(population.depth) < grid.increment + grid.layers * grid.half_tick
+
+
+@settings(max_examples=200, deadline=None)
+@given(steps=st.integers(8, 700), trial=st.floats(2.0, 40.0), layers=st.integers(1, 4))
+def test_the_grid_keeps_within_the_steps(steps: int, trial: float, layers: int) -> None:
+    network = replace(ordinary((1, *[2] * layers), 0), trial=trial)
+    state = State.start(network, load_target("loihi2"), np.zeros((1, 1)))
+    assume((steps - 1 - layers) * network.populations[0].neuron.period > 3 * trial)
+    grid = ChooseTimeGrid(steps, 4).run(state)[TimeGrid]
+    assert grid.trial_steps + 1 + layers <= steps
 
 
 def test_program_network_has_the_rounded_weights() -> None:
@@ -73,6 +87,24 @@ def test_coarser_tables_have_larger_errors() -> None:
     )
     assert coarse["bytes"] < fine["bytes"]
     assert coarse["max_error_steps"] > 10 * fine["max_error_steps"]
+
+
+def test_a_curve_that_falls_somewhere_is_not_monotone(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = ordinary((1, 3, 2), 0)
+    program = compile_network(network, CompileOptions(rounding="nearest")).program
+    made, population, respond = program.populations[0], network.populations[0], ptc_tables.respond
+
+    def measured() -> bool:
+        return ptc_tables.measure(made.ptc, program.grid, population, made.unit, 100).monotone
+
+    def falling(*arguments: Any) -> Any:
+        counts = respond(*arguments)
+        counts[10:12] = counts[11:9:-1] if arguments[-1] == 100 else counts[10:12]
+        return counts
+
+    assert measured()
+    monkeypatch.setattr(ptc_tables, "respond", falling)
+    assert not measured()
 
 
 def test_fit_names_what_does_not_fit(tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import ordinary, stepped_images
 
@@ -24,9 +24,13 @@ from qif2hw.compiler import (
 )
 from qif2hw.compiler.clocks import STEPPED, TRIAL
 from qif2hw.compiler.state import CompilerState, Section
+from qif2hw.compiler.stepped import ranges
 from qif2hw.compiler.stepped.inputs import unit_of
 from qif2hw.compiler.stepped.scales import Scales
+from qif2hw.discrete.cuba import DECAY_UNITY
 from qif2hw.errors import InputError
+from qif2hw.ir.ptc import STATE_MAX
+from qif2hw.ir.stepped_program import CubaStep
 
 X = np.random.default_rng(1).normal(0.3, 1, (20, 2, 8, 8))
 NETWORK = stepped_images()
@@ -121,3 +125,17 @@ def test_inputs_that_are_multiples_of_a_unit_are_held_exactly(counts: list[int],
     coarsest = largest // int(np.gcd.reduce(counts))
     found = unit_of(unit * np.array(counts, float), 255)
     assert unit * largest / found == pytest.approx(255 // coarsest * coarsest)
+
+
+@settings(max_examples=100, deadline=None)
+@given(decay=st.integers(0, DECAY_UNITY), steps=st.integers(1, 300), largest=st.integers(1, 5000))
+def test_the_bound_of_a_current_is_what_the_largest_input_in_every_step_makes(
+    decay: int, steps: int, largest: int
+) -> None:
+    # A voltage that keeps nothing is the current of its step.
+    own = CubaStep(np.array([decay], np.int32), np.array([DECAY_UNITY], np.int32))
+    current = 0.0
+    for _ in range(steps):
+        current = current * (1 - decay / DECAY_UNITY) + largest
+    # One more than a register holds stands for all that is more.
+    assert abs(ranges._cuba_register(own, steps, largest, 0) - min(current, STATE_MAX + 1)) <= 1 + 1e-9 * current

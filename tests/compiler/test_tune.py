@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from networks import ordinary
 from trained import MODELS, relative
 
 from qif2hw import engine, reference
@@ -36,6 +37,16 @@ def test_adjusted_tables_are_better_on_inputs_they_have_not_seen() -> None:
         assert (old[0], old[-1]) == (new[0], new[-1])
         assert (np.diff(new) <= 0).all()
     assert any((old != new).any() for old, new in zip(tables(before), tables(after), strict=True))
+
+
+def test_adjusted_tables_of_a_small_network_are_better_on_unseen_inputs() -> None:
+    network, x = ordinary((1, 8, 8, 2), 2), np.random.default_rng(3).random((500, 1))
+
+    def error(tune: str) -> float:
+        program = compile_network(network, CompileOptions(passes=passes(3, tune))).program
+        return relative(engine.run(program, x).y, reference.run(program.network(), x).y)
+
+    assert error("tune-tables{samples=100}") < 0.7 * error("")
 
 
 def test_fine_tables_are_left_alone() -> None:

@@ -53,6 +53,22 @@ def test_no_certificate_of_random_networks_is_violated() -> None:
     assert pseudo > 30
 
 
+def test_sharpness_of_pseudospikes() -> None:
+    """Their bounds, through the shear at the trial's end, are near the errors, too."""
+    bounds, errors = [], []
+    for seed in range(60):
+        program = random_program(seed)
+        found = checked(program, 4, seed)
+        run = found.certificate.run
+        pseudo = (found.first.errors.status == CERTIFIED) & ~run.ordinary
+        x = program.unscaled(np.random.default_rng(seed).random((4, program.width)))
+        error = np.abs(run.spike_time - reference.run(program.network(), x).spike_time)
+        bounds += list((found.first.errors.bound[pseudo] / program.grid.delta).ravel())
+        errors += list((error[pseudo] / program.grid.delta).ravel())
+    assert len(bounds) > 20
+    assert np.median(bounds) <= 10 * np.median(errors)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(7200)
 def test_no_certificate_of_ten_thousand_random_networks_is_violated() -> None:
