@@ -147,8 +147,10 @@ def within_grid(network: Network, weights: Weights) -> tuple[Network, int]:
     for p, unit, bits in zip(network.projections, weights.grid_units(), weights.bits, strict=True):
         most, step = largest_weight(bits) * unit, weight_step(bits) * unit
         beyond = np.abs(p.weight) > most + 0.5 * step * (1 + 1e-9)
-        count += int(beyond.sum())
-        projections.append(replace(p, weight=np.where(beyond, np.sign(p.weight) * most, p.weight)))
+        some = int(beyond.sum())
+        count += some
+        # A copy of all weights only where one of them moves.
+        projections.append(replace(p, weight=np.where(beyond, np.sign(p.weight) * most, p.weight)) if some else p)
     return replace(network, projections=tuple(projections)), count
 
 
