@@ -48,6 +48,14 @@ def _scaled(value, shift):  # type: ignore[no-untyped-def]
     return math.ldexp(value, int(shift)) if shift != 0 else value
 
 
+@cuda.jit(device=True, inline=True)
+def _turn(x, y, c, s):  # type: ignore[no-untyped-def]
+    """A vector after a turn, in the range of lengths, and the exponent that it was scaled by."""
+    x, y = _rotate(x, y, c, s)
+    shift = _shift(x, y)
+    return _scaled(x, -shift), _scaled(y, -shift), shift
+
+
 @cuda.jit
 def forward(a, start, turns, rows, live, spikes, marks, ends, counts):  # type: ignore[no-untyped-def]
     """Run a layer.
@@ -79,11 +87,8 @@ def forward(a, start, turns, rows, live, spikes, marks, ends, counts):  # type: 
         after = np.uint64(i + 1)
         next_c, next_s, next_kick = turns[0, b, after], turns[1, b, after], a[row, n]
         row = np.uint64(rows[b, np.uint64(i + 2)])
-        x, y = _rotate(x, y, c, s)
-        shift = _shift(x, y)
-        if shift != 0:
-            x, y = _scaled(x, -shift), _scaled(y, -shift)
-            exponent += shift
+        x, y, shift = _turn(x, y, c, s)
+        exponent += shift
         if y < 0.0:
             x, y = -x, -y
             if number < room:
@@ -140,11 +145,9 @@ def backward(  # type: ignore[no-untyped-def]
         after = np.uint64(i + 1)
         next_c, next_s, next_kick = turns[0, b, after], turns[1, b, after], a[row, n]
         row = np.uint64(rows[b, np.uint64(i + 2)])
-        x, y = _rotate(x, y, c, s)
-        shift = _shift(x, y)
-        if shift != 0:
-            x, y, base = _scaled(x, -shift), _scaled(y, -shift), _scaled(base, 2 * shift)
-            exponent += shift
+        x, y, shift = _turn(x, y, c, s)
+        base = _scaled(base, 2 * shift)
+        exponent += shift
         if y < 0.0:
             x, y = -x, -y
             base = pull[b, n, np.uint64(fired)]
