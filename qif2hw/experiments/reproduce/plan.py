@@ -27,8 +27,8 @@ FIELDS = {"parabola": 4, "ricker": 8, "ripple": 8, "burgers_pinn": 8}
 MEASURED_MOMENTS = ("poisson_operator",)
 """Tasks of which, as of all with fields, the compiler chooses the moments of the lateness by what they gain."""
 
-FIELDS_METHODS: tuple[str, ...] = ()
-"""Baselines that are given the same fields."""
+FIELDS_METHODS = ("ann", "lif-direct-128", "lif-cal-128")
+"""Baselines that are given the same fields, where a task has them."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ class Experiment:
 
     @property
     def baseline_task(self) -> Task:
-        """The task of a baseline: activities of fields are its inputs."""
+        """The task of a baseline, which is given the same fields."""
         task = tasks.get(self.task)
-        return tasks.with_activities(task, self.fields) if self.fields else task
+        return tasks.with_receptive_fields(task, self.fields) if self.fields else task
 
 
 def experiments(names: Sequence[str] = (), quick: bool = False) -> list[Experiment]:
@@ -114,5 +114,6 @@ def experiments(names: Sequence[str] = (), quick: bool = False) -> list[Experime
         if name in FIELDS:
             fields = FIELDS[name]
             planned += [Experiment(name, "qif", "ordinary", seed, fields=fields) for seed in range(seeds)]
-            planned += [Experiment(name, method, fields=fields) for method in FIELDS_METHODS]
+            given = [method for method in FIELDS_METHODS if method in baselines.methods(task)]
+            planned += [Experiment(name, method, fields=fields) for method in given]
     return planned

@@ -12,10 +12,12 @@ from click.testing import CliRunner
 from qif2hw.data import digits
 from qif2hw.experiments import schema, tasks
 from qif2hw.experiments.baselines import problem, registry
+from qif2hw.experiments.baselines.problem import architecture_of
 from qif2hw.experiments.reproduce import Experiment, assemble, experiments, kept, make_zoo, qif, results, runs
 from qif2hw.experiments.reproduce.paper import PAPER, paper_percent
 from qif2hw.experiments.reproduce.rows import rows_of
 from qif2hw.ir import layered, onnx_io
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.ir.stepped import SteppedNetwork
 from qif2hw.reference import run as reference_run
 from qif2hw.reference import stepped as reference
@@ -121,10 +123,9 @@ def test_rows_with_fields(small: None, tmp_path: Path) -> None:
     assert "| parabola, 3 fields | y |" in text
     assert "| QIF, engine | ordinary, 3 fields | 3-6-2 |" in text
     baseline = Experiment("parabola", "ann", fields=3)
-    x, y = baseline.baseline_task.train_set(0)
-    of = tasks.get("parabola").train_set(0)
-    assert np.array_equal(x, tasks.receptive_fields(of.x, 3))
-    assert np.array_equal(y, of.y)
+    architecture = architecture_of(baseline.baseline_task)
+    assert architecture.fields == ReceptiveFields(3)
+    assert (architecture.chains[0][0], architecture.columns) == (3, (1,))
     assert runs.identity_of(baseline, True)["settings"]["layers"][0][0] == 3
 
 
