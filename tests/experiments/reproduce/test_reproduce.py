@@ -13,7 +13,7 @@ from qif2hw.data import digits
 from qif2hw.experiments import schema, tasks
 from qif2hw.experiments.baselines import problem, registry
 from qif2hw.experiments.baselines.problem import architecture_of
-from qif2hw.experiments.reproduce import Experiment, assemble, experiments, kept, make_zoo, qif, results, runs
+from qif2hw.experiments.reproduce import Experiment, assemble, experiments, kept, make_zoo, plan, qif, results, runs
 from qif2hw.experiments.reproduce.paper import PAPER, paper_percent
 from qif2hw.experiments.reproduce.rows import rows_of
 from qif2hw.ir import layered, onnx_io
@@ -113,7 +113,7 @@ def test_rows_with_fields(small: None, tmp_path: Path) -> None:
     work = [Experiment("parabola", "qif", "ordinary"), Experiment("parabola", "qif", "ordinary", fields=3)]
     assert len({one.name for one in work}) == 2
     finished = list(results(work, tmp_path / "results", True, lambda text: None))
-    plain, encoded = ({(r.encoding, r.network) for r in one.rows} for one in finished)
+    plain, encoded = ({(r.variant, r.network) for r in one.rows} for one in finished)
     assert plain == {("", "1-6-2")}
     assert encoded == {("3 fields", "3-6-2")}
     settings = runs.identity_of(work[1], True)
@@ -158,7 +158,7 @@ def test_a_run_is_kept_for_its_settings(monkeypatch: pytest.MonkeyPatch) -> None
     before = [runs.identity_of(one, False) for one in planned]
     assert len({json.dumps(one) for one in before}) == len(before)
     for owner, name, value, changed in (
-        (qif, "STEPS", 256, {"qif"}),
+        (plan, "STEPS", 256, {"qif"}),
         (registry, "ITERATIONS", 5, {"lif-cal-32", "lif-cal-64", "lif-cal-128"}),
         (problem, "PUBLISHED", {}, {one.method for one in planned} - {"null", "qif"}),
     ):
