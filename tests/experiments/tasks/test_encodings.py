@@ -42,6 +42,7 @@ def test_physics_and_operators_take_fields() -> None:
     for name, regime, channels in (
         ("burgers_pinn", "published", 8),
         ("poisson_pinn", "ordinary", 4),
+        ("navier_stokes_pinn", "ordinary", 12),
         ("poisson_operator", "ordinary", 55),
     ):
         task = tasks.with_receptive_fields(tasks.get(name, regime), 4)
