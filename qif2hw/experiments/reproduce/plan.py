@@ -21,7 +21,14 @@ PAPER_SIZES = {"parabola": (1, 64, 64, 64, 2), "ricker": (2, 16, 2)}
 """Networks of the paper where ours is another one: they have a row beside it, in the ordinary regime."""
 
 
-FIELDS = {"parabola": 4, "ricker": 8, "ripple": 8, "burgers_pinn": 8}
+FIELDS = {
+    "parabola": 4,
+    "ricker": 8,
+    "ripple": 8,
+    "poisson_pinn": 4,
+    "burgers_pinn": 8,
+    "navier_stokes_pinn": 4,
+}
 """Receptive fields per input of tasks that have rows with them too, in the ordinary regime."""
 
 WEIGHT_BITS, STEPS = 8, 512
