@@ -140,6 +140,23 @@ def test_saturation_is_a_term_of_its_own() -> None:
     assert untouched[Budget].saturated_weights == 0
 
 
+def test_saturation_that_changes_nothing_has_no_part() -> None:
+    """Weights beyond the grid onto neurons whose result counts nothing: what the others' rounding does is theirs."""
+    network = ordinary((1, 8, 2), 1)
+    (output,), nearest = network.outputs, CompileOptions(rounding="nearest")
+    network = replace(network, outputs=(replace(output, scale=np.zeros(output.size)),))
+    state, _ = run_passes(State.start(network, load_target("loihi2"), spread(50, 1)), passes_for(nearest)[:2])
+    small = {name: 0.3 * unit for name, unit in state[Weights].units.items()}
+    projections = tuple(
+        replace(p, weight=round_to_grid(exact.weight, small[p.post], 8).astype(np.int16))
+        for exact, p in zip(network.projections, state[Weights].projections, strict=True)
+    )
+    weights = replace(state[Weights], units=small, projections=projections)
+    budget = run_passes(state.having(weights), passes_for(nearest)[2:])[0][Budget]
+    assert budget.saturated_weights > 0
+    assert set(budget.absolute.values()) == {0.0}
+
+
 def test_budget_names_the_cause() -> None:
     network = ordinary((1, 16, 16, 2), 1)
 
