@@ -57,6 +57,12 @@ TESTS: dict[str, tuple[str, ...]] = {
     "engine/stepped/potentials.py": ("engine/test_potentials.py", *STEPPED),
     "engine/stepped/*": (*STEPPED, "engine/test_sums.py", "engine/test_cuba.py", "engine/test_potentials.py"),
     "engine/fast_sums.py": ("engine/test_sums.py", "engine/test_machine.py", "engine/test_stepped.py"),
+    "engine/fast.py": (
+        "engine/test_machine.py",
+        "engine/test_sums.py",
+        "compiler/test_compile.py",
+        "test_machinecode.py",
+    ),
     "engine/*": ("engine/test_machine.py", "engine/test_sums.py", "test_memory.py", "compiler/test_compile.py"),
     "parity/certificates/domain.py": ("parity/test_domain.py",),
     "parity/certificates/explain.py": ("parity/test_explain.py", "parity/test_report.py"),
