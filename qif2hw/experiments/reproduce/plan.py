@@ -25,6 +25,7 @@ FIELDS = {
     "parabola": 4,
     "ricker": 8,
     "ripple": 8,
+    "poisson_operator": 8,
     "poisson_pinn": 4,
     "burgers_pinn": 8,
     "navier_stokes_pinn": 4,
