@@ -47,7 +47,7 @@ def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps
     from qif2hw_cli.output.parity_tables import facts, show
 
     out = Output(as_json)
-    grid = {"weight_bits": weight_bits, "steps": steps}
+    grid: dict[str, Any] = {"weight_bits": weight_bits, "steps": steps}
     variants = [
         _Variant("trained for the hardware", "model", weight_bits, grid),
         _Variant("rounded by the compiler", "adapted", None, grid),
