@@ -18,6 +18,7 @@ from qif2hw.compiler import (
 from qif2hw.compiler.default_inputs import spread
 from qif2hw.compiler.driver import run_passes
 from qif2hw.compiler.error_measures import by_size, by_spread
+from qif2hw.compiler.passes import budget as budget_pass
 from qif2hw.compiler.passes.budget import Budget
 from qif2hw.compiler.passes.tables import MakeTables
 from qif2hw.compiler.passes.weights import Weights
@@ -168,3 +169,14 @@ def test_budget_names_the_cause() -> None:
     assert largest(payload_bits=0, steps=256) == "payload"
     assert largest(table_bits=2, form="cotangent") == "tables"
     assert largest(steps=32) == "time_grid"
+
+
+@pytest.mark.parametrize(("updates", "samples"), [(1, 8), (37, 37), (10**9, 50)])
+def test_the_budget_runs_as_many_inputs_as_there_is_time_for(
+    monkeypatch: pytest.MonkeyPatch, updates: int, samples: int
+) -> None:
+    network = ordinary((2, 40, 40, 2))
+    state = State.start(network, load_target("loihi2"), spread(50, 2))
+    cost = max(network.synapse_count, budget_pass.SYNAPSES_OF_A_NEURON * 82)
+    monkeypatch.setattr(budget_pass, "MOST_UPDATES", updates * cost)
+    assert len(budget_pass.measured_inputs(state)) == samples

@@ -159,6 +159,8 @@ def test_look_up_interpolates_between_knots_placed_like_floats() -> None:
     table = Table(np.array([90, 80, 70, 60, 50, 45, 40, 35, 30, 20, 10, 4, 0], np.int32), 3, 2)
     x = np.array([0, 1, 2, 7, 8, 9, 15, 16, 17, 19, 28, 30, 32])
     assert curve.look_up(table, x).tolist() == [90, 85, 80, 55, 50, 48, 33, 30, 28, 23, 4, 2, 0]
+    # Ten over a distance of 2 at the start, of 4 at the end.
+    assert curve.steepest(table) == 40
 
 
 def test_plane_vector_follows_the_exact_ptc_and_finds_every_phase() -> None:
