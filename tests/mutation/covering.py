@@ -72,6 +72,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "parity/cost.py": ("cli/test_estimate.py",),
     "parity/drift.py": ("cli/test_diff.py", "parity/test_stepped.py"),
     "parity/stepped*.py": ("parity/test_stepped.py",),
+    "parity/sections.py": ("parity/test_check.py", *PAGES, "ir/test_first_spike.py"),
     "parity/check.py": ("parity/test_check.py", *PAGES),
     "parity/*": ("parity/test_check.py", *PAGES, "parity/test_matching.py"),
 }

@@ -114,6 +114,7 @@ def test_all_spikes_of_the_sample_are_drawn(one_to_one: tuple[Program, ParityRep
     text = render(report, sample=17)
     expected = sum(int((s.sample == 17).sum()) for s in report.runs["engine"].spikes.values())
     drawing = next(d for d in text.split("<svg")[1:] if 'aria-label="Spikes of sample 17"' in d).split("</svg>")[0]
+    assert ">time</text>" in drawing
     assert drawing.count('class="dot"') == expected
     assert "furthest off" not in text
     assert "furthest off" in render(report)
