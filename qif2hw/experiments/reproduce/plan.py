@@ -32,6 +32,9 @@ FIELDS = {
 }
 """Receptive fields per input of tasks that have rows with them too, in the ordinary regime."""
 
+DIRECT = ("poisson_pinn",)
+"""Those of them whose network with one spike per input is the more exact one."""
+
 WEIGHT_BITS, STEPS = 8, 512
 """Bits of a weight, and machine steps of a trial."""
 

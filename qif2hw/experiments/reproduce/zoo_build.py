@@ -8,7 +8,7 @@ from qif2hw import api
 from qif2hw.compiler import CompileOptions, rounded_network
 from qif2hw.experiments import tasks
 from qif2hw.experiments.reproduce import classifiers, qif
-from qif2hw.experiments.reproduce.plan import FIELDS, STEPS, WEIGHT_BITS, Experiment
+from qif2hw.experiments.reproduce.plan import DIRECT, FIELDS, STEPS, WEIGHT_BITS, Experiment
 from qif2hw.experiments.tasks import images
 from qif2hw.ir import onnx_io
 from qif2hw.zoo import ENCODED, STEPPED
@@ -18,9 +18,10 @@ TARGETS = {"loihi2": "", "loihi2-microcode": "-microcode"}
 
 
 def trials() -> dict[str, Experiment]:
-    """The experiments of event-driven networks, by name: one for each task, and one with receptive fields if any."""
+    """The experiments of event-driven networks by name: one for each task, and one with fields where it is better."""
     found = {name: Experiment(name, "qif", "ordinary") for name in tasks.TASKS}
-    return found | {f"{name}{ENCODED}": Experiment(name, "qif", "ordinary", fields=n) for name, n in FIELDS.items()}
+    fields = {name: count for name, count in FIELDS.items() if name not in DIRECT}
+    return found | {f"{name}{ENCODED}": Experiment(name, "qif", "ordinary", fields=n) for name, n in fields.items()}
 
 
 def zoo_files() -> list[str]:
