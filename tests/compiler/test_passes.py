@@ -1,6 +1,7 @@
 """Passes as text, in any order that makes sense, and the error budget."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -180,3 +181,13 @@ def test_the_budget_runs_as_many_inputs_as_there_is_time_for(
     cost = max(network.synapse_count, budget_pass.SYNAPSES_OF_A_NEURON * 82)
     monkeypatch.setattr(budget_pass, "MOST_UPDATES", updates * cost)
     assert len(budget_pass.measured_inputs(state)) == samples
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_shifts_of_the_phases_end_with_one_that_gains_little(seed: int) -> None:
+    options = CompileOptions(weight_bits=4, steps=96)
+    found = compile_network(ordinary((2, 16, 16, 2), seed), options).report["compensate"]
+    history = found["history"]
+    assert found["kept"] == (len(history) > 1)
+    assert all(after < before for before, after in pairwise(history))
+    assert all(after <= 0.98 * before for before, after in pairwise(history[:-1]))

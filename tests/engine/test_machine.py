@@ -198,6 +198,14 @@ def test_what_the_trial_undoes_of_an_earlier_step_leaves_no_phase() -> None:
     assert not out.flag.any()
     assert (out.state[1, 0, :2] > 1).all()
     assert out.state[:, 0, 2].tolist() == [one, 0]
+    table = zoo.bundle("parabola").program
+    population, grid = table.populations[0], table.grid
+    phase = np.full((1, 1, 2), grid.increment // 2)
+    kicks = np.array([[0, -200_000]])
+    out = spec.step(population, grid, grid.trial_steps, phase, kicks, nothing[:, :2], nothing[:, :2])
+    assert not out.flag.any()
+    assert out.state[0, 0, 0] > 1
+    assert out.state[0, 0, 1] == 0
 
 
 def test_delay_compensation_does_not_depend_on_depth() -> None:
