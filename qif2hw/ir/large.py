@@ -1,0 +1,111 @@
+"""Arrays of any size: large ones lie in files without a name, and are worked on in blocks.
+
+What a network holds is made once and never changed, so a large array can lie in a file that is mapped into memory: the
+system keeps its pages there as long as there is room.  The folder of these files is that of `tempfile` (``TMPDIR``); it
+should be on a disk.
+"""
+
+import mmap
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+LARGE = 1 << 24
+"""Bytes from which an array lies in a file."""
+BLOCK = 1 << 20
+"""Numbers that are worked on at a time."""
+
+
+class _File(mmap.mmap):
+    """A mapped file that nothing else can open."""
+
+
+def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """A new array to be filled: of `LARGE` bytes or more in a file, where the folder for it has room."""
+    kind = np.dtype(dtype)
+    size = int(np.prod(shape, dtype=object)) * kind.itemsize
+    # Room is taken at once: a mapped file without room ends the process.
+    if size < LARGE or not hasattr(os, "posix_fallocate"):
+        return np.empty(shape, kind)
+    try:
+        with tempfile.TemporaryFile() as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+            return np.ndarray(shape, kind, buffer=_File(file.fileno(), size))
+    except OSError:
+        return np.empty(shape, kind)
+
+
+def sealed(array: NDArray[Any]) -> NDArray[Any]:
+    """The same array, read-only: whoever made it gives it away."""
+    array.setflags(write=False)
+    return array
+
+
+def unchanging(array: NDArray[Any]) -> bool:
+    """Whether nothing can change an array any more: it is read-only, and so is all that it is a view of."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return False
+        base = base.base
+    return base is None or isinstance(base, bytes | _File)
+
+
+def places(array: NDArray[Any], size: int = BLOCK) -> Iterator[slice]:
+    """Places of consecutive blocks of ``size`` entries in the flat array, of which only one block stays in memory."""
+    for low in range(0, array.size, size):
+        yield slice(low, low + size)
+    release(array)
+
+
+def flat_blocks(array: NDArray[Any], size: int = BLOCK) -> Iterator[NDArray[Any]]:
+    """The blocks of a contiguous array at its `places`."""
+    flat = array.reshape(-1)
+    for place in places(array, size):
+        yield flat[place]
+
+
+def row_blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Consecutive rows of a matrix, together about `BLOCK` entries, and one row at least."""
+    rows = max(1, BLOCK // max(1, array.shape[1]))
+    for low in range(0, array.shape[0], rows):
+        yield array[low : low + rows]
+    release(array)
+
+
+def release(array: NDArray[Any]) -> None:
+    """Drop the pages of an array that lies in a file: they are read again when they are needed."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, _File) and hasattr(mmap, "MADV_DONTNEED"):
+        base.madvise(mmap.MADV_DONTNEED)
+
+
+def scaled(values: NDArray[Any], factor: float) -> NDArray[np.float64]:
+    """``values``, contiguous and of any shape, times a factor; read-only."""
+    made = empty(values.shape, np.float64)
+    given, into = values.reshape(-1), made.reshape(-1)
+    for place in places(values):
+        np.multiply(given[place], factor, out=into[place])
+    release(made)
+    return sealed(made)
+
+
+def largest(values: NDArray[Any]) -> float:
+    """Largest magnitude, 0 where there are no values."""
+    return max((max(float(b.max()), -float(b.min())) for b in flat_blocks(values)), default=0.0)
+
+
+def transposed(matrix: NDArray[Any]) -> NDArray[Any]:
+    """The transposed matrix, contiguous."""
+    made = empty(matrix.shape[::-1], matrix.dtype)
+    low = 0
+    for rows in row_blocks(matrix):
+        made[:, low : low + len(rows)] = rows.T
+        low += len(rows)
+    return made
