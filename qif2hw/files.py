@@ -7,9 +7,10 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from qif2hw.errors import InputError
 
@@ -98,12 +99,17 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
     InputError
         As of `check_writable`, or if the system refuses.
     """
+    return write_by(path, lambda file: file.write(data))
+
+
+def write_by(path: str | os.PathLike[str], fill: Callable[[BinaryIO], object]) -> Path:
+    """As `write_bytes`, what ``fill`` writes to the open file: what is large need never be in memory as a whole."""
     path = Path(path)
     target = _file(path)
     temporary = _temporary(target)
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            fill(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
@@ -119,10 +125,11 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
     return write_bytes(path, text.encode())
 
 
-def write_folder(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Path:
+def write_folder(path: str | os.PathLike[str], parts: Mapping[str, bytes | Callable[[BinaryIO], object]]) -> Path:
     """Write a folder of files: complete under a temporary name beside it, then renamed.
 
-    A folder of that name is replaced if it holds nothing but files named in ``parts``.
+    Of each there are the bytes, or what fills the open file.  A folder of that name is replaced if it holds nothing but
+    files named in ``parts``.
 
     Raises
     ------
@@ -135,7 +142,11 @@ def write_folder(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Pa
     try:
         temporary.mkdir()
         for name, data in parts.items():
-            (temporary / name).write_bytes(data)
+            if isinstance(data, bytes):
+                (temporary / name).write_bytes(data)
+                continue
+            with (temporary / name).open("xb") as file:
+                data(file)
         if target.exists():
             target.rename(old)
         try:

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-import numpy as np
 import safetensors
 import safetensors.numpy
 from numpy.typing import ArrayLike, NDArray
 
 from qif2hw import backends
+from qif2hw.bundle import tensors
 from qif2hw.bundle.container import Json, from_json, naming, read, to_json, with_manifest, write
 from qif2hw.bundle.golden import Golden, SteppedGolden
 from qif2hw.bundle.packing import pack, unpack
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import ByValue
+from qif2hw.ir.large import Pieces, bytes_of
 from qif2hw.ir.network import Network
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run
@@ -97,18 +98,19 @@ class _Bundle(ByValue, Generic[P, N, G]):
 
     def parts(self) -> dict[str, bytes]:
         """The bytes of every part by name; equal bundles give equal bytes."""
+        return {name: b"".join(bytes_of(pieces)) for name, pieces in self._pieces().items()}
+
+    def _pieces(self) -> dict[str, Pieces]:
         from qif2hw.ir import onnx_io
 
         arrays: dict[str, NDArray[Any]] = {}
         program, golden = pack(self.program, arrays), cast(Any, self.golden)
-        parts = {
+        parts: dict[str, Pieces] = {
             "README.txt": _README.encode(),
-            "golden.safetensors": safetensors.numpy.save(
-                {key: np.ascontiguousarray(array) for key, array in golden.arrays(self.program).items()}
-            ),
-            "model.onnx": onnx_io.to_bytes(self.network),
+            "golden.safetensors": tensors.write(golden.arrays(self.program)),
+            "model.onnx": onnx_io.pieces(self.network),
             "program.json": to_json(program),
-            "program.safetensors": safetensors.numpy.save(arrays),
+            "program.safetensors": tensors.write(arrays),
             "report.json": to_json(self.report),
         }
         about = {"target": self.options.get("target"), "options": self.options, "versions": self.versions}
@@ -124,7 +126,7 @@ class _Bundle(ByValue, Generic[P, N, G]):
         InputError
             If it cannot be written.
         """
-        return write(path, self.parts())
+        return write(path, self._pieces())
 
 
 class Bundle(_Bundle[Program, Network, Golden]):

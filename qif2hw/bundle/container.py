@@ -5,14 +5,16 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, BinaryIO, TypeAlias
 
 from qif2hw import files
 from qif2hw.errors import InputError
-from qif2hw.files import BROKEN_ZIP, check_replaceable, read_bytes, reason, write_bytes, write_folder
+from qif2hw.files import BROKEN_ZIP, check_replaceable, read_bytes, reason, write_by, write_folder
+from qif2hw.ir.large import Pieces, bytes_of, size_of
 
 FORMAT = "qif2hw bundle"
 SCHEMA = 1
@@ -64,9 +66,9 @@ def naming(path: str | os.PathLike[str], part: str) -> Iterator[None]:
         raise InputError(f"{os.fspath(path)}: part '{part}': {' '.join(str(error).split())}") from None
 
 
-def with_manifest(parts: Mapping[str, bytes], about: Json) -> dict[str, bytes]:
+def with_manifest(parts: Mapping[str, Pieces], about: Json) -> dict[str, Pieces]:
     """All parts of a bundle, the manifest first; ``about`` holds its entries besides sizes and sha256."""
-    listed = {name: {"size": len(data), "sha256": _sha256(data)} for name, data in sorted(parts.items())}
+    listed = {name: {"size": size_of(data), "sha256": _digest(bytes_of(data))} for name, data in sorted(parts.items())}
     manifest = {"format": FORMAT, "schema": SCHEMA, **about, "parts": listed}
     return {MANIFEST: to_json(manifest | {"sha256": _sha256(to_json(manifest))}), **parts}
 
@@ -79,11 +81,11 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         files.check_writable(path)
 
 
-def write(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Path:
+def write(path: str | os.PathLike[str], parts: Mapping[str, Pieces]) -> Path:
     """Write parts: to a folder if ``path`` ends in ``/`` or is a folder already, else to a zip."""
     if _is_folder(path):
-        return write_folder(path, parts)
-    return write_bytes(path, _zip(parts))
+        return write_folder(path, {n: d if isinstance(d, bytes) else partial(_fill, d) for n, d in parts.items()})
+    return write_by(path, partial(_zip, parts))
 
 
 def _is_folder(path: str | os.PathLike[str]) -> bool:
@@ -195,17 +197,29 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
     return parts
 
 
-def _zip(parts: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
+def _zip(parts: Mapping[str, Pieces], file: BinaryIO) -> None:
     # Stored: the bytes of deflate depend on the zlib at hand, and weights hardly shrink.
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, data in parts.items():
             member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             member.create_system = 3
             member.external_attr = 0o644 << 16
-            archive.writestr(member, data)
-    return buffer.getvalue()
+            member.file_size = size_of(data)
+            with archive.open(member, "w") as opened:
+                _fill(data, opened)
+
+
+def _fill(data: Pieces, file: IO[bytes]) -> None:
+    for block in bytes_of(data):
+        file.write(block)
 
 
 def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    return _digest([data])
+
+
+def _digest(blocks: Iterable[bytes | memoryview]) -> str:
+    found = hashlib.sha256()
+    for block in blocks:
+        found.update(block)
+    return found.hexdigest()

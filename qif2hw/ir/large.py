@@ -8,11 +8,14 @@ should be on a disk.
 import mmap
 import os
 import tempfile
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+
+Pieces: TypeAlias = bytes | Sequence[bytes | NDArray[Any]]
+"""What a file holds: bytes; or bytes and contiguous arrays, one after the other, that are not copied for it."""
 
 LARGE = 1 << 24
 """Bytes from which an array lies in a file."""
@@ -109,3 +112,18 @@ def transposed(matrix: NDArray[Any]) -> NDArray[Any]:
         made[:, low : low + len(rows)] = rows.T
         low += len(rows)
     return made
+
+
+def size_of(pieces: Pieces) -> int:
+    """Bytes of a file that is made of pieces."""
+    every = [pieces] if isinstance(pieces, bytes) else pieces
+    return sum(piece.nbytes if isinstance(piece, np.ndarray) else len(piece) for piece in every)
+
+
+def bytes_of(pieces: Pieces) -> Iterator[bytes | memoryview]:
+    """The bytes of a file in blocks."""
+    for piece in [pieces] if isinstance(pieces, bytes) else pieces:
+        if isinstance(piece, np.ndarray):
+            yield from (block.data.cast("B") for block in flat_blocks(piece))
+        else:
+            yield piece

@@ -27,9 +27,10 @@ from pathlib import Path
 
 from onnx import helper
 
-from qif2hw.files import read_bytes, write_bytes
+from qif2hw.files import read_bytes, write_by
 from qif2hw.ir.host_part import onnx_host
 from qif2hw.ir.host_part.host import X
+from qif2hw.ir.large import Pieces, bytes_of
 from qif2hw.ir.network import Network
 from qif2hw.ir.onnx import stepped
 from qif2hw.ir.onnx.execute_trial import TRIAL_FORM
@@ -39,7 +40,18 @@ from qif2hw.ir.onnx.read import any_from_bytes, from_bytes
 from qif2hw.ir.readout import FirstSpike, Product, Readout
 from qif2hw.ir.stepped import AnyNetwork
 
-__all__ = ["DOMAIN", "MAX_BYTES", "VERSION", "any_from_bytes", "from_bytes", "load", "load_any", "save", "to_bytes"]
+__all__ = [
+    "DOMAIN",
+    "MAX_BYTES",
+    "VERSION",
+    "any_from_bytes",
+    "from_bytes",
+    "load",
+    "load_any",
+    "pieces",
+    "save",
+    "to_bytes",
+]
 
 _ABOUT = (
     "A spiking network of quadratic integrate-and-fire neurons. Encode turns x in [0, 1] into one spike at "
@@ -52,7 +64,8 @@ _ABOUT_CLASSES = " FirstSpike is t[neuron]; the class is that of the smallest."
 
 def save(network: AnyNetwork, path: str | os.PathLike[str]) -> Path:
     """Write a network of either clock to an ONNX file."""
-    return write_bytes(path, to_bytes(network))
+    held = pieces(network)
+    return write_by(path, lambda file: file.writelines(bytes_of(held)))
 
 
 def load(path: str | os.PathLike[str]) -> Network:
@@ -73,10 +86,15 @@ def load_any(path: str | os.PathLike[str]) -> AnyNetwork:
 
 def to_bytes(network: AnyNetwork) -> bytes:
     """A network as the bytes of an ONNX file; equal networks give equal bytes."""
-    return _trial_to_bytes(network) if isinstance(network, Network) else stepped.to_bytes(network)
+    return b"".join(bytes_of(pieces(network)))
 
 
-def _trial_to_bytes(network: Network) -> bytes:
+def pieces(network: AnyNetwork) -> Pieces:
+    """The same bytes in pieces, without copies of large arrays."""
+    return _trial(network) if isinstance(network, Network) else stepped.pieces(network)
+
+
+def _trial(network: Network) -> Pieces:
     graph, host = GraphWriter(), network.host
     add = graph.add
 

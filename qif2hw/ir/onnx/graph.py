@@ -7,9 +7,10 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from qif2hw.errors import InputError
+from qif2hw.ir.large import LARGE, Pieces, size_of
 from qif2hw.ir.network import Projection
 from qif2hw.ir.onnx.functions.body import DOMAIN, OPSET
 from qif2hw.ir.synapses import NOT_GIVEN, Conv2d, Dense, Sparse, Synapses
@@ -20,6 +21,8 @@ PLAIN_VERSION = 1
 """Of the domain, in other files."""
 MAX_BYTES = 256 * 2**20
 """Larger files are refused before they are read."""
+MOST_BYTES = 2**31 - 1
+"""Limit of ONNX itself, whose messages have no more."""
 
 # Fixed, so that the bytes do not depend on the installed onnx.
 _IR_VERSION = 8
@@ -78,6 +81,8 @@ class GraphWriter:
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
         self.tensors: list[TensorProto] = []
+        self.large: dict[str, NDArray[Any]] = {}
+        """Values of the tensors that have none themselves."""
 
     def add(self, op: str, inputs: list[str], output: str, name: str, **attributes: Any) -> None:
         """Add a node of the domain."""
@@ -90,7 +95,12 @@ class GraphWriter:
 
     def store(self, name: str, array: NDArray[Any]) -> str:
         """Add an array of any shape; returns its name."""
-        self.tensors.append(numpy_helper.from_array(array, name))
+        if array.nbytes < LARGE:
+            self.tensors.append(numpy_helper.from_array(array, name))
+            return name
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        self.tensors.append(TensorProto(dims=array.shape, data_type=kind, name=name))
+        self.large[name] = np.ascontiguousarray(array)
         return name
 
     def projection(self, index: int, p: Projection, spikes: str) -> str:
@@ -115,27 +125,54 @@ class GraphWriter:
         about: str,
         metadata: Mapping[str, str] | None = None,
         functions: Sequence[FunctionProto] = (),
-    ) -> bytes:
-        """The bytes of a file with these inputs (name, shape), the output ``y`` (samples, outputs), and metadata.
+    ) -> Pieces:
+        """A file with these inputs (name, shape), the output ``y`` (samples, outputs), and metadata.
 
         With ``functions`` it executes.
         """
-        graph = helper.make_graph(
-            self.nodes,
-            "qif2hw",
-            [helper.make_tensor_value_info(name, TensorProto.DOUBLE, shape) for name, shape in inputs],
-            [helper.make_tensor_value_info("y", TensorProto.DOUBLE, ["samples", outputs])],
-            initializer=self.tensors,
-            doc_string=about,
-        )
-        model = ModelProto(ir_version=_IR_VERSION, producer_name="qif2hw", graph=graph)
+        graph: list[bytes | NDArray[Any]] = [_bytes(GraphProto(node=self.nodes, name="qif2hw"))]
+        for tensor in self.tensors:
+            own: list[bytes | NDArray[Any]] = [_bytes(tensor)]
+            if tensor.name in self.large:
+                own += _field(TensorProto, "raw_data", [self.large[tensor.name]])
+            graph += _field(GraphProto, "initializer", own)
+        x = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, shape) for name, shape in inputs]
+        y = helper.make_tensor_value_info("y", TensorProto.DOUBLE, ["samples", outputs])
+        graph.append(_bytes(GraphProto(doc_string=about, input=x, output=[y])))
         version = VERSION if functions else PLAIN_VERSION
-        model.opset_import.extend([helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, version)])
-        model.functions.extend(functions)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, version)]
+        rest = ModelProto(opset_import=opsets, functions=functions)
         for key, text in (metadata or {}).items():
-            model.metadata_props.add(key=key, value=text)
-        data: bytes = model.SerializeToString(deterministic=True)
-        return data
+            rest.metadata_props.add(key=key, value=text)
+        pieces = [
+            _bytes(ModelProto(ir_version=_IR_VERSION, producer_name="qif2hw")),
+            *_field(ModelProto, "graph", graph),
+            _bytes(rest),
+        ]
+        if size_of(pieces) > MOST_BYTES:
+            raise InputError(f"the network takes {size_of(pieces)} bytes, an ONNX file has at most {MOST_BYTES}")
+        return pieces
+
+
+def _bytes(message: Any) -> bytes:
+    """A message, its fields in the order of their numbers."""
+    data: bytes = message.SerializeToString(deterministic=True)
+    return data
+
+
+def _field(message: Any, name: str, value: list[bytes | NDArray[Any]]) -> list[bytes | NDArray[Any]]:
+    """A field of a message that holds a message, or bytes: its tag and length before its value."""
+    tag = message.DESCRIPTOR.fields_by_name[name].number << 3 | 2
+    return [varint(tag) + varint(size_of(value)), *value]
+
+
+def varint(number: int) -> bytes:
+    """A number as messages of ONNX store it: seven bits a byte, the lowest first."""
+    data = bytearray()
+    while number > 127:
+        data.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*data, number])
 
 
 def _attribute(name: str, value: Any) -> AttributeProto:

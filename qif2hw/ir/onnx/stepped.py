@@ -26,6 +26,7 @@ from onnx import AttributeProto, ModelProto, NodeProto, helper
 
 from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF, SteppedSynaptic
 from qif2hw.errors import InputError
+from qif2hw.ir.large import Pieces
 from qif2hw.ir.network import Projection
 from qif2hw.ir.onnx.execute_stepped import STEPPED_FORM
 from qif2hw.ir.onnx.graph import (
@@ -62,8 +63,8 @@ _ABOUT = (
 )
 
 
-def to_bytes(network: SteppedNetwork) -> bytes:
-    """A stepped network as the bytes of an ONNX file; equal networks give equal bytes."""
+def pieces(network: SteppedNetwork) -> Pieces:
+    """A stepped network as an ONNX file; equal networks give equal bytes."""
     graph = GraphWriter()
     sent = {}
     for e in network.encoders:
