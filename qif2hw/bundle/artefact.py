@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-import safetensors
-import safetensors.numpy
 from numpy.typing import ArrayLike, NDArray
 
 from qif2hw import backends
@@ -17,6 +15,7 @@ from qif2hw.bundle.container import Json, from_json, naming, read, to_json, with
 from qif2hw.bundle.golden import Golden, SteppedGolden
 from qif2hw.bundle.packing import pack, unpack
 from qif2hw.errors import InputError
+from qif2hw.files import Region
 from qif2hw.ir.arrays import ByValue
 from qif2hw.ir.large import Pieces, bytes_of
 from qif2hw.ir.network import Network
@@ -201,11 +200,11 @@ def load_any(path: str | os.PathLike[str]) -> AnyBundle:
     manifest, parts = read(path)
     program = _program(path, parts)
     with naming(path, "model.onnx"):
-        network = onnx_io.any_from_bytes(parts["model.onnx"], "the model")
+        network = onnx_io.read_any(parts["model.onnx"], "the model")
     with naming(path, "report.json"):
-        report = from_json(parts["report.json"])
+        report = from_json(parts["report.json"].read())
     with naming(path, "golden.safetensors"):
-        arrays = _arrays(parts["golden.safetensors"])
+        arrays = tensors.read(parts["golden.safetensors"])
         kind = Golden if isinstance(program, Program) else SteppedGolden
         golden: Any = kind.read(arrays, program)  # type: ignore[arg-type]
     with naming(path, "model.onnx"):
@@ -226,18 +225,11 @@ def load_program(path: str | os.PathLike[str]) -> Program:
     return program
 
 
-def _program(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Program | SteppedProgram:
+def _program(path: str | os.PathLike[str], parts: Mapping[str, Region]) -> Program | SteppedProgram:
     with naming(path, "program.safetensors"):
-        arrays = _arrays(parts["program.safetensors"])
+        arrays = tensors.read(parts["program.safetensors"])
     with naming(path, "program.json"):
-        packed = from_json(parts["program.json"])
+        packed = from_json(parts["program.json"].read())
         if isinstance(packed, dict) and packed.get("kind") == SteppedProgram.__name__:
             return unpack(SteppedProgram, packed, arrays)
         return unpack(Program, packed, arrays)
-
-
-def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
-    try:
-        return dict(safetensors.numpy.load(data))
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"not a safetensors file ({error})") from None

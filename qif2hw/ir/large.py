@@ -8,7 +8,7 @@ should be on a disk.
 import mmap
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -40,6 +40,18 @@ def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
             return np.ndarray(shape, kind, buffer=_File(file.fileno(), size))
     except OSError:
         return np.empty(shape, kind)
+
+
+def filled(shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable[bytes]) -> NDArray[Any]:
+    """An array, read-only, of the bytes in ``blocks``, which must be as many as it has."""
+    made = empty(shape, dtype)
+    into, at = made.reshape(-1).view(np.uint8), 0
+    for block in blocks:
+        into[at : at + len(block)] = np.frombuffer(block, np.uint8)
+        at += len(block)
+        release(made)
+    assert at == into.size
+    return sealed(made)
 
 
 def sealed(array: NDArray[Any]) -> NDArray[Any]:

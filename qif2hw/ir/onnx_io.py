@@ -27,7 +27,7 @@ from pathlib import Path
 
 from onnx import helper
 
-from qif2hw.files import read_bytes, write_by
+from qif2hw.files import Region, open_file, write_by
 from qif2hw.ir.host_part import onnx_host
 from qif2hw.ir.host_part.host import X
 from qif2hw.ir.large import Pieces, bytes_of
@@ -36,7 +36,7 @@ from qif2hw.ir.onnx import stepped
 from qif2hw.ir.onnx.execute_trial import TRIAL_FORM
 from qif2hw.ir.onnx.functions.body import DOMAIN
 from qif2hw.ir.onnx.graph import MAX_BYTES, VERSION, GraphWriter
-from qif2hw.ir.onnx.read import any_from_bytes, from_bytes
+from qif2hw.ir.onnx.read import any_from_bytes, event_driven, from_bytes, read_any
 from qif2hw.ir.readout import FirstSpike, Product, Readout
 from qif2hw.ir.stepped import AnyNetwork
 
@@ -49,6 +49,7 @@ __all__ = [
     "load",
     "load_any",
     "pieces",
+    "read_any",
     "save",
     "to_bytes",
 ]
@@ -71,17 +72,19 @@ def save(network: AnyNetwork, path: str | os.PathLike[str]) -> Path:
 def load(path: str | os.PathLike[str]) -> Network:
     """Read an event-driven network from an ONNX file that `save` wrote.
 
+    Arrays may lie in other files of its folder, or below it (ONNX external data).
+
     Raises
     ------
     InputError
         If the file cannot be read, is no ONNX file, holds something else than a QIF network, or a wrong one.
     """
-    return from_bytes(read_bytes(path, MAX_BYTES), str(path))
+    return event_driven(load_any(path), str(path))
 
 
 def load_any(path: str | os.PathLike[str]) -> AnyNetwork:
     """As `load`, a network of either clock."""
-    return any_from_bytes(read_bytes(path, MAX_BYTES), str(path))
+    return read_any(Region(open_file(path)), str(path), Path(path).parent)
 
 
 def to_bytes(network: AnyNetwork) -> bytes:

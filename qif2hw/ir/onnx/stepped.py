@@ -18,6 +18,7 @@ Populations may have the attribute ``unit``.  Other synapses and conventions are
 root is a tensor (real, imaginary).
 """
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -26,6 +27,7 @@ from onnx import AttributeProto, ModelProto, NodeProto, helper
 
 from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF, SteppedSynaptic
 from qif2hw.errors import InputError
+from qif2hw.files import Region
 from qif2hw.ir.large import Pieces
 from qif2hw.ir.network import Projection
 from qif2hw.ir.onnx.execute_stepped import STEPPED_FORM
@@ -101,8 +103,8 @@ def pieces(network: SteppedNetwork) -> Pieces:
 class SteppedReader(GraphReader):
     """Rebuilds a stepped network; ``lead`` axes of an input come before the shape of its group."""
 
-    def __init__(self, model: ModelProto, lead: int) -> None:
-        super().__init__(model)
+    def __init__(self, model: ModelProto, lead: int, large: Mapping[str, Region]) -> None:
+        super().__init__(model, large)
         self.lead = lead
 
     def network(self) -> SteppedNetwork:
