@@ -74,7 +74,7 @@ def places(array: NDArray[Any], size: int = BLOCK) -> Iterator[slice]:
     """Places of consecutive blocks of ``size`` entries in the flat array, of which only one block stays in memory."""
     for low in range(0, array.size, size):
         yield slice(low, low + size)
-    release(array)
+        release(array)
 
 
 def flat_blocks(array: NDArray[Any], size: int = BLOCK) -> Iterator[NDArray[Any]]:
@@ -89,7 +89,7 @@ def row_blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
     rows = max(1, BLOCK // max(1, array.shape[1]))
     for low in range(0, array.shape[0], rows):
         yield array[low : low + rows]
-    release(array)
+        release(array)
 
 
 def release(array: NDArray[Any]) -> None:
@@ -107,7 +107,7 @@ def scaled(values: NDArray[Any], factor: float) -> NDArray[np.float64]:
     given, into = values.reshape(-1), made.reshape(-1)
     for place in places(values):
         np.multiply(given[place], factor, out=into[place])
-    release(made)
+        release(made)
     return sealed(made)
 
 
@@ -123,6 +123,7 @@ def transposed(matrix: NDArray[Any]) -> NDArray[Any]:
     for rows in row_blocks(matrix):
         made[:, low : low + len(rows)] = rows.T
         low += len(rows)
+        release(made)
     return made
 
 

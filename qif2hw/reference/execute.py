@@ -200,8 +200,8 @@ def _trace_chunk(network: Network, x: FloatArray, first_sample: int) -> Trace:
                     extra += synapses.apply(weight, psi[p.pre])
             theta[name][:, low:high] = np.arctan2(end[:, 1], neuron.shear(end[:, 0], end[:, 1], extra))
             found.append(replace(part_found, neuron=part_found.neuron + np.int32(low)))
-        for p in incoming:
-            large.release(p.weight)
+            for p in incoming:
+                large.release(p.weight)
         every = _by_sample(found)
         start = np.searchsorted(every.sample, np.arange(samples + 1))
         events[name] = _Events(start, every.neuron, every.time)
