@@ -49,7 +49,7 @@ def write(arrays: Mapping[str, NDArray[Any]]) -> Pieces:
 
 
 def read(file: Region) -> dict[str, NDArray[Any]]:
-    """The arrays of a file by name, read-only.
+    """The arrays of a file by name, of their shapes, read-only.
 
     Raises
     ------

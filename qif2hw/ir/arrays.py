@@ -29,7 +29,7 @@ def frozen(values: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
 
 
 def finite(values: ArrayLike, what: str) -> FloatArray:
-    """``values`` as a `frozen` float64 array; `InputError` names the first that is not finite."""
+    """``values``, of any shape, as a `frozen` float64 array; `InputError` names the first that is not finite."""
     array = frozen(values, np.float64)
     if not all(np.isfinite(part).all() for part in large.flat_blocks(array)):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])

@@ -28,7 +28,7 @@ class _File(mmap.mmap):
 
 
 def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-    """A new array to be filled: of `LARGE` bytes or more in a file, where the folder for it has room."""
+    """A new array of a shape, to be filled: of `LARGE` bytes or more in a file, where the folder for it has room."""
     kind = np.dtype(dtype)
     size = int(np.prod(shape, dtype=object)) * kind.itemsize
     # Room is taken at once: a mapped file without room ends the process.
@@ -43,7 +43,7 @@ def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
 
 
 def filled(shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable[bytes]) -> NDArray[Any]:
-    """An array, read-only, of the bytes in ``blocks``, which must be as many as it has."""
+    """An array of a shape, read-only, of the bytes in ``blocks``, which must be as many as it has."""
     made = empty(shape, dtype)
     into, at = made.reshape(-1).view(np.uint8), 0
     for block in blocks:
@@ -55,13 +55,13 @@ def filled(shape: tuple[int, ...], dtype: DTypeLike, blocks: Iterable[bytes]) ->
 
 
 def sealed(array: NDArray[Any]) -> NDArray[Any]:
-    """The same array, read-only: whoever made it gives it away."""
+    """The same array, of any shape, read-only: whoever made it gives it away."""
     array.setflags(write=False)
     return array
 
 
 def unchanging(array: NDArray[Any]) -> bool:
-    """Whether nothing can change an array any more: it is read-only, and so is all that it is a view of."""
+    """Whether nothing can change an array of any shape: it is read-only, and so is all that it is a view of."""
     base: object = array
     while isinstance(base, np.ndarray):
         if base.flags.writeable:
@@ -71,21 +71,21 @@ def unchanging(array: NDArray[Any]) -> bool:
 
 
 def places(array: NDArray[Any], size: int = BLOCK) -> Iterator[slice]:
-    """Places of consecutive blocks of ``size`` entries in the flat array, of which only one block stays in memory."""
+    """Places of blocks of ``size`` entries in an array of any shape, laid flat; one block alone stays in memory."""
     for low in range(0, array.size, size):
         yield slice(low, low + size)
         release(array)
 
 
 def flat_blocks(array: NDArray[Any], size: int = BLOCK) -> Iterator[NDArray[Any]]:
-    """The blocks of a contiguous array at its `places`."""
+    """The blocks (entries,) of a contiguous array of any shape at its `places`."""
     flat = array.reshape(-1)
     for place in places(array, size):
         yield flat[place]
 
 
 def row_blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Consecutive rows of a matrix, together about `BLOCK` entries, and one row at least."""
+    """Consecutive rows of a matrix (rows, columns), together about `BLOCK` entries, and one row at least."""
     rows = max(1, BLOCK // max(1, array.shape[1]))
     for low in range(0, array.shape[0], rows):
         yield array[low : low + rows]
@@ -93,7 +93,7 @@ def row_blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def release(array: NDArray[Any]) -> None:
-    """Drop the pages of an array that lies in a file: they are read again when they are needed."""
+    """Drop the pages of an array, of any shape, that lies in a file: they are read again when they are needed."""
     base: object = array
     while isinstance(base, np.ndarray):
         base = base.base
@@ -112,12 +112,12 @@ def scaled(values: NDArray[Any], factor: float) -> NDArray[np.float64]:
 
 
 def largest(values: NDArray[Any]) -> float:
-    """Largest magnitude, 0 where there are no values."""
+    """Largest magnitude of values of any shape, 0 where there are none."""
     return max((max(float(b.max()), -float(b.min())) for b in flat_blocks(values)), default=0.0)
 
 
 def transposed(matrix: NDArray[Any]) -> NDArray[Any]:
-    """The transposed matrix, contiguous."""
+    """The transposed of a matrix (rows, columns), contiguous."""
     made = empty(matrix.shape[::-1], matrix.dtype)
     low = 0
     for rows in row_blocks(matrix):

@@ -36,5 +36,5 @@ def bytes_of_message(message: Any) -> bytes:
 
 
 def field(message: Any, name: str, value: list[bytes | NDArray[Any]]) -> list[bytes | NDArray[Any]]:
-    """A field of a kind of messages whose value is a message, or bytes."""
+    """A field of a kind of messages whose value is a message, or bytes, with arrays of any shape among them."""
     return [tagged(number_of(message, name), size_of(value)), *value]
