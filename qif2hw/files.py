@@ -1,15 +1,18 @@
 """Writing files so that nothing half-written is ever left under the name asked for."""
 
+import io
 import os
 import secrets
 import shutil
 import stat
 import struct
+import weakref
 import zipfile
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import IO, BinaryIO
 
 from qif2hw.errors import InputError
 
@@ -25,7 +28,7 @@ BROKEN_ZIP = (
     ValueError,
 )
 """What `zipfile` raises on damaged archives."""
-_PART = 1 << 24
+_PART = 1 << 22
 
 
 def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
@@ -47,6 +50,64 @@ def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
     if left <= 0:
         raise InputError(f"{path}: larger than the limit of {limit} bytes")
     return b"".join(parts)
+
+
+class Region:
+    """Consecutive bytes of an open file, or of memory: they are read where they are needed, not before.
+
+    Parameters
+    ----------
+    file
+        The file, which nobody else reads meanwhile; it is closed when nothing refers to its bytes any more.
+    start, size
+        Where the bytes begin, and how many there are; without them the whole file.
+    whole
+        The bytes of the whole file, of which these are a part.
+    """
+
+    def __init__(self, file: IO[bytes], start: int = 0, size: int | None = None, whole: "Region | None" = None) -> None:
+        self._file, self._start, self._whole = file, start, whole
+        self.size = file.seek(0, os.SEEK_END) if size is None else size
+        if whole is None:
+            weakref.finalize(self, file.close)
+
+    @classmethod
+    def of(cls, data: bytes) -> "Region":
+        """Bytes in memory."""
+        return cls(io.BytesIO(data))
+
+    def part(self, low: int, size: int) -> "Region":
+        """The ``size`` bytes from ``low`` on, all of which it must have."""
+        assert 0 <= low <= low + size <= self.size
+        return Region(self._file, self._start + low, size, self._whole or self)
+
+    def read(self, low: int = 0, high: int | None = None) -> bytes:
+        """The bytes from ``low`` to ``high`` (exclusive), fewer at the end; `InputError` where they have gone."""
+        high = self.size if high is None else min(high, self.size)
+        try:
+            self._file.seek(self._start + low)
+            data = self._file.read(max(0, high - low))
+        except OSError as error:
+            raise InputError(f"cannot be read ({reason(error)})") from None
+        if len(data) < high - low:
+            raise InputError("cannot be read (it became shorter meanwhile)")
+        return data
+
+    def blocks(self) -> Iterator[bytes]:
+        """All bytes, a part at a time."""
+        for low in range(0, self.size, _PART):
+            yield self.read(low, low + _PART)
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file to be read; `InputError` where that is not possible."""
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: this is a folder, a file is needed")
+        return path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({reason(error)})") from None
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
@@ -98,12 +159,17 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> Path:
     InputError
         As of `check_writable`, or if the system refuses.
     """
+    return write_by(path, lambda file: file.write(data))
+
+
+def write_by(path: str | os.PathLike[str], fill: Callable[[BinaryIO], object]) -> Path:
+    """As `write_bytes`, what ``fill`` writes to the open file: what is large need never be in memory as a whole."""
     path = Path(path)
     target = _file(path)
     temporary = _temporary(target)
     try:
         with temporary.open("xb") as file:
-            file.write(data)
+            fill(file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
@@ -119,10 +185,11 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
     return write_bytes(path, text.encode())
 
 
-def write_folder(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Path:
+def write_folder(path: str | os.PathLike[str], parts: Mapping[str, bytes | Callable[[BinaryIO], object]]) -> Path:
     """Write a folder of files: complete under a temporary name beside it, then renamed.
 
-    A folder of that name is replaced if it holds nothing but files named in ``parts``.
+    Of each there are the bytes, or what fills the open file.  A folder of that name is replaced if it holds nothing but
+    files named in ``parts``.
 
     Raises
     ------
@@ -135,7 +202,11 @@ def write_folder(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Pa
     try:
         temporary.mkdir()
         for name, data in parts.items():
-            (temporary / name).write_bytes(data)
+            if isinstance(data, bytes):
+                (temporary / name).write_bytes(data)
+                continue
+            with (temporary / name).open("xb") as file:
+                data(file)
         if target.exists():
             target.rename(old)
         try:

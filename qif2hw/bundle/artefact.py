@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-import numpy as np
-import safetensors
-import safetensors.numpy
 from numpy.typing import ArrayLike, NDArray
 
 from qif2hw import backends
+from qif2hw.bundle import tensors
 from qif2hw.bundle.container import Json, from_json, naming, read, to_json, with_manifest, write
 from qif2hw.bundle.golden import Golden, SteppedGolden
 from qif2hw.bundle.packing import pack, unpack
 from qif2hw.errors import InputError
+from qif2hw.files import Region
 from qif2hw.ir.arrays import ByValue
+from qif2hw.ir.large import Pieces, bytes_of
 from qif2hw.ir.network import Network
 from qif2hw.ir.program import Program
 from qif2hw.ir.spikes import Run
@@ -97,18 +97,19 @@ class _Bundle(ByValue, Generic[P, N, G]):
 
     def parts(self) -> dict[str, bytes]:
         """The bytes of every part by name; equal bundles give equal bytes."""
+        return {name: b"".join(bytes_of(pieces)) for name, pieces in self._pieces().items()}
+
+    def _pieces(self) -> dict[str, Pieces]:
         from qif2hw.ir import onnx_io
 
         arrays: dict[str, NDArray[Any]] = {}
         program, golden = pack(self.program, arrays), cast(Any, self.golden)
-        parts = {
+        parts: dict[str, Pieces] = {
             "README.txt": _README.encode(),
-            "golden.safetensors": safetensors.numpy.save(
-                {key: np.ascontiguousarray(array) for key, array in golden.arrays(self.program).items()}
-            ),
-            "model.onnx": onnx_io.to_bytes(self.network),
+            "golden.safetensors": tensors.write(golden.arrays(self.program)),
+            "model.onnx": onnx_io.pieces(self.network),
             "program.json": to_json(program),
-            "program.safetensors": safetensors.numpy.save(arrays),
+            "program.safetensors": tensors.write(arrays),
             "report.json": to_json(self.report),
         }
         about = {"target": self.options.get("target"), "options": self.options, "versions": self.versions}
@@ -124,7 +125,7 @@ class _Bundle(ByValue, Generic[P, N, G]):
         InputError
             If it cannot be written.
         """
-        return write(path, self.parts())
+        return write(path, self._pieces())
 
 
 class Bundle(_Bundle[Program, Network, Golden]):
@@ -199,11 +200,11 @@ def load_any(path: str | os.PathLike[str]) -> AnyBundle:
     manifest, parts = read(path)
     program = _program(path, parts)
     with naming(path, "model.onnx"):
-        network = onnx_io.any_from_bytes(parts["model.onnx"], "the model")
+        network = onnx_io.read_any(parts["model.onnx"], "the model")
     with naming(path, "report.json"):
-        report = from_json(parts["report.json"])
+        report = from_json(parts["report.json"].read())
     with naming(path, "golden.safetensors"):
-        arrays = _arrays(parts["golden.safetensors"])
+        arrays = tensors.read(parts["golden.safetensors"])
         kind = Golden if isinstance(program, Program) else SteppedGolden
         golden: Any = kind.read(arrays, program)  # type: ignore[arg-type]
     with naming(path, "model.onnx"):
@@ -224,18 +225,11 @@ def load_program(path: str | os.PathLike[str]) -> Program:
     return program
 
 
-def _program(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Program | SteppedProgram:
+def _program(path: str | os.PathLike[str], parts: Mapping[str, Region]) -> Program | SteppedProgram:
     with naming(path, "program.safetensors"):
-        arrays = _arrays(parts["program.safetensors"])
+        arrays = tensors.read(parts["program.safetensors"])
     with naming(path, "program.json"):
-        packed = from_json(parts["program.json"])
+        packed = from_json(parts["program.json"].read())
         if isinstance(packed, dict) and packed.get("kind") == SteppedProgram.__name__:
             return unpack(SteppedProgram, packed, arrays)
         return unpack(Program, packed, arrays)
-
-
-def _arrays(data: bytes) -> dict[str, NDArray[Any]]:
-    try:
-        return dict(safetensors.numpy.load(data))
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"not a safetensors file ({error})") from None

@@ -4,20 +4,26 @@ import hashlib
 import io
 import json
 import os
+import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, BinaryIO, TypeAlias
 
 from qif2hw import files
 from qif2hw.errors import InputError
-from qif2hw.files import BROKEN_ZIP, check_replaceable, read_bytes, reason, write_bytes, write_folder
+from qif2hw.files import BROKEN_ZIP, Region, check_replaceable, open_file, reason, write_by, write_folder
+from qif2hw.ir.large import LARGE, Pieces, bytes_of, size_of
 
 FORMAT = "qif2hw bundle"
 SCHEMA = 1
 MAX_BYTES = 256 * 2**20
-"""Limit of a part, and of a whole zip; larger ones are refused before they are read."""
+"""Limit of what is compressed, unpacked; what lies in a file as it is may be as large as the file."""
+
+_BLOCK = 1 << 22
+"""Bytes that are copied at a time."""
 
 MANIFEST = "manifest.json"
 PARTS = (
@@ -64,9 +70,9 @@ def naming(path: str | os.PathLike[str], part: str) -> Iterator[None]:
         raise InputError(f"{os.fspath(path)}: part '{part}': {' '.join(str(error).split())}") from None
 
 
-def with_manifest(parts: Mapping[str, bytes], about: Json) -> dict[str, bytes]:
+def with_manifest(parts: Mapping[str, Pieces], about: Json) -> dict[str, Pieces]:
     """All parts of a bundle, the manifest first; ``about`` holds its entries besides sizes and sha256."""
-    listed = {name: {"size": len(data), "sha256": _sha256(data)} for name, data in sorted(parts.items())}
+    listed = {name: {"size": size_of(data), "sha256": _digest(bytes_of(data))} for name, data in sorted(parts.items())}
     manifest = {"format": FORMAT, "schema": SCHEMA, **about, "parts": listed}
     return {MANIFEST: to_json(manifest | {"sha256": _sha256(to_json(manifest))}), **parts}
 
@@ -79,19 +85,19 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         files.check_writable(path)
 
 
-def write(path: str | os.PathLike[str], parts: Mapping[str, bytes]) -> Path:
+def write(path: str | os.PathLike[str], parts: Mapping[str, Pieces]) -> Path:
     """Write parts: to a folder if ``path`` ends in ``/`` or is a folder already, else to a zip."""
     if _is_folder(path):
-        return write_folder(path, parts)
-    return write_bytes(path, _zip(parts))
+        return write_folder(path, {n: d if isinstance(d, bytes) else partial(_fill, d) for n, d in parts.items()})
+    return write_by(path, partial(_zip, parts))
 
 
 def _is_folder(path: str | os.PathLike[str]) -> bool:
     return os.fspath(path).endswith(("/", os.sep)) or os.path.isdir(path)  # noqa: PTH112  # False of a name that is too long
 
 
-def read(path: str | os.PathLike[str]) -> tuple[Json, dict[str, bytes]]:
-    """Manifest and parts of a bundle, every part verified.
+def read(path: str | os.PathLike[str]) -> tuple[Json, dict[str, Region]]:
+    """Manifest and parts of a bundle, every part verified; large ones are copied to files without a name.
 
     Raises
     ------
@@ -106,15 +112,15 @@ def read(path: str | os.PathLike[str]) -> tuple[Json, dict[str, bytes]]:
         if name != MANIFEST and name not in PARTS:
             raise InputError(f"{path}: unknown part {name!r}")
     with naming(path, MANIFEST):
-        manifest = _manifest(parts.pop(MANIFEST))
+        manifest = _manifest(parts.pop(MANIFEST).read())
     for name in PARTS:
         if name not in parts:
             raise InputError(f"{path}: part '{name}' is missing")
         with naming(path, name):
             listed = manifest["parts"][name]
-            if len(parts[name]) != listed["size"]:
-                raise InputError(f"damaged ({len(parts[name])} bytes, the manifest says {listed['size']})")
-            if _sha256(parts[name]) != listed["sha256"]:
+            if parts[name].size != listed["size"]:
+                raise InputError(f"damaged ({parts[name].size} bytes, the manifest says {listed['size']})")
+            if _digest(parts[name].blocks()) != listed["sha256"]:
                 raise InputError("damaged (its sha256 is not the manifest's)")
     return manifest, parts
 
@@ -141,7 +147,7 @@ def _manifest(data: bytes) -> Json:
     return manifest
 
 
-def _read_folder(path: Path) -> dict[str, bytes]:
+def _read_folder(path: Path) -> dict[str, Region]:
     parts = {}
     try:
         names = sorted(os.listdir(path))  # noqa: PTH208
@@ -149,20 +155,20 @@ def _read_folder(path: Path) -> dict[str, bytes]:
         raise InputError(f"{path}: cannot be read ({reason(error)})") from None
     for name in names:
         if name != MANIFEST and name not in PARTS:
-            parts[name] = b""
+            parts[name] = Region.of(b"")
             continue
         part = path / name
         if part.is_symlink() or not part.is_file():
             raise InputError(f"{path}: part '{name}' is no regular file")
-        parts[name] = read_bytes(part, MAX_BYTES)
+        with open_file(part) as file, naming(path, name):
+            parts[name] = _copy(file, os.fstat(file.fileno()).st_size)
     return parts
 
 
-def _read_zip(path: Path) -> dict[str, bytes]:
-    data = read_bytes(path, MAX_BYTES)
+def _read_zip(path: Path) -> dict[str, Region]:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _members(path, archive)
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
+            return _members(path, archive, os.fstat(file.fileno()).st_size)
     except InputError:
         raise
     except BROKEN_ZIP:
@@ -171,41 +177,70 @@ def _read_zip(path: Path) -> dict[str, bytes]:
         raise InputError(f"{path}: not a qif2hw bundle, or a damaged one (neither a folder nor a whole zip)") from None
 
 
-def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, bytes]:
-    parts: dict[str, bytes] = {}
-    total = 0
+def _members(path: Path, archive: zipfile.ZipFile, on_disk: int) -> dict[str, Region]:
+    parts: dict[str, Region] = {}
+    total = {zipfile.ZIP_STORED: 0, zipfile.ZIP_DEFLATED: 0}
     for member in archive.infolist():
         name = member.filename
         if name in parts:
             raise InputError(f"{path}: part '{name}' is there twice")
         if name != MANIFEST and name not in PARTS:
             raise InputError(f"{path}: unknown part {name!r}")
-        total += member.file_size
-        if total > MAX_BYTES:
-            raise InputError(f"{path}: part '{name}' is too large (the limit of a bundle is {MAX_BYTES} bytes)")
         with naming(path, name):
-            if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            if member.flag_bits & 1 or member.compress_type not in total:
                 raise InputError("encrypted, or compressed in another way than deflate")
+        total[member.compress_type] += member.file_size
+        if total[zipfile.ZIP_DEFLATED] > MAX_BYTES or total[zipfile.ZIP_STORED] > on_disk:
+            raise InputError(
+                f"{path}: part '{name}' is too large (the limit of what is compressed is {MAX_BYTES} bytes)"
+            )
+        with naming(path, name):
             try:
-                # Never more than the size it claims: what unpacks to more is damaged.
                 with archive.open(member) as file:
-                    parts[name] = file.read(member.file_size + 1)
+                    parts[name] = _copy(file, member.file_size)
             except BROKEN_ZIP:
                 raise InputError("damaged (it does not unpack)") from None
     return parts
 
 
-def _zip(parts: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
+def _copy(file: IO[bytes], size: int) -> Region:
+    """Bytes of an open file, which can change once they are verified: large ones in a file of their own."""
+    try:
+        copy: IO[bytes] = tempfile.TemporaryFile() if size >= LARGE else io.BytesIO()  # noqa: SIM115
+        # Never more than the size it claims: what unpacks to more is damaged.
+        left = size + 1
+        while left > 0 and (block := file.read(min(left, _BLOCK))):
+            copy.write(block)
+            left -= len(block)
+        copy.flush()
+    except OSError as error:
+        raise InputError(f"cannot be read ({reason(error)})") from None
+    return Region(copy)
+
+
+def _zip(parts: Mapping[str, Pieces], file: BinaryIO) -> None:
     # Stored: the bytes of deflate depend on the zlib at hand, and weights hardly shrink.
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, data in parts.items():
             member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             member.create_system = 3
             member.external_attr = 0o644 << 16
-            archive.writestr(member, data)
-    return buffer.getvalue()
+            member.file_size = size_of(data)
+            with archive.open(member, "w") as opened:
+                _fill(data, opened)
+
+
+def _fill(data: Pieces, file: IO[bytes]) -> None:
+    for block in bytes_of(data):
+        file.write(block)
 
 
 def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    return _digest([data])
+
+
+def _digest(blocks: Iterable[bytes | memoryview]) -> str:
+    found = hashlib.sha256()
+    for block in blocks:
+        found.update(block)
+    return found.hexdigest()

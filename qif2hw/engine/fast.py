@@ -16,6 +16,7 @@ from qif2hw.engine.fast_phases import phase_numbers, run_phases
 from qif2hw.engine.fast_plane import run_vectors, vector_numbers
 from qif2hw.engine.fast_spikes import LATE, NEURON, STEP, Messages, by_neuron, by_step, merge
 from qif2hw.errors import InputError
+from qif2hw.ir.large import row_blocks
 from qif2hw.ir.program import Program, ProgramPopulation, TimeGrid
 from qif2hw.ir.ptc import CotangentTables, PhaseWeightTable, PlaneVector
 from qif2hw.ir.spikes import MachineOutput, StepSpikes
@@ -110,8 +111,8 @@ def _population(
     grid, curve, size = program.grid, population.ptc, population.size
     incoming = program.incoming(population.name)
     messages = merge([sent[p.pre] for p in incoming], program.steps)
-    # A weight has at most 9 bits, shifted by at most 7.
-    weight = join([p.synapses.by_source(p.weight.astype(np.int32) << p.exponent) for p in incoming])
+    # Even weights from -256 to 254, shifted by at most 7, fit 16 bits.
+    weight = join([_shifted(p.synapses.by_source(p.weight), p.exponent) for p in incoming])
     samples = messages.start.size - 1
     lanes = _lanes(population, grid, messages, weight)
     shape = np.array(
@@ -145,6 +146,13 @@ def _population(
     return by_step(buffer, count, program.steps, flush), rows
 
 
+def _shifted(weight: BySource, exponent: int) -> BySource:
+    """Weights, of which there are new arrays, times two to the ``exponent``."""
+    for values in (weight.rows, weight.weight):
+        np.left_shift(values, exponent, out=values)
+    return weight
+
+
 def _most_steps(messages: Messages) -> int:
     """Most steps of a sample in which something arrives."""
     sample = np.repeat(np.arange(messages.start.size - 1), np.diff(messages.start))
@@ -161,9 +169,10 @@ def _lanes(
     if isinstance(curve, PhaseWeightTable):
         return np.int64
     if weight.rows.size:
-        most = int(np.abs(weight.rows).astype(np.int64).sum(axis=0).max(initial=0))
+        total = sum(np.abs(rows, dtype=np.int64).sum(axis=0) for rows in row_blocks(weight.rows))
+        most = int(np.max(total))
     else:
-        most = int(np.bincount(weight.post, np.abs(weight.weight), population.size).max(initial=0))
+        most = int(np.bincount(weight.post, np.abs(weight.weight, dtype=np.int64), population.size).max(initial=0))
     late = int(np.abs(messages.late).max(initial=0))
     sums = most, most * late, most * (late * late >> grid.lateness_bits)
     lateness = max(sums[1:]) * curve.late_gain >> curve.late_shift

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from qif2hw.errors import InputError
+from qif2hw.ir import large
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -14,16 +15,23 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 
 
 def frozen(values: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
-    """A contiguous read-only copy of ``values``, of their shape."""
-    array = np.array(values, dtype=dtype, order="C", copy=True)
-    array.setflags(write=False)
-    return array
+    """``values`` as a contiguous read-only array of their shape: a copy, unless nothing can change them."""
+    given = np.asarray(values)
+    plain = given.dtype == dtype and given.flags.c_contiguous and given.flags.aligned
+    if given is values and plain and large.unchanging(given):
+        return given
+    if given.nbytes < large.LARGE:
+        return large.sealed(np.array(values, dtype=dtype, order="C", copy=True))
+    made = large.empty(given.shape, dtype)
+    made[...] = given
+    large.release(made)
+    return large.sealed(made)
 
 
 def finite(values: ArrayLike, what: str) -> FloatArray:
-    """A read-only float64 copy of ``values``, of their shape; `InputError` names the first that is not finite."""
+    """``values``, of any shape, as a `frozen` float64 array; `InputError` names the first that is not finite."""
     array = frozen(values, np.float64)
-    if not np.isfinite(array).all():
+    if not all(np.isfinite(part).all() for part in large.flat_blocks(array)):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InputError(f"{what} holds {array[where]} at {list(where)}: every value must be finite")
     return array

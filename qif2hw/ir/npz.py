@@ -5,19 +5,21 @@ import os
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
+from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_magic
 
 from qif2hw.errors import InputError
 from qif2hw.files import BROKEN_ZIP, reason
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.large import empty, places, release, sealed, transposed
 from qif2hw.ir.network import Network, layered
 from qif2hw.ir.synapses import Sparse
 from qif2hw.neuron import QIF
 
 MAX_BYTES = 256 * 2**20
-"""Arrays larger than this, all together and unpacked, are refused before they are read."""
+"""Compressed arrays larger than this, all together and unpacked, are refused; others may be as large as their file."""
 
 
 def import_npz(
@@ -71,15 +73,18 @@ def _read(path: Path) -> dict[str, FloatArray]:
     if path.is_dir():
         raise InputError("this is a folder, an npz file is needed")
     try:
-        # Sizes come from the zip directory: checked before anything is unpacked.
-        with zipfile.ZipFile(path) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            # Sizes come from the zip directory: checked before anything is unpacked.
+            stored = [m.file_size for m in archive.infolist() if m.compress_type == zipfile.ZIP_STORED]
+            if sum(m.file_size for m in archive.infolist()) - sum(stored) > MAX_BYTES:
                 raise InputError(f"larger than the limit of {MAX_BYTES} bytes")
-        with np.load(path, allow_pickle=False) as loaded:
-            assert isinstance(loaded, NpzFile)
-            return {key: _numbers(key, loaded[key]) for key in loaded.files}
+            if sum(stored) > os.fstat(file.fileno()).st_size:
+                raise InputError("its arrays are larger than the file")
+            return {m.filename.removesuffix(".npy"): _member(archive, m) for m in archive.infolist()}
     except InputError:
         raise
+    except MemoryError:
+        raise InputError("too large for the memory") from None
     except OSError as error:
         raise InputError(f"cannot be read ({reason(error)})") from None
     except zipfile.BadZipFile:
@@ -88,13 +93,43 @@ def _read(path: Path) -> dict[str, FloatArray]:
         raise InputError(f"cannot be read ({str(error).partition(chr(10))[0]})") from None
 
 
-def _numbers(key: str, array: object) -> FloatArray:
-    # np.load hands back raw bytes for a member that is no npy file.
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"'{key}' is not an array")
-    if array.dtype.kind not in "fiu":
-        raise InputError(f"'{key}' has type {array.dtype}: real numbers are needed")
-    return array.astype(np.float64)
+# Untyped in numpy.
+_MAGIC: Any = read_magic
+_HEADERS: dict[tuple[int, int], Any] = {(1, 0): read_array_header_1_0, (2, 0): read_array_header_2_0}
+
+
+def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> FloatArray:
+    """An array, read-only, in blocks: it may be larger than the memory."""
+    key = member.filename.removesuffix(".npy")
+    with archive.open(member) as file:
+        try:
+            read_header = _HEADERS.get(_MAGIC(file))
+        except ValueError:
+            raise InputError(f"'{key}' is not an array") from None
+        if read_header is None:
+            raise InputError(f"'{key}' is not an array of numbers")
+        shape, turned, kind = read_header(file)
+        if kind.hasobject:
+            raise InputError(f"'{key}' cannot be read (it holds pickled objects, which can run code)")
+        if kind.kind not in "fiu":
+            raise InputError(f"'{key}' has type {kind}: real numbers are needed")
+        size = math.prod(shape)
+        if min(shape, default=0) < 0 or size * kind.itemsize > member.file_size:
+            raise InputError(f"'{key}' has fewer values than its shape {shape} needs")
+        array = empty(shape[::-1] if turned else shape, np.float64)
+        into = array.reshape(-1)
+        for place in places(into):
+            block = into[place]
+            data = file.read(block.size * kind.itemsize)
+            if len(data) < block.size * kind.itemsize:
+                raise InputError(f"'{key}' has fewer values than its shape {shape} needs")
+            block[:] = np.frombuffer(data, kind)
+            release(array)
+        # At its end the member is compared with its checksum.
+        file.read(1)
+    if turned:
+        array = transposed(array) if array.ndim == 2 else np.ascontiguousarray(array.T)
+    return sealed(array)
 
 
 _CSR = ("data", "indices", "indptr", "shape")

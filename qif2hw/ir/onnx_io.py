@@ -27,19 +27,32 @@ from pathlib import Path
 
 from onnx import helper
 
-from qif2hw.files import read_bytes, write_bytes
+from qif2hw.files import Region, open_file, write_by
 from qif2hw.ir.host_part import onnx_host
 from qif2hw.ir.host_part.host import X
+from qif2hw.ir.large import Pieces, bytes_of
 from qif2hw.ir.network import Network
 from qif2hw.ir.onnx import stepped
 from qif2hw.ir.onnx.execute_trial import TRIAL_FORM
 from qif2hw.ir.onnx.functions.body import DOMAIN
 from qif2hw.ir.onnx.graph import MAX_BYTES, VERSION, GraphWriter
-from qif2hw.ir.onnx.read import any_from_bytes, from_bytes
+from qif2hw.ir.onnx.read import any_from_bytes, event_driven, from_bytes, read_any
 from qif2hw.ir.readout import FirstSpike, Product, Readout
 from qif2hw.ir.stepped import AnyNetwork
 
-__all__ = ["DOMAIN", "MAX_BYTES", "VERSION", "any_from_bytes", "from_bytes", "load", "load_any", "save", "to_bytes"]
+__all__ = [
+    "DOMAIN",
+    "MAX_BYTES",
+    "VERSION",
+    "any_from_bytes",
+    "from_bytes",
+    "load",
+    "load_any",
+    "pieces",
+    "read_any",
+    "save",
+    "to_bytes",
+]
 
 _ABOUT = (
     "A spiking network of quadratic integrate-and-fire neurons. Encode turns x in [0, 1] into one spike at "
@@ -52,31 +65,39 @@ _ABOUT_CLASSES = " FirstSpike is t[neuron]; the class is that of the smallest."
 
 def save(network: AnyNetwork, path: str | os.PathLike[str]) -> Path:
     """Write a network of either clock to an ONNX file."""
-    return write_bytes(path, to_bytes(network))
+    held = pieces(network)
+    return write_by(path, lambda file: file.writelines(bytes_of(held)))
 
 
 def load(path: str | os.PathLike[str]) -> Network:
     """Read an event-driven network from an ONNX file that `save` wrote.
+
+    Arrays may lie in other files of its folder, or below it (ONNX external data).
 
     Raises
     ------
     InputError
         If the file cannot be read, is no ONNX file, holds something else than a QIF network, or a wrong one.
     """
-    return from_bytes(read_bytes(path, MAX_BYTES), str(path))
+    return event_driven(load_any(path), str(path))
 
 
 def load_any(path: str | os.PathLike[str]) -> AnyNetwork:
     """As `load`, a network of either clock."""
-    return any_from_bytes(read_bytes(path, MAX_BYTES), str(path))
+    return read_any(Region(open_file(path)), str(path), Path(path).parent)
 
 
 def to_bytes(network: AnyNetwork) -> bytes:
     """A network as the bytes of an ONNX file; equal networks give equal bytes."""
-    return _trial_to_bytes(network) if isinstance(network, Network) else stepped.to_bytes(network)
+    return b"".join(bytes_of(pieces(network)))
 
 
-def _trial_to_bytes(network: Network) -> bytes:
+def pieces(network: AnyNetwork) -> Pieces:
+    """The same bytes in pieces, without copies of large arrays."""
+    return _trial(network) if isinstance(network, Network) else stepped.pieces(network)
+
+
+def _trial(network: Network) -> Pieces:
     graph, host = GraphWriter(), network.host
     add = graph.add
 

@@ -16,6 +16,7 @@ from qif2hw.ir.arrays import ByValue, FloatArray, frozen
 from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.graph import Graph
 from qif2hw.ir.host_part.host import Host
+from qif2hw.ir.large import flat_blocks, scaled
 from qif2hw.ir.network import Network, Population, Projection
 from qif2hw.ir.ptc import ACCUMULATOR_BITS, PTC, STATE_BITS, STATE_MAX, PlaneVector, check_curve, need
 from qif2hw.ir.readout import AnyOutput, check_alone
@@ -223,7 +224,7 @@ class ProgramProjection(ByValue):
         where = f"projection {self.pre} -> {self.post}"
         weight = frozen(self.weight, np.int16)
         need(
-            bool(((weight >= -256) & (weight <= 254) & (weight % 2 == 0)).all()),
+            all(bool(((w >= -256) & (w <= 254) & (w % 2 == 0)).all()) for w in flat_blocks(weight)),
             f"{where}: weights are even, in [-256, 254]",
         )
         need(-8 <= self.exponent <= 7, f"{where}: exponent {self.exponent} is outside -8 to 7")
@@ -332,7 +333,7 @@ class Program(Graph[Encoder, ProgramPopulation, ProgramProjection], Classifies):
                 Population(p.name, p.neuron, self.grid.phi0(p.phase0, p.depth)) for p in self.populations
             ),
             projections=tuple(
-                Projection(p.pre, p.post, p.weight * (unit[p.post] * 2.0**p.exponent), p.synapses)
+                Projection(p.pre, p.post, scaled(p.weight, unit[p.post] * 2.0**p.exponent), p.synapses)
                 for p in self.projections
             ),
             outputs=self.outputs,

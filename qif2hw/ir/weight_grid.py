@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.ir.large import flat_blocks, largest
 
 
 def weight_step(bits: int) -> int:
@@ -28,7 +29,9 @@ def largest_weight(bits: int) -> int:
 
 def weight_bits(weight: NDArray[Any]) -> int:
     """Fewest bits whose grid holds all integers of ``weight``, of any shape."""
-    used = int(np.bitwise_or.reduce(np.abs(weight.ravel()), initial=0))
+    used = 0
+    for part in flat_blocks(weight):
+        used |= int(np.bitwise_or.reduce(np.abs(part), initial=0))
     # The lowest set bit of any weight is the step of the grid; all zeros fit the coarsest.
     step = used & -used or 1 << 7
     return max(2, 10 - step.bit_length())
@@ -36,9 +39,9 @@ def weight_bits(weight: NDArray[Any]) -> int:
 
 def nearest_unit(weight: FloatArray, bits: int) -> float:
     """The unit that puts ``max|w|`` on the largest grid point (1 for an all-zero array); ``weight`` of any shape."""
-    largest = float(np.abs(weight).max(initial=0.0))
+    most = largest(weight)
     # Of the smallest numbers the quotient would be 0.
-    return max(largest / largest_weight(bits), float(np.nextafter(0.0, 1.0))) if largest > 0 else 1.0
+    return max(most / largest_weight(bits), float(np.nextafter(0.0, 1.0))) if most > 0 else 1.0
 
 
 def closest_unit(weight: FloatArray, bits: int) -> float:

@@ -1,18 +1,19 @@
 """Run a network population by population, in the order of their depth."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from qif2hw import neuron
 from qif2hw.errors import InputError
+from qif2hw.ir import large
 from qif2hw.ir.arrays import FloatArray, IntArray
-from qif2hw.ir.network import Network, Population
+from qif2hw.ir.network import Network, Population, Projection
 from qif2hw.ir.spikes import Keep, Run, Spikes, check_keep, counts_of, joined_runs, power_of_two
-from qif2hw.ir.synapses import BySource, join
+from qif2hw.ir.synapses import BySource, Synapses, join
 from qif2hw.reference.kernels import collect, place, propagate
 from qif2hw.threads import one_blas_thread
 
@@ -183,17 +184,57 @@ def _trace_chunk(network: Network, x: FloatArray, first_sample: int) -> Trace:
     theta: dict[str, FloatArray] = {}
     for population in network.order:
         name, incoming = population.name, network.incoming(population.name)
-        shears = join([p.synapses.by_source(p.weight / population.neuron.r) for p in incoming])
         arriving = _merge([events[p.pre] for p in incoming], [network.sizes[p.pre] for p in incoming], samples)
-        events[name], found, end = _run_population(population, arriving, shears, network.trial, samples)
-        spikes[name] = Spikes(found.sample + np.int32(first_sample), found.neuron, found.time)
-        extra = np.zeros((samples, population.size))
-        for p in incoming:
-            if p.pre in psi:
-                extra += p.synapses.apply(p.weight / population.neuron.r, psi[p.pre])
-        theta[name] = np.arctan2(end[:, 1], neuron.shear(end[:, 0], end[:, 1], extra))
+        renew = _renewal(population, max(large.largest(p.weight) for p in incoming) / population.neuron.r)
+        found, theta[name] = [], np.empty((samples, population.size))
+        for low, high in _blocks_of_neurons(population.size, incoming):
+            part, own = (
+                replace(population, phi0=population.phi0[low:high]),
+                [_shears(p, low, high, population.neuron.r) for p in incoming],
+            )
+            shears = join([synapses.by_source(weight) for synapses, weight in own])
+            part_found, end = _run_population(part, arriving, shears, renew, network.trial, samples)
+            extra = np.zeros((samples, part.size))
+            for p, (synapses, weight) in zip(incoming, own, strict=True):
+                if p.pre in psi:
+                    extra += synapses.apply(weight, psi[p.pre])
+            theta[name][:, low:high] = np.arctan2(end[:, 1], neuron.shear(end[:, 0], end[:, 1], extra))
+            found.append(replace(part_found, neuron=part_found.neuron + np.int32(low)))
+            for p in incoming:
+                large.release(p.weight)
+        every = _by_sample(found)
+        start = np.searchsorted(every.sample, np.arange(samples + 1))
+        events[name] = _Events(start, every.neuron, every.time)
+        spikes[name] = Spikes(every.sample + np.int32(first_sample), every.neuron, every.time)
         psi[name] = neuron.pseudo_phase(theta[name])
     return Trace(spikes, theta)
+
+
+def _blocks_of_neurons(size: int, incoming: Sequence[Projection]) -> Iterator[tuple[int, int]]:
+    """First neuron of a block and the one after it: what a block receives bounds the memory of a large population."""
+    whole = any(p.synapses.neurons_alone(0, 1) is None for p in incoming)
+    rows = size if whole else max(1, large.BLOCK // sum(p.synapses.shape[1] for p in incoming))
+    for low in range(0, size, rows):
+        yield low, min(low + rows, size)
+
+
+def _shears(p: Projection, low: int, high: int, r: float) -> tuple[Synapses, FloatArray]:
+    """Synapses onto the neurons from ``low`` to ``high``, and what they shear by, of their weights' shape."""
+    synapses = p.synapses.neurons_alone(low, high)
+    return (p.synapses, p.weight / r) if synapses is None else (synapses, p.weight[low:high] / r)
+
+
+def _by_sample(parts: Sequence[Spikes]) -> Spikes:
+    """Spikes of consecutive blocks of neurons, sorted by sample, neuron and time."""
+    if len(parts) == 1:
+        return parts[0]
+    sample = np.concatenate([part.sample for part in parts])
+    order = np.argsort(sample, kind="stable")
+    return Spikes(
+        sample[order],
+        np.concatenate([part.neuron for part in parts])[order],
+        np.concatenate([part.time for part in parts])[order],
+    )
 
 
 def _merge(sources: list[_Events], widths: list[int], samples: int) -> _Events:
@@ -209,16 +250,19 @@ def _merge(sources: list[_Events], widths: list[int], samples: int) -> _Events:
     return merged
 
 
-def _run_population(
-    population: Population, arriving: _Events, shears: BySource, trial: float, samples: int
-) -> tuple[_Events, Spikes, FloatArray]:
-    """Spikes of a population, as a source and as a result, and its plane vectors at the trial's end."""
+def _renewal(population: Population, largest: float) -> int:
+    """Number of events after which vectors are scaled back, with shears up to ``largest``."""
     # A shear by a changes a length by a factor of at most 1 + |a|, up or down.
-    largest = max(np.abs(shears.rows).max(initial=0.0), np.abs(shears.weight).max(initial=0.0))
     growth = np.log2(1.0 + largest)
     if growth > _EXPONENT_ROOM / 2:
         raise InputError(f"weights onto population '{population.name}' reach 2^{growth:.0f}: too large for float64")
-    renew = max(1, int(_EXPONENT_ROOM / 2 / max(growth, 1.0)))
+    return max(1, int(_EXPONENT_ROOM / 2 / max(growth, 1.0)))
+
+
+def _run_population(
+    population: Population, arriving: _Events, shears: BySource, renew: int, trial: float, samples: int
+) -> tuple[Spikes, FloatArray]:
+    """Spikes of a population, and its plane vectors at the trial's end."""
     size, omega = population.size, population.neuron.omega
     capacity = size * (2 + int(trial / population.neuron.period))
     end, count = np.empty((samples, 2, size)), np.empty(samples, np.int64)
@@ -244,4 +288,4 @@ def _run_population(
     start = np.concatenate([[0], np.cumsum(count)])
     found = Spikes(np.empty(start[-1], np.int32), np.empty(start[-1], np.int32), np.empty(start[-1]))
     collect(start, size, time_buffer, neuron_buffer, found.sample, found.neuron, found.time)
-    return _Events(start, found.neuron, found.time), found, end
+    return found, end

@@ -23,12 +23,18 @@ from qif2hw.ir.npz import import_npz
 from qif2hw.reference import stepped as stepped_reference
 
 
+def _zipped(parts: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    container._zip(parts, file)
+    return file.getvalue()
+
+
 class Bundles(Format):
     name, ending = "bundle", ".qif"
 
     @cached_property
     def valid(self) -> list[bytes]:
-        return [container._zip(bundle.parts()) for bundle in bundles()]
+        return [_zipped(bundle.parts()) for bundle in bundles()]
 
     def changed(self, rng: Rng, data: bytes) -> bytes:
         """With sizes and hashes that fit."""
@@ -58,7 +64,7 @@ class Bundles(Format):
         }
         sealed = {"format": container.FORMAT, "schema": container.SCHEMA, **about, "parts": listed_parts}
         own = {"sha256": container._sha256(as_json(sealed))}
-        return container._zip({container.MANIFEST: as_json(sealed | own), **parts})
+        return _zipped({container.MANIFEST: as_json(sealed | own), **parts})
 
     def use(self, path: Path) -> None:
         bundle = qif2hw.load(path)

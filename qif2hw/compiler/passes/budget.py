@@ -14,6 +14,7 @@ from qif2hw.compiler.passes.weights import Weights
 from qif2hw.compiler.state import Section, State, plain
 from qif2hw.ir import Network, Program, Run, TimeGrid
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.ir.large import empty, flat_blocks, places, sealed
 from qif2hw.ir.weight_grid import largest_weight, weight_step
 
 MOST_UPDATES = 20_000_000
@@ -146,12 +147,22 @@ def within_grid(network: Network, weights: Weights) -> tuple[Network, int]:
     projections, count = [], 0
     for p, unit, bits in zip(network.projections, weights.grid_units(), weights.bits, strict=True):
         most, step = largest_weight(bits) * unit, weight_step(bits) * unit
-        beyond = np.abs(p.weight) > most + 0.5 * step * (1 + 1e-9)
-        some = int(beyond.sum())
+        limit = most + 0.5 * step * (1 + 1e-9)
+        some = sum(int((np.abs(part) > limit).sum()) for part in flat_blocks(p.weight))
         count += some
         # A copy of all weights only where one of them moves.
-        projections.append(replace(p, weight=np.where(beyond, np.sign(p.weight) * most, p.weight)) if some else p)
+        projections.append(replace(p, weight=_moved_in(p.weight, limit, most)) if some else p)
     return replace(network, projections=tuple(projections)), count
+
+
+def _moved_in(weight: FloatArray, limit: float, most: float) -> FloatArray:
+    """The weights, of any shape, with those beyond ``limit`` at ``most`` of their sign."""
+    made = empty(weight.shape, np.float64)
+    given, into = weight.reshape(-1), made.reshape(-1)
+    for place in places(given):
+        part = given[place]
+        into[place] = np.where(np.abs(part) > limit, np.sign(part) * most, part)
+    return sealed(made)
 
 
 def _finer(state: State, x: FloatArray, table_bits: int) -> FloatArray:

@@ -112,16 +112,17 @@ class Ranges:
 
 def load_of(projections: Sequence[ProgramProjection]) -> Load:
     """The load of a population with these projections onto it, with its witness."""
-    counts = [p.weight.astype(np.int64) << p.exponent for p in projections]
+    signed = [p.synapses.signed_sums(p.weight) for p in projections]
     up, down = (
-        np.sum([p.synapses.sums(np.maximum(sign * w, 0)) for p, w in zip(projections, counts, strict=True)], axis=0)
-        for sign in (1, -1)
+        np.sum([sums[k] << p.exponent for p, sums in zip(projections, signed, strict=True)], axis=0) for k in (0, 1)
     )
     neuron = int(np.maximum(up, down).argmax())
     sign = 1 if up[neuron] >= down[neuron] else -1
-    own = [p.synapses.of_neuron(sign * w, neuron) for p, w in zip(projections, counts, strict=True)]
+    own = [p.synapses.of_neuron(p.weight, neuron) for p in projections]
     names = [f"{p.pre}[{j}]" for p, (sources, _) in zip(projections, own, strict=True) for j in sources]
-    row = np.concatenate([weight for _, weight in own])
+    row = np.concatenate(
+        [sign * weight.astype(np.int64) << p.exponent for p, (_, weight) in zip(projections, own, strict=True)]
+    )
     heaviest = np.argsort(-row, kind="stable")[:SOURCES_NAMED]
     return Load(
         int(up.max()),

@@ -1,7 +1,6 @@
 """Pass: round weights to the hardware's grid."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import ClassVar, TypeAlias
 
@@ -11,6 +10,7 @@ from qif2hw.compiler.state import Phases, Section, State
 from qif2hw.errors import InputError
 from qif2hw.ir import Network, ProgramProjection, Projection
 from qif2hw.ir.arrays import ByValue, FloatArray
+from qif2hw.ir.large import empty, flat_blocks, largest, places, release, scaled, sealed
 from qif2hw.ir.ptc import STATE_MAX
 from qif2hw.ir.weight_grid import largest_weight, nearest_unit, round_to_grid, weight_step
 
@@ -20,7 +20,7 @@ Bits: TypeAlias = int | tuple[int, ...]
 FULL_RANGE = 128.0
 """The potential register reaches at least this ``|cot(theta)|``: all but the outer 0.5 % of the cycle."""
 
-_BLOCK = 1 << 16
+_ROUNDED = 1 << 16
 """Weights that are rounded at a time."""
 
 
@@ -80,8 +80,13 @@ class Weights(ByValue):
         return tuple(self.units[p.post] * 2.0**p.exponent for p in self.projections)
 
     def check(self, state: State) -> None:
-        """Shapes and finiteness, which a network checks when it is made."""
-        as_network(state.network, self, state[Phases])
+        """Shapes and finiteness, for which no float network is made: it may be large."""
+        for p, unit, given in zip(self.projections, self.grid_units(), state.network.projections, strict=True):
+            where = f"projection {p.pre} -> {p.post}"
+            if (p.pre, p.post) != (given.pre, given.post) or p.synapses.shape != given.synapses.shape:
+                raise InputError(f"{where}: {given.pre} -> {given.post} of {given.synapses.shape} is needed")
+            if not np.isfinite(largest(p.weight) * unit):
+                raise InputError(f"weight of {where}: every value must be finite, not of a unit {unit:g}")
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ def as_network(network: Network, weights: Weights, phases: Phases) -> Network:
         network,
         populations=tuple(replace(p, phi0=phases.phi0[p.name]) for p in network.populations),
         projections=tuple(
-            Projection(p.pre, p.post, p.weight * unit, p.synapses)
+            Projection(p.pre, p.post, scaled(p.weight, unit), p.synapses)
             for p, unit in zip(weights.projections, weights.grid_units(), strict=True)
         ),
     )
@@ -117,10 +122,11 @@ def as_network(network: Network, weights: Weights, phases: Phases) -> Network:
 
 def rounded(projection: Projection, unit: float, exponent: int, bits: int) -> ProgramProjection:
     """A projection with each weight at its nearest grid point."""
-    integers = np.empty(projection.weight.shape, np.int16)
-    for place, part in _blocks(projection.weight):
-        integers.reshape(-1)[place] = round_to_grid(part, unit * 2.0**exponent, bits)
-    return ProgramProjection(projection.pre, projection.post, integers, exponent, projection.synapses)
+    integers, weight = empty(projection.weight.shape, np.int16), projection.weight.reshape(-1)
+    for place in places(weight, _ROUNDED):
+        integers.reshape(-1)[place] = round_to_grid(weight[place], unit * 2.0**exponent, bits)
+    release(integers)
+    return ProgramProjection(projection.pre, projection.post, sealed(integers), exponent, projection.synapses)
 
 
 @dataclass(frozen=True)
@@ -175,18 +181,20 @@ class RoundWeights:
 
 
 def _error(exact: Projection, integers: ProgramProjection, unit: float) -> RoundingError:
-    # In place: one array of the weights' size, not four.
-    error = integers.weight.astype(np.float64)
-    error *= unit * 2.0**integers.exponent
-    error -= exact.weight
-    most = max(float(error.max(initial=0.0)), -float(error.min(initial=0.0)))
-    np.square(error, out=error)
+    total, most = 0.0, 0.0
+    given, rounded_ = exact.weight.reshape(-1), integers.weight.reshape(-1)
+    for place in places(given):
+        error = rounded_[place] * (unit * 2.0**integers.exponent)
+        error -= given[place]
+        most = max(most, largest(error))
+        total += float(np.sum(np.square(error, out=error)))
+    release(integers.weight)
     return RoundingError(
         unit,
         integers.exponent,
-        float(np.sqrt(np.mean(error))) if error.size else 0.0,
+        float(np.sqrt(total / given.size)) if given.size else 0.0,
         most,
-        max(float(exact.weight.max(initial=0.0)), -float(exact.weight.min(initial=0.0))),
+        largest(exact.weight),
         exact.synapses.count,
     )
 
@@ -209,13 +217,5 @@ def _whole_unit(
 def _on_grid(weight: FloatArray, unit: float, bits: int) -> bool:
     return all(
         bool(np.all(np.abs(round_to_grid(part, unit, bits) * unit - part) <= 1e-12 * np.abs(part)))
-        for _, part in _blocks(weight)
+        for part in flat_blocks(weight, _ROUNDED)
     )
-
-
-def _blocks(weight: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
-    """Places in the flat array, and their weights: what is computed of one block bounds the memory."""
-    flat = weight.reshape(-1)
-    for low in range(0, flat.size, _BLOCK):
-        place = slice(low, low + _BLOCK)
-        yield place, flat[place]

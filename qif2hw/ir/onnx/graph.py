@@ -1,17 +1,18 @@
 """ONNX graphs in the operator domain ``qif2hw``: what is common to writing and reading all kinds of networks."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-import onnx
-from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
-from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from qif2hw.errors import InputError
+from qif2hw.files import Region
+from qif2hw.ir.large import LARGE, Pieces, filled, size_of
 from qif2hw.ir.network import Projection
 from qif2hw.ir.onnx.functions.body import DOMAIN, OPSET
+from qif2hw.ir.onnx.wire import bytes_of_message, field
 from qif2hw.ir.synapses import NOT_GIVEN, Conv2d, Dense, Sparse, Synapses
 
 VERSION = 2
@@ -20,6 +21,8 @@ PLAIN_VERSION = 1
 """Of the domain, in other files."""
 MAX_BYTES = 256 * 2**20
 """Larger files are refused before they are read."""
+MOST_BYTES = 2**31 - 1
+"""Limit of ONNX itself, whose messages have no more."""
 
 # Fixed, so that the bytes do not depend on the installed onnx.
 _IR_VERSION = 8
@@ -78,6 +81,8 @@ class GraphWriter:
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
         self.tensors: list[TensorProto] = []
+        self.large: dict[str, NDArray[Any]] = {}
+        """Values of the tensors that have none themselves."""
 
     def add(self, op: str, inputs: list[str], output: str, name: str, **attributes: Any) -> None:
         """Add a node of the domain."""
@@ -90,7 +95,12 @@ class GraphWriter:
 
     def store(self, name: str, array: NDArray[Any]) -> str:
         """Add an array of any shape; returns its name."""
-        self.tensors.append(numpy_helper.from_array(array, name))
+        if array.nbytes < LARGE:
+            self.tensors.append(numpy_helper.from_array(array, name))
+            return name
+        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
+        self.tensors.append(TensorProto(dims=array.shape, data_type=kind, name=name))
+        self.large[name] = np.ascontiguousarray(array)
         return name
 
     def projection(self, index: int, p: Projection, spikes: str) -> str:
@@ -115,27 +125,33 @@ class GraphWriter:
         about: str,
         metadata: Mapping[str, str] | None = None,
         functions: Sequence[FunctionProto] = (),
-    ) -> bytes:
-        """The bytes of a file with these inputs (name, shape), the output ``y`` (samples, outputs), and metadata.
+    ) -> Pieces:
+        """A file with these inputs (name, shape), the output ``y`` (samples, outputs), and metadata.
 
         With ``functions`` it executes.
         """
-        graph = helper.make_graph(
-            self.nodes,
-            "qif2hw",
-            [helper.make_tensor_value_info(name, TensorProto.DOUBLE, shape) for name, shape in inputs],
-            [helper.make_tensor_value_info("y", TensorProto.DOUBLE, ["samples", outputs])],
-            initializer=self.tensors,
-            doc_string=about,
-        )
-        model = ModelProto(ir_version=_IR_VERSION, producer_name="qif2hw", graph=graph)
+        graph: list[bytes | NDArray[Any]] = [bytes_of_message(GraphProto(node=self.nodes, name="qif2hw"))]
+        for tensor in self.tensors:
+            own: list[bytes | NDArray[Any]] = [bytes_of_message(tensor)]
+            if tensor.name in self.large:
+                own += field(TensorProto, "raw_data", [self.large[tensor.name]])
+            graph += field(GraphProto, "initializer", own)
+        x = [helper.make_tensor_value_info(name, TensorProto.DOUBLE, shape) for name, shape in inputs]
+        y = helper.make_tensor_value_info("y", TensorProto.DOUBLE, ["samples", outputs])
+        graph.append(bytes_of_message(GraphProto(doc_string=about, input=x, output=[y])))
         version = VERSION if functions else PLAIN_VERSION
-        model.opset_import.extend([helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, version)])
-        model.functions.extend(functions)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, version)]
+        rest = ModelProto(opset_import=opsets, functions=functions)
         for key, text in (metadata or {}).items():
-            model.metadata_props.add(key=key, value=text)
-        data: bytes = model.SerializeToString(deterministic=True)
-        return data
+            rest.metadata_props.add(key=key, value=text)
+        pieces = [
+            bytes_of_message(ModelProto(ir_version=_IR_VERSION, producer_name="qif2hw")),
+            *field(ModelProto, "graph", graph),
+            bytes_of_message(rest),
+        ]
+        if size_of(pieces) > MOST_BYTES:
+            raise InputError(f"the network takes {size_of(pieces)} bytes, an ONNX file has at most {MOST_BYTES}")
+        return pieces
 
 
 def _attribute(name: str, value: Any) -> AttributeProto:
@@ -152,76 +168,6 @@ def _attribute(name: str, value: Any) -> AttributeProto:
     )
 
 
-def parse(data: bytes) -> ModelProto:
-    """The model in the bytes of a file; `InputError` unless it is a valid one of this domain and version."""
-    if len(data) > MAX_BYTES:
-        raise InputError(f"larger than the limit of {MAX_BYTES} bytes")
-    try:
-        model = ModelProto.FromString(data)
-    except (DecodeError, RecursionError, UnicodeDecodeError):
-        raise InputError("not an ONNX file") from None
-    if not model.ir_version or not model.HasField("graph"):
-        raise InputError("not an ONNX file")
-    # Of bytes that are no text the parser makes no text.
-    if not all(isinstance(name, str) for name in _names(model)):
-        raise InputError("not a valid ONNX model (a name is not UTF-8)")
-    versions = {o.domain: o.version for o in model.opset_import}
-    if DOMAIN not in versions:
-        found = list(dict.fromkeys(node.op_type for node in model.graph.node))[:4]
-        raise InputError(
-            f"an ONNX file, but of no QIF network (its operators: {', '.join(found) or 'none'}); "
-            f"bare weights become a model with 'qif2hw import'"
-        )
-    if versions[DOMAIN] not in (PLAIN_VERSION, VERSION):
-        raise InputError(f"written for version {versions[DOMAIN]} of the domain '{DOMAIN}', this is version {VERSION}")
-    # Before the checker, which would look for the files that such tensors name.
-    for tensor in (*model.graph.initializer, *_constants(_all_nodes(model))):
-        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-            raise InputError(f"tensor '{tensor.name}' is stored in another file: only self-contained models are read")
-    try:
-        onnx.checker.check_model(model)
-    except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise InputError(f"not a valid ONNX model ({reason})") from None
-    return model
-
-
-def is_executable(model: ModelProto) -> bool:
-    """Whether the nodes of a model execute."""
-    return any(o.domain == DOMAIN and o.version == VERSION for o in model.opset_import)
-
-
-def _names(model: ModelProto) -> Iterator[object]:
-    for node in _all_nodes(model):
-        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
-        yield from (attribute.name for attribute in node.attribute)
-    yield from (part.name for part in (*model.graph.input, *model.graph.output, *model.graph.initializer))
-    for function in model.functions:
-        yield from (function.name, function.domain, *function.input, *function.output, *function.attribute)
-
-
-def _all_nodes(model: ModelProto) -> Iterator[NodeProto]:
-    yield from _with_inner(model.graph.node)
-    for function in model.functions:
-        yield from _with_inner(function.node)
-
-
-def _with_inner(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    for node in nodes:
-        yield node
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _with_inner(attribute.g.node)
-
-
-def _constants(nodes: Iterable[NodeProto]) -> Iterator[TensorProto]:
-    for node in nodes:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-
-
 class GraphReader:
     """Nodes and arrays of a checked model, by what they make; the classes of `qif2hw.ir` judge the values.
 
@@ -231,9 +177,11 @@ class GraphReader:
     STANDARD: ClassVar[tuple[str, ...]] = ("Concat",)
     """Operators of ONNX itself that it reads."""
 
-    def __init__(self, model: ModelProto) -> None:
+    def __init__(self, model: ModelProto, large: Mapping[str, Region] | None = None) -> None:
         self.graph = model.graph
         self.tensors = {t.name: t for t in self.graph.initializer}
+        self.large = large or {}
+        """Where the values of tensors lie that have none themselves, by name."""
         self.maker: dict[str, NodeProto] = {}
         for node in self.graph.node:
             standard = node.domain in ("", "ai.onnx") and node.op_type in self.STANDARD
@@ -304,11 +252,11 @@ class GraphReader:
 
     def tensor(self, node: NodeProto, name: str) -> NDArray[np.float64]:
         """A stored float64 array, of its shape, that is an input of ``node``; `InputError` if there is none."""
-        return float64(self.stored(node, name), f"array '{name}'")
+        return _read(self.stored(node, name), TensorProto.DOUBLE, f"array '{name}'", self.large.get(name))
 
     def integers(self, node: NodeProto, name: str) -> NDArray[np.int64]:
         """A stored int64 array, of its shape, that is an input of ``node``; `InputError` if there is none."""
-        return _read(self.stored(node, name), TensorProto.INT64, f"array '{name}'")
+        return _read(self.stored(node, name), TensorProto.INT64, f"array '{name}'", self.large.get(name))
 
     def stored(self, node: NodeProto, name: str) -> TensorProto:
         """A stored array that is an input of ``node``; `InputError` if there is none."""
@@ -383,13 +331,16 @@ _STORED: dict[int, tuple[str, str]] = {
 }
 
 
-def _read(tensor: TensorProto, kind: int, what: str) -> NDArray[Any]:
+def _read(tensor: TensorProto, kind: int, what: str, values: Region | None = None) -> NDArray[Any]:
     name, entries = _STORED[kind]
     if tensor.data_type != kind:
         raise InputError(f"{what} must be {name}")
     size = len(tensor.raw_data) // 8 if tensor.HasField("raw_data") else len(getattr(tensor, entries))
+    size = size if values is None else values.size // 8
     if any(d < 0 for d in tensor.dims) or int(np.prod([int(d) for d in tensor.dims], dtype=object)) != size:
         raise InputError(f"{what} holds {size} values, its shape {list(tensor.dims)} needs another number")
+    if values is not None:
+        return filled(tuple(tensor.dims), "<f8" if kind == TensorProto.DOUBLE else "<i8", values.blocks())
     try:
         return np.asarray(numpy_helper.to_array(tensor))
     except (ValueError, TypeError) as error:

@@ -1,11 +1,14 @@
 """Reading the ONNX files of `qif2hw.ir.onnx_io`, which describes the format."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 
 import onnx
 from onnx import ModelProto, NodeProto
 
 from qif2hw.errors import InputError
+from qif2hw.files import Region
 from qif2hw.ir.encoder import Encoder
 from qif2hw.ir.host_part.formula import OPERATORS
 from qif2hw.ir.host_part.host import Host
@@ -13,7 +16,8 @@ from qif2hw.ir.host_part.onnx_host import RESULTS, HostReader, check_operators, 
 from qif2hw.ir.network import Network, Population, Projection
 from qif2hw.ir.onnx.execute_stepped import STEPPED_FORM
 from qif2hw.ir.onnx.execute_trial import TRIAL_FORM
-from qif2hw.ir.onnx.graph import GraphReader, array_of, insert, is_executable, parse, real_of, values_of, where
+from qif2hw.ir.onnx.graph import GraphReader, array_of, insert, real_of, values_of, where
+from qif2hw.ir.onnx.parse import is_executable, parse
 from qif2hw.ir.onnx.stepped import SteppedReader
 from qif2hw.ir.readout import AnyOutput, FirstSpike, Product, Readout, readouts_of
 from qif2hw.ir.stepped import AnyNetwork
@@ -22,8 +26,13 @@ from qif2hw.neuron import QIF
 
 def any_from_bytes(data: bytes, source: str = "model.onnx") -> AnyNetwork:
     """A network of either clock from the bytes of an ONNX file; ``source`` names it in an `InputError`."""
+    return read_any(Region.of(data), source)
+
+
+def read_any(file: Region, source: str = "model.onnx", folder: Path | None = None) -> AnyNetwork:
+    """As `any_from_bytes`, from an open file; arrays may lie in other files of ``folder``, or below it."""
     try:
-        model = parse(data)
+        model, large = parse(file, folder)
         executes = is_executable(model)
         stepped = any(node.op_type in ("Frames", "FramesOnGrid") for node in model.graph.node)
         form, called = STEPPED_FORM if stepped else TRIAL_FORM, list(model.graph.node)
@@ -33,9 +42,9 @@ def any_from_bytes(data: bytes, source: str = "model.onnx") -> AnyNetwork:
             model.graph.node.extend(made)
         reader: SteppedReader | _Reader
         if stepped:
-            reader = SteppedReader(model, lead=2 if executes else 1)
+            reader = SteppedReader(model, 2 if executes else 1, large)
         else:
-            reader = (_HostedReader if has_host(model) else _Reader)(model)
+            reader = (_HostedReader if has_host(model) else _Reader)(model, large)
         network: AnyNetwork = reader.network()
         if executes:
             form.check(called, model.functions, reader, network)
@@ -47,7 +56,11 @@ def any_from_bytes(data: bytes, source: str = "model.onnx") -> AnyNetwork:
 
 def from_bytes(data: bytes, source: str = "model.onnx") -> Network:
     """An event-driven network from the bytes of an ONNX file; ``source`` names it in an `InputError`."""
-    network = any_from_bytes(data, source)
+    return event_driven(any_from_bytes(data, source), source)
+
+
+def event_driven(network: AnyNetwork, source: str) -> Network:
+    """The network; `InputError` if it has a stepped clock."""
     if not isinstance(network, Network):
         raise InputError(f"{source}: a network with a stepped clock, where an event-driven one is needed")
     return network
@@ -140,9 +153,9 @@ class _HostedReader(_Reader):
 
     STANDARD: ClassVar[tuple[str, ...]] = OPERATORS
 
-    def __init__(self, model: ModelProto) -> None:
+    def __init__(self, model: ModelProto, large: Mapping[str, Region]) -> None:
         check_operators(model)
-        super().__init__(model)
+        super().__init__(model, large)
         self.part = HostReader(self, model)
 
     def _encoders(self) -> tuple[tuple[Encoder, ...], Host | None]:

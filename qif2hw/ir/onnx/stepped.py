@@ -18,6 +18,7 @@ Populations may have the attribute ``unit``.  Other synapses and conventions are
 root is a tensor (real, imaginary).
 """
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -26,6 +27,8 @@ from onnx import AttributeProto, ModelProto, NodeProto, helper
 
 from qif2hw.discrete import SteppedCUBA, SteppedLIF, SteppedQIF, SteppedSynaptic
 from qif2hw.errors import InputError
+from qif2hw.files import Region
+from qif2hw.ir.large import Pieces
 from qif2hw.ir.network import Projection
 from qif2hw.ir.onnx.execute_stepped import STEPPED_FORM
 from qif2hw.ir.onnx.graph import (
@@ -62,8 +65,8 @@ _ABOUT = (
 )
 
 
-def to_bytes(network: SteppedNetwork) -> bytes:
-    """A stepped network as the bytes of an ONNX file; equal networks give equal bytes."""
+def pieces(network: SteppedNetwork) -> Pieces:
+    """A stepped network as an ONNX file; equal networks give equal bytes."""
     graph = GraphWriter()
     sent = {}
     for e in network.encoders:
@@ -100,8 +103,8 @@ def to_bytes(network: SteppedNetwork) -> bytes:
 class SteppedReader(GraphReader):
     """Rebuilds a stepped network; ``lead`` axes of an input come before the shape of its group."""
 
-    def __init__(self, model: ModelProto, lead: int) -> None:
-        super().__init__(model)
+    def __init__(self, model: ModelProto, lead: int, large: Mapping[str, Region]) -> None:
+        super().__init__(model, large)
         self.lead = lead
 
     def network(self) -> SteppedNetwork:

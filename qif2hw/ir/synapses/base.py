@@ -69,6 +69,13 @@ class Synapses(ABC, ByValue):
     def neurons(self) -> IntArray:
         """A neuron that uses each weight (the first of those that share it), of the weights' shape."""
 
+    def neurons_alone(self, low: int, high: int) -> "Synapses | None":
+        """The synapses of the neurons from ``low`` to ``high`` (exclusive), whose weights are ``weight[low:high]``.
+
+        None where weights do not lie by neuron.
+        """
+        return None
+
     def check(self, weight: NDArray[Any], where: str) -> None:
         """`InputError`, naming ``where``, unless the weights have the shape that these synapses need."""
         if weight.shape != self.weight_shape:
@@ -103,6 +110,11 @@ class Synapses(ABC, ByValue):
         total = np.zeros(self.shape[0], weight.dtype)
         np.add.at(total, post, weight.ravel()[place])
         return total
+
+    def signed_sums(self, weight: NDArray[Any]) -> tuple[IntArray, IntArray]:
+        """Sums of the positive integer weights of each neuron, (post,), and of the negative ones without sign."""
+        values = weight.astype(np.int64)
+        return self.sums(np.maximum(values, 0)), self.sums(np.maximum(-values, 0))
 
     def of_neuron(self, weight: NDArray[Any], neuron: int) -> tuple[IntArray, NDArray[Any]]:
         """Sources of one neuron, (fan-in,), and the weights from them, (fan-in,); ``weight`` has `weight_shape`."""

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from qif2hw.errors import InputError
 from qif2hw.ir.arrays import IntArray
+from qif2hw.ir.large import row_blocks, transposed
 from qif2hw.ir.synapses.base import Edges, Synapses, working_type
 from qif2hw.ir.synapses.by_source import BySource
 
@@ -75,6 +76,10 @@ class Dense(Synapses):
         """The row of each weight."""
         return np.repeat(np.arange(self.post)[:, None], self.pre, axis=1)
 
+    def neurons_alone(self, low: int, high: int) -> "Dense":
+        """Some rows."""
+        return Dense(high - low, self.pre)
+
     def dense(self, weight: NDArray[Any]) -> NDArray[Any]:
         """The weights themselves."""
         return weight
@@ -86,6 +91,15 @@ class Dense(Synapses):
     def sums(self, weight: NDArray[Any]) -> NDArray[Any]:
         """Sum of each row."""
         return np.asarray(weight.sum(axis=1))
+
+    def signed_sums(self, weight: NDArray[Any]) -> tuple[IntArray, IntArray]:
+        """Of each row, in blocks of rows."""
+        sums = [
+            (np.maximum(rows, 0).sum(axis=1, dtype=np.int64), -np.minimum(rows, 0).sum(axis=1, dtype=np.int64))
+            for rows in row_blocks(weight)
+        ]
+        up, down = (np.concatenate(parts) for parts in zip(*sums, strict=True))
+        return up, down
 
     def of_neuron(self, weight: NDArray[Any], neuron: int) -> tuple[IntArray, NDArray[Any]]:
         """All sources, and the neuron's row."""
@@ -100,4 +114,4 @@ class Dense(Synapses):
     def by_source(self, weight: NDArray[Any]) -> BySource:
         """The transposed array."""
         nothing = np.zeros(0, np.int64)
-        return BySource(np.ascontiguousarray(weight.T), nothing, nothing.astype(np.int32), np.zeros(0, weight.dtype))
+        return BySource(transposed(weight), nothing, nothing.astype(np.int32), np.zeros(0, weight.dtype))
