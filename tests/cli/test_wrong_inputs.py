@@ -313,6 +313,19 @@ def test_seeds_that_no_generator_takes(call: Any, kit: Any, tmp_path: Path, comm
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--weight-bits", 9), "9 is not in the range 2<=x<=8"),
+        (("--training-steps", 0), "0 is not in the range x>=1"),
+        (("--steps", 7), "steps = 7: 8 to 65536 are possible"),
+    ],
+)
+def test_a_demo_that_cannot_be_compiled_is_not_trained(call: Any, tmp_path: Path, words: Any, message: str) -> None:
+    assert message in call.refused("demo", "--out", tmp_path / "out", *words)
+    assert not (tmp_path / "out").exists()
+
+
 def test_every_seed_has_the_same_range() -> None:
     def options(command: click.Command) -> Iterator[click.Parameter]:
         yield from (param for param in command.params if param.name == "seed")

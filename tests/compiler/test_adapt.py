@@ -1,6 +1,7 @@
 """Adaptive rounding: the result survives 8 bits without retraining."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -128,3 +129,35 @@ def test_calibration_inputs_fill_the_cube_evenly() -> None:
     counts, _, _ = np.histogram2d(points[:, 0], points[:, 1], bins=5, range=((0, 1), (0, 1)))
     assert counts.min() > 30
     assert counts.max() < 50
+
+
+@pytest.mark.parametrize("rows", [12, 60])
+def test_phases_are_eliminated_by_regularised_least_squares(rows: int) -> None:
+    """Derivatives by phases of all sizes, on either side of the ridge, with fewer rows than phases and with more."""
+    rng, count = np.random.default_rng(rows), 40
+    few = min(rows, count)
+    left, right = (np.linalg.qr(rng.normal(size=(n, few)))[0] for n in (rows, count))
+    square = np.logspace(0, -12, few)
+    slopes = left * np.sqrt(square) @ right.T
+    found = SimpleNamespace(phi0=(slopes[:, :3], slopes[:, 3:]))
+    ridge = adapt_module.RIDGE * square.sum()
+    for error in rng.normal(size=(3, rows)):
+        best = np.linalg.lstsq(
+            np.concatenate([slopes, np.sqrt(ridge) * np.eye(count)]), -np.append(error, np.zeros(count)), rcond=None
+        )[0]
+        least = np.sum((error + slopes @ best) ** 2) + ridge * np.sum(best**2)
+        assert np.sum(adapt_module._eliminate_phases(found)(error) ** 2) == pytest.approx(least, rel=2e-4)
+        np.testing.assert_allclose(adapt_module.phase_shift(found, error), best, rtol=0, atol=1e-6 * np.abs(best).max())
+
+
+@pytest.mark.parametrize(("seed", "bits"), [*((seed, 3) for seed in range(4)), (0, 8)])
+def test_descents_end_when_they_gain_little_or_are_good_enough(seed: int, bits: int) -> None:
+    options = CompileOptions(weight_bits=bits)
+    history = compile_network(ordinary((2, 24, 24, 2), seed), options).report["adapt-rounding"]["history"]
+
+    def ended(errors: list[float]) -> bool:
+        return errors[-1] < 5e-4 or (len(errors) > 2 and min(errors) > 0.95 * min(errors[:-2]))
+
+    assert not any(ended(history[:k]) for k in range(1, len(history)))
+    assert len(history) == 13 or ended(history)
+    assert (history[-1] < 5e-4) == (bits == 8)

@@ -187,3 +187,9 @@ def test_the_compiler_picks_a_form_and_says_why() -> None:
         tables("bytes=50")
     with pytest.raises(InputError, match="form = round: auto, cotangent, plane, grid are possible"):
         tables("form=round")
+
+
+def test_weight_bits_may_be_a_list() -> None:
+    listed, given = CompileOptions(weight_bits=[8, 6]), CompileOptions(weight_bits=(8, 6))  # type: ignore[arg-type]
+    assert listed == given
+    assert hash(listed) == hash(given)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,14 +12,19 @@ from networks import branched, ordinary, published
 
 import qif2hw
 from qif2hw import engine, reference, zoo
-from qif2hw.compiler import CompileOptions, compile_network, load_target
+from qif2hw.compiler import CompileOptions, compile_network, load_target, passes_for
+from qif2hw.compiler.default_inputs import spread
+from qif2hw.compiler.driver import run_passes
+from qif2hw.compiler.passes import tables
 from qif2hw.compiler.passes.fit import assess
 from qif2hw.compiler.passes.ranges import range_of
 from qif2hw.compiler.proof import prove
 from qif2hw.compiler.ptc_tables import direction_of_any_length, turn_error
+from qif2hw.compiler.state import State
 from qif2hw.experiments.reproduce import qif
 from qif2hw.experiments.reproduce.zoo_build import trials
 from qif2hw.ir import Network, PlaneVector, Program
+from qif2hw.ir.ptc import LATE_FRACTION, STATE_BITS, NarrowProducts
 
 TARGET = "loihi2-microcode"
 PRODUCT_BITS = 40
@@ -171,3 +177,15 @@ def test_it_is_as_near_to_the_float_result_as_tables_at_512_steps(name: str) -> 
         for key, bundle in (("tables", tables), ("microcode", zoo.bundle(name, TARGET)))
     }
     assert distance["microcode"] <= 2 * distance["tables"]
+
+
+def test_products_that_never_fit_are_as_narrow_as_they_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for their width ends, and whether they fit is for others to say."""
+    network = ordinary((2, 6, 2))
+    passes = passes_for(CompileOptions(rounding="nearest", target=TARGET))
+    names = [one.name for one in passes]
+    start = State.start(network, load_target(TARGET), spread(20, 2))
+    state, _ = run_passes(start, passes[: names.index("tables")])
+    wide = NarrowProducts(PRODUCT_BITS - STATE_BITS - 1, LATE_FRACTION - 1)
+    monkeypatch.setattr(tables, "prove", lambda *given: {"shear product": SimpleNamespace(fits=False, bits=44)})
+    assert tables.narrow_products(state, network.populations[0], 0, False) == wide

@@ -1,6 +1,7 @@
 """Passes as text, in any order that makes sense, and the error budget."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from qif2hw.compiler import (
 from qif2hw.compiler.default_inputs import spread
 from qif2hw.compiler.driver import run_passes
 from qif2hw.compiler.error_measures import by_size, by_spread
+from qif2hw.compiler.passes import budget as budget_pass
 from qif2hw.compiler.passes.budget import Budget
 from qif2hw.compiler.passes.tables import MakeTables
 from qif2hw.compiler.passes.weights import Weights
@@ -140,6 +142,23 @@ def test_saturation_is_a_term_of_its_own() -> None:
     assert untouched[Budget].saturated_weights == 0
 
 
+def test_saturation_that_changes_nothing_has_no_part() -> None:
+    """Weights beyond the grid onto neurons whose result counts nothing: what the others' rounding does is theirs."""
+    network = ordinary((1, 8, 2), 1)
+    (output,), nearest = network.outputs, CompileOptions(rounding="nearest")
+    network = replace(network, outputs=(replace(output, scale=np.zeros(output.size)),))
+    state, _ = run_passes(State.start(network, load_target("loihi2"), spread(50, 1)), passes_for(nearest)[:2])
+    small = {name: 0.3 * unit for name, unit in state[Weights].units.items()}
+    projections = tuple(
+        replace(p, weight=round_to_grid(exact.weight, small[p.post], 8).astype(np.int16))
+        for exact, p in zip(network.projections, state[Weights].projections, strict=True)
+    )
+    weights = replace(state[Weights], units=small, projections=projections)
+    budget = run_passes(state.having(weights), passes_for(nearest)[2:])[0][Budget]
+    assert budget.saturated_weights > 0
+    assert set(budget.absolute.values()) == {0.0}
+
+
 def test_budget_names_the_cause() -> None:
     network = ordinary((1, 16, 16, 2), 1)
 
@@ -151,3 +170,24 @@ def test_budget_names_the_cause() -> None:
     assert largest(payload_bits=0, steps=256) == "payload"
     assert largest(table_bits=2, form="cotangent") == "tables"
     assert largest(steps=32) == "time_grid"
+
+
+@pytest.mark.parametrize(("updates", "samples"), [(1, 8), (37, 37), (10**9, 50)])
+def test_the_budget_runs_as_many_inputs_as_there_is_time_for(
+    monkeypatch: pytest.MonkeyPatch, updates: int, samples: int
+) -> None:
+    network = ordinary((2, 40, 40, 2))
+    state = State.start(network, load_target("loihi2"), spread(50, 2))
+    cost = max(network.synapse_count, budget_pass.SYNAPSES_OF_A_NEURON * 82)
+    monkeypatch.setattr(budget_pass, "MOST_UPDATES", updates * cost)
+    assert len(budget_pass.measured_inputs(state)) == samples
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_shifts_of_the_phases_end_with_one_that_gains_little(seed: int) -> None:
+    options = CompileOptions(weight_bits=4, steps=96)
+    found = compile_network(ordinary((2, 16, 16, 2), seed), options).report["compensate"]
+    history = found["history"]
+    assert found["kept"] == (len(history) > 1)
+    assert all(after < before for before, after in pairwise(history))
+    assert all(after <= 0.98 * before for before, after in pairwise(history[:-1]))

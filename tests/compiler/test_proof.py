@@ -13,7 +13,7 @@ from networks import branched, ordinary, published
 
 from qif2hw.compiler import State, load_target, parse_passes, run_passes
 from qif2hw.compiler.default_inputs import spread
-from qif2hw.compiler.intervals import Register, Registers
+from qif2hw.compiler.intervals import Register, Registers, _bits
 from qif2hw.compiler.passes.ranges import PopulationRange, Ranges
 from qif2hw.compiler.proof import ProofError, prove
 from qif2hw.engine import curve, integers, plane, spec
@@ -236,3 +236,10 @@ def test_what_the_induction_assumes_is_checked(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("qif2hw.compiler.proof._latest", lambda grid: grid.ticks // 2)
     with pytest.raises(ProofError, match="payload of population 'hidden1' from 0 to 255: 0 to 128 were assumed"):
         prove(population, state[TimeGrid], found)
+
+
+def test_bits_are_the_fewest_that_hold_both_ends() -> None:
+    for low in range(-17, 18):
+        for high in range(max(low, 0), 18):
+            fewest = next(b for b in range(1, 9) if -(1 << b - 1) <= low and high < 1 << b - 1)
+            assert _bits(low, high) == fewest

@@ -186,6 +186,22 @@ def test_biases_keep_the_mean_current(make: Any) -> None:
         made.advance(population)
 
 
+def test_weights_that_meet_nothing_are_rounded_to_the_nearest() -> None:
+    """Inputs whose second channel is black say nothing of its weights."""
+    network = stepped_images()
+    x = network.check_inputs(X[:40] * np.array([1.0, 0.0])[:, None, None])
+    options = passes_for(SteppedOptions(weight_bits=4))[:2]
+    state = run_passes(CompilerState.start(network, load_target("loihi2"), x), options)[0]
+    made = layers.Layers(network, state[InputUnits], state[Scales], state[Currents], x, np.arange(40) % 4 == 3)
+    first = network.order[0]
+    for layer in made._adapted(first, [0], first.bias):
+        (projection,) = layer.incoming
+        exact = made._weight(0) / real_units(first, projection, layer.unit)
+        nearest = 32 * np.clip(np.rint(exact / 32), -7, 7)
+        assert np.array_equal(projection.weight[:, 1], nearest[:, 1])
+        assert not np.array_equal(projection.weight[:, 0], nearest[:, 0])
+
+
 @pytest.mark.parametrize("thresholds", ["channel", "layer"])
 def test_few_bits_keep_more(thresholds: str) -> None:
     """On inputs that the compiler has not seen."""

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from networks import branched, ordinary, published
 
-from qif2hw import engine, reference
+from qif2hw import engine, reference, zoo
 from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.compiler.ptc_tables import respond
 from qif2hw.engine import curve, plane, spec
@@ -159,6 +159,8 @@ def test_look_up_interpolates_between_knots_placed_like_floats() -> None:
     table = Table(np.array([90, 80, 70, 60, 50, 45, 40, 35, 30, 20, 10, 4, 0], np.int32), 3, 2)
     x = np.array([0, 1, 2, 7, 8, 9, 15, 16, 17, 19, 28, 30, 32])
     assert curve.look_up(table, x).tolist() == [90, 85, 80, 55, 50, 48, 33, 30, 28, 23, 4, 2, 0]
+    # Ten over a distance of 2 at the start, of 4 at the end.
+    assert curve.steepest(table) == 40
 
 
 def test_plane_vector_follows_the_exact_ptc_and_finds_every_phase() -> None:
@@ -179,6 +181,31 @@ def test_plane_vector_keeps_its_length_within_a_bit() -> None:
     size = np.maximum(np.abs(x), np.abs(y))
     assert size.max() <= 1 << VECTOR_BITS
     assert size.min() >= (1 << VECTOR_BITS) // 2
+
+
+def test_what_the_trial_undoes_of_an_earlier_step_leaves_no_phase() -> None:
+    """A neuron that has fired and is kicked back beyond its reset when the trial ends stays at the reset."""
+    program = zoo.bundle("burgers_pinn").program
+    population = next(p for p in program.populations if isinstance(p.ptc, PlaneVector))
+    grid, one = program.grid, 1 << (VECTOR_BITS - 1)
+    angle = 0.5 * np.pi * grid.increment / grid.threshold
+    state = np.repeat(
+        np.rint(one * np.array([np.cos(angle), np.sin(angle)])).astype(np.int64)[:, None, None], 3, axis=2
+    )
+    nothing = np.zeros((1, 3), np.int64)
+    kicks = np.array([[0, -20_000, -600_000]])
+    out = spec.step(population, grid, grid.trial_steps, state, kicks, nothing, nothing)
+    assert not out.flag.any()
+    assert (out.state[1, 0, :2] > 1).all()
+    assert out.state[:, 0, 2].tolist() == [one, 0]
+    table = zoo.bundle("parabola").program
+    population, grid = table.populations[0], table.grid
+    phase = np.full((1, 1, 2), grid.increment // 2)
+    kicks = np.array([[0, -200_000]])
+    out = spec.step(population, grid, grid.trial_steps, phase, kicks, nothing[:, :2], nothing[:, :2])
+    assert not out.flag.any()
+    assert out.state[0, 0, 0] > 1
+    assert out.state[0, 0, 1] == 0
 
 
 def test_delay_compensation_does_not_depend_on_depth() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from networks import ordinary
+from parity.conftest import other_engine
 
 import qif2hw
 from qif2hw import engine, parity, reference
@@ -20,6 +21,7 @@ from qif2hw.engine import encode, spec
 from qif2hw.engine.host import finish, first_spike_order
 from qif2hw.errors import InputError
 from qif2hw.ir import FirstSpike, Host, Input, MachineOutput, Network, Output, Readout, onnx_io
+from qif2hw.parity import sections
 from qif2hw.reference.sensitivity import sensitivity
 from qif2hw.workers import run_file
 
@@ -183,6 +185,10 @@ def test_parity_knows_classes_and_certifies() -> None:
     page = parity.report.render(report)
     assert "is, taken for" in page
     assert "snake" in page
+    # A backend that is bit for bit equal has no accuracy of its own.
+    again = parity.check(bundle, x, backends=("reference", "engine", other_engine()), truth=truth, bounds=BOUNDS)
+    shown = [title for _, title in sections.tiles(again) if title.startswith("accuracy")]
+    assert shown == [f"accuracy of {name}" for name in ("reference", "engine = lava (bit for bit)", "float")]
     # Another class for every sample: the matrix has nothing on its diagonal.
     other = (report.runs["engine"].label + 1) % 3
     wrong = parity.check(bundle, x, backends=("reference", "engine"), truth=other)

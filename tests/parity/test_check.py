@@ -225,3 +225,9 @@ def test_refuses(case: Case) -> None:
         check(case.program, case.x, backends=("reference", lacking))
     with pytest.raises(InputError, match="y of shape"):
         check(case.program, case.x[:5], backends=("reference", prepared("odd", case.engine)))
+
+
+def test_bounds_by_default() -> None:
+    """Those of the documentation: a tenth of a step, half a step proven, two of a hundred classes."""
+    told = Bounds(rms=0.1, unmatched=0, tolerance=1.0, result=None, certified=0.5, classes=0.02)
+    assert told == Bounds()

@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from networks import ordinary
 from oracles.nets import random_layers
 from parity.conftest import Case, compiled
 
 from qif2hw import reference, zoo
+from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.errors import InputError
 from qif2hw.parity.certificates.certificate import certify
 from qif2hw.parity.certificates.explain import GROWN, _Spikes, difference_of_sample, explain
@@ -92,3 +94,14 @@ def test_what_cannot_be_explained_is_refused(case: Case) -> None:
         explain(case.program, case.x, 40)
     with pytest.raises(InputError, match="output neuron 2 cannot be explained"):
         explain(case.program, case.x, 0, output=2)
+
+
+def test_a_chain_that_begins_in_an_input_ends_there() -> None:
+    """Few bits of payload round inputs too, which may bring a neuron more than what arises in it."""
+    options = CompileOptions(payload_bits=2, rounding="nearest")
+    program = compile_network(ordinary((1, 6, 2), 0, 3), options).program
+    x = np.random.default_rng(0).random((20, 1))
+    first = [explain(program, x, k).chain[0] for k in range(len(x))]
+    assert {link.population for link in first} <= set(program.output_populations) | {"hidden1"}
+    brought = [link for link in first if link.population == "hidden1"]
+    assert any(abs(link.arrived) > max(map(abs, link.own.values())) for link in brought)

@@ -1,6 +1,8 @@
 """Bit for bit, and where not."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from parity.conftest import Case
 
 from qif2hw.errors import InputError
 from qif2hw.ir import MachineOutput, Run, StepSpikes
-from qif2hw.parity import first_difference
+from qif2hw.parity import first_difference, identical
 
 
 def changed(run: Run, population: str, spikes: StepSpikes) -> Run:
@@ -86,3 +88,16 @@ def test_refuses_what_cannot_be_compared(case: Case) -> None:
     partial = {k: v for k, v in case.engine.step_spikes.items() if k != "hidden2"}
     with pytest.raises(InputError, match="no step spikes of hidden2"):
         first_difference(case.program, case.engine, replace(case.engine, backend="lava", step_spikes=partial))
+
+
+def test_populations_that_do_not_spike_are_passed_over() -> None:
+    """Wherever they stand among the others."""
+    names = {"scores": False, "hidden": True}
+    program: Any = SimpleNamespace(populations=[SimpleNamespace(name=n, spiking=s) for n, s in names.items()])
+    spikes = np.zeros((2, 3, 4), bool)
+    other = spikes.copy()
+    other[1, 2, 3] = True
+    runs: Any = [SimpleNamespace(spikes={"hidden": s}, backend=b) for s, b in ((spikes, "engine"), (other, "lava"))]
+    found = identical.first_stepped_difference(program, *runs)
+    assert found is not None
+    assert (found.population, found.sample, found.neuron, found.step) == ("hidden", 1, 3, 3)

@@ -4,6 +4,8 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import networks
 import numpy as np
@@ -14,7 +16,8 @@ from parity.conftest import Case, compiled, other_engine, prepared
 from qif2hw import svg
 from qif2hw.errors import InputError
 from qif2hw.ir import Program, Spikes
-from qif2hw.parity import ParityReport, check, render, write
+from qif2hw.ir.host_part.host import Host, Input, Output
+from qif2hw.parity import ParityReport, check, figures, render, write
 
 
 class Page(HTMLParser):
@@ -111,6 +114,7 @@ def test_all_spikes_of_the_sample_are_drawn(one_to_one: tuple[Program, ParityRep
     text = render(report, sample=17)
     expected = sum(int((s.sample == 17).sum()) for s in report.runs["engine"].spikes.values())
     drawing = next(d for d in text.split("<svg")[1:] if 'aria-label="Spikes of sample 17"' in d).split("</svg>")[0]
+    assert ">time</text>" in drawing
     assert drawing.count('class="dot"') == expected
     assert "furthest off" not in text
     assert "furthest off" in render(report)
@@ -197,3 +201,9 @@ def test_ticks_are_round_and_inside(low: float, high: float) -> None:
     assert low - 1e-9 * (high - low) <= ticks[0] < ticks[-1] <= high + 1e-9 * (high - low)
     steps = np.diff(ticks)
     np.testing.assert_allclose(steps, steps[0])
+
+
+def test_axes_have_the_names_and_units_of_the_host() -> None:
+    host = Host((Input("t", 0.0, 2.0, "s"),), (Output("u", "m"), Output("v")))
+    report: Any = SimpleNamespace(program=SimpleNamespace(host=host))
+    assert figures._axes(report) == ("t (s)", "u (m)")

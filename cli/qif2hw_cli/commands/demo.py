@@ -25,9 +25,11 @@ TASK = "parabola"
     "--out", "folder", default="out/demo", show_default=True, type=OUTPUT_FOLDER, help="Folder of what is made."
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of the training.")
-@click.option("--weight-bits", type=int, default=8, show_default=True, help="Bits of a weight, 2 to 8.")
+@click.option(
+    "--weight-bits", type=click.IntRange(2, 8), default=8, show_default=True, help="Bits of a weight, 2 to 8."
+)
 @click.option("--steps", type=int, default=512, show_default=True, help="Most machine steps of a trial.")
-@click.option("--training-steps", type=int, help="Instead of the task's own number.")
+@click.option("--training-steps", type=click.IntRange(min=1), help="Instead of the task's own number.")
 @threads_option
 @json_option
 def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps: int | None, as_json: bool) -> None:
@@ -38,21 +40,23 @@ def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps
     bundles and report.html (of the first) into the folder. Exit code 1 if parity is broken.
     """
     from qif2hw import bundle as bundles
+    from qif2hw.compiler import CompileOptions
     from qif2hw.files import check_writable, make_folder
     from qif2hw.parity import report as page
     from qif2hw_cli.output.estimate_tables import for_report
     from qif2hw_cli.output.parity_tables import facts, show
 
     out = Output(as_json)
-    home = make_folder(folder)
-    report = check_writable(home / "report.html")
-    names = choose_backends(out)
-    grid = {"weight_bits": weight_bits, "steps": steps}
+    grid: dict[str, Any] = {"weight_bits": weight_bits, "steps": steps}
     variants = [
         _Variant("trained for the hardware", "model", weight_bits, grid),
         _Variant("rounded by the compiler", "adapted", None, grid),
         _Variant("rounded to the nearest", "nearest", None, grid | {"rounding": "nearest"}),
     ]
+    CompileOptions(**grid)
+    names = choose_backends(out)
+    home = make_folder(folder)
+    report = check_writable(home / "report.html")
     for variant in variants:
         check_writable(home / f"{variant.name}.onnx")
         bundles.check_writable(home / f"{variant.name}.qif")

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from qif2hw.errors import InputError
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.train.objective import batch_of
 
 
@@ -19,20 +20,31 @@ class Architecture:
     chains
         One chain from inputs to outputs; or two, branch and trunk: they share the inputs out in this order, and the
         inner product of what they give is the only output.
+    fields
+        Encode each input of the last chain, whose first size counts them all; None for inputs as they are.
     """
 
     chains: tuple[tuple[int, ...], ...]
+    fields: ReceptiveFields | None = None
 
     def __post_init__(self) -> None:
         if len(self.chains) not in (1, 2) or any(len(sizes) < 2 or min(sizes) < 1 for sizes in self.chains):
             raise InputError(f"layers {self.chains}: one or two chains of at least two positive sizes are needed")
         if len({sizes[-1] for sizes in self.chains}) > 1:
             raise InputError(f"layers {self.chains}: the two chains must end in the same number of features")
+        if self.fields is not None and self.chains[-1][0] % self.fields.count:
+            raise InputError(f"layers {self.chains}: {self.fields.count} receptive fields for each input are needed")
+
+    @property
+    def columns(self) -> tuple[int, ...]:
+        """Columns of each chain's input."""
+        *others, last = (sizes[0] for sizes in self.chains)
+        return (*others, last if self.fields is None else last // self.fields.count)
 
     @property
     def inputs(self) -> int:
         """Columns of the network's input."""
-        return sum(sizes[0] for sizes in self.chains)
+        return sum(self.columns)
 
     @property
     def outputs(self) -> int:
@@ -88,6 +100,6 @@ def take_apart(architecture: Architecture, x: Tensor) -> Rows:
         raise InputError(f"inputs of shape {tuple(x.shape)}: (samples, {architecture.inputs}) is needed")
     if len(architecture.chains) == 1:
         return Rows((x,), ())
-    columns = x.split([sizes[0] for sizes in architecture.chains], dim=1)
+    columns = x.split(architecture.columns, dim=1)
     parts, where = zip(*(torch.unique(part, dim=0, return_inverse=True) for part in columns), strict=True)
     return Rows(parts, where)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from qif2hw.errors import InputError
 from qif2hw.experiments.baselines.ann import Ann
+from qif2hw.nn.encoding import activity_jets
 
 
 class Derivatives(NamedTuple):
@@ -27,7 +28,7 @@ class Derivatives(NamedTuple):
 
 
 def derivatives(model: Ann, x: Tensor, directions: Tensor, pairs: Sequence[tuple[int, int]] = ()) -> Derivatives:
-    """Values, gradients and chosen second derivatives of a network of one chain.
+    """Values, gradients and chosen second derivatives of a network of one chain, through its receptive fields.
 
     Parameters
     ----------
@@ -49,8 +50,7 @@ def derivatives(model: Ann, x: Tensor, directions: Tensor, pairs: Sequence[tuple
         raise InputError("derivatives are there for networks of one chain")
     count = len(directions)
     left, right = ([1 + pair[side] for pair in pairs] for side in (0, 1))
-    first = (directions / model.spread[0]).expand(len(x), -1, -1).transpose(0, 1)
-    carried = torch.cat([model.scaled(0, x)[None], first, x.new_zeros((len(pairs), *x.shape))])
+    carried = torch.cat([model.scaled(0, x)[None], _encoded(model, x, directions, pairs) / model.spread[0]])
     *hidden, last = model.layers[0]
     for linear in hidden:
         z = carried @ linear.weight.T
@@ -66,3 +66,15 @@ def derivatives(model: Ann, x: Tensor, directions: Tensor, pairs: Sequence[tuple
     return Derivatives(
         result[0] + last.bias * model.scale + model.offset, result[1 : 1 + count].permute(1, 2, 0), second
     )
+
+
+def _encoded(model: Ann, x: Tensor, directions: Tensor, pairs: Sequence[tuple[int, int]]) -> Tensor:
+    """First and second derivatives of the channels that encode ``x``; (directions and pairs, samples, channels)."""
+    fields = model.architecture.fields
+    first = directions.expand(len(x), -1, -1).transpose(0, 1)
+    if fields is None:
+        return torch.cat([first, x.new_zeros((len(pairs), *x.shape))])
+    _, slope, bend = activity_jets(fields, x)
+    each = first.repeat_interleave(fields.count, dim=2)
+    second = [(bend * each[i] * each[j])[None] for i, j in pairs]
+    return torch.cat([slope * each, *second])

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from qif2hw.experiments.baselines.architecture import Architecture, Rows, take_apart
 from qif2hw.ir.arrays import FloatArray
+from qif2hw.nn.encoding import activities
 
 CHUNK = 256
 """Samples a predictor works on at a time: few enough for the spikes of all time steps to stay in the cache."""
@@ -12,6 +13,8 @@ CHUNK = 256
 
 class ChainModel(nn.Module):
     """A network ``y = offset + scale * combine(chain_k((x_k - centre_k) / spread_k))``; its chains are a subclass's.
+
+    Where the architecture has receptive fields, their activities take the place of the last ``x_k``.
 
     Parameters
     ----------
@@ -37,14 +40,21 @@ class ChainModel(nn.Module):
     def fit_scaling(self, rows: Rows, y: Tensor | None) -> None:
         """Centre and spread of each chain's own inputs; offset and scale of ``y`` (samples, outputs), if given."""
         for k, part in enumerate(rows.parts):
-            self.centre[k], self.spread[k] = part.mean(), part.std()
+            encoded = self.encoded(k, part)
+            self.centre[k], self.spread[k] = encoded.mean(), encoded.std()
         if y is not None:
             self.offset.copy_(y.mean(dim=0))
             self.scale.copy_(y.std(dim=0))
 
+    def encoded(self, k: int, part: Tensor) -> Tensor:
+        """Inputs ``part`` (distinct, inputs) of chain ``k``, or the activities of their fields."""
+        fields = self.architecture.fields
+        last = k == len(self.architecture.chains) - 1
+        return activities(fields, part) if last and fields is not None else part
+
     def scaled(self, k: int, part: Tensor) -> Tensor:
         """Inputs ``part`` (distinct, inputs) of chain ``k`` as its first layer sees them."""
-        return (part - self.centre[k]) / self.spread[k]
+        return (self.encoded(k, part) - self.centre[k]) / self.spread[k]
 
     def chain(self, k: int, z: Tensor) -> Tensor:
         """Results (distinct, outputs) of chain ``k`` for scaled inputs ``z`` (distinct, inputs of the chain)."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from qif2hw.experiments.baselines.ann import Ann
+from qif2hw.experiments.baselines.architecture import take_apart
 from qif2hw.experiments.baselines.derivatives import derivatives
 from qif2hw.experiments.baselines.fitting import Objective
 from qif2hw.train.task import Equation
@@ -37,7 +38,7 @@ def on_physics(model: Ann, equation: Equation, batch: int, seed: int) -> Objecti
 def scale_to_points(model: Ann, equation: Equation, seed: int) -> None:
     """Centre and spread of the inputs as they are drawn; outputs stay as they are."""
     points = _draw(equation, POLISH_POINTS, [seed])
-    model.centre[0], model.spread[0] = points.mean(), points.std()
+    model.fit_scaling(take_apart(model.architecture, points), None)
 
 
 def residuals(model: Ann, equation: Equation, x: Tensor) -> Tensor:

@@ -49,13 +49,16 @@ class Budget:
 
 
 def architecture_of(task: Task) -> Architecture:
-    """Layers of the baselines: the task's or the published ones, whichever have more weights."""
+    """Layers of the baselines: the task's or the published ones, whichever have more weights.
+
+    `Task.fields` encode the coordinates of a baseline too.
+    """
     if task.branch_inputs:
         trunk_inputs = task.sizes[0] - task.branch_inputs
-        return Architecture(((task.branch_inputs, *FEATURES), (trunk_inputs, *FEATURES)))
-    ends = task.sizes[0], task.sizes[-1] // 2
-    candidates = [(ends[0], *hidden, ends[1]) for hidden in (task.sizes[1:-1], PUBLISHED.get(task.name, ()))]
-    return Architecture((max(candidates, key=lambda sizes: sum(a * b for a, b in pairwise(sizes))),))
+        return Architecture(((task.branch_inputs, *FEATURES), (trunk_inputs, *FEATURES)), task.fields)
+    ends, published = (task.sizes[0], task.sizes[-1] // 2), PUBLISHED.get(task.name.split(" ")[0], ())
+    candidates = [(ends[0], *hidden, ends[1]) for hidden in (task.sizes[1:-1], published)]
+    return Architecture((max(candidates, key=lambda sizes: sum(a * b for a, b in pairwise(sizes))),), task.fields)
 
 
 def ann_budget(task: Task) -> Budget:
@@ -65,7 +68,7 @@ def ann_budget(task: Task) -> Budget:
     return {
         1: Budget(4000, 200, (1e-3, 3e-3, 1e-2), 300),
         2: Budget(5000, 500, (1e-3, 2e-3, 5e-3), 300),
-    }.get(task.sizes[0], Budget(3500, 500, (1e-3, 2e-3, 5e-3), 150))
+    }.get(sum(architecture_of(task).columns), Budget(3500, 500, (1e-3, 2e-3, 5e-3), 150))
 
 
 def lif_budget(task: Task) -> Budget:

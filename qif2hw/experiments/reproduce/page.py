@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from qif2hw.experiments import tasks
-from qif2hw.experiments.reproduce.qif import STEPS, WEIGHT_BITS
+from qif2hw.experiments.reproduce.plan import STEPS, WEIGHT_BITS
 from qif2hw.experiments.reproduce.rows import Finished, Row, Score
 from qif2hw.experiments.tasks.images import TASKS as IMAGE_TASKS
 
@@ -44,7 +44,8 @@ def render(finished: Sequence[Finished], figures: dict[str, list[Path]], about: 
         "",
         "*Ordinary*: every output is a real spike inside the trial. *Published*: the trial ends before an output can",
         "spike; outputs are pseudospikes, which hardware computes by the flush. *Fields*: each input is encoded by",
-        "Gaussian receptive fields, exponentials that the host computes; baselines get their activities.",
+        "Gaussian receptive fields, exponentials that the host computes; baselines get the same. *Rounded in",
+        "training*: trained on until the weights lie on the 8-bit grid; elsewhere the compiler rounds them.",
         "",
         *_missing(about),
         *_summary(rows, names),
@@ -115,19 +116,19 @@ def _summary(rows: list[Row], names: list[str]) -> list[str]:
     for name in names:
         for quantity in tasks.get(name).quantities:
             mine = [r for r in rows if (r.task, r.quantity) == (name, quantity)]
-            for encoding in dict.fromkeys(r.encoding for r in mine):
-                own = _widths(name, encoding)
-                shown = [r for r in mine if r.encoding == encoding]
+            for variant in dict.fromkeys(r.variant for r in mine):
+                own = _widths(name, variant)
+                shown = [r for r in mine if r.variant == variant]
                 shown = [r for r in shown if r.network == own or not r.method.startswith("qif-")]
-                lines.append(f"| {', '.join(filter(None, (name, encoding)))} | {quantity} | {_summary_of(shown)} |")
+                lines.append(f"| {', '.join(filter(None, (name, variant)))} | {quantity} | {_summary_of(shown)} |")
     return lines
 
 
-def _widths(name: str, encoding: str) -> str:
+def _widths(name: str, variant: str) -> str:
     """Sizes of a task's own network, its inputs encoded."""
     task = tasks.get(name)
-    if encoding:
-        task = tasks.with_receptive_fields(task, int(encoding.split()[0]))
+    if variant.endswith(" fields"):
+        task = tasks.with_receptive_fields(task, int(variant.split()[0]))
     return "-".join(map(str, task.sizes))
 
 
@@ -149,7 +150,7 @@ def _table(rows: list[Row]) -> list[str]:
     quantities = list(dict.fromkeys(row.quantity for row in rows))
     groups: dict[tuple[str, str, str], list[Row]] = defaultdict(list)
     for row in rows:
-        groups[row.method, ", ".join(filter(None, (row.regime, row.encoding))), row.network].append(row)
+        groups[row.method, ", ".join(filter(None, (row.regime, row.variant))), row.network].append(row)
     head = ["method", "regime", "network", *(f"{q}, %" for q in quantities), *(f"{q}, paper" for q in quantities)]
     lines = ["| " + " | ".join([*head, "RMSE", "seeds"]) + " |", "|---|---|---|" + "---:|" * (2 * len(quantities) + 2)]
     for (method, regime, network), group in groups.items():

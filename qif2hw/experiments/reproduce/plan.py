@@ -21,14 +21,34 @@ PAPER_SIZES = {"parabola": (1, 64, 64, 64, 2), "ricker": (2, 16, 2)}
 """Networks of the paper where ours is another one: they have a row beside it, in the ordinary regime."""
 
 
-FIELDS = {"parabola": 4, "ricker": 8, "ripple": 8, "burgers_pinn": 8}
+FIELDS = {
+    "parabola": 4,
+    "ricker": 8,
+    "ripple": 8,
+    "poisson_operator": 8,
+    "poisson_pinn": 4,
+    "burgers_pinn": 8,
+    "navier_stokes_pinn": 4,
+}
 """Receptive fields per input of tasks that have rows with them too, in the ordinary regime."""
 
-MEASURED_MOMENTS = ("poisson_operator",)
-"""Tasks of which, as of all with fields, the compiler chooses the moments of the lateness by what they gain."""
+DIRECT = ("poisson_pinn",)
+"""Those of them whose network with one spike per input is the more exact one."""
 
-FIELDS_METHODS: tuple[str, ...] = ()
-"""Baselines that are given the same fields."""
+WEIGHT_BITS, STEPS = 8, 512
+"""Bits of a weight, and machine steps of a trial."""
+
+ROUNDED = {"ripple": 400}
+"""Second-order steps of tasks that have rows of a training that ends on the grid of weights, with one spike per input.
+
+Elsewhere the compiler rounds the weights.
+"""
+
+MEASURED_MOMENTS = ("poisson_operator",)
+"""Tasks of which, as of all with a variant, the compiler chooses the moments of the lateness by what they gain."""
+
+FIELDS_METHODS = ("ann", "lif-direct-128", "lif-cal-128")
+"""Baselines that are given the same fields, where a task has them."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,8 @@ class Experiment:
         Of a QIF network; no sizes where they are the task's own.
     fields
         Receptive fields per input; 0 for none.
+    finish
+        Second-order steps of a training that ends on the grid of weights; 0 for weights that the compiler rounds.
     """
 
     task: str
@@ -51,24 +73,33 @@ class Experiment:
     seed: int = 0
     sizes: tuple[int, ...] = ()
     fields: int = 0
+    finish: int = 0
 
     @property
     def name(self) -> str:
         """Name of its files."""
         sizes, fields = "_".join(map(str, self.sizes)), f"fields{self.fields}" if self.fields else ""
-        parts = (self.task, self.method, self.regime, sizes, fields, f"seed{self.seed}")
+        finish = f"finish{self.finish}" if self.finish else ""
+        parts = (self.task, self.method, self.regime, sizes, fields, finish, f"seed{self.seed}")
         return "-".join(part for part in parts if part)
 
     @property
-    def encoding(self) -> str:
-        """What becomes of an input, for the table; empty where it is one spike, or a number."""
+    def variant(self) -> str:
+        """What is different from the task as it is, for the table."""
+        if self.finish:
+            return "rounded in training"
         return f"{self.fields} fields" if self.fields else ""
 
     @property
+    def trained_bits(self) -> int | None:
+        """Bits of the grid that the training of a QIF network ends on; None for free weights."""
+        return WEIGHT_BITS if self.finish else None
+
+    @property
     def compiling(self) -> dict[str, Any]:
-        """Options of the compiler for a QIF network, beside those that all have."""
-        measured = self.fields or (self.task in MEASURED_MOMENTS and self.regime == "ordinary")
-        return {"lateness_moments": "auto"} if measured else {}
+        """Options of the compiler for a QIF network."""
+        measured = self.variant or (self.task in MEASURED_MOMENTS and self.regime == "ordinary")
+        return {"weight_bits": WEIGHT_BITS, "steps": STEPS} | ({"lateness_moments": "auto"} if measured else {})
 
     @property
     def qif_task(self) -> Task:
@@ -76,13 +107,15 @@ class Experiment:
         task = tasks.get(self.task, self.regime)
         if self.fields:
             task = tasks.with_receptive_fields(task, self.fields)
+        if self.finish:
+            task = replace(task, settings=replace(task.settings, finish_steps=self.finish))
         return replace(task, sizes=self.sizes) if self.sizes else task
 
     @property
     def baseline_task(self) -> Task:
-        """The task of a baseline: activities of fields are its inputs."""
+        """The task of a baseline, which is given the same fields."""
         task = tasks.get(self.task)
-        return tasks.with_activities(task, self.fields) if self.fields else task
+        return tasks.with_receptive_fields(task, self.fields) if self.fields else task
 
 
 def experiments(names: Sequence[str] = (), quick: bool = False) -> list[Experiment]:
@@ -110,9 +143,13 @@ def experiments(names: Sequence[str] = (), quick: bool = False) -> list[Experime
         planned += [Experiment(name, "qif", "ordinary", seed) for seed in range(seeds)]
         if name in PAPER_SIZES:
             planned.append(Experiment(name, "qif", "ordinary", sizes=PAPER_SIZES[name]))
+        if name in ROUNDED:
+            finish = ROUNDED[name]
+            planned += [Experiment(name, "qif", "ordinary", seed, finish=finish) for seed in range(seeds)]
         planned += [Experiment(name, method) for method in baselines.methods(task)]
         if name in FIELDS:
             fields = FIELDS[name]
             planned += [Experiment(name, "qif", "ordinary", seed, fields=fields) for seed in range(seeds)]
-            planned += [Experiment(name, method, fields=fields) for method in FIELDS_METHODS]
+            given = [method for method in FIELDS_METHODS if method in baselines.methods(task)]
+            planned += [Experiment(name, method, fields=fields) for method in given]
     return planned

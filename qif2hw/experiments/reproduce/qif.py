@@ -12,7 +12,7 @@ from qif2hw import api, backends
 from qif2hw.bundle import Bundle
 from qif2hw.experiments import tasks
 from qif2hw.experiments.reproduce import store
-from qif2hw.experiments.reproduce.plan import Experiment
+from qif2hw.experiments.reproduce.plan import STEPS, WEIGHT_BITS, Experiment
 from qif2hw.experiments.reproduce.rows import Finished, rows_of
 from qif2hw.experiments.schema import RESULTS_SCHEMA
 from qif2hw.ir import Network, onnx_io
@@ -23,7 +23,6 @@ from qif2hw.train import Progress, plan, train
 from qif2hw.train.evaluate import evenly
 from qif2hw.train.task import Errors, Samples, Task
 
-WEIGHT_BITS, STEPS = 8, 512
 CALIBRATION = 1000
 LAVA_SAMPLES = 64
 REPORT_EVERY = 10.0
@@ -49,7 +48,7 @@ def run(experiment: Experiment, out: Path, quick: bool, report: Callable[[str], 
         "regime": experiment.regime,
         "network": "-".join(map(str, task.sizes)),
         "seed": experiment.seed,
-        "encoding": experiment.encoding,
+        "variant": experiment.variant,
     }
     errors = {quantity: Errors(**values) for quantity, values in training["errors"].items()}
     seconds = training["seconds"]
@@ -90,7 +89,7 @@ def trained(
         "schema": RESULTS_SCHEMA,
         "steps": steps,
         "seed": experiment.seed,
-        "settings": settings_of(task),
+        "settings": settings_of(task, experiment.trained_bits),
     }
     kept = store.read(record, identity)
     if kept is not None and path.exists():
@@ -109,7 +108,10 @@ def trained(
         report(f"training step {done} of {total}, loss {loss:.2e}, error {100 * error:.3g} %")
 
     teacher, before = _teacher(experiment, task, steps, out, quick, report, progress, state)
-    result = train(task, seed=experiment.seed, steps=steps, progress=progress, checkpoint=state, teacher=teacher)
+    result = train(
+        task, seed=experiment.seed, steps=steps, weight_bits=experiment.trained_bits, progress=progress,
+        checkpoint=state, teacher=teacher,
+    )  # fmt: skip
     onnx_io.save(result.network, path)
     errors = {quantity: values._asdict() for quantity, values in result.errors.items()}
     content = {"errors": errors, "seconds": round(before + result.seconds, 1)}
@@ -138,7 +140,7 @@ def _teacher(
     return QIFNetwork.from_network(result.network), before + result.seconds
 
 
-def settings_of(task: Task) -> dict[str, Any]:
+def settings_of(task: Task, weight_bits: int | None = None) -> dict[str, Any]:
     """All that a training depends on beside the code, its teacher's included; plain values."""
     own = {
         "sizes": list(task.sizes),
@@ -146,7 +148,7 @@ def settings_of(task: Task) -> dict[str, Any]:
         # Named only where they are used: records of trainings without them stay valid.
         "stages": [
             {name: value for name, value in asdict(stage).items() if name not in ("second_order", "steady") or value}
-            for stage in plan(task.settings)
+            for stage in plan(task.settings, weight_bits=weight_bits)
         ],
         **{name: getattr(task.settings, name) for name in ("batch", "clip", "optimizer")},
     }

@@ -28,8 +28,8 @@ class Row:
         Seed of the run, and the time it took.
     paper_percent
         What the paper reports for this method.
-    encoding
-        What becomes of an input; empty where it is one spike, or a number.
+    variant
+        What is different from the task as it is, `Experiment.variant`.
     """
 
     task: str
@@ -46,7 +46,7 @@ class Row:
     seed: int
     seconds: float
     paper_percent: float | None
-    encoding: str = ""
+    variant: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The same as plain values, for JSON."""
@@ -131,7 +131,7 @@ def rows_of(
     samples: int,
     seed: int,
     seconds: float,
-    encoding: str = "",
+    variant: str = "",
 ) -> list[Row]:
     """A row for every quantity."""
     return [
@@ -150,7 +150,7 @@ def rows_of(
             seed=seed,
             seconds=round(seconds, 1),
             paper_percent=paper_percent(task, quantity, method),
-            encoding=encoding,
+            variant=variant,
         )
         for quantity, values in errors.items()
     ]

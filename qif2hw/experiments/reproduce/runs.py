@@ -107,8 +107,8 @@ def identity_of(experiment: Experiment, quick: bool) -> dict[str, Any]:
     """All that the results of an experiment depend on; plain values."""
     identity: dict[str, Any] = {"experiment": experiment.name, "quick": quick, "schema": RESULTS_SCHEMA}
     if experiment.method == "qif":
-        compiling = {"weight_bits": qif.WEIGHT_BITS, "steps": qif.STEPS, **experiment.compiling}
-        return {**identity, "settings": qif.settings_of(experiment.qif_task), "compiling": compiling}
+        settings = qif.settings_of(experiment.qif_task, experiment.trained_bits)
+        return {**identity, "settings": settings, "compiling": experiment.compiling}
     if experiment.method == "null":
         return identity
     if experiment.method in CLASSIFIERS:
@@ -130,7 +130,7 @@ def _execute(experiment: Experiment, out: Path, quick: bool, report: Callable[[s
         "method": method,
         "seed": seed,
         "samples": len(test.x),
-        "encoding": experiment.encoding,
+        "variant": experiment.variant,
     }
     if method == "null":
         values = task.solution(test.x, np.zeros((len(test.x), task.outputs)))

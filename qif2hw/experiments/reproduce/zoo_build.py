@@ -8,7 +8,7 @@ from qif2hw import api
 from qif2hw.compiler import CompileOptions, rounded_network
 from qif2hw.experiments import tasks
 from qif2hw.experiments.reproduce import classifiers, qif
-from qif2hw.experiments.reproduce.plan import FIELDS, Experiment
+from qif2hw.experiments.reproduce.plan import DIRECT, FIELDS, STEPS, WEIGHT_BITS, Experiment
 from qif2hw.experiments.tasks import images
 from qif2hw.ir import onnx_io
 from qif2hw.zoo import ENCODED, STEPPED
@@ -18,9 +18,10 @@ TARGETS = {"loihi2": "", "loihi2-microcode": "-microcode"}
 
 
 def trials() -> dict[str, Experiment]:
-    """The experiments of event-driven networks, by name: one for each task, and one with receptive fields if any."""
+    """The experiments of event-driven networks by name: one for each task, and one with fields where it is better."""
     found = {name: Experiment(name, "qif", "ordinary") for name in tasks.TASKS}
-    return found | {f"{name}{ENCODED}": Experiment(name, "qif", "ordinary", fields=n) for name, n in FIELDS.items()}
+    fields = {name: count for name, count in FIELDS.items() if name not in DIRECT}
+    return found | {f"{name}{ENCODED}": Experiment(name, "qif", "ordinary", fields=n) for name, n in fields.items()}
 
 
 def zoo_files() -> list[str]:
@@ -38,7 +39,7 @@ def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
             continue
         report(f"zoo: {name}")
         task = experiment.qif_task
-        options = CompileOptions(weight_bits=qif.WEIGHT_BITS, steps=qif.STEPS)
+        options = CompileOptions(weight_bits=WEIGHT_BITS, steps=STEPS)
         trained = replace(onnx_io.load(path), host=task.host)
         network = rounded_network(trained, options, qif.calibration(task))
         onnx_io.save(network, home / f"{name}.onnx")
@@ -47,13 +48,13 @@ def make_zoo(out: Path, home: Path, report: Callable[[str], None]) -> list[str]:
         made.append(name)
     for name in STEPPED:
         # Trained on the grid.
-        path = out / "models" / f"{Experiment(name, 'dqif-exact').name}-{qif.WEIGHT_BITS}.onnx"
+        path = out / "models" / f"{Experiment(name, 'dqif-exact').name}-{WEIGHT_BITS}.onnx"
         if not path.exists():
             continue
         report(f"zoo: {name}")
         classifier = onnx_io.load_any(path)
         onnx_io.save(classifier, home / f"{name}.onnx")
         typical = images.get(name).data(None).train.x[: classifiers.CALIBRATION].astype(float)
-        api.compile(classifier, calibration=typical, weight_bits=qif.WEIGHT_BITS).save(home / f"{name}.qif")
+        api.compile(classifier, calibration=typical, weight_bits=WEIGHT_BITS).save(home / f"{name}.qif")
         made.append(name)
     return made

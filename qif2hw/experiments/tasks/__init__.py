@@ -9,7 +9,7 @@ from qif2hw.experiments import catalogue
 from qif2hw.experiments.tasks import burgers_pinn, navier_stokes_pinn, poisson_pinn
 from qif2hw.experiments.tasks import digits_first_spike as digits
 from qif2hw.experiments.tasks import fashion_mnist_first_spike as fashion_mnist
-from qif2hw.experiments.tasks.encodings import receptive_fields, with_activities, with_receptive_fields
+from qif2hw.experiments.tasks.encodings import with_receptive_fields
 from qif2hw.experiments.tasks.parabola import PARABOLA
 from qif2hw.experiments.tasks.poisson_operator import POISSON_OPERATOR
 from qif2hw.experiments.tasks.ricker import RICKER
@@ -90,7 +90,5 @@ __all__ = [
     "Task",
     "get",
     "quick",
-    "receptive_fields",
-    "with_activities",
     "with_receptive_fields",
 ]

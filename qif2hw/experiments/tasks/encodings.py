@@ -6,21 +6,12 @@ Without them (direct latency encoding) each input is one channel, ``t = latest -
 from dataclasses import replace
 
 from qif2hw.errors import InputError
-from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.host_part.host import Host, Input, Output
 from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
-from qif2hw.train.task import Samples, Task
+from qif2hw.train.task import Task
 
 STEPS, FINISH_STEPS = 2000, 80
 """Most first-order and second-order steps with fields, which make a loss better conditioned."""
-
-
-def receptive_fields(x: FloatArray, count: int, overlap: float = 1.0) -> FloatArray:
-    """Activities (samples, inputs * count) of `ReceptiveFields` of inputs ``x`` (samples, inputs) in [0, 1].
-
-    The fields of one input stand side by side; errors are those of `ReceptiveFields`.
-    """
-    return _host(x.shape[1], ReceptiveFields(count, overlap)).encoded(x)
 
 
 def with_receptive_fields(task: Task, count: int, overlap: float = 1.0) -> Task:
@@ -54,21 +45,6 @@ def with_receptive_fields(task: Task, count: int, overlap: float = 1.0) -> Task:
             host,
             inputs=tuple(replace(one, fields=fields if k >= direct else None) for k, one in enumerate(host.inputs)),
         ),
-    )
-
-
-def with_activities(task: Task, count: int, overlap: float = 1.0) -> Task:
-    """The same regression with activities of `ReceptiveFields` as its inputs, for networks that have no encoders."""
-
-    def encoded(samples: Samples) -> Samples:
-        return Samples(receptive_fields(samples.x, count, overlap), samples.y)
-
-    return replace(
-        task,
-        sizes=(task.sizes[0] * count, *task.sizes[1:]),
-        train_set=lambda seed: encoded(task.train_set(seed)),
-        test_set=lambda: encoded(task.test_set()),
-        host=None,
     )
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
-from qif2hw.physics import Value, collocation, differential_equation, distillation
+from qif2hw.physics import Value, collocation, differential_equation, distillation, distillation_residuals
+from qif2hw.train.residuals import Draw
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
 
 SIDE = 40
@@ -81,6 +82,17 @@ def _distil(task: Task, model: Model, seed: int, teacher: Model | None) -> Objec
     return distillation(PHYSICS, task, model, seed, teacher, reach=0.05)
 
 
+def _distil_values(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
+    assert isinstance(model, QIFNetwork)
+    return distillation(PHYSICS, task, model, seed, teacher)
+
+
+def _distances(task: Task, model: Model, seed: int, teacher: Model | None) -> Draw:
+    del task
+    assert isinstance(model, QIFNetwork)
+    return distillation_residuals(PHYSICS, model, seed, teacher)
+
+
 PUBLISHED_TASK = Task(
     name="navier_stokes_pinn (published regime)",
     summary="Beltrami flow in the published regime",
@@ -107,5 +119,16 @@ NAVIER_STOKES = replace(
     regime=Regime(),
     objective=_distil,
     teacher=PUBLISHED_TASK,
+)
+
+NAVIER_STOKES = replace(
+    NAVIER_STOKES,
+    encoded=replace(
+        NAVIER_STOKES,
+        sizes=(3, 64, 64, 64, 6),
+        settings=Settings(steps=4000, learning_rate=3e-3, batch=256, optimizer="soap", finish_steps=80),
+        objective=_distil_values,
+        residuals=_distances,
+    ),
 )
 """The task."""

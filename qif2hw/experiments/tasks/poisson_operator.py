@@ -3,6 +3,8 @@ r"""The solution operator of :math:`-u'' = f`, :math:`u(\pm 1) = 0`, for random 
 ``f`` is a Gaussian random field of unit variance with the kernel :math:`\exp(-(x - x')^2 / 2)`, seen at 51 points.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.polynomial import chebyshev
 
@@ -45,5 +47,13 @@ POISSON_OPERATOR = operator(
     reach=(-REACH, REACH),
     coordinates={"x": (-1.0, 1.0)},
     factor=lambda x: 1 - x.square(),
+)
+
+POISSON_OPERATOR = replace(
+    POISSON_OPERATOR,
+    encoded=replace(
+        POISSON_OPERATOR,
+        settings=replace(POISSON_OPERATOR.settings, steps=6000, finish_steps=80, finish_early=False),
+    ),
 )
 """The task: 800 functions at 51 points each, the same for every seed, and 800 others to test."""

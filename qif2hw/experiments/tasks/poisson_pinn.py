@@ -120,4 +120,8 @@ POISSON = replace(
     objective=_weak,
     residuals=_weak_residuals,
 )
+
+POISSON = replace(
+    POISSON, encoded=replace(POISSON, settings=Settings(steps=2000, learning_rate=1e-2, batch=200, finish_steps=80))
+)
 """The task."""

@@ -39,7 +39,7 @@ def load(path: str | os.PathLike[str]) -> Node:
         return of_dict(tree)
     except InputError as error:
         raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) as error:
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError, OverflowError) as error:
         raise InputError(f"{path}: not a NIR file ({' '.join(str(error).split()) or 'damaged'})") from None
 
 

@@ -7,6 +7,7 @@ import torch
 from qif2hw.errors import InputError
 from qif2hw.experiments.baselines import Ann, Architecture
 from qif2hw.experiments.baselines.architecture import take_apart
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 
 ARCHITECTURE = Architecture(((3, 5, 4), (1, 6, 4)))
 
@@ -69,3 +70,15 @@ def test_wrong_layouts() -> None:
         Architecture(())
     with pytest.raises(InputError, match=r"\(samples, 4\) is needed"):
         Ann(ARCHITECTURE, 0).predict(np.zeros((2, 3)))
+
+
+def test_fields_encode_the_last_chain_alone() -> None:
+    x = rows_of_a_grid()
+    fields = ReceptiveFields(5)
+    encoded = Ann(Architecture(((3, 5, 4), (5, 6, 4)), fields), 0)
+    assert (encoded.architecture.columns, encoded.architecture.inputs) == ((3, 1), 4)
+    plain = Ann(Architecture(encoded.architecture.chains), 0)
+    trunk = np.exp(-0.5 * ((x[:, 3:] - fields.centres) * 4) ** 2)
+    np.testing.assert_allclose(encoded.predict(x), plain.predict(np.concatenate([x[:, :3], trunk], axis=1)), rtol=1e-12)
+    with pytest.raises(InputError, match="3 receptive fields for each input"):
+        Architecture(((4, 2),), ReceptiveFields(3))

@@ -13,10 +13,13 @@ from qif2hw.experiments.baselines import Ann, Architecture
 from qif2hw.experiments.baselines.derivatives import derivatives
 from qif2hw.experiments.baselines.fitting import descend
 from qif2hw.experiments.baselines.on_physics import on_physics, polish
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 
 
-def test_derivatives_are_those_of_autograd() -> None:
-    model = Ann(Architecture(((3, 7, 6, 2),)), 0)
+@pytest.mark.parametrize("fields", [None, ReceptiveFields(4), ReceptiveFields(3, 1.5)])
+def test_derivatives_are_those_of_autograd(fields: ReceptiveFields | None) -> None:
+    channels = 3 if fields is None else 3 * fields.count
+    model = Ann(Architecture(((channels, 7, 6, 2),), fields), 0)
     with torch.no_grad():
         for linear in model.layers[0]:
             linear.bias.uniform_(-1, 1, generator=torch.Generator().manual_seed(1))

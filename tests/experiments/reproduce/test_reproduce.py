@@ -12,10 +12,12 @@ from click.testing import CliRunner
 from qif2hw.data import digits
 from qif2hw.experiments import schema, tasks
 from qif2hw.experiments.baselines import problem, registry
-from qif2hw.experiments.reproduce import Experiment, assemble, experiments, kept, make_zoo, qif, results, runs
+from qif2hw.experiments.baselines.problem import architecture_of
+from qif2hw.experiments.reproduce import Experiment, assemble, experiments, kept, make_zoo, plan, qif, results, runs
 from qif2hw.experiments.reproduce.paper import PAPER, paper_percent
 from qif2hw.experiments.reproduce.rows import rows_of
 from qif2hw.ir import layered, onnx_io
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.ir.stepped import SteppedNetwork
 from qif2hw.reference import run as reference_run
 from qif2hw.reference import stepped as reference
@@ -111,7 +113,7 @@ def test_rows_with_fields(small: None, tmp_path: Path) -> None:
     work = [Experiment("parabola", "qif", "ordinary"), Experiment("parabola", "qif", "ordinary", fields=3)]
     assert len({one.name for one in work}) == 2
     finished = list(results(work, tmp_path / "results", True, lambda text: None))
-    plain, encoded = ({(r.encoding, r.network) for r in one.rows} for one in finished)
+    plain, encoded = ({(r.variant, r.network) for r in one.rows} for one in finished)
     assert plain == {("", "1-6-2")}
     assert encoded == {("3 fields", "3-6-2")}
     settings = runs.identity_of(work[1], True)
@@ -121,10 +123,9 @@ def test_rows_with_fields(small: None, tmp_path: Path) -> None:
     assert "| parabola, 3 fields | y |" in text
     assert "| QIF, engine | ordinary, 3 fields | 3-6-2 |" in text
     baseline = Experiment("parabola", "ann", fields=3)
-    x, y = baseline.baseline_task.train_set(0)
-    of = tasks.get("parabola").train_set(0)
-    assert np.array_equal(x, tasks.receptive_fields(of.x, 3))
-    assert np.array_equal(y, of.y)
+    architecture = architecture_of(baseline.baseline_task)
+    assert architecture.fields == ReceptiveFields(3)
+    assert (architecture.chains[0][0], architecture.columns) == (3, (1,))
     assert runs.identity_of(baseline, True)["settings"]["layers"][0][0] == 3
 
 
@@ -157,7 +158,7 @@ def test_a_run_is_kept_for_its_settings(monkeypatch: pytest.MonkeyPatch) -> None
     before = [runs.identity_of(one, False) for one in planned]
     assert len({json.dumps(one) for one in before}) == len(before)
     for owner, name, value, changed in (
-        (qif, "STEPS", 256, {"qif"}),
+        (plan, "STEPS", 256, {"qif"}),
         (registry, "ITERATIONS", 5, {"lif-cal-32", "lif-cal-64", "lif-cal-128"}),
         (problem, "PUBLISHED", {}, {one.method for one in planned} - {"null", "qif"}),
     ):
@@ -177,7 +178,7 @@ def test_every_run_in_the_documentation_is_kept() -> None:
     planned = experiments()
     found = kept(planned, home / "results", False)
     assert [one.experiment for one in found] == planned
-    assert len(found) == 132
+    assert len(found) == 158
     rows = json.loads((home / "results.json").read_text())["rows"]
     kept_rows = [row.as_dict() for one in found for row in one.rows]
     kept_rows += [score.as_dict() for one in found for score in one.scores]

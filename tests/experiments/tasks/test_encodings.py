@@ -4,33 +4,37 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 import qif2hw
 from qif2hw import reference
 from qif2hw.errors import InputError
 from qif2hw.experiments import tasks
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
+from qif2hw.nn.encoding import activities
 from qif2hw.train import train
 
 
 def test_fields_are_gaussians_around_even_centres() -> None:
     x = np.random.default_rng(0).random((5, 2))
-    fields = tasks.receptive_fields(x, 4)
+    fields = activities(ReceptiveFields(4), torch.from_numpy(x)).numpy()
     assert fields.shape == (5, 8)
     for b, k, field in ((0, 0, 0), (3, 0, 2), (4, 1, 3)):
         away = 3 * x[b, k] - field
         assert math.isclose(fields[b, 4 * k + field], math.exp(-(away**2) / 2), rel_tol=1e-12)
-    assert (tasks.receptive_fields(np.array([[1 / 3]]), 4) == 1).tolist() == [[False, True, False, False]]
+    at = activities(ReceptiveFields(4), torch.tensor([[1 / 3]], dtype=torch.float64))
+    assert (at == 1).tolist() == [[False, True, False, False]]
 
 
 def test_wider_fields_overlap_more() -> None:
-    x = np.array([[0.5]])
-    assert (tasks.receptive_fields(x, 4, 2.0) > tasks.receptive_fields(x, 4)).all()
+    x = torch.tensor([[0.5]])
+    assert (activities(ReceptiveFields(4, 2.0), x) > activities(ReceptiveFields(4), x)).all()
 
 
 @pytest.mark.parametrize(("count", "overlap"), [(1, 1.0), (3, 0.0)])
 def test_useless_fields_are_refused(count: int, overlap: float) -> None:
     with pytest.raises(InputError, match="receptive fields"):
-        tasks.receptive_fields(np.zeros((1, 1)), count, overlap)
+        ReceptiveFields(count, overlap)
 
 
 def test_physics_and_operators_take_fields() -> None:
@@ -38,6 +42,7 @@ def test_physics_and_operators_take_fields() -> None:
     for name, regime, channels in (
         ("burgers_pinn", "published", 8),
         ("poisson_pinn", "ordinary", 4),
+        ("navier_stokes_pinn", "ordinary", 12),
         ("poisson_operator", "ordinary", 55),
     ):
         task = tasks.with_receptive_fields(tasks.get(name, regime), 4)
