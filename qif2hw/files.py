@@ -28,6 +28,8 @@ BROKEN_ZIP = (
     ValueError,
 )
 """What `zipfile` raises on damaged archives."""
+MOST_PIPED = 1 << 28
+"""Most bytes that are read of a pipe, where a file may be as large as it is."""
 _PART = 1 << 22
 
 
@@ -38,15 +40,21 @@ def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
         if path.is_dir():
             raise InputError(f"{path}: this is a folder, a file is needed")
         with path.open("rb") as file:
-            # In parts: one read takes memory for all that it may find.
-            parts, left = [], limit + 1
-            while left > 0 and (part := file.read(min(left, _PART))):
-                parts.append(part)
-                left -= len(part)
-    except MemoryError:
-        raise InputError(f"{path}: too large for the memory") from None
+            return _read_all(file, path, limit)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({reason(error)})") from None
+
+
+def _read_all(file: BinaryIO, path: Path, limit: int) -> bytes:
+    """All that is left of an open file, at most ``limit`` bytes."""
+    # In parts: one read takes memory for all that it may find.
+    parts, left = [], limit + 1
+    try:
+        while left > 0 and (part := file.read(min(left, _PART))):
+            parts.append(part)
+            left -= len(part)
+    except MemoryError:
+        raise InputError(f"{path}: too large for the memory") from None
     if left <= 0:
         raise InputError(f"{path}: larger than the limit of {limit} bytes")
     return b"".join(parts)
@@ -100,12 +108,22 @@ class Region:
 
 
 def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open a regular file to be read; `InputError` where that is not possible."""
+    """Open a file to be read from any place; what comes through a pipe, at most `MOST_PIPED` bytes, is read before.
+
+    Raises
+    ------
+    InputError
+        Where that is not possible.
+    """
     path = Path(path)
     try:
         if path.is_dir():
             raise InputError(f"{path}: this is a folder, a file is needed")
-        return path.open("rb")
+        file = path.open("rb")
+        if file.seekable():
+            return file
+        with file:
+            return io.BytesIO(_read_all(file, path, MOST_PIPED))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({reason(error)})") from None
 

@@ -168,7 +168,7 @@ def _read_folder(path: Path) -> dict[str, Region]:
 def _read_zip(path: Path) -> dict[str, Region]:
     try:
         with open_file(path) as file, zipfile.ZipFile(file) as archive:
-            return _members(path, archive, os.fstat(file.fileno()).st_size)
+            return _members(path, archive, file.seek(0, os.SEEK_END))
     except InputError:
         raise
     except BROKEN_ZIP:

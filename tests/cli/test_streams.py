@@ -73,6 +73,7 @@ def test_inputs_may_be_pipes(call: Any, kit: Any, tmp_path: Path) -> None:
     for words, given in {
         ("run", kit.bundle, "--inputs", "PIPE", "-o", tmp_path / "out.npz"): kit.inputs,
         ("inspect", "PIPE"): kit.bundle,
+        ("compile", "PIPE", "-o", tmp_path / "out.qif", "--rounding", "nearest"): kit.model,
     }.items():
         read_end, write_end = os.pipe()
         with ThreadPoolExecutor(1) as pool, os.fdopen(write_end, "wb") as end:
