@@ -97,6 +97,10 @@ def test_one_message_carries_what_two_do() -> None:
     """The same program with flag and payload as two messages gives the same spikes."""
     program = compile_network(ordinary((2, 12, 12, 2), 3), CompileOptions(target=TARGET, rounding="nearest")).program
     assert all(p.one_message for p in program.populations)
+    for target in (TARGET, "loihi2"):
+        options = CompileOptions(rounding="nearest", target=target)
+        told = compile_network(ordinary((2, 4, 2)), options).report["ranges"]["populations"]
+        assert all(("one_message" in one) == (target == TARGET) for one in told.values())
     apart = replace(program, populations=tuple(replace(p, one_message=None) for p in program.populations))
     x = np.random.default_rng(0).random((30, 2))
     assert engine.run(program, x, machine="spec").step_spikes == engine.run(apart, x, machine="spec").step_spikes

@@ -14,7 +14,8 @@ from networks import branched, ordinary, published
 from qif2hw.compiler import State, load_target, parse_passes, run_passes
 from qif2hw.compiler.default_inputs import spread
 from qif2hw.compiler.intervals import Register, Registers, _bits
-from qif2hw.compiler.passes.ranges import PopulationRange, Ranges
+from qif2hw.compiler.passes.ranges import PopulationRange, Ranges, range_of
+from qif2hw.compiler.passes.registers import _too_narrow
 from qif2hw.compiler.proof import ProofError, prove
 from qif2hw.engine import curve, integers, plane, spec
 from qif2hw.errors import InputError
@@ -243,3 +244,15 @@ def test_bits_are_the_fewest_that_hold_both_ends() -> None:
         for high in range(max(low, 0), 18):
             fewest = next(b for b in range(1, 9) if -(1 << b - 1) <= low and high < 1 << b - 1)
             assert _bits(low, high) == fewest
+
+
+def test_a_register_that_fits_is_not_what_is_too_narrow() -> None:
+    """What does not fit is then a number on the way to it."""
+    program = compiled(ordinary((2, 4, 2)), "time-grid,weights,ranges,tables,lower")[Program]
+    population = program.populations[0]
+    found = range_of(program, population.name)
+    words = f"of population '{population.name}' may need"
+    full = Register(0, 127, 8, 70, 62)
+    assert f"a number before 'kick' {words} 70 bits, 62 there are" in _too_narrow("kick", full, population, found)
+    over = Register(0, 128, 8, 9, 62)
+    assert _too_narrow("kick", over, population, found).startswith(f"kick {words} 9 bits, 8 there are")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from networks import whole_images, whole_inputs
 
 from qif2hw.compiler import SteppedOptions, compile_network
+from qif2hw.compiler.stepped.ranges import _register
 from qif2hw.discrete import SteppedCUBA, cuba
 from qif2hw.engine import stepped as engine
 from qif2hw.engine.stepped import neurons, spec
@@ -141,3 +142,10 @@ def test_wrong_parameters_are_refused() -> None:
         CubaStep(np.array([1]), np.array([1, 2]))
     with pytest.raises(InputError, match="one decay per channel"):
         SteppedProgramPopulation("p", (3,), CubaStep(np.array([1]), np.array([1])), np.zeros(3), np.ones(3))
+
+
+def test_registers_are_bounded_by_the_larger_side() -> None:
+    """Inhibition drives them as far below zero as excitation above."""
+    own = CubaStep(np.array([1000]), np.array([1000]), np.array([5000]))
+    population = SteppedProgramPopulation("p", (1,), own, np.zeros(1), np.ones(1))
+    assert _register(population, 8, -300, 2) == _register(population, 8, -2, 300) > 300

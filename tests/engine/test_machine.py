@@ -260,3 +260,11 @@ def test_one_accumulator_holds_both_sums_where_they_fit() -> None:
 def test_packed_sums_come_apart(a0: int, a1: int) -> None:
     got = spec.unpack(np.array((a0 << 12) + a1), 12)
     assert (int(got[0]), int(got[1])) == (a0, a1)
+
+
+def test_a_vector_at_its_start_has_not_fired() -> None:
+    """It fires where it leaves the upper half plane, whose edge on the right belongs to it."""
+    x, y = np.array([5, 5, -5, -5, 0]), np.array([0, -1, 0, 1, 1])
+    turned_x, turned_y, fired = plane.cross(x, y)
+    assert fired.tolist() == [0, 1, 1, 0, 0]
+    assert (turned_x.tolist(), turned_y.tolist()) == ([5, -5, 5, -5, 0], [0, 1, 0, 1, 1])

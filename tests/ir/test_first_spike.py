@@ -185,6 +185,9 @@ def test_parity_knows_classes_and_certifies() -> None:
     page = parity.report.render(report)
     assert "is, taken for" in page
     assert "snake" in page
+    unknown = parity.check(bundle, x, backends=("reference", "engine"), bounds=BOUNDS)
+    assert unknown.confusion("engine") is None
+    assert unknown.classes_to_dict()["accuracy"] is unknown.classes_to_dict()["confusion"] is None
     # A backend that is bit for bit equal has no accuracy of its own.
     again = parity.check(bundle, x, backends=("reference", "engine", other_engine()), truth=truth, bounds=BOUNDS)
     shown = [title for _, title in sections.tiles(again) if title.startswith("accuracy")]

@@ -79,7 +79,9 @@ def test_a_wrong_type_is_a_difference(case: Case) -> None:
     m = case.engine.machine
     assert m is not None
     machine = MachineOutput(m.step.astype(np.int64), m.lateness, m.flush)  # type: ignore[arg-type]
-    assert first_difference(case.program, case.engine, replace(case.engine, machine=machine)) is not None
+    found = first_difference(case.program, case.engine, replace(case.engine, machine=machine))
+    assert found is not None
+    assert (found.population, found.sample, found.neuron, found.step) == ("output", -1, -1, -1)
 
 
 def test_refuses_what_cannot_be_compared(case: Case) -> None:

@@ -17,7 +17,7 @@ from qif2hw import svg
 from qif2hw.errors import InputError
 from qif2hw.ir import Program, Spikes
 from qif2hw.ir.host_part.host import Host, Input, Output
-from qif2hw.parity import ParityReport, check, figures, render, write
+from qif2hw.parity import Bounds, ParityReport, check, figures, render, write
 
 
 class Page(HTMLParser):
@@ -207,3 +207,17 @@ def test_axes_have_the_names_and_units_of_the_host() -> None:
     host = Host((Input("t", 0.0, 2.0, "s"),), (Output("u", "m"), Output("v")))
     report: Any = SimpleNamespace(program=SimpleNamespace(host=host))
     assert figures._axes(report) == ("t (s)", "u (m)")
+
+
+def test_certificates_have_a_section(case: Case) -> None:
+    report = check(case.program, case.x)
+    assert report.certified is not None
+    numbers = report.certified.first.to_dict(report.delta)
+    page = Page(render(report))
+    assert "Certificates" in page.words
+    assert "the sum of its defects" in page.words
+    assert f"{numbers['spikes']:,}" in page.cells
+    assert svg.number(numbers["bound_delta"]["median"]) in page.cells
+    without = check(case.program, case.x, bounds=Bounds(certified=None))
+    assert without.certified is None
+    assert "the sum of its defects" not in Page(render(without)).words

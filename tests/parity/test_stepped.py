@@ -16,7 +16,7 @@ from qif2hw.bundle import SteppedBundle
 from qif2hw.engine import stepped as engine
 from qif2hw.errors import InputError
 from qif2hw.ir.stepped import SteppedRun
-from qif2hw.parity import Bounds, SteppedBounds, SteppedReport, check, render, stepped
+from qif2hw.parity import Bounds, SteppedBounds, SteppedReport, check, html, render, stepped
 from qif2hw.parity.drift import drift
 
 X = np.random.default_rng(1).normal(0.3, 1, (60, 2, 8, 8))
@@ -95,6 +95,8 @@ def test_causes_add_up_to_what_was_compared(bundle: SteppedBundle, report: Stepp
     page = Page(render(report))
     for words in ("Where the error comes from", "integer inputs", "all together", "accuracy after it"):
         assert words in page.words, words
+    assert html.percent(budget["total"]["classes"]) in page.cells
+    assert html.percent(budget["total"]["all_spikes"]) in page.cells
     without = check(bundle, X[:5], backends=("engine", other()))
     assert without.budget is None
     assert "Where the error comes from" not in Page(render(without)).words
