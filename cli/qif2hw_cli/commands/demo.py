@@ -54,9 +54,9 @@ def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps
         _Variant("rounded to the nearest", "nearest", None, grid | {"rounding": "nearest"}),
     ]
     CompileOptions(**grid)
-    names = choose_backends(out)
     home = make_folder(folder)
     report = check_writable(home / "report.html")
+    names = choose_backends(out)
     for variant in variants:
         check_writable(home / f"{variant.name}.onnx")
         bundles.check_writable(home / f"{variant.name}.qif")
