@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from qif2hw.compiler.error_measures import by_size, by_spread
 from qif2hw.compiler.passes import budget as budget_pass
 from qif2hw.compiler.passes.budget import Budget
 from qif2hw.compiler.passes.tables import MakeTables
-from qif2hw.compiler.passes.weights import Weights
+from qif2hw.compiler.passes.weights import Weights, _error
 from qif2hw.compiler.state import State
 from qif2hw.errors import InputError
 from qif2hw.ir import Network
@@ -191,3 +193,10 @@ def test_shifts_of_the_phases_end_with_one_that_gains_little(seed: int) -> None:
     assert found["kept"] == (len(history) > 1)
     assert all(after < before for before, after in pairwise(history))
     assert all(after <= 0.98 * before for before, after in pairwise(history[:-1]))
+
+
+def test_no_weights_have_no_rounding_error() -> None:
+    nothing: Any = SimpleNamespace(weight=np.zeros((0,)), synapses=SimpleNamespace(count=0))
+    integers: Any = SimpleNamespace(weight=np.zeros((0,), np.int16), exponent=0)
+    found = _error(nothing, integers, 0.5)
+    assert (found.rms_error, found.max_error, found.largest, found.synapses) == (0.0, 0.0, 0.0, 0)
