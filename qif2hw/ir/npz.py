@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, read_magic
 
 from qif2hw.errors import InputError
-from qif2hw.files import BROKEN_ZIP, reason
+from qif2hw.files import BROKEN_ZIP, open_file, reason
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.large import empty, places, release, sealed, transposed
 from qif2hw.ir.network import Network, layered
@@ -66,19 +66,19 @@ def import_npz(
             first_spike=first_spike,
         )  # fmt: skip
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
 
 
 def _read(path: Path) -> dict[str, FloatArray]:
     if path.is_dir():
         raise InputError("this is a folder, an npz file is needed")
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             # Sizes come from the zip directory: checked before anything is unpacked.
             stored = [m.file_size for m in archive.infolist() if m.compress_type == zipfile.ZIP_STORED]
             if sum(m.file_size for m in archive.infolist()) - sum(stored) > MAX_BYTES:
                 raise InputError(f"larger than the limit of {MAX_BYTES} bytes")
-            if sum(stored) > os.fstat(file.fileno()).st_size:
+            if sum(stored) > file.seek(0, os.SEEK_END):
                 raise InputError("its arrays are larger than the file")
             return {m.filename.removesuffix(".npy"): _member(archive, m) for m in archive.infolist()}
     except InputError:

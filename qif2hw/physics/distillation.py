@@ -13,7 +13,7 @@ from qif2hw.train.task import Model, Objective, Task
 
 
 def distillation(
-    physics: Physics, task: Task, model: QIFNetwork, seed: int, teacher: Model | None, reach: float = 0.0,
+    physics: Physics, task: Task, model: Model, seed: int, teacher: Model | None, reach: float = 0.0,
     odd: int | None = None,
 ) -> Objective:  # fmt: skip
     """Mean square distance of the solution from the teacher's, and of its gradient on a quarter of the points.
@@ -21,6 +21,7 @@ def distillation(
     Half of the points are drawn where the distance is large.  ``reach`` is the part of the domain over which a wrong
     slope counts as much as a wrong value; 0 leaves slopes out.  ``odd`` is as of `teacher_values`.
     """
+    assert isinstance(model, QIFNetwork)
     assert isinstance(teacher, QIFNetwork)
     low, high = torch.tensor(physics.domain, dtype=torch.float64).T
 
@@ -48,9 +49,11 @@ def distillation(
 
 
 def distillation_residuals(
-    physics: Physics, model: QIFNetwork, seed: int, teacher: Model | None, odd: int | None = None
+    physics: Physics, task: Task, model: Model, seed: int, teacher: Model | None, odd: int | None = None
 ) -> Draw:
     """Distances of the solution from the teacher's, for second-order steps; half of the points where they are large."""
+    del task
+    assert isinstance(model, QIFNetwork)
     assert isinstance(teacher, QIFNetwork)
 
     def residuals(x: Tensor) -> Residuals:

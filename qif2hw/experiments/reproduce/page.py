@@ -34,7 +34,8 @@ def render(finished: Sequence[Finished], figures: dict[str, list[Path]], about: 
         "",
         "Made by `qif2hw reproduce" + (" --quick" if about["quick"] else "") + "`; "
         f"the same figures for machines are in [results.json](results.json). Machine: {where['cores']} cores of "
-        f"{where['processor']}; the trainings of all QIF networks took {seconds / 60:.0f} processor minutes.",
+        f"{where['processor']}; the trainings of all QIF networks took {seconds / 60:.0f} minutes by "
+        "the clock, many of them beside other programs.",
         "",
         "Errors are relative L2 errors on the test set, in percent (for the operator, the mean over functions); with",
         "several seeds, their mean and range. *Engine* is the integer machine that hardware must be: "

@@ -5,6 +5,7 @@ r"""Burgers' equation :math:`u_t + u u_x = \nu u_{xx}`, :math:`\nu = 0.01 / \pi`
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -79,27 +80,10 @@ def _objective(task: Task, model: Model, seed: int, teacher: Model | None) -> Ob
     return collocation(PHYSICS, model, seed, task.settings.batch or 500, odd)
 
 
-def _distil(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
-    assert isinstance(model, QIFNetwork)
-    # Slopes of the front would outweigh everything else.
-    return distillation(PHYSICS, task, model, seed, teacher)
-
-
-def _distil_odd(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
-    assert isinstance(model, QIFNetwork)
-    return distillation(PHYSICS, task, model, seed, teacher, odd=ODD)
-
-
 def _residuals(task: Task, model: Model, seed: int, teacher: Model | None) -> Draw:
     del task, teacher
     assert isinstance(model, QIFNetwork)
     return difference_residuals(PHYSICS, model, seed, first=STEP_T, second=STEP_X, prefer=True, odd=ODD)
-
-
-def _distances(task: Task, model: Model, seed: int, teacher: Model | None) -> Draw:
-    del task
-    assert isinstance(model, QIFNetwork)
-    return distillation_residuals(PHYSICS, model, seed, teacher, odd=ODD)
 
 
 PUBLISHED_TASK = Task(
@@ -136,7 +120,8 @@ BURGERS = replace(
         batch=256,
     ),
     regime=Regime(),
-    objective=_distil,
+    # Slopes of the front would outweigh everything else.
+    objective=partial(distillation, PHYSICS),
     teacher=PUBLISHED_TASK,
 )
 
@@ -156,8 +141,8 @@ BURGERS = replace(
         BURGERS,
         sizes=(2, 64, 64, 64, 2),
         settings=Settings(steps=4000, learning_rate=3e-3, batch=256, optimizer="soap", finish_steps=80),
-        objective=_distil_odd,
-        residuals=_distances,
+        objective=partial(distillation, PHYSICS, odd=ODD),
+        residuals=partial(distillation_residuals, PHYSICS, odd=ODD),
         teacher=TEACHER,
     ),
 )

@@ -6,6 +6,7 @@ r"""Beltrami flow: the Navier-Stokes equations with :math:`\nu = 1` on [-1, 1]^2
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from torch import Tensor
@@ -14,7 +15,6 @@ from qif2hw.ir.arrays import FloatArray
 from qif2hw.nn.network import QIFNetwork
 from qif2hw.nn.regime import PUBLISHED, Regime
 from qif2hw.physics import Value, collocation, differential_equation, distillation, distillation_residuals
-from qif2hw.train.residuals import Draw
 from qif2hw.train.task import Model, Objective, Samples, Settings, Task
 
 SIDE = 40
@@ -77,22 +77,6 @@ def _objective(task: Task, model: Model, seed: int, teacher: Model | None) -> Ob
     return collocation(PHYSICS, model, seed, task.settings.batch or 200)
 
 
-def _distil(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
-    assert isinstance(model, QIFNetwork)
-    return distillation(PHYSICS, task, model, seed, teacher, reach=0.05)
-
-
-def _distil_values(task: Task, model: Model, seed: int, teacher: Model | None) -> Objective:
-    assert isinstance(model, QIFNetwork)
-    return distillation(PHYSICS, task, model, seed, teacher)
-
-
-def _distances(task: Task, model: Model, seed: int, teacher: Model | None) -> Draw:
-    del task
-    assert isinstance(model, QIFNetwork)
-    return distillation_residuals(PHYSICS, model, seed, teacher)
-
-
 PUBLISHED_TASK = Task(
     name="navier_stokes_pinn (published regime)",
     summary="Beltrami flow in the published regime",
@@ -117,7 +101,7 @@ NAVIER_STOKES = replace(
         steps=9000, learning_rate=3e-3, optimizer="soap", qat_steps=1500, qat_learning_rate=5e-4, batch=256
     ),
     regime=Regime(),
-    objective=_distil,
+    objective=partial(distillation, PHYSICS, reach=0.05),
     teacher=PUBLISHED_TASK,
 )
 
@@ -127,8 +111,8 @@ NAVIER_STOKES = replace(
         NAVIER_STOKES,
         sizes=(3, 64, 64, 64, 6),
         settings=Settings(steps=4000, learning_rate=3e-3, batch=256, optimizer="soap", finish_steps=80),
-        objective=_distil_values,
-        residuals=_distances,
+        objective=partial(distillation, PHYSICS),
+        residuals=partial(distillation_residuals, PHYSICS),
     ),
 )
 """The task."""
