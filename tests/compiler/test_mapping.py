@@ -93,6 +93,9 @@ def test_a_neuron_that_no_core_holds() -> None:
     }
     cores = map_cores((need,), chip(synaptic_memory_per_core_bytes=1000))
     assert "the 1500 synapses of one neuron need 1252 bytes, a core has 1000" in cores.problems["wide"]
+    # The synapses of one neuron fit, the tables beside them do not.
+    cores = map_cores((need,), chip(synaptic_memory_per_core_bytes=1300, memory_per_core_bytes=1300))
+    assert "with its 1500 synapses and the tables need 1364 bytes, a core has 1300" in cores.problems["wide"]
     cores = map_cores((need,), chip(input_axons_per_core=1000))
     assert cores.problems == {"wide": "1500 sources send to each neuron, a core takes 1000"}
     cores = map_cores((need,), chip(memory_per_core_bytes=1000, fan_in_split=1))

@@ -76,6 +76,9 @@ def test_an_edited_list_changes_what_it_names() -> None:
     compiled = compile_network(ordinary((1, 6, 2)), CompileOptions(passes=text))
     assert list(compiled.report) == ["time-grid", "weights", "ranges", "tables", "lower"]
     assert compiled.program.steps <= 64
+    # What is not named is as without a list.
+    whole = compile_network(ordinary((1, 6, 2)), CompileOptions(steps=64, rounding="nearest"))
+    assert compiled.program.grid == whole.program.grid
     assert compiled.program.populations[0].ptc.to_phase.mantissa_bits == 5
     assert (compiled.program.projections[0].weight % 32 == 0).all()
 

@@ -81,6 +81,12 @@ def test_a_number_of_one_member_stays_one() -> None:
         assert result.low == result.high == expected, name
 
 
+def test_an_array_of_numbers_has_its_length() -> None:
+    a = Registers().interval([1, 2, 3], [4, 5, 6])
+    assert len(a) == len(a.low) == 3
+    assert [(int(one.low), int(one.high)) for one in a] == [(1, 4), (2, 5), (3, 6)]
+
+
 def test_what_is_too_wide_on_the_way_is_not_forgotten() -> None:
     wide = Registers().interval([1 << 40], [1 << 40])
     small = (wide * wide) >> 70

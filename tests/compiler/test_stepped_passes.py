@@ -25,12 +25,15 @@ from qif2hw.compiler import (
 from qif2hw.compiler.clocks import STEPPED, TRIAL
 from qif2hw.compiler.state import CompilerState, Section
 from qif2hw.compiler.stepped import ranges
+from qif2hw.compiler.stepped.arithmetic import arithmetic_of
 from qif2hw.compiler.stepped.inputs import unit_of
 from qif2hw.compiler.stepped.scales import Scales
+from qif2hw.compiler.stepped.thresholds import rest
+from qif2hw.discrete import SteppedQIF
 from qif2hw.discrete.cuba import DECAY_UNITY
 from qif2hw.errors import InputError
 from qif2hw.ir.ptc import STATE_MAX
-from qif2hw.ir.stepped_program import CubaStep
+from qif2hw.ir.stepped_program import FACTOR_BITS, CubaStep
 
 X = np.random.default_rng(1).normal(0.3, 1, (20, 2, 8, 8))
 NETWORK = stepped_images()
@@ -125,6 +128,31 @@ def test_inputs_that_are_multiples_of_a_unit_are_held_exactly(counts: list[int],
     coarsest = largest // int(np.gcd.reduce(counts))
     found = unit_of(unit * np.array(counts, float), 255)
     assert unit * largest / found == pytest.approx(255 // coarsest * coarsest)
+
+
+def test_inputs_that_are_all_zero_count_as_if_the_largest_were_one() -> None:
+    assert unit_of(np.zeros(3), 255) == 1 / 255
+
+
+def test_the_report_has_the_units_of_the_inputs() -> None:
+    x = np.random.default_rng(0).normal(size=(20, 2, 8, 8))
+    compiled = compile_network(stepped_images(), SteppedOptions(rounding="nearest"), x)
+    (frames,) = compiled.program.encoders
+    assert compiled.report["inputs"] == {
+        "bits": 9,
+        "groups": {frames.name: {"unit": frames.unit, "largest": pytest.approx(np.abs(x).max())}},
+    }
+
+
+@pytest.mark.parametrize("threshold", [(1 << 14) - 1, 1 << 14])
+def test_euler_squares_thresholds_below_half_of_its_factors_alone(threshold: int) -> None:
+    neuron = SteppedQIF(0.25, 0.0, 1.0, kind="euler")
+    unit = np.full(3, (neuron.threshold - rest(neuron)) / (threshold * neuron.gain))
+    if threshold == 1 << (FACTOR_BITS - 1):
+        with pytest.raises(InputError, match="the threshold is too large for Euler's square"):
+            arithmetic_of(neuron, unit)
+    else:
+        assert arithmetic_of(neuron, unit).threshold.tolist() == [threshold] * 3
 
 
 @settings(max_examples=100, deadline=None)

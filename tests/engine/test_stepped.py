@@ -91,6 +91,13 @@ def test_compiled_equals_the_specification(kind: str, frames: bool) -> None:
         assert 0.02 < fired.mean() < 0.9
 
 
+def test_progress_counts_the_steps_of_all_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stepped, "MOST_SAMPLES", 4)
+    x, told = np.random.default_rng(1).normal(0, 1, (10, 2, 7, 7)), []
+    stepped.run(program("leak", steps=6), x, progress=lambda done, whole: told.append((done, whole)))
+    assert told == [(24, 60), (48, 60), (60, 60)]
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     kind=st.sampled_from(["plane", "euler", "leak"]),

@@ -62,7 +62,19 @@ TESTS: dict[str, tuple[str, ...]] = {
     "compiler/*": (*COMPILED, "compiler/test_driver.py", "compiler/test_max_error.py", "compiler/test_degenerate.py"),
     "engine/stepped/potentials.py": ("engine/test_potentials.py", *STEPPED),
     "engine/stepped/*": (*STEPPED, "engine/test_sums.py", "engine/test_cuba.py", "engine/test_potentials.py"),
-    "engine/fast_sums.py": ("engine/test_sums.py", "engine/test_machine.py", "engine/test_stepped.py"),
+    "engine/fast_sums.py": (
+        "compiler/test_sparse.py",
+        "engine/test_sums.py",
+        "engine/test_machine.py",
+        "engine/test_stepped.py",
+    ),
+    "engine/fast_plane.py": (
+        "engine/test_machine.py",
+        "compiler/test_microcode.py",
+        "parity/test_certificates.py",
+        "compiler/test_compile.py",
+    ),
+    "engine/plane.py": ("engine/test_machine.py", "compiler/test_microcode.py", "compiler/test_compile.py"),
     "engine/fast.py": (
         "engine/test_machine.py",
         "engine/test_sums.py",
@@ -76,6 +88,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "parity/certificates/*": CERTIFIED,
     "parity/matching.py": ("parity/test_matching.py", "parity/test_check.py"),
     "parity/identical.py": ("parity/test_identical.py", "parity/test_check.py"),
+    "parity/shards.py": ("workers/test_shards.py",),
     "parity/cost.py": ("cli/test_estimate.py",),
     "parity/drift.py": ("parity/test_drift.py", "cli/test_diff.py", "parity/test_stepped.py"),
     "parity/stepped*.py": ("parity/test_stepped.py",),

@@ -17,7 +17,7 @@ from qif2hw import neuron, parity, reference, zoo
 from qif2hw.engine import encode, fast, spec
 from qif2hw.ir import Program, layered
 from qif2hw.parity import trial
-from qif2hw.parity.certificates import certified
+from qif2hw.parity.certificates import certificate_kernels, certified
 from qif2hw.parity.certificates.certificate import certify
 from qif2hw.parity.certificates.certified import compare_certificate
 from qif2hw.parity.certificates.spike_errors import AT_END, CAUSES, CERTIFIED
@@ -185,6 +185,21 @@ def test_a_spike_at_the_end_is_named_not_bounded() -> None:
     assert (found.first.status == CERTIFIED).all()
 
 
+def test_spikes_without_a_synapse_change_no_bound_on_swaps() -> None:
+    shears = np.array([[0.3, 0.0], [0.0, 0.2], [-0.4, -0.1], [0.1, 0.5]])
+
+    def bound(neuron: int, chosen: list[int]) -> float:
+        time, none = np.array([0.0, 1e-3, 2e-3, 3e-3])[chosen], np.zeros(len(chosen), np.int64)
+        arriving = certificate_kernels.Arriving(
+            np.array([0, len(chosen)]), none, none, time, np.zeros((len(chosen), len(CAUSES))),
+            np.full(len(chosen), 5e-3), none, np.array([-5e-3]), np.array([8e-3]),
+        )  # fmt: skip
+        return float(certificate_kernels._swapped(arriving, 0, len(chosen), shears[chosen], neuron, 0.5, 1.2, 1e-6))
+
+    assert bound(0, [0, 1, 2, 3]) == bound(0, [0, 2, 3]) > bound(0, [2, 3]) > 0
+    assert bound(1, [0, 1, 2, 3]) == bound(1, [1, 2, 3]) > bound(1, [1, 2]) > 0
+
+
 def test_a_wrong_certificate_breaks_parity(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(program: Program, x: Any) -> Any:
         found = certify(program, x)
@@ -207,7 +222,12 @@ def test_what_is_proven_too_far_off_breaks_parity(case: Case) -> None:
 
 
 def test_numbers_for_json(case: Case) -> None:
-    numbers = parity.check(case.program, case.x).to_dict()["certificates"]
+    report = parity.check(case.program, case.x)
+    numbers = report.to_dict()["certificates"]
+    assert report.certified is not None
+    remainder = report.certified.first.errors.radius.max() / report.delta
+    assert 0 < remainder < 1
+    assert numbers["first"]["remainder_delta"]["largest"] == pytest.approx(remainder)
     assert numbers["backend"] == "engine"
     assert numbers["first"]["violated"] == 0
     assert numbers["first"]["status"]["certified"] == numbers["first"]["spikes"] == 80

@@ -73,6 +73,14 @@ def test_cuts_that_cannot_be_told_apart_have_both_orders() -> None:
     assert _other_orders(np.array([0.0, 0.4, 0.5, 1.0]), ticks)[0] == []
 
 
+def test_cuts_are_mixed_with_those_near_them_alone() -> None:
+    ticks = np.array([[3, 5], [3, 6], [4, 6], [4, 7], [5, 7]])
+    mixed, where = _other_orders(np.array([0.0, 0.25, 0.25 + 1e-14, 0.75, 0.75 + 1e-14, 1.0]), ticks)
+    orders = [{tuple(row) for row in one} for one in mixed]
+    assert orders == [{(3, 5), (3, 6), (4, 5), (4, 6)}, {(4, 6), (4, 7), (5, 6), (5, 7)}]
+    assert where.tolist() == [0.25] * 4 + [0.75] * 4
+
+
 def test_a_domain_with_receptive_fields_is_proven() -> None:
     program = with_fields(3)
     found = certify_domain(program)

@@ -17,7 +17,7 @@ from qif2hw import svg
 from qif2hw.errors import InputError
 from qif2hw.ir import Program, Spikes
 from qif2hw.ir.host_part.host import Host, Input, Output
-from qif2hw.parity import Bounds, ParityReport, check, figures, render, write
+from qif2hw.parity import Bounds, ParityReport, check, figures, render, sections, write
 
 
 class Page(HTMLParser):
@@ -105,6 +105,32 @@ def test_says_what_was_found(one_to_one: tuple[Program, ParityReport]) -> None:
     assert f"{spikes:,} of {spikes:,}" in page.cells
 
 
+def test_each_line_of_the_summary_has_a_cell_for_each_column(one_to_one: tuple[Program, ParityReport]) -> None:
+    table = render(one_to_one[1]).split("<h2>Summary</h2>")[1].split("</table>")[0]
+    head, *rows = table.split("<tr>")[1:]
+    assert "float: weights as trained" in table
+    assert len(rows) == 3
+    assert {row.count("<td") for row in rows} == {head.count("<th>")}
+
+
+def test_one_input_and_one_result_have_a_curve(one_to_one: tuple[Program, ParityReport]) -> None:
+    report = one_to_one[1]
+    assert 'aria-label="Result of engine and the truth over the input"' in sections.results(report)
+    two = sections.results(replace(report, x=np.repeat(report.x, 2, axis=1)))
+    assert 'aria-label="Result of' not in two
+    assert 'aria-label="Difference of engine from the truth"' in two
+
+
+def test_bars_of_values_are_as_high_as_these_and_lie_apart() -> None:
+    drawing = figures.spark(np.array([0.25, 0.0, 0.5, 0.125]), "four", lambda i, v: f"{i} is {v}")
+    bars = list(ET.fromstring(drawing).iter("rect"))
+    x, height, width = (np.array([float(bar.get(name) or 0) for bar in bars]) for name in ("x", "height", "width"))
+    np.testing.assert_allclose(height, [11.5, 23.0, 5.75])
+    assert (x[:-1] + width[:-1] < x[1:]).all()
+    assert "2 is 0.5" in drawing
+    assert figures.spark(np.zeros(4), "four", lambda i, v: "") == ""
+
+
 def test_is_a_pure_function(one_to_one: tuple[Program, ParityReport]) -> None:
     assert render(one_to_one[1]) == render(one_to_one[1])
 
@@ -115,6 +141,9 @@ def test_all_spikes_of_the_sample_are_drawn(one_to_one: tuple[Program, ParityRep
     expected = sum(int((s.sample == 17).sum()) for s in report.runs["engine"].spikes.values())
     drawing = next(d for d in text.split("<svg")[1:] if 'aria-label="Spikes of sample 17"' in d).split("</svg>")[0]
     assert ">time</text>" in drawing
+    # So few neurons as the output has are counted at sight.
+    assert drawing.count(">8 neurons</text>") == 2
+    assert ">2 neurons</text>" not in drawing
     assert drawing.count('class="dot"') == expected
     assert "furthest off" not in text
     assert "furthest off" in render(report)

@@ -177,6 +177,12 @@ def test_page(report: SteppedReport, bundle: SteppedBundle) -> None:
                   "identical", "One sample", "weight bits 8"):  # fmt: skip
         assert words in page.words, words
     assert any(cell == f"{report.changes['engine']['first'].extra.sum():,}" for cell in page.cells)
+    for one in np.unique(LABELS):
+        here = one == LABELS
+        right = [html.percent(float(np.mean(report.runs[n].label[here] == one))) for n in ("reference", "engine")]
+        moved = f"{report.changed_class('engine')[here].sum():,}"
+        cells = [report.class_names[one], f"{here.sum():,}", *right, moved]
+        assert any(page.cells[k : k + 5] == cells for k in range(len(page.cells))), cells
     shown = Page(render(report, sample=3)).words
     assert f"Sample 3. Its class is {LABELS[3]}." in shown
     with pytest.raises(InputError, match="sample 60 cannot be drawn"):
