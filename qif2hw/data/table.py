@@ -228,7 +228,10 @@ def _parquet(data: bytes, name: str) -> Table:
             else:
                 texts = [None if value is None else str(value) for value in values.to_pylist()]
                 columns[column] = np.array(texts, object)
-    except (pyarrow.ArrowException, OSError) as error:
+    except InputError:
+        raise
+    # Also names that are no text, and times beyond Python's.
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         line = str(error).partition("\n")[0].rstrip(".")
         raise InputError(f"{name}: not a parquet file of a table ({line})") from None
     return Table(name, columns, range(1, 1 + found.num_rows), {})

@@ -33,6 +33,20 @@ def test_the_formats_agree(tmp_path: Path) -> None:
         parse(b"PAR1 and nothing else", "t.parquet")
 
 
+def test_parquet_with_what_python_cannot_hold() -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    # Without Arrow's own schema, which has the name once more, encoded.
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.table({"abcdefgh": [1.0, 2.0]}), buffer, store_schema=False)
+    named = buffer.getvalue().replace(b"abcdefgh", b"abc\xf0\x28fgh")
+    far = io.BytesIO()
+    parquet.write_table(pyarrow.table({"t": pyarrow.array([10**15], pyarrow.timestamp("ms"))}), far)
+    for data in (named, far.getvalue()):
+        with pytest.raises(InputError, match=r"t\.parquet: not a parquet file of a table \("):
+            parse(data, "t.parquet")
+
+
 def test_columns_of_an_array_are_a_group(tmp_path: Path) -> None:
     np.savez(tmp_path / "t.npz", x=np.arange(24.0).reshape(12, 2), y=np.arange(12.0))
     numbers, remarks = choose(read_table(tmp_path / "t.npz"), Choice(inputs=("x",), targets=("y",)))
