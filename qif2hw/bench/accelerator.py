@@ -31,10 +31,8 @@ def check_device() -> str:
     """Name of the CUDA device; `InputError` if there is none that kernels can be compiled for."""
     if not torch.cuda.is_available():
         raise InputError("no CUDA device: torch finds none on this machine")
-    if not cuda_device.available():
-        raise InputError(
-            "kernels cannot be compiled for the CUDA device: numba-cuda is needed (pip install numba-cuda)"
-        )
+    if cuda_device.problem():
+        raise InputError(f"kernels cannot be compiled for the CUDA device: {cuda_device.problem()}")
     return torch.cuda.get_device_name()
 
 

@@ -299,8 +299,10 @@ def route(times: Tensor, path: Route | None) -> Route:
         return "cuda" if times.is_cuda and cuda_device.available() else "scan"
     if path not in ROUTES:
         raise InputError(f"path {path!r}: known are {', '.join(ROUTES)}")
-    if path == "cuda" and not (times.is_cuda and cuda_device.available()):
+    if path == "cuda" and not times.is_cuda:
         raise InputError("path 'cuda': tensors on a CUDA device, and numba-cuda, are needed")
+    if path == "cuda" and cuda_device.problem():
+        raise InputError(f"path 'cuda': {cuda_device.problem()}")
     return path
 
 

@@ -85,7 +85,8 @@ def test_networks_take_a_path(device: str) -> None:
         network.to(where).zero_grad()
         y = network.run(x.to(where), path=path).y
         y.sin().sum().backward()
-        results.append([y.detach().cpu(), *(p.grad.cpu() for p in network.parameters())])
+        # Copies: `to` moves the gradients themselves.
+        results.append([y.detach().cpu(), *(p.grad.to("cpu", copy=True) for p in network.parameters())])
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             assert torch.allclose(a, b, rtol=1e-9, atol=1e-9)
