@@ -1,8 +1,9 @@
-"""HDF5 files as bytes that the HDF5 library may be given: it reads damaged heaps of texts without end."""
+"""HDF5 files of which the HDF5 library may read what is read: it does not end, or ends the process, on damaged ones."""
 
 import io
 import os
 import struct
+from typing import Any
 
 from qif2hw.errors import InputError
 from qif2hw.files import read_bytes
@@ -39,6 +40,22 @@ def read(path: str | os.PathLike[str], what: str) -> io.BytesIO:
             raise InputError(f"{name}: a damaged HDF5 file (its texts, byte {at})")
         at = data.find(_HEAP, at + len(_HEAP))
     return io.BytesIO(data)
+
+
+def value(dataset: Any) -> Any:
+    """What an ``h5py.Dataset`` holds, numbers or texts.
+
+    Raises
+    ------
+    InputError
+        If it holds something else: lists and records with damaged types let the library read beyond its memory.
+    """
+    from h5py import h5t
+
+    kinds = (h5t.TypeIntegerID, h5t.TypeFloatID, h5t.TypeStringID, h5t.TypeEnumID)
+    if not isinstance(dataset.id.get_type(), kinds):
+        raise InputError(f"'{dataset.name}' holds neither numbers nor texts")
+    return dataset[()]
 
 
 def _heap_ends(data: bytes, at: int) -> bool:

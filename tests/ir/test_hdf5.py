@@ -30,6 +30,23 @@ def test_a_whole_file_is_read(path: Path) -> None:
         assert file["numbers"].shape == (1000,)
 
 
+def test_numbers_and_texts_are_read_and_nothing_else(tmp_path: Path) -> None:
+    """What is no such thing may have a damaged type, which the library believes."""
+    lists = np.empty(2, object)
+    lists[:] = [np.arange(2), np.arange(3)]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        read = {"float": 0.5, "whole": np.arange(3), "flag": np.array([True, False]), "text": b"abc"}
+        for name, one in read.items():
+            file[name] = one
+            np.testing.assert_array_equal(hdf5.value(file[name]), one)
+        file.create_dataset("lists", data=lists, dtype=h5py.vlen_dtype(np.int64))
+        file["record"] = np.zeros(2, [("a", int), ("b", float)])
+        file["complex"] = np.ones(2, complex)
+        for name in ("lists", "record", "complex"):
+            with pytest.raises(InputError, match=f"'/{name}' holds neither numbers nor texts"):
+                hdf5.value(file[name])
+
+
 @pytest.mark.parametrize("size", [0, 8, 15, 1 << 20, 2**64 - 16, 2**64 - 1])
 def test_a_heap_that_does_not_end_is_refused(path: Path, size: int) -> None:
     """The size of its first object, which then is the free rest, or of its own."""

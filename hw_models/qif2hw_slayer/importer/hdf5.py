@@ -140,8 +140,8 @@ def _file(file: "h5py.File") -> File:
 def _time_steps(file: "h5py.File") -> int | None:
     if "simulation/tSample" not in file:
         return None
-    length = float(file["simulation/tSample"][()])
-    step = float(file["simulation/Ts"][()]) if "simulation/Ts" in file else 1.0
+    length = float(hdf5.value(file["simulation/tSample"]))
+    step = float(hdf5.value(file["simulation/Ts"])) if "simulation/Ts" in file else 1.0
     return round(length / step) if step > 0 else None
 
 
@@ -183,7 +183,7 @@ def _value(item: Any, what: str) -> FloatArray | str:
         raise InputError(f"{what} is missing")
     if item.dtype.kind not in "SOU":
         return _numbers(item, what)
-    value = item[()]
+    value = hdf5.value(item)
     first = value.flat[0] if isinstance(value, np.ndarray) and value.size else value
     if not isinstance(first, bytes | str):
         raise InputError(f"{what} is no text")

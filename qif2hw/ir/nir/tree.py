@@ -86,7 +86,7 @@ def _is_end(key: str, graph: str, node: Node) -> bool:
 
 
 def _group(group: Any, kind: type) -> dict[str, Any]:
-    return {name: _group(item, kind) if isinstance(item, kind) else item[()] for name, item in group.items()}
+    return {name: _group(item, kind) if isinstance(item, kind) else hdf5.value(item) for name, item in group.items()}
 
 
 def _plain(value: Any) -> Any:
