@@ -73,7 +73,7 @@ def assert_golden(
     within
         Relative L2 error of the results that is accepted; with 0 the golden spikes must be equal, bit for bit.
     update
-        Write the file instead.
+        Write the file instead, and its folder if there is none.
 
     Raises
     ------
@@ -81,6 +81,7 @@ def assert_golden(
         If the results differ by more, or there is no file.
     """
     if update:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         bundle.save(path)
         return
     if not Path(path).exists():

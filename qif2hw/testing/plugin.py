@@ -17,8 +17,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--update-goldens", action="store_true", help="write golden bundles instead of comparing with them")
 
 
+def _record(request: pytest.FixtureRequest, name: str, value: object) -> None:
+    """Add a property to the test, as ``record_property`` does, which warns of the family of XML that is the default."""
+    request.node.user_properties.append((name, value))
+
+
 @pytest.fixture
-def qif2hw_parity(record_property: Callable[[str, object], None]) -> Callable[..., Any]:
+def qif2hw_parity(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """`qif2hw.testing.assert_parity`, which records every verdict as a property of the test."""
     from qif2hw import parity
     from qif2hw.testing import assert_parity
@@ -35,22 +40,20 @@ def qif2hw_parity(record_property: Callable[[str, object], None]) -> Callable[..
             return assert_parity(*args, **options, check=kept)
         finally:
             for verdict in found[-1].verdicts if found else ():
-                record_property(f"{verdict.backend}: {verdict.quantity}", verdict.measured)
+                _record(request, f"{verdict.backend}: {verdict.quantity}", verdict.measured)
 
     return check
 
 
 @pytest.fixture
-def golden_bundle(
-    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
-) -> Callable[..., None]:
+def golden_bundle(request: pytest.FixtureRequest) -> Callable[..., None]:
     """`qif2hw.testing.assert_golden` of a bundle and a path beside the test; ``--update-goldens`` writes the file."""
     from qif2hw.testing import assert_golden
 
     def check(bundle: Any, path: str | os.PathLike[str], **options: Any) -> None:
         where = request.path.parent / path
         update = bool(request.config.getoption("--update-goldens"))
-        record_property("golden bundle", str(path))
+        _record(request, "golden bundle", str(path))
         assert_golden(bundle, where, update=update, **options)
 
     return check

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +16,7 @@ import pytest
 import qif2hw
 from qif2hw import backends
 from qif2hw import bundle as bundles
-from qif2hw.ir import onnx_io
+from qif2hw.ir import layered, onnx_io
 
 COMMANDS = ["demo", "train", "import", "compile", "run", "parity", "inspect", "emit", "conformance", "search", "submit"]
 
@@ -392,3 +393,18 @@ def test_wrong_shards_and_workers(call: Any, kit: Any, tmp_path: Path) -> None:
     line = call.refused("search", kit.model, "-o", tmp_path / "search", "--backend", "dask")
     assert line == "error: --backend dask: where settings are tried is --workers dask now"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_populations_that_send_nothing_have_no_errors(call: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    weights = [0.01 * rng.normal(size=(4, 1)), rng.normal(size=(2, 4))]
+    network = layered(weights, [np.zeros(4), np.zeros(2)], trial=3.0, encode=(0.05, 1.95))
+    qif2hw.compile(network, rounding="nearest").save(tmp_path / "silent.qif")
+    result = call("parity", tmp_path / "silent.qif", "--backends", "reference,engine")
+    assert result.exit_code == 0
+    assert "nan" not in result.stdout + result.stderr
+    assert re.search(r"engine hidden1 +0 +0 +0 +0 +0 +- +- +-", result.stdout)
+    json.loads(
+        call("parity", tmp_path / "silent.qif", "--backends", "reference,engine", "--json").stdout,
+        parse_constant=pytest.fail,
+    )

@@ -168,7 +168,11 @@ def test_backends(call: Any, kit: Any, tmp_path: Path, monkeypatch: pytest.Monke
     assert not out.exists()
     assert "unknown backend 'zoo'" in call.refused("parity", kit.bundle, "--backends", "engine,zoo")
     assert "at least two" in call.refused("parity", kit.bundle, "--backends", "engine")
-    assert "bound rms" in call.refused("parity", kit.bundle, "--backends", "reference,engine", "--rms", "-1")
+    for option in ("--rms", "--result", "--tolerance", "--classes", "--spikes"):
+        for value in ("-1", "nan", "inf", "many"):
+            said = call.refused("parity", kit.bundle, "--backends", "reference,engine", option, value)
+            assert option in said
+            assert f"{value}: a number of at least 0 is needed" in said
 
 
 def test_train(call: Any, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_parity(qif2hw_parity):
     qif2hw_parity(bundle())
 
 def test_golden(golden_bundle):
-    golden_bundle(bundle(), "m.qif")
+    golden_bundle(bundle(), "goldens/m.qif")
 """
 
 
@@ -65,10 +65,10 @@ def test_goldens_and_properties(network: qif2hw.Network, tmp_path: Path) -> None
     assert "no golden bundle; pytest --update-goldens writes it" in first.stdout
     assert "1 failed, 1 passed" in first.stdout
     assert call(tmp_path, "--update-goldens").returncode == 0
-    second = call(tmp_path, "--junit-xml=out.xml")
+    second = call(tmp_path, "--junit-xml=out.xml", "-W", "error")
     assert second.returncode == 0, second.stdout
     properties = {p.get("name"): p.get("value") for p in ET.parse(tmp_path / "out.xml").iter("property")}
-    assert properties["golden bundle"] == "m.qif"
+    assert properties["golden bundle"] == "goldens/m.qif"
     assert properties["engine: certificates that the reference contradicts"] == "0"
     assert float(properties["engine: first spikes of the output neurons, RMS error"]) > 0
 

@@ -3,6 +3,7 @@
 import click
 
 from qif2hw_cli.options.common import example, json_option
+from qif2hw_cli.options.numbers import BOUND
 from qif2hw_cli.options.streams import INPUT
 from qif2hw_cli.output.console import Output
 from qif2hw_cli.output.formats import percent
@@ -15,7 +16,7 @@ from qif2hw_cli.output.formats import percent
 @click.argument("new", type=INPUT)
 @click.option("--inputs", type=INPUT, metavar="X.npy", help="Inputs; default: the old bundle's golden ones.")
 @click.option(
-    "--within", type=float, default=0.0, show_default=True, help="Relative L2 error of the results that is no drift."
+    "--within", type=BOUND, default=0.0, show_default=True, help="Relative L2 error of the results that is no drift."
 )
 @json_option
 def command(old: str, new: str, inputs: str | None, within: float, as_json: bool) -> None:
@@ -24,15 +25,10 @@ def command(old: str, new: str, inputs: str | None, within: float, as_json: bool
     Compares networks, options, weights and initial phases, and runs both on the engine. Exit code 1 if the results
     differ by more than --within.
     """
-    import math
-
     from qif2hw import bundle as bundles
-    from qif2hw.errors import InputError
     from qif2hw.parity import drift
     from qif2hw_cli.files.inputs import read_inputs
 
-    if not (math.isfinite(within) and within >= 0):
-        raise InputError(f"--within {within:g}: a number of at least 0 is needed")
     out = Output(as_json)
     one, other = bundles.load_any(old), bundles.load_any(new)
     x = None if inputs is None else read_inputs(inputs, one.network)

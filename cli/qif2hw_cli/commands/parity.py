@@ -8,6 +8,7 @@ import click
 from qif2hw import backends
 from qif2hw.errors import InputError
 from qif2hw_cli.options.common import example, given_options, threads_option
+from qif2hw_cli.options.numbers import BOUND
 from qif2hw_cli.options.running import RANDOM_SAMPLES, backend_options, choose_backends, shard_options, worker_options
 from qif2hw_cli.options.streams import INPUT, OUTPUT
 from qif2hw_cli.output.console import Output
@@ -56,11 +57,11 @@ ALONE = ("inputs", "labels", "report", "explain", "shards", "shard")
     metavar="[P.json]",
     help="Write all numbers as JSON, without a file name to stdout (then put --json last).",
 )
-@click.option("--rms", type=float, default=0.1, show_default=True, help="Bound on the RMS spike-time error, in steps.")
-@click.option("--result", type=float, help="Bound on the relative L2 error of the result against the reference.")
+@click.option("--rms", type=BOUND, default=0.1, show_default=True, help="Bound on the RMS spike-time error, in steps.")
+@click.option("--result", type=BOUND, help="Bound on the relative L2 error of the result against the reference.")
 @click.option(
     "--tolerance",
-    type=float,
+    type=BOUND,
     default=0.5,
     show_default=True,
     help="Fail if an output spike is proven to be further off, in steps.",
@@ -68,14 +69,14 @@ ALONE = ("inputs", "labels", "report", "explain", "shards", "shard")
 @click.option("--explain", type=int, metavar="SAMPLE", help="Show how the error of this sample's outputs came about.")
 @click.option(
     "--classes",
-    type=float,
+    type=BOUND,
     default=0.02,
     show_default=True,
     help="Classifiers: bound on the share of samples in another class than the reference.",
 )
 @click.option(
     "--spikes",
-    type=float,
+    type=BOUND,
     default=0.05,
     show_default=True,
     help="Networks in time steps: bound on the share of changed spikes.",

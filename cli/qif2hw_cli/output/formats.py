@@ -36,6 +36,11 @@ def to_json(value: Mapping[str, Any]) -> str:
     return json.dumps(plain(value), indent=2, allow_nan=False)
 
 
+def number(value: float, digits: int = 3) -> str:
+    """A number for people; a dash where there is none."""
+    return f"{value:.{digits}g}" if math.isfinite(value) else "-"
+
+
 def percent(value: float | None) -> str:
     """A relative error for people; a dash where there is none."""
     return "-" if value is None or not math.isfinite(value) else f"{100 * value:.3g} %"

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from qif2hw_cli.output.console import Output
-from qif2hw_cli.output.formats import percent, seconds
+from qif2hw_cli.output.formats import number, percent, seconds
 from qif2hw_cli.output.stepped_tables import show_budget
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def show(out: Output, outcome: "ParityReport") -> None:
                     str(p.missing),
                     str(p.extra),
                     str(p.at_end),
-                    f"{p.rms / p.delta:.3g}",
-                    f"{p.largest / p.delta:.3g}",
-                    f"{p.largest:.2g}",
+                    number(p.rms / p.delta),
+                    number(p.largest / p.delta),
+                    number(p.largest, 2),
                 ]
             )
     out.table(
