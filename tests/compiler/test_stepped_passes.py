@@ -144,7 +144,7 @@ def test_the_report_has_the_units_of_the_inputs() -> None:
     }
 
 
-@pytest.mark.parametrize("threshold", [(1 << 14) - 1, 1 << 14])
+@pytest.mark.parametrize("threshold", [(1 << (FACTOR_BITS - 1)) - 1, 1 << (FACTOR_BITS - 1)])
 def test_euler_squares_thresholds_below_half_of_its_factors_alone(threshold: int) -> None:
     neuron = SteppedQIF(0.25, 0.0, 1.0, kind="euler")
     unit = np.full(3, (neuron.threshold - rest(neuron)) / (threshold * neuron.gain))
