@@ -59,11 +59,6 @@ def test_commands_are_covered() -> None:
         "run -o", "compile -o", "import -o", "emit -o", "parity --report", "parity --json", "train -o",
         "train --checkpoint", "prove --state",
     } <= names  # fmt: skip
-    outputs = ("-o", "--report", "--json", "--checkpoint", "--state", "--out", "--shards", "--folder", "--zoo")
-    for words, command in commands(cli):
-        for param in command.params:
-            if param.opts[0] in outputs and param.metavar and not getattr(param, "is_flag", False):
-                assert isinstance(param.type, File) or words == ("submit",), (words, param.opts)
 
 
 @pytest.mark.parametrize(
