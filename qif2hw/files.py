@@ -37,12 +37,33 @@ def read_bytes(path: str | os.PathLike[str], limit: int) -> bytes:
     """Read a regular file of at most ``limit`` bytes; `InputError` where that is not possible."""
     path = Path(path)
     try:
-        if path.is_dir():
-            raise InputError(f"{path}: this is a folder, a file is needed")
-        with path.open("rb") as file:
+        with _open(path) as file:
             return _read_all(file, path, limit)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({reason(error)})") from None
+
+
+def check_ends(file: BinaryIO, name: str | os.PathLike[str]) -> None:
+    """`InputError` about ``name`` where an open file is a device, which may have no end; a terminal has one."""
+    try:
+        mode = os.fstat(file.fileno()).st_mode
+    except OSError:  # a file in memory
+        return
+    if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not file.isatty()):
+        raise InputError(f"{name}: cannot be read (it is a device, not a file or a pipe)")
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a file, a pipe or a terminal; a device is refused."""
+    if path.is_dir():
+        raise InputError(f"{path}: this is a folder, a file is needed")
+    file = path.open("rb")
+    try:
+        check_ends(file, path)
+    except InputError:
+        file.close()
+        raise
+    return file
 
 
 def _read_all(file: BinaryIO, path: Path, limit: int) -> bytes:
@@ -117,9 +138,7 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
     """
     path = Path(path)
     try:
-        if path.is_dir():
-            raise InputError(f"{path}: this is a folder, a file is needed")
-        file = path.open("rb")
+        file = _open(path)
         if file.seekable():
             return file
         with file:

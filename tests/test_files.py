@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from qif2hw.errors import InputError
-from qif2hw.files import check_replaceable, check_writable, make_folder, write_bytes, write_folder
+from qif2hw.files import (
+    check_replaceable,
+    check_writable,
+    make_folder,
+    open_file,
+    read_bytes,
+    write_bytes,
+    write_folder,
+)
 
 
 @pytest.fixture
@@ -62,6 +70,20 @@ def test_what_cannot_be_written_is_refused(write, tmp_path: Path) -> None:
     os.close(write_end)
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("read", [open_file, lambda path: read_bytes(path, 1 << 40)], ids=["open", "bytes"])
+def test_devices_are_refused_and_pipes_are_read(read, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/dev/zero")
+    for path in ("/dev/zero", "/dev/null", "/dev/random", tmp_path / "link"):
+        with pytest.raises(InputError, match="it is a device, not a file or a pipe"):
+            read(path)
+    read_end, write_end = os.pipe()
+    os.write(write_end, b"some")
+    os.close(write_end)
+    found = read(f"/dev/fd/{read_end}")
+    os.close(read_end)
+    assert (found if isinstance(found, bytes) else found.read()) == b"some"
 
 
 def test_a_folder_without_permission_is_refused(locked: Path) -> None:

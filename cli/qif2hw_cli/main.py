@@ -17,6 +17,7 @@ import click
 from qif2hw.errors import BackendError, InputError
 from qif2hw.files import reason
 from qif2hw.notices import on_compiling
+from qif2hw_cli.output.console import echo
 
 if TYPE_CHECKING:
     # What `Commands.get_command` imports by name, for those who check who imports whom.
@@ -105,7 +106,7 @@ class Commands(click.Group):
             if isinstance(error.__cause__, EOFError):
                 # click takes it for the end of what a user types.
                 raise error.__cause__ from None
-            click.echo("interrupted", err=True)
+            echo("interrupted", err=True)
             code = 130
         except MemoryError:
             code = _refuse("not enough memory", 1)
@@ -119,7 +120,7 @@ class Commands(click.Group):
 
 @lru_cache(1)
 def _say_compiling() -> None:
-    click.echo("compiling kernels for their first use; `qif2hw doctor --warm` does it beforehand", err=True)
+    echo("compiling kernels for their first use; `qif2hw doctor --warm` does it beforehand", err=True)
 
 
 def _say_once(_kernel: str) -> None:
@@ -129,7 +130,7 @@ def _say_once(_kernel: str) -> None:
 def _refuse(message: str, code: int, context: click.Context | None = None) -> int:
     """Print an error in one line, with the command whose help says more; returns the code."""
     line = " ".join(message.split())
-    click.echo(f"error: {line} ({context.command_path} --help)" if context else f"error: {line}", err=True)
+    echo(f"error: {line} ({context.command_path} --help)" if context else f"error: {line}", err=True)
     return code
 
 
@@ -146,7 +147,7 @@ def _flushed(code: int) -> int:
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
     """A warning in one line."""
-    click.echo(f"warning: {' '.join(str(message).split())}", err=True)
+    echo(f"warning: {' '.join(str(message).split())}", err=True)
 
 
 @click.group("qif2hw", cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -14,7 +14,7 @@ import pytest
 
 from qif2hw import backends
 from qif2hw_cli.main import cli
-from qif2hw_cli.options.streams import InputFile, OutputFile, OutputOnDisk
+from qif2hw_cli.options.streams import InputFile, OutputFile, OutputOnDisk, PrintedFile
 
 
 @pytest.fixture
@@ -77,7 +77,14 @@ FOLDERS: dict[str, tuple[list[str], list[str]]] = {
     "train --report": (["train", "parabola", "-o", "m.onnx", "--report", "OUT"], ["predictions.svg"]),
 }
 """The same of a folder OUT, and names of files that it writes there; none where the folder must be new."""
-READ = {"conformance arguments", "train --data", "jobs cancel folder", "jobs logs folder", "jobs resume folder"}
+READ = {
+    "compile --target",
+    "conformance arguments",
+    "train --data",
+    "jobs cancel folder",
+    "jobs logs folder",
+    "jobs resume folder",
+}
 READ |= {"jobs status folders", "jobs wait folder", "bench engine bundles", "bench steps models"}
 """Paths that are read, and cannot be standard input."""
 
@@ -99,7 +106,7 @@ def paths(command: click.Command, name: str = "") -> Iterator[tuple[str, click.P
 def test_no_output_is_left_out() -> None:
     kinds = {name: type(param.type) for name, param in paths(cli)}
     read = {name for name, kind in kinds.items() if kind is InputFile}
-    written = {name for name, kind in kinds.items() if kind in (OutputFile, OutputOnDisk, click.types.StringParamType)}
+    written = {name for name, kind in kinds.items() if kind in (OutputFile, OutputOnDisk, PrintedFile)}
     assert written == {*FILES, *FOLDERS}
     assert kinds.keys() - read - written == READ
 

@@ -38,7 +38,7 @@ def test_the_bytes_are_those_of_files(command: str, call: Any, kit: Any, tmp_pat
     assert (plain.exit_code, found.exit_code) == (0, 0), found.output
     if command == "inspect":
         one, other = json.loads(found.stdout), json.loads(plain.stdout)
-        assert one.pop("bundle") != other.pop("bundle")
+        assert (one.pop("bundle"), other.pop("bundle")) == ("-", str(kit.bundle))
         assert one == other
     elif command == "run":
         with np.load(io.BytesIO(found.stdout_bytes)) as one, np.load(path) as other:
@@ -66,6 +66,27 @@ def test_what_streams_cannot_do_is_refused(
     assert len(bad.stderr.splitlines()) == 1
     assert sys.stdout is stdout
     assert not list(tmp_path.iterdir())
+
+
+def test_messages_name_streams_as_users_do(kit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "ü"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    table = tmp_path / "x.csv"
+    table.write_text("y\n1\n")
+    said = piped(None, "run", kit.bundle, "--inputs", kit.inputs, "-o", "-").stderr
+    assert said.startswith("-: 20 samples")
+    facts = json.loads(piped(None, "run", kit.bundle, "--inputs", kit.inputs, "-o", "-", "--json").stderr)
+    assert facts["output"] == "-"
+    for given, words in {
+        kit.inputs: ("diff", kit.bundle, "-"),
+        kit.bundle: ("run", kit.bundle, "--inputs", "-", "-o", tmp_path / "out.npz"),
+        table: ("train", "-", "--targets", "z", "-o", tmp_path / "out.onnx"),
+    }.items():
+        found = piped(given, *words)
+        assert found.exit_code == 2
+        assert found.stderr.startswith("error: -: ")
+        assert "qif2hw-" not in found.output
 
 
 def test_inputs_may_be_pipes(call: Any, kit: Any, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from qif2hw_cli.options.common import example, given_options, json_option, threads_option
-from qif2hw_cli.options.streams import INPUT, OUTPUT
+from qif2hw_cli.options.streams import INPUT, OUTPUT, NamedInput
 from qif2hw_cli.output.console import Output
 from qif2hw_cli.output.formats import seconds, size
 
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 LIST = "?"
 """Stands for ``--passes`` without a text."""
+
+
+def _is_target(name: str) -> bool:
+    from qif2hw.compiler import known_targets
+
+    return name in known_targets()
 
 
 @click.command(
@@ -29,7 +35,14 @@ LIST = "?"
 )
 @click.argument("model", type=INPUT)
 @click.option("-o", "--output", type=OUTPUT, metavar="M.qif", help="A file, or a folder with / at its end.")
-@click.option("--target", default="loihi2", show_default=True, help="A chip by name, or a TOML file with its limits.")
+@click.option(
+    "--target",
+    type=NamedInput(_is_target),
+    metavar="NAME",
+    default="loihi2",
+    show_default=True,
+    help="A chip by name, or a TOML file with its limits.",
+)
 @click.option(
     "--weight-bits", default="8", show_default=True, metavar="N", help="Bits of a weight, 2 to 8; by projection: 8/6/4."
 )

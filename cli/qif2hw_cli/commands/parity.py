@@ -10,8 +10,8 @@ from qif2hw.errors import InputError
 from qif2hw_cli.options.common import example, given_options, threads_option
 from qif2hw_cli.options.numbers import BOUND
 from qif2hw_cli.options.running import RANDOM_SAMPLES, backend_options, choose_backends, shard_options, worker_options
-from qif2hw_cli.options.streams import INPUT, OUTPUT
-from qif2hw_cli.output.console import Output
+from qif2hw_cli.options.streams import INPUT, OUTPUT, PRINTED
+from qif2hw_cli.output.console import Output, echo
 from qif2hw_cli.output.formats import to_json
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ ALONE = ("inputs", "labels", "report", "explain", "shards", "shard")
 @click.option(
     "--json",
     "json_path",
+    type=PRINTED,
     is_flag=False,
     flag_value="-",
     metavar="[P.json]",
@@ -185,7 +186,7 @@ def write_json(path: str | None, values: dict[str, Any]) -> None:
     from qif2hw.files import write_text
 
     if path == "-":
-        click.echo(to_json(values))
+        echo(to_json(values))
     elif path is not None:
         write_text(path, to_json(values) + "\n")
 

@@ -9,7 +9,7 @@ import click
 from qif2hw.errors import InputError
 from qif2hw.experiments import catalogue
 from qif2hw_cli.options.common import SEED, example, given_options, json_option, threads_option
-from qif2hw_cli.options.streams import INPUT, KEPT_FILE, OUTPUT, OUTPUT_FOLDER
+from qif2hw_cli.options.streams import KEPT_FILE, OUTPUT, OUTPUT_FOLDER, InputFile, NamedInput
 from qif2hw_cli.output.console import Output
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ EVENT_DRIVEN = ("regime", "fields", "finish", "quick", "time_limit", "report")
 """Options for event-driven networks alone."""
 STEPPED = ("neuron", "network", "time_steps", "data", "device")
 """Options for networks in time steps alone."""
+TASKS = frozenset((*catalogue.TASKS, *catalogue.FIRST_SPIKE_TASKS, *catalogue.IMAGE_TASKS))
+"""What DATA names, even where there is a file of that name."""
 LEAST_LIMIT = 1e-3
 """Seconds of a time limit that are left for the training at least."""
 
@@ -46,7 +48,7 @@ LEAST_LIMIT = 1e-3
         "qif2hw train images.npz -o model.onnx --network resnet19 --time-steps 4 --device cuda",
     ),
 )
-@click.argument("data_or_task", metavar="DATA", type=INPUT)
+@click.argument("data_or_task", metavar="DATA", type=InputFile(TASKS.__contains__))
 @click.option("-o", "--output", required=True, type=OUTPUT, metavar="M.onnx", help="The model to write.")
 @click.option("--inputs", metavar="A,B", help="Table: columns that are inputs; by default all but the targets.")
 @click.option("--targets", metavar="Y,Z", help="Table: columns of numbers to learn.")
@@ -84,7 +86,7 @@ LEAST_LIMIT = 1e-3
 )
 @click.option("--network", help="In time steps: small, vggsnn or resnet19, instead of the task's own.")
 @click.option("--time-steps", type=int, help="In time steps: their number, instead of the task's own.")
-@click.option("--data", type=click.Path(), help="Of classifiers: images in place of the task's own.")
+@click.option("--data", type=NamedInput(), help="Of classifiers: images in place of the task's own.")
 @click.option("--device", default="cpu", show_default=True, help="In time steps: cpu or cuda.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="The same seed gives the same weights.")
 @click.option("--steps", type=int, help="Steps with free weights, instead of the task's own number.")

@@ -9,6 +9,12 @@ from typing import Any
 import click
 
 from qif2hw_cli.output.formats import to_json
+from qif2hw_cli.output.names import shown
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print a line on stdout, or on stderr; all that commands say goes through here."""
+    click.echo(shown(text), err=err)
 
 
 class Output:
@@ -20,11 +26,11 @@ class Output:
     def say(self, text: str = "") -> None:
         """A line for people."""
         if not self.as_json:
-            click.echo(text)
+            echo(text)
 
     def note(self, text: str) -> None:
         """A line about the work in progress, or something people should know, on stderr."""
-        click.echo(text, err=True)
+        echo(text, err=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> None:
         """A table for people; the first ``names`` columns hold names, the others numbers."""
@@ -41,14 +47,14 @@ class Output:
         for k, column in enumerate(columns):
             table.add_column(Text(column), justify="right" if k >= names else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        console.print(Text(title, style="bold"))
+            table.add_row(*(Text(shown(cell)) for cell in row))
+        console.print(Text(shown(title), style="bold"))
         console.print(table)
 
     def data(self, value: Mapping[str, Any]) -> None:
         """The JSON object for machines."""
         if self.as_json:
-            click.echo(to_json(value))
+            echo(to_json(value))
 
     @contextmanager
     def stage(self, name: str) -> Iterator["Stage"]:
@@ -93,7 +99,7 @@ class Stage:
             self._progress.update(self._task, completed=done, total=total, detail=detail)
         elif time.perf_counter() - self._reported >= self.EVERY:
             self._reported = time.perf_counter()
-            click.echo(f"{self.name}: {done:g} of {total:g}{'  ' * bool(detail)}{detail}", err=True)
+            echo(f"{self.name}: {done:g} of {total:g}{'  ' * bool(detail)}{detail}", err=True)
 
     def end(self) -> None:
         """Stop the clock and the bar."""

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from qif2hw_cli.output.names import shown
+
 
 def can_show(text: str) -> bool:
     """Whether standard output has these characters."""
@@ -26,9 +28,9 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, float)):
         return value
-    return str(value)
+    return shown(str(value))
 
 
 def to_json(value: Mapping[str, Any]) -> str:

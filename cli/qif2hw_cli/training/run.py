@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qif2hw.errors import InputError
+from qif2hw_cli.options.streams import is_stream
 from qif2hw_cli.output.console import Output, Stage
 from qif2hw_cli.output.formats import percent, seconds
 
@@ -46,7 +47,8 @@ def train_and_write(
                 checkpoint=str(state), curve=curve, **options,
             )  # fmt: skip
     except KeyboardInterrupt:
-        if state.exists():
+        # Beside what goes to standard output it is gone with the command.
+        if state.exists() and (checkpoint is not None or not is_stream(output)):
             out.note(f"{state}: the same command goes on from here")
         raise
     api.save(result.network, output)
