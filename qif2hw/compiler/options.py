@@ -13,7 +13,7 @@ from qif2hw.compiler.passes.moments import ChooseMoments
 from qif2hw.compiler.passes.ranges import ProveRanges
 from qif2hw.compiler.passes.registers import ProveRegisters
 from qif2hw.compiler.passes.tables import MakeTables, Moments
-from qif2hw.compiler.passes.time_grid import ChooseTimeGrid, PayloadBits, parse_payload_bits
+from qif2hw.compiler.passes.time_grid import ChooseTimeGrid, PayloadBits, check_steps, parse_payload_bits
 from qif2hw.compiler.passes.weights import Bits, RoundWeights
 from qif2hw.compiler.state import Pass
 from qif2hw.compiler.stepped.adapt import AdaptSteppedRounding
@@ -120,8 +120,7 @@ class CompileOptions:
             raise InputError(f"lateness moments = {self.lateness_moments}: 1, 2 and auto are possible")
         if isinstance(self.payload_bits, str):
             object.__setattr__(self, "payload_bits", parse_payload_bits(self.payload_bits))
-        if not 8 <= self.steps <= 1 << 16:
-            raise InputError(f"steps = {self.steps}: 8 to {1 << 16} are possible")
+        check_steps(self.steps)
         if self.max_error is not None and not 0 < self.max_error < math.inf:
             raise InputError(f"max error = {self.max_error}: a positive number is needed")
         check_alone(self)

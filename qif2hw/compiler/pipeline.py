@@ -79,22 +79,20 @@ def compile_network(
     clock = clock_of(network)
     options = options or clock.options()
     passes = passes_for(options)
-    state = _start(network, options, calibration)
+    state = start(network, options.target, calibration)
     kept = Kept()
     report: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     if isinstance(options, CompileOptions) and options.max_error is not None:
-        start = time.perf_counter()
+        began = time.perf_counter()
         found = meet_max_error(state, passes, options.max_error, kept)
         passes, report["max-error"] = with_setting(passes, found), found.as_report()
-        seconds["max-error"] = time.perf_counter() - start
+        seconds["max-error"] = time.perf_counter() - began
     state, took = run_passes(state, passes, kept)
     program = state.get(clock.program)
     if program is None:
         raise InputError("passes: the list makes no program: it needs 'lower'")
-    if isinstance(network, Network):
-        program = replace(program, host=network.host)
-    return Compiled(program, report | state.report, seconds | took)
+    return Compiled(hosted(network, program), report | state.report, seconds | took)
 
 
 def estimate(
@@ -114,7 +112,7 @@ def estimate(
     names = [one.name for one in passes]
     if until not in names:
         raise InputError(f"no pass '{until}' to stop after: the passes are {', '.join(names)}")
-    state, seconds = run_passes(_start(network, options, calibration), passes[: names.index(until) + 1])
+    state, seconds = run_passes(start(network, options.target, calibration), passes[: names.index(until) + 1])
     return state.report, seconds
 
 
@@ -128,15 +126,19 @@ def rounded_network(
     options = options or CompileOptions()
     passes = passes_for(options)
     last = max(k for k, one in enumerate(passes) if isinstance(one, RoundWeights | AdaptRounding))
-    state, _ = run_passes(_start(network, options, calibration), passes[: last + 1])
+    state, _ = run_passes(start(network, options.target, calibration), passes[: last + 1])
     return as_network(network, state[Weights], state[Phases])
 
 
 @overload
-def _start(network: Network, options: Options, calibration: ArrayLike | None) -> State: ...
+def start(network: Network, target: str, calibration: ArrayLike | None) -> State: ...
 @overload
-def _start(network: AnyNetwork, options: Options, calibration: ArrayLike | None) -> CompilerState[Any]: ...
-def _start(network: AnyNetwork, options: Options, calibration: ArrayLike | None) -> CompilerState[Any]:
+def start(network: AnyNetwork, target: str, calibration: ArrayLike | None) -> CompilerState[Any]: ...
+def start(network: AnyNetwork, target: str, calibration: ArrayLike | None) -> CompilerState[Any]:
+    """Before the first pass: what the passes see of a network; a program that they make is `hosted` afterwards.
+
+    Arguments and errors are those of `compile_network`.
+    """
     if isinstance(network, Network):
         # The passes see the network alone, and what its channels get.
         given = network.unscaled(spread(CALIBRATION, network.width)) if calibration is None else calibration
@@ -156,4 +158,11 @@ def _start(network: AnyNetwork, options: Options, calibration: ArrayLike | None)
             "a network in time steps needs calibration inputs, which choose the range of its integer inputs: give some "
             "that are typical for its use"
         )
-    return CompilerState.start(network, load_target(options.target), inputs)
+    return CompilerState.start(network, load_target(target), inputs)
+
+
+def hosted(network: AnyNetwork, program: P) -> P:
+    """A program with the host's part of the network of which passes made it."""
+    if isinstance(program, Program) and isinstance(network, Network):
+        return replace(program, host=network.host)
+    return program

@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -200,6 +201,10 @@ def test_files_are_refused_before_the_work(refused: Refused, tmp_path: Path, cas
     assert {*tmp_path.iterdir()} == {*before} - ({null} - {tmp_path / "null"})
 
 
+def tree(*folders: Path) -> set[Path]:
+    return {path for folder in folders for path in folder.rglob("*")}
+
+
 @pytest.mark.usefixtures("no_work")
 @pytest.mark.parametrize("case", FOLDERS)
 def test_folders_are_refused_before_the_work(refused: Refused, tmp_path: Path, case: str) -> None:
@@ -209,16 +214,20 @@ def test_folders_are_refused_before_the_work(refused: Refused, tmp_path: Path, c
     os.mkfifo(tmp_path / "fifo")
     null = device(tmp_path / "null")
     (tmp_path / "loop").symlink_to("loop")
+    before = tree(tmp_path, Path.cwd())
     for name in ("file", "fifo", "loop", "file/out"):
         assert "annot be" in (line := refused(words, tmp_path / name)) or "exists already" in line, name
     assert "annot be" in (line := refused(words, null)) or "exists already" in line
+    assert tree(tmp_path, Path.cwd()) == before
     for name in files:
         for kind, make in {"folder": full_folder, "fifo": os.mkfifo, "device": device}.items():
             out = tmp_path / "made" / kind / name
             out.mkdir(parents=True)
             if make(out / name) not in (None, out / name):  # type: ignore[operator]
                 continue
+            before = tree(tmp_path, Path.cwd())
             assert f"{name}: cannot be" in refused(words, out)
+            assert tree(tmp_path, Path.cwd()) == before
     assert stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
     assert stat.S_ISCHR(null.stat().st_mode)
     assert "a folder is needed, not a stream (-)" in refused(words, Path("-"))
@@ -267,3 +276,40 @@ def test_the_state_beside_a_model_is_checked_before_the_work(call: Any, tmp_path
     table.write_text("x,y\n" + "".join(f"{k},{k * k}\n" for k in range(400)))
     os.mkfifo(tmp_path / "m.onnx.state")
     assert "m.onnx.state: cannot be written" in call.refused("train", table, "--targets", "y", "-o", model)
+
+
+@pytest.mark.parametrize("option", ["--out", "--zoo"])
+def test_folders_of_results_are_checked_before_torch_is_loaded(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    """What cannot be written is named itself, and nothing is made."""
+    monkeypatch.setitem(sys.modules, "qif2hw.experiments.reproduce", None)
+    (tmp_path / "afile").touch()
+    os.mkfifo(tmp_path / "fifo")
+    before = tree(tmp_path)
+    for name in ("afile", "fifo", "afile/in"):
+        words = ["--out", tmp_path / "new" / "out", option, tmp_path / name]
+        assert f"error: {tmp_path / name}: cannot be made" in call.refused("reproduce", "parabola", "--quick", *words)
+        assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("data", ["parabola", "digits", "table"])
+def test_a_file_that_is_no_checkpoint_is_refused_before_torch_is_loaded(
+    call: Any, kit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str
+) -> None:
+    pytest.importorskip("safetensors")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    table, model, wrong = tmp_path / "data.csv", tmp_path / "m.onnx", tmp_path / "state"
+    table.write_text("x,y\n" + "".join(f"{k},{k * k}\n" for k in range(400)))
+    words = [table, "--targets", "y"] if data == "table" else [data]
+    for content in (b"", b"no checkpoint", kit.model.read_bytes(), kit.bundle.read_bytes()):
+        wrong.write_bytes(content)
+        line = call.refused("train", *words, "-o", model, "--checkpoint", wrong)
+        assert f"{wrong}: this is not a checkpoint of a training run" in line
+        assert wrong.read_bytes() == content
+    os.link(wrong, model)
+    for same in (model, tmp_path / "." / "m.onnx", wrong):
+        assert "; name another file" in call.refused("train", *words, "-o", model, "--checkpoint", same)
+    model.unlink()
+    assert "; name another file" in call.refused("train", *words, "-o", model, "--checkpoint", model)
+    assert tree(tmp_path) == {table, wrong}

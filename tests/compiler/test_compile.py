@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import branched, ordinary
 
-from qif2hw.compiler import CompileOptions, compile_network, load_target, ptc_tables
+from qif2hw.compiler import CompileOptions, SteppedOptions, compile_network, load_target, passes_for, ptc_tables
 from qif2hw.compiler.passes.time_grid import ChooseTimeGrid
 from qif2hw.compiler.state import State
 from qif2hw.errors import InputError
@@ -139,6 +139,46 @@ def test_fit_names_what_does_not_fit(tmp_path) -> None:  # type: ignore[no-untyp
 def test_options_out_of_range(options: dict[str, int | str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         compile_network(ordinary((1, 3, 2)), CompileOptions(**options))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("clock", "text", "message"),
+    [
+        (CompileOptions, "time-grid{steps=7}", "steps = 7: 8 to 65536"),
+        (CompileOptions, "time-grid{lateness_bits=13}", "payload bits = 13: 0 to 12"),
+        (CompileOptions, "weights{bits=8/9}", "weight bits = 8/9: 2 to 8"),
+        (CompileOptions, "adapt-rounding{bits=1}", "weight bits = 1: 2 to 8"),
+        (CompileOptions, "adapt-rounding{rounds=-1}", "rounds = -1: 0 or more"),
+        (CompileOptions, "ranges{fewest_payload_bits=-1}", "payload bits = -1: 0 to 12"),
+        (CompileOptions, "tables{table_bits=9999999999999999}", "table bits = 9999999999999999: 2 to 12"),
+        (CompileOptions, "tables{bytes=-1}", "bytes = -1: a positive number"),
+        (CompileOptions, "tables{form=grid moments=2}", "form = grid: it uses one"),
+        (CompileOptions, "moments{table_bits=1}", "table bits = 1: 2 to 12"),
+        (CompileOptions, "moments{form=round}", "form = round: auto"),
+        (CompileOptions, "tune-tables{samples=1}", "samples = 1: two"),
+        (CompileOptions, "compensate{rounds=-1}", "rounds = -1: 0 or more"),
+        (SteppedOptions, "inputs{bits=18}", "input bits = 18: 2 to 17"),
+        (SteppedOptions, "weights{bits=9}", "weight bits = 9: 2 to 8"),
+        (SteppedOptions, "weights{thresholds=neuron}", "thresholds = neuron"),
+    ],
+)
+def test_options_out_of_every_range_are_refused_before_a_pass_works(clock: Any, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        passes_for(clock(passes=text))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"table_bits": 13}, {"weight_bits": 9}, {"weight_bits": (8, 1)}, {"payload_bits": 13}, {"form": "round"}],
+)
+def test_so_are_they_in_place_of_a_list_of_passes(options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=rf"{next(iter(options)).replace('_', ' ')} = .* are possible"):
+        passes_for(CompileOptions(**options))
+
+
+def test_the_form_grid_keeps_one_moment_and_says_why() -> None:
+    found = compile_network(ordinary((1, 3, 2)), CompileOptions(form="grid", rounding="nearest")).report["moments"]
+    assert (found["moments"], found["why"]) == (1, "the form 'grid' uses one")
 
 
 def test_too_wide_an_accumulator_is_refused_with_its_neuron() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from networks import ordinary
 
 import qif2hw.api
-from qif2hw import engine
+from qif2hw import engine, reference
 from qif2hw.compiler import CompileOptions, compile_network
+from qif2hw.compiler.error_measures import by_size
 from qif2hw.compiler.search import (
     Found,
     Outcome,
@@ -28,11 +30,14 @@ from qif2hw.compiler.search import (
 )
 from qif2hw.compiler.search.setting import compile_setting
 from qif2hw.errors import InputError
+from qif2hw.ir.host_part.host import Host, Input, Output
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.workers import workers
 
 pytest.importorskip("optuna")
 
 NETWORK = ordinary((1, 6, 2), 1)
+ADAPT = "adapt-rounding{bits=8/6},"
 SMALL = SearchOptions(trials=8, batch=4, rounding="nearest", samples=32, check=300)
 
 
@@ -144,6 +149,48 @@ def test_settings_cost_what_they_should() -> None:
     refused = evaluate(problem, Setting((8, 9), 7, 256, 8, "cotangent"))
     assert "weight bits = 8/9" in refused.refused
     assert refused.values() == Outcome().values() == (np.inf,) * 4
+
+
+@pytest.mark.parametrize("fields", [0, 3])
+@pytest.mark.parametrize("rounding", ["nearest", "adapt"])
+def test_a_host_with_ranges_of_its_own(rounding: str, fields: int) -> None:
+    """A setting is what `compile` makes of it, in the user's units, whatever the host computes."""
+    own = ReceptiveFields(fields) if fields else None
+    host = Host((Input("a", -4.0, -1.0, fields=own),), (Output("y"),))
+    network = replace(ordinary((fields or 1, 6, 2), 1), host=host)
+    x = network.unscaled(np.linspace(0, 1, 80)[:, None])
+    assert x.min() < 0
+    problem = SearchProblem(network, "loihi2", rounding, x, reference.run(network, x).y)
+    setting = Setting((8, 6), 7, 128, 8, "cotangent")
+    passes = f"time-grid{{steps=128 lateness_bits=8}},weights{{bits=8/6}},{ADAPT * (rounding == 'adapt')}"
+    passes += "ranges,tables{table_bits=7 form=cotangent},lower,registers"
+    program = compile_network(network, CompileOptions(passes=passes), x).program
+    assert compile_setting(problem, setting) == program
+    assert program.host == host
+    assert evaluate(problem, setting).error == by_size(problem.y)(engine.run(program, x).y) < 0.1
+
+
+@pytest.mark.parametrize("foreign", [False, True])
+def test_a_search_that_is_refused_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, foreign: bool
+) -> None:
+    """Neither where a worker refuses nor where nothing can be compiled; what is the user's stays."""
+    if foreign:
+        (tmp_path / "own.txt").write_text("mine")
+
+    def refuse(*_: Any) -> Outcome:
+        raise InputError("no such input")
+
+    for outcome, message in ((refuse, "no such input"), (nothing, "none of 2 settings can be compiled")):
+        monkeypatch.setattr(study, "evaluate", outcome)
+        for folder in (tmp_path, tmp_path / "new" / "folder"):
+            with pytest.raises(InputError, match=message):
+                run(folder, SearchOptions(**{**vars(SMALL), "trials": 2}))
+        assert [path.name for path in tmp_path.iterdir()] == ["own.txt"] * foreign
+
+
+def nothing(*_: Any) -> Outcome:
+    return Outcome(refused="too large")
 
 
 def test_latency_and_energy_are_objectives(tmp_path: Path) -> None:

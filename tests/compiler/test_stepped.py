@@ -135,7 +135,7 @@ def test_what_does_not_fit_is_refused() -> None:
         compile_network(turning, None, inputs(4))
     with pytest.raises(InputError, match="thresholds = neuron"):
         SteppedOptions(thresholds="neuron")
-    with pytest.raises(InputError, match="weight bits = 9: target 'loihi2' has 8"):
+    with pytest.raises(InputError, match="weight bits = 9: 2 to 8 are possible"):
         compile_network(made, SteppedOptions(weight_bits=9), inputs(4))
     with pytest.raises(InputError, match="inputs have shape"):
         compile_network(made, None, np.zeros((4, 3)))

@@ -40,8 +40,9 @@ def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps
     bundles and report.html (of the first) into the folder. Exit code 1 if parity is broken.
     """
     from qif2hw import bundle as bundles
-    from qif2hw.compiler import CompileOptions
-    from qif2hw.files import check_writable, make_folder
+    from qif2hw.compiler import CompileOptions, passes_for
+    from qif2hw.files import check_writable
+    from qif2hw.folders import made_folder
     from qif2hw.parity import report as page
     from qif2hw_cli.output.estimate_tables import for_report
     from qif2hw_cli.output.parity_tables import facts, show
@@ -53,8 +54,8 @@ def command(folder: str, seed: int, weight_bits: int, steps: int, training_steps
         _Variant("rounded by the compiler", "adapted", None, grid),
         _Variant("rounded to the nearest", "nearest", None, grid | {"rounding": "nearest"}),
     ]
-    CompileOptions(**grid)
-    home = make_folder(folder)
+    passes_for(CompileOptions(**grid))
+    home = click.get_current_context().with_resource(made_folder(folder))
     report = check_writable(home / "report.html")
     names = choose_backends(out)
     for variant in variants:

@@ -38,10 +38,16 @@ def command(
     settings and the version of the results are the same: an interrupted call goes on where it was.
     """
     from qif2hw.errors import InputError
-    from qif2hw.files import check_writable, make_folder
+    from qif2hw.folders import check_folder, made_folder
 
     for name in names:
         catalogue.check(name)
+    home = Path(folder)
+    kept = home / "results"
+    needed = [kept / "models", kept / "figures", *([] if zoo is None else [Path(zoo)])]
+    check_folder(home, ("results.json", "results.md"))
+    for one in needed:
+        check_folder(one)
     try:
         from qif2hw.experiments import reproduce
         from qif2hw.experiments.reproduce import figures
@@ -54,15 +60,10 @@ def command(
     if not wanted:
         raise InputError(f"no run by {', '.join(methods)}: known are qif, null and the baselines' names")
     figures.check_installed()
-    home = Path(folder)
-    kept = make_folder(home / "results")
-    for name in ("models", "figures"):
-        make_folder(kept / name)
-    for name in ("results.json", "results.md"):
-        check_writable(home / name)
     if zoo is not None:
-        for name in reproduce.zoo_files():
-            check_writable(make_folder(zoo) / name)
+        check_folder(zoo, reproduce.zoo_files())
+    for one in needed:
+        click.get_current_context().with_resource(made_folder(one))
     if only_kept:
         finished = reproduce.kept(wanted, kept, quick)
     else:

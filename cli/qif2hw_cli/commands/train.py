@@ -124,10 +124,9 @@ def command(
     **of_table: Any,
 ) -> None:
     """Train a network for a task or a table; the help text is above, since it lists the tasks."""
-    from qif2hw.files import check_writable
     from qif2hw_cli.training import data as train_data
     from qif2hw_cli.training.images import train_images
-    from qif2hw_cli.training.run import state_of, torch_needed, train_and_write
+    from qif2hw_cli.training.run import check_files, state_of, torch_needed, train_and_write
 
     out, name = Output(as_json), data_or_task
     table = train_data.is_data(name, given_options())
@@ -136,8 +135,7 @@ def command(
     stepped = not event_driven and (name in catalogue.IMAGE_TASKS or Path(name).exists())
     if not (stepped or table or in_file):
         catalogue.check(name, regime)
-    for path in (output, state_of(output, checkpoint)):
-        check_writable(path)
+    check_files(output, checkpoint, read=event_driven or checkpoint is not None)
     if not table:
         _refuse(train_data.TABLE, "a table")
     if stepped:

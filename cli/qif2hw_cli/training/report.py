@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from qif2hw.files import check_writable, make_folder, write_text
+from qif2hw.files import make_folder, write_text
+from qif2hw.folders import check_folder
 
 if TYPE_CHECKING:
     from qif2hw.train import TrainResult
@@ -11,9 +12,8 @@ CURVE, PREDICTIONS = "learning-curve.svg", "predictions.svg"
 
 
 def check_report(folder: str) -> None:
-    """Make the folder; `InputError` if the files cannot be written."""
-    for name in (CURVE, PREDICTIONS):
-        check_writable(make_folder(folder) / name)
+    """`InputError` if the folder cannot be made, or the files not be written."""
+    check_folder(folder, (CURVE, PREDICTIONS))
 
 
 def write_report(folder: str, result: "TrainResult", curve: list[tuple[int, float, float]]) -> None:

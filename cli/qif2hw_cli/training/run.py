@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qif2hw.errors import InputError
+from qif2hw.files import check_writable, reason
 from qif2hw_cli.options.streams import is_stream
 from qif2hw_cli.output.console import Output, Stage
 from qif2hw_cli.output.formats import percent, seconds
@@ -103,13 +104,38 @@ def state_of(output: str, checkpoint: str | None) -> Path:
     return Path(f"{output}{STATE}") if checkpoint is None else Path(checkpoint)
 
 
+def check_files(output: str, checkpoint: str | None, *, read: bool) -> None:
+    """Whether the model and the state of a run can be written; with ``read``, whether a state that is there is one.
+
+    What it holds is checked when it is read: that takes torch, whose import takes seconds.
+
+    Raises
+    ------
+    InputError
+        If not.
+    """
+    state = state_of(output, checkpoint)
+    for path in (output, state):
+        check_writable(path)
+    if read and state.exists():
+        with torch_needed():
+            from safetensors import SafetensorError, safe_open
+        try:
+            with safe_open(state, framework="np"):
+                pass
+        except (SafetensorError, ValueError):
+            raise InputError(f"{state}: this is not a checkpoint of a training run") from None
+        except OSError as error:
+            raise InputError(f"{state}: cannot be read ({reason(error)})") from None
+
+
 @contextmanager
 def torch_needed() -> Iterator[None]:
     """Imports of torch; `InputError` says how to install it where it is not."""
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name != "torch":
+        if error.name not in ("torch", "safetensors"):
             raise
         raise InputError("training needs torch, which is not installed: pip install 'qif2hw[train]'") from None
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from qif2hw.errors import InputError
-from qif2hw.files import make_folder, read_bytes, write_text
+from qif2hw.files import read_bytes, write_text
+from qif2hw.folders import made_folder
 from qif2hw_deploy.submission import slurm
 from qif2hw_deploy.submission.script import SCRIPT, script
 
@@ -150,7 +151,6 @@ def submit(folder: Path, request: Request) -> Job:
         raise InputError(f"{folder}: a job's folder cannot have %, \\ or a line break in its name: Slurm replaces them")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: exists already: take another folder, or resume the job in it")
-    make_folder(folder)
     text = script(
         request.words,
         python=request.python,
@@ -159,15 +159,14 @@ def submit(folder: Path, request: Request) -> Job:
         shards=request.shards,
         cpus=request.cpus,
     )
-    write_text(folder / SCRIPT, text)
-    job = Job(folder, request).save()
-    try:
-        return _hand_in(job, request.tasks)
-    except InputError:
-        for name in (RECORD, SCRIPT):
-            (folder / name).unlink(missing_ok=True)
-        folder.rmdir()
-        raise
+    with made_folder(folder):
+        try:
+            write_text(folder / SCRIPT, text)
+            return _hand_in(Job(folder, request).save(), request.tasks)
+        except InputError:
+            for name in (RECORD, SCRIPT):
+                (folder / name).unlink(missing_ok=True)
+            raise
 
 
 def status(job: Job) -> list[Task]:

@@ -12,12 +12,14 @@ from qif2hw.compiler.passes.weights import (
     Weights,
     as_network,
     bits_of,
+    check_bits,
     parse_bits,
     print_bits,
     rounded,
     smallest_unit,
 )
 from qif2hw.compiler.state import Phases, Section, State, plain
+from qif2hw.errors import InputError
 from qif2hw.ir import Network, ProgramProjection
 from qif2hw.ir.arrays import FloatArray, IntArray
 from qif2hw.ir.weight_grid import largest_weight, weight_step
@@ -99,6 +101,10 @@ class AdaptRounding:
     bits: Bits = field(default=8, metadata={"parse": parse_bits, "print": print_bits})
     rounds: int = 12
 
+    def __post_init__(self) -> None:
+        check_bits(self.bits)
+        check_rounds(self.rounds)
+
     def run(self, state: State) -> State:
         """Adapt the rounding; too large a network keeps what it has, and the report says so."""
         network = state.network
@@ -136,6 +142,12 @@ class AdaptRounding:
     def report(self, state: State) -> Section:
         """Errors before and after."""
         return plain(state[Adaptation])
+
+
+def check_rounds(rounds: int) -> None:
+    """`InputError` on a negative number of rounds."""
+    if rounds < 0:
+        raise InputError(f"rounds = {rounds}: 0 or more are possible")
 
 
 def calibration_samples(state: State) -> int:

@@ -5,7 +5,14 @@ from typing import ClassVar
 
 from qif2hw import engine, reference
 from qif2hw.compiler.error_measures import by_spread, rounding_of
-from qif2hw.compiler.passes.adapt import FEWEST_SAMPLES, TOO_LARGE, calibration_samples, phase_shift, shifted
+from qif2hw.compiler.passes.adapt import (
+    FEWEST_SAMPLES,
+    TOO_LARGE,
+    calibration_samples,
+    check_rounds,
+    phase_shift,
+    shifted,
+)
 from qif2hw.compiler.passes.lower import NEEDED, lower
 from qif2hw.compiler.passes.weights import Weights, as_network
 from qif2hw.compiler.state import Phases, Section, State, plain
@@ -67,6 +74,9 @@ class CompensatePhases:
     writes: ClassVar[tuple[type, ...]] = (Phases, Program, Compensation)
 
     rounds: int = 4
+
+    def __post_init__(self) -> None:
+        check_rounds(self.rounds)
 
     def run(self, state: State) -> State:
         """Shift the phases and lower anew."""

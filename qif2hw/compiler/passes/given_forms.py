@@ -31,7 +31,6 @@ class MakeGivenForms:
 
     def run(self, state: State) -> State:
         """Make the curves."""
-        self.tables.check()
         moments, bits_for = self.tables.moments_for(state), self.tables.bits_for
         made = zip(state.network.populations, self.forms, strict=True)
         return state.having(

@@ -21,6 +21,7 @@ from qif2hw.ir import TimeGrid
 
 WORTH = 0.85
 """Part of the error that must be left at most: a second moment costs a third sum in every neuron and a message."""
+GRID = "the form 'grid' uses one"
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,16 @@ class ChooseMoments:
     form: str = "auto"
     bytes: int | None = field(default=None, metadata={"parse": parse_bytes, "print": lambda b: str(b or "none")})
 
+    def __post_init__(self) -> None:
+        MakeTables(self.table_bits, self.form, self.bytes)
+
     def run(self, state: State) -> State:
         """Compile both, run both, choose."""
         choices, curves = state[TableChoices], state[Curves]
         if choices.moments == 2:
             return state.having(curves, choices, MomentChoice(2, why="a coarse time grid"))
-        tables = MakeTables(self.table_bits, self.form, self.bytes, 2)
         try:
-            other = self._refined(state, tables)
+            tables, other = self._refined(state)
         except InputError as error:
             return state.having(curves, choices, MomentChoice(1, why=str(error)))
         x = measured_inputs(state)
@@ -93,18 +96,21 @@ class ChooseMoments:
         """The choice, and both errors."""
         return plain(state[MomentChoice])
 
-    def _refined(self, state: State, tables: MakeTables) -> State:
-        """The same forms with two moments; `InputError` says why there are none."""
+    def _refined(self, state: State) -> tuple[MakeTables, State]:
+        """The same forms with two moments, and what makes them; `InputError` says why there are none."""
         if not state[TimeGrid].lateness_bits:
             raise InputError("spikes carry no lateness")
         if state.target.limit("messages_per_spike") == 1:
             raise InputError(state.target.named("messages_per_spike"))
+        if self.form == "grid":
+            raise InputError(GRID)
+        tables = MakeTables(self.table_bits, self.form, self.bytes, 2)
         ptc = {}
         for population in state.network.populations:
             form = state[TableChoices].populations[population.name].form
             if form == "grid":
-                raise InputError("the form 'grid' uses one")
+                raise InputError(GRID)
             ptc[population.name] = make_curve(state, population, form, tables.bits_for(state, population, form), 2)
             if not curve_fits(state, population, ptc[population.name]):
                 raise InputError("two need wider registers or products")
-        return state.having(Curves(ptc))
+        return tables, state.having(Curves(ptc))

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from qif2hw.compiler.passes.time_grid import check_payload_bits
 from qif2hw.compiler.passes.weights import Weights
 from qif2hw.compiler.state import Section, State
 from qif2hw.errors import InputError
@@ -169,6 +170,9 @@ class ProveRanges:
     writes: ClassVar[tuple[type, ...]] = (Ranges, TimeGrid)
 
     fewest_payload_bits: int = 12
+
+    def __post_init__(self) -> None:
+        check_payload_bits(self.fewest_payload_bits)
 
     def run(self, state: State) -> State:
         """Prove the ranges; `InputError` with the neuron and its sources as witness when one is too large."""

@@ -32,7 +32,7 @@ FORMS = {
 """Kinds of neuron arithmetic, in the order in which they are preferred: the cheaper step first."""
 FINE_STEPS = 256
 """Steps per period from which on what unequal lateness in one step does is small beside the weights' rounding."""
-FEWEST_TABLE_BITS = 2
+FEWEST_TABLE_BITS, MOST_TABLE_BITS = 2, 12
 GOOD_ENOUGH = 0.05
 """Largest error of a kick, in steps, that calls for nothing better."""
 
@@ -152,6 +152,18 @@ class MakeTables:
     bytes: int | None = field(default=None, metadata={"parse": parse_bytes, "print": lambda b: str(b or "none")})
     moments: Moments = field(default="auto", metadata={"parse": parse_moments})
 
+    def __post_init__(self) -> None:
+        if not FEWEST_TABLE_BITS <= self.table_bits <= MOST_TABLE_BITS:
+            raise InputError(f"table bits = {self.table_bits}: {FEWEST_TABLE_BITS} to {MOST_TABLE_BITS} are possible")
+        if self.form not in (*FORMS, "auto"):
+            raise InputError(f"form = {self.form}: auto, {', '.join(FORMS)} are possible")
+        if self.bytes is not None and self.bytes < 0:
+            raise InputError(f"bytes = {self.bytes}: a positive number is needed, or none")
+        if self.moments not in ("auto", 1, 2):
+            raise InputError(f"lateness moments = {self.moments}: 1 and 2 are possible, auto chooses")
+        if self.moments == 2 and self.form == "grid":
+            raise InputError("form = grid: it uses one lateness moment: use cotangent or plane for two")
+
     def run(self, state: State) -> State:
         """Make and measure the curves; `InputError` if no form fits the memory."""
         return self._chosen(state, {})
@@ -161,7 +173,6 @@ class MakeTables:
         return self._chosen(state, state[TableChoices].populations)
 
     def _chosen(self, state: State, known: Mapping[str, TableChoice]) -> State:
-        self.check()
         rooms = [self.bytes or state.target.limit("memory_per_core_bytes"), state.target.limit("table_bytes")]
         room = min((one for one in rooms if one is not None), default=None)
         moments = self.moments_for(state)
@@ -192,17 +203,6 @@ class MakeTables:
     def report(self, state: State) -> Section:
         """Forms, and errors of the curves."""
         return state[TableChoices].as_report()
-
-    def check(self) -> None:
-        """`InputError` on options that make no sense."""
-        if not FEWEST_TABLE_BITS <= self.table_bits <= 12:
-            raise InputError(f"table bits = {self.table_bits}: {FEWEST_TABLE_BITS} to 12 are possible")
-        if self.form not in (*FORMS, "auto"):
-            raise InputError(f"form = {self.form}: auto, {', '.join(FORMS)} are possible")
-        if self.moments not in ("auto", 1, 2):
-            raise InputError(f"lateness moments = {self.moments}: 1 and 2 are possible, auto chooses")
-        if self.moments == 2 and self.form == "grid":
-            raise InputError("form = grid: it uses one lateness moment: use cotangent or plane for two")
 
     def moments_for(self, state: State) -> int:
         """Moments of the lateness on the state's time grid."""

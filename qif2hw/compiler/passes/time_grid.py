@@ -13,6 +13,8 @@ from qif2hw.ir.ptc import STATE_MAX
 
 PayloadBits: TypeAlias = int | Literal["auto"]
 """Bits of a spike's lateness, or ``auto``."""
+FEWEST_STEPS, MOST_STEPS = 8, 1 << 16
+MOST_PAYLOAD_BITS = 12
 
 
 def parse_payload_bits(text: str) -> PayloadBits:
@@ -23,6 +25,18 @@ def parse_payload_bits(text: str) -> PayloadBits:
         return int(text)
     except ValueError:
         raise InputError(f"payload bits = {text}: a whole number is needed, or auto") from None
+
+
+def check_steps(steps: int) -> None:
+    """`InputError` on a number of machine steps that no trial may have."""
+    if not FEWEST_STEPS <= steps <= MOST_STEPS:
+        raise InputError(f"steps = {steps}: {FEWEST_STEPS} to {MOST_STEPS} are possible")
+
+
+def check_payload_bits(bits: int, most: int = MOST_PAYLOAD_BITS, where: str = "") -> None:
+    """`InputError` on bits of a payload that no spike has, or with ``most`` none of the target that ``where`` names."""
+    if not 0 <= bits <= most:
+        raise InputError(f"payload bits = {bits}: 0 to {most} are possible{where}")
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,10 @@ class ChooseTimeGrid:
     steps: int = 512
     lateness_bits: int = 8
 
+    def __post_init__(self) -> None:
+        check_steps(self.steps)
+        check_payload_bits(self.lateness_bits)
+
     def run(self, state: State) -> State:
         """Choose the grid; `InputError` if populations differ in period or no grid fits."""
         return state.having(self._choose(state))
@@ -68,12 +86,8 @@ class ChooseTimeGrid:
         period = _common_period(network)
         depth = max(network.depth.values())
         allowed = state.target.limit("payload_bits")
-        most = 24 if allowed is None else allowed
-        if not 0 <= self.lateness_bits <= min(most, 12):
-            raise InputError(
-                f"payload bits = {self.lateness_bits}: 0 to {min(most, 12)} are possible"
-                + (f" on target '{state.target.name}'" if most < 12 else "")
-            )
+        if allowed is not None and allowed < MOST_PAYLOAD_BITS:
+            check_payload_bits(self.lateness_bits, allowed, f" on target '{state.target.name}'")
         # No grid has more: periods may be any multiple of the trial.
         start = math.floor(min((self.steps - 1 - depth) * period / network.trial, STATE_MAX))
         for period_steps in range(start, 1, -1):

@@ -73,10 +73,12 @@ class TuneTables:
 
     samples: int = 600
 
-    def run(self, state: State) -> State:
-        """Adjust the tables that `MakeTables` made; `InputError` on fewer than two samples."""
+    def __post_init__(self) -> None:
         if self.samples < 2:
             raise InputError(f"samples = {self.samples}: two at least are needed, one to adjust and one to check")
+
+    def run(self, state: State) -> State:
+        """Adjust the tables that `MakeTables` made."""
         start = _knots(state[Curves])
         if not 0 < start.size <= MOST_KNOTS:
             return state.having(Tuning(skipped=f"{start.size} knots: 1 to {MOST_KNOTS} are adjusted"))

@@ -29,6 +29,12 @@ def smallest_unit(r: float) -> float:
     return FULL_RANGE * r / STATE_MAX
 
 
+def check_bits(bits: Bits) -> None:
+    """`InputError` on bits of a weight that no grid has."""
+    if not all(2 <= one <= 8 for one in (bits if isinstance(bits, tuple) else (bits,))):
+        raise InputError(f"weight bits = {print_bits(bits)}: 2 to 8 are possible")
+
+
 def bits_in_order(bits: Bits, projections: int) -> tuple[int, ...]:
     """Bits of a weight for each of the projections; `InputError` if their number is wrong."""
     every = bits if isinstance(bits, tuple) else (bits,) * projections
@@ -146,6 +152,9 @@ class RoundWeights:
     writes: ClassVar[tuple[type, ...]] = (Weights, NearestRounding)
 
     bits: Bits = field(default=8, metadata={"parse": parse_bits, "print": print_bits})
+
+    def __post_init__(self) -> None:
+        check_bits(self.bits)
 
     def run(self, state: State) -> State:
         """Round every projection; `InputError` if the target has fewer bits than asked for."""

@@ -15,7 +15,8 @@ from qif2hw.compiler.passes.registers import ProveRegisters
 from qif2hw.compiler.passes.tables import MakeTables
 from qif2hw.compiler.passes.time_grid import ChooseTimeGrid
 from qif2hw.compiler.passes.weights import RoundWeights
-from qif2hw.compiler.state import Pass, State
+from qif2hw.compiler.pipeline import hosted, start
+from qif2hw.compiler.state import Pass
 from qif2hw.compiler.targets import load_target
 from qif2hw.errors import InputError
 from qif2hw.estimate import Core, bracket, count, rates_for
@@ -52,7 +53,7 @@ class SearchProblem:
     network, target, rounding
         What is compiled, for which chip, and how weights are rounded.
     x, y
-        Inputs (samples, inputs), and the float network's results for them (samples, outputs).
+        Inputs (samples, columns) in the user's units, and the float network's solutions for them (samples, solutions).
     kept
         Results of passes that several settings share, like weights of the same bits; each process has its own.
     """
@@ -111,8 +112,8 @@ def compile_setting(problem: SearchProblem, setting: Setting) -> Program:
         Lower(),
         ProveRegisters(),
     )
-    state, _ = run_passes(State.start(network, load_target(problem.target), problem.x), passes, problem.kept)
-    return state[Program]
+    state, _ = run_passes(start(network, problem.target, problem.x), passes, problem.kept)
+    return hosted(network, state[Program])
 
 
 def evaluate(problem: SearchProblem, setting: Setting) -> Outcome:

@@ -18,7 +18,8 @@ from qif2hw.compiler.search.setting import COSTS, OBJECTIVES, Outcome, SearchPro
 from qif2hw.compiler.targets import load_target
 from qif2hw.errors import InputError
 from qif2hw.estimate import rates_for
-from qif2hw.files import check_writable, make_folder, write_text
+from qif2hw.files import write_text
+from qif2hw.folders import check_folder, made_folder
 from qif2hw.ir import Network, onnx_io
 from qif2hw.workers import Workers
 
@@ -93,6 +94,8 @@ def search(
 ) -> tuple[list[Found], list[Found]]:
     """Search, and write ``front.json`` and ``front.svg`` to the folder.
 
+    A search that is refused before any setting could be compiled leaves nothing in it.
+
     Returns
     -------
     list of Found, list of Found
@@ -105,20 +108,37 @@ def search(
         ``resume`` is not set, or one of another network or with other options; if latency or energy is to be minimised
         on a target about which nothing is published.
     """
-    if set(options.objectives) & {*COSTS} and rates_for(load_target(options.target).name) is None:
+    target = load_target(options.target)
+    if set(options.objectives) & {*COSTS} and rates_for(target.name) is None:
         raise InputError(f"target '{options.target}': nothing is published about its latency and energy")
     x = network.unscaled(spread(options.samples, network.width))
-    made = not folder.exists()
     _check_folder(folder, resume)
     exact = reference.run(network, x).y
-    try:
-        check_not_zero(network, exact)
-    except InputError:
-        if made:
-            folder.rmdir()
-        raise
-    study = _study(network, folder, options)
+    check_not_zero(network, exact)
     problem = SearchProblem(network, options.target, options.rounding, x, exact)
+    journal = folder / JOURNAL
+    begun, study = not journal.exists(), None
+    with made_folder(folder):
+        try:
+            study = _study(network, folder, options)
+            return _found(study, problem, folder, options, pool, progress)
+        except InputError:
+            useless = study is None or all(found.outcome.refused for found in _done(study))
+            if begun and useless:
+                journal.unlink(missing_ok=True)
+            raise
+
+
+def _found(
+    study: Any,
+    problem: SearchProblem,
+    folder: Path,
+    options: SearchOptions,
+    pool: Workers,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[list[Found], list[Found]]:
+    """Try settings until enough are done, and write what was found."""
+    network = problem.network
     done = _done(study)
     while len(done) < options.trials:
         # Seeded by what is done: a search that was interrupted goes on as if it had not been.
@@ -177,13 +197,11 @@ def _optuna() -> Any:
 
 
 def _check_folder(folder: Path, resume: bool) -> None:
-    """Whether the search can be written; makes the folder."""
+    """Whether the search can be written; nothing is made."""
     _optuna()
     if (folder / JOURNAL).exists() and not resume:
         raise InputError(f"{folder}: holds a search already: resume it, or take another folder")
-    make_folder(folder)
-    for name in (JOURNAL, FRONT, PICTURE):
-        check_writable(folder / name)
+    check_folder(folder, (JOURNAL, FRONT, PICTURE))
 
 
 def _study(network: Network, folder: Path, options: SearchOptions) -> Any:

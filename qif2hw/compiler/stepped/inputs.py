@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from qif2hw.compiler.state import Section, SteppedState
+from qif2hw.errors import InputError
 from qif2hw.ir.arrays import FloatArray
 from qif2hw.ir.stepped_program import ProgramFrames
 
@@ -41,8 +42,12 @@ class ChooseInputUnits:
 
     bits: int = 9
 
+    def __post_init__(self) -> None:
+        if not 2 <= self.bits <= 17:
+            raise InputError(f"input bits = {self.bits}: 2 to 17 are possible")
+
     def run(self, state: SteppedState) -> SteppedState:
-        """Choose them; `InputError` if there are no integers of so many bits."""
+        """Choose them."""
         made = []
         for e in state.network.encoders:
             if e.unit is not None:

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from qif2hw.compiler.passes.weights import Bits, RoundingError, bits_in_order, parse_bits, print_bits
+from qif2hw.compiler.passes.weights import Bits, RoundingError, bits_in_order, check_bits, parse_bits, print_bits
 from qif2hw.compiler.state import Currents, Section, SteppedState
 from qif2hw.compiler.stepped.inputs import InputUnits
 from qif2hw.compiler.stepped.thresholds import height, widest
@@ -85,6 +85,7 @@ class ScaleWeights:
     thresholds: str = "channel"
 
     def __post_init__(self) -> None:
+        check_bits(self.bits)
         check_thresholds(self.thresholds)
 
     def run(self, state: SteppedState) -> SteppedState:

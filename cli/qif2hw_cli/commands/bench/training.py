@@ -94,20 +94,20 @@ def scaling(folder: str | None, most: float, quick: bool, anyway: bool, as_json:
 
     Layers of 64 neurons with more and more samples, and a hundred samples of wider and wider layers.
     """
-    from qif2hw.files import check_writable, make_folder, write_text
+    from qif2hw.files import make_folder, write_text
+    from qif2hw.folders import check_folder
 
     measured = module("scaling")
     out = Output(as_json)
     home = None if folder is None else Path(folder)
     if home is not None:
-        make_folder(home)
-        for name in ("scaling.svg", "scaling.md"):
-            check_writable(home / name)
+        check_folder(home, ("scaling.svg", "scaling.md"))
     watch = watch_others(anyway or quick)
     with out.stage("bench") as stage:
         result = measured.scaling(most=most, seconds=0.1 if quick else 1.0, progress=stage.update)
     watch.others()
     if home is not None:
+        make_folder(home)
         write_text(home / "scaling.svg", measured.figure(result))
         write_text(home / "scaling.md", measured.table(result))
     out.say(measured.table(result))
