@@ -51,7 +51,8 @@ def run(
         ``fused``: one Process for all, fast.  ``modular``: a Process per input group, population and readout and two
         Dense connections per projection, as on a chip.  Both give the same spikes.
     timeout
-        Hard limit in seconds; by default a generous one that grows with samples, steps and network.
+        Hard limit in seconds; by default a generous one that grows with samples, steps and network, and with the work
+        that the machine has besides.
     interpreter
         The Python with Lava; see `qif2hw_lava.find_interpreter` for where it is looked for when not given.
     keep
@@ -82,7 +83,8 @@ def run(
     with tempfile.TemporaryDirectory(prefix="qif2hw-lava-") as name:
         folder = Path(name)
         write_job(folder, job)
-        run_worker(python, folder, default_timeout(job) if timeout is None else timeout, report)
+        limit = default_timeout(job) if timeout is None else timeout
+        run_worker(python, folder, limit, report, estimated=timeout is None)
         output, spikes, counts = collect(folder, job)
     return finish(program, "lava", output, spikes, time.perf_counter() - started, counts, x)
 

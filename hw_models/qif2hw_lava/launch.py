@@ -44,6 +44,8 @@ def run_worker(
     module: str = NETWORK,
     packages: Sequence[Path] = (),
     environment: Mapping[str, str | None] | None = None,
+    *,
+    estimated: bool = False,
 ) -> None:
     """Run ``python -m qif2hw_lava.worker JOB MODULE`` to its end.
 
@@ -63,6 +65,9 @@ def run_worker(
         Folders of further packages of ours that the worker sees.
     environment
         Variables for the worker; None: it does not have it.
+    estimated
+        Whether the limit is an estimate for a machine that has nothing else to do: with more work than cores it is
+        longer in proportion.
 
     Raises
     ------
@@ -86,7 +91,7 @@ def run_worker(
             start_new_session=True,
         )
     try:
-        _watch(worker.pid, job, timeout, progress)
+        _watch(worker.pid, job, timeout, progress, estimated)
     finally:
         end_group(worker.pid)
         worker.wait()
@@ -105,8 +110,9 @@ def run_worker(
     raise LavaError(f"the Lava worker ended with {how} and no results\n{_tail(job)}".strip())
 
 
-def _watch(worker: int, job: Path, timeout: float, progress: Callable[[int], None] | None) -> None:
-    deadline, reported, stopping = monotonic() + timeout, 0, False
+def _watch(worker: int, job: Path, timeout: float, progress: Callable[[int], None] | None, estimated: bool) -> None:
+    started = last = monotonic()
+    left, reported, stopping = timeout, 0, False
 
     def tell() -> int:
         nonlocal reported
@@ -120,15 +126,24 @@ def _watch(worker: int, job: Path, timeout: float, progress: Callable[[int], Non
         done = tell()
         if not stopping and (job / FINISHED).exists():
             stopping = True
-            deadline = min(deadline, monotonic() + STOPPING)
-        if monotonic() > deadline:
+            left = min(left, STOPPING)
+        now = monotonic()
+        left -= (now - last) * (_share() if estimated else 1.0)
+        last = now
+        if left < 0:
             if (job / ERROR).exists() or (job / FINISHED).exists():
                 return
             raise LavaTimeout(
-                f"Lava did not finish within {timeout:g} s ({done} steps done); its processes were ended\n{_tail(job)}"
+                f"Lava did not finish within {max(timeout, now - started) if estimated else timeout:g} s "
+                f"({done} steps done); its processes were ended\n{_tail(job)}"
             )
         sleep(0.02)
     tell()
+
+
+def _share() -> float:
+    """Part of a core that a process of this machine has now, about: the mean load of a minute over the cores."""
+    return min(1.0, (os.cpu_count() or 1) / max(os.getloadavg()[0], 1.0))
 
 
 def _runs(worker: int) -> bool:

@@ -113,7 +113,8 @@ def run(
     with tempfile.TemporaryDirectory(prefix="qif2hw-lava-") as name:
         folder = Path(name)
         write_job(folder, job)
-        run_worker(python, folder, default_timeout(job) if timeout is None else timeout, report, MODULE)
+        limit = default_timeout(job) if timeout is None else timeout
+        run_worker(python, folder, limit, report, MODULE, estimated=timeout is None)
         found = joined("lava", collect(folder, job), keep)
     return replace(found, seconds=time.perf_counter() - started)
 

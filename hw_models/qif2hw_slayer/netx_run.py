@@ -96,7 +96,7 @@ def run(
         job = {"net": str(Path(path).resolve()), "biases": biases, "time_steps": steps}
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         write_arrays(folder, "inputs", {"x": given.astype(np.int32 if biases else np.int8)})
-        run_worker(python, folder, limit, module=MODULE)
+        run_worker(python, folder, limit, module=MODULE, estimated=timeout is None)
         found = read_arrays(folder, "results")
     return tuple(found[f"layer{k}"] for k in range(len(found)))
 

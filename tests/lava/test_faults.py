@@ -3,6 +3,7 @@
 Nothing here depends on how fast the machine is: they wait for what they need, limits pass on their own clock.
 """
 
+import itertools
 import json
 import os
 import re
@@ -120,6 +121,26 @@ FORKS = (
     "if int(p) != os.getpid() and b'resource_tracker' not in Path(f'/proc/{p}/cmdline').read_bytes()]"
 )
 """The processes that its worker has forked besides itself: that of Lava's shared memory, ..., that of its runtime."""
+
+
+@pytest.mark.parametrize(("estimated", "passed"), [(False, "60"), (True, "60[0-2]")])
+@pytest.mark.parametrize("load", [0.0, 10.0])
+def test_an_estimated_limit_is_longer_where_there_is_more_work_than_cores(
+    load: float, estimated: bool, passed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = itertools.count(0.0)
+    monkeypatch.setattr(launch, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(launch, "sleep", lambda _: None)
+    monkeypatch.setattr(os, "getloadavg", lambda: (load * (os.cpu_count() or 1), 0.0, 0.0))
+    (tmp_path / launch.LOG).touch()
+    worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(10_000)"])
+    try:
+        with pytest.raises(LavaTimeout) as caught:
+            launch._watch(worker.pid, tmp_path, 60.0, None, estimated)
+    finally:
+        worker.kill()
+        worker.wait()
+    assert re.match(rf"Lava did not finish within {passed if load else '6[0-2]'} s", first_line(caught))
 
 
 def also(*case: object) -> object:

@@ -124,9 +124,9 @@ def test_a_process_of_the_graph(
         request.getfixturevalue("standin")
     step = 7 if kind == "does not send" else steps(run, program, number)
 
-    def run_injected(python: Interpreter, job: Path, timeout: float, *others: Any) -> None:
+    def run_injected(python: Interpreter, job: Path, timeout: float, *others: Any, **options: Any) -> None:
         progress, module, *rest = (*others, *(None, launch.NETWORK)[len(others) :])
-        run_worker(python, job, timeout, progress, inject(job, module, process, step, kind), *rest)
+        run_worker(python, job, timeout, progress, inject(job, module, process, step, kind), *rest, **options)
 
     monkeypatch.setattr(backend, "run_worker", run_injected)
     monkeypatch.setattr(chip_backend, "run_worker", run_injected)
