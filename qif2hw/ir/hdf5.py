@@ -43,15 +43,17 @@ def read(path: str | os.PathLike[str], what: str) -> io.BytesIO:
 
 
 def value(dataset: Any) -> Any:
-    """What an ``h5py.Dataset`` holds, numbers or texts.
+    """What an ``h5py.Dataset`` holds, numbers or texts; it is None where a name leads nowhere.
 
     Raises
     ------
     InputError
         If it holds something else: lists and records with damaged types let the library read beyond its memory.
     """
-    from h5py import h5t
+    from h5py import Dataset, h5t
 
+    if not isinstance(dataset, Dataset):
+        raise InputError("a damaged HDF5 file (what it names is not there)")
     kinds = (h5t.TypeIntegerID, h5t.TypeFloatID, h5t.TypeStringID, h5t.TypeEnumID)
     if not isinstance(dataset.id.get_type(), kinds):
         raise InputError(f"'{dataset.name}' holds neither numbers nor texts")

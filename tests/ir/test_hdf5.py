@@ -42,6 +42,8 @@ def test_numbers_and_texts_are_read_and_nothing_else(tmp_path: Path) -> None:
         file.create_dataset("lists", data=lists, dtype=h5py.vlen_dtype(np.int64))
         file["record"] = np.zeros(2, [("a", int), ("b", float)])
         file["complex"] = np.ones(2, complex)
+        with pytest.raises(InputError, match="what it names is not there"):
+            hdf5.value(None)
         for name in ("lists", "record", "complex"):
             with pytest.raises(InputError, match=f"'/{name}' holds neither numbers nor texts"):
                 hdf5.value(file[name])

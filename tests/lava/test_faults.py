@@ -269,7 +269,7 @@ def test_a_worker_without_its_modules(folder: Path, lava: Interpreter) -> None:
 def test_results_that_cannot_be_read(
     program: Program, x: NDArray[np.float64], traces: "Traces", lava: Interpreter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def spoil(python: Interpreter, folder: Path, *others: object) -> None:
+    def spoil(python: Interpreter, folder: Path, *others: object, **options: object) -> None:
         run_worker(python, folder, LIMIT)
         (folder / "first0.npz").write_bytes(b"PK\x03\x04")
 
@@ -375,7 +375,7 @@ def test_two_runs_at_once(
     both = threading.Barrier(2)
     found: list[object] = []
 
-    def at_once(python: Interpreter, folder: Path, *others: object) -> None:
+    def at_once(python: Interpreter, folder: Path, *others: object, **options: object) -> None:
         both.wait()
         run_worker(python, folder, LIMIT)
 
