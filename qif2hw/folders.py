@@ -33,7 +33,7 @@ def check_folder(path: str | os.PathLike[str], names: Collection[str] = ()) -> P
     Raises
     ------
     InputError
-        If not; nothing is made.
+        If not.  What is made to find out does not stay.
     """
     with made_folder(path) as folder:
         for name in names:

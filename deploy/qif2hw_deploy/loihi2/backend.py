@@ -85,7 +85,7 @@ def run(
     rounds = Rounds(job.program.steps, chip.input_delay, chip.output_delay)
     limit = timeout if timeout is not None else START + 0.1 * job.rounds * rounds.steps
     how = {"profile": list(dict.fromkeys(profile)), "simulated": False}
-    return _execute(job, rounds, how, chip.python, limit, chip.board.variables(), progress, started)
+    return _execute(job, rounds, how, chip.python, limit, timeout, chip.board.variables(), progress, started)
 
 
 def simulate(
@@ -109,7 +109,7 @@ def simulate(
     parts = len(job.program.encoders) + 2 * len(job.program.populations) + 2 * len(job.program.projections)
     limit = timeout if timeout is not None else 60 + 0.02 * (parts + 8) * job.rounds * rounds.steps
     how = {"profile": [], "simulated": True}
-    return _execute(job, rounds, how, find_interpreter(interpreter), limit, {}, progress, started)
+    return _execute(job, rounds, how, find_interpreter(interpreter), limit, timeout, {}, progress, started)
 
 
 LOIHI2 = Backend(
@@ -143,7 +143,8 @@ def _execute(
     rounds: Rounds,
     how: Mapping[str, object],
     python: Interpreter,
-    timeout: float,
+    limit: float,
+    timeout: float | None,
     environment: Mapping[str, str | None],
     progress: Callable[[int, int], None] | None,
     started: float,
@@ -155,7 +156,7 @@ def _execute(
         write_job(folder, job)
         (folder / "chip.json").write_text(json.dumps({**how, **delays}), encoding="utf-8")
         report = None if progress is None else lambda done: progress(done, total)
-        run_worker(python, folder, timeout, report, MODULE, [PACKAGE], environment)
+        run_worker(python, folder, limit, report, MODULE, [PACKAGE], environment, estimated=timeout is None)
         output = collect_output(folder, job)
         spikes = collect_spikes(folder, job) if job.keep == "spikes" else {}
         profile = {} if how["simulated"] else json.loads((folder / "profile.json").read_text(encoding="utf-8"))
