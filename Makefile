@@ -1,5 +1,8 @@
 BIN := .venv/bin
 
+# Without bytecode each of the many processes of the tests compiles all modules that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test docs mutants env lint lint-code lint-format lint-types lint-imports clean clean-env
 

@@ -54,15 +54,16 @@ install() {
         "$2" -m venv --clear "$1"
     fi
     pip="$ROOT/$1/bin/python -m pip --disable-pip-version-check"
-    # uv is only the fast way. It does not read pip's variables: pass on those that say where packages come from.
+    # uv is only the fast way. It does not read pip's variables: pass on those that say where packages come from. Unlike
+    # pip it leaves the compiling of modules to the first process that imports them, and to each, if none may write.
     if $pip install --quiet -c constraints.txt uv && (
         export UV_PYTHON_DOWNLOADS=never
         [ -z "${PIP_INDEX_URL-}" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX-$PIP_INDEX_URL}"
         [ -z "${PIP_EXTRA_INDEX_URL-}" ] || export UV_INDEX="${UV_INDEX-$PIP_EXTRA_INDEX_URL}"
         [ -z "${PIP_FIND_LINKS-}" ] || export UV_FIND_LINKS="${UV_FIND_LINKS-$(printf %s "$PIP_FIND_LINKS" | tr ' ' ',')}"
         [ -z "${PIP_CERT-}" ] || export SSL_CERT_FILE="${SSL_CERT_FILE-$PIP_CERT}"
-        "$1/bin/uv" pip install --python "$1/bin/python" -e ".[$3]" -c constraints.txt &&
-            { [ -z "${4-}" ] || "$1/bin/uv" pip install --python "$1/bin/python" --no-deps $4; }
+        "$1/bin/uv" pip install --python "$1/bin/python" --compile-bytecode -e ".[$3]" -c constraints.txt &&
+            { [ -z "${4-}" ] || "$1/bin/uv" pip install --python "$1/bin/python" --compile-bytecode --no-deps $4; }
     ); then
         return 0
     fi

@@ -178,7 +178,6 @@ def package_environment(folder: Path, packages: Sequence[Path] = ()) -> dict[str
         (links / package.name).symlink_to(package, target_is_directory=True)
     return clean_environment() | {
         "PYTHONPATH": str(links),
-        "PYTHONDONTWRITEBYTECODE": "1",
         # Lava's processes are ended by signals: what they print must be in the file by then.
         "PYTHONUNBUFFERED": "1",
     }
