@@ -1,4 +1,4 @@
-"""One option and one function for the number of threads."""
+"""One option and one function for the number of threads, and results that do not depend on it."""
 
 import json
 import os
@@ -51,3 +51,26 @@ def test_threads_do_not_spin_for_long_unless_asked_to(given: dict[str, str], spi
     code = "import qif2hw, os; print(os.environ.get('GOMP_SPINCOUNT'))"
     done = subprocess.run([sys.executable, "-c", code], env=clean | given, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(spin)
+
+
+@pytest.mark.slow
+def test_the_same_bytes_on_any_number_of_threads() -> None:
+    """Training, with float weights and on the grid, and compiling what it gives."""
+    code = """
+import hashlib
+from dataclasses import replace
+import numpy as np, qif2hw
+from qif2hw.experiments import tasks
+from qif2hw.train import train
+for name, bits in (("ripple", None), ("parabola", 4), ("burgers_pinn", None)):
+    result = train(tasks.get(name), steps=12, weight_bits=bits)
+    bundle = qif2hw.compile(result.network, steps=128)
+    y = bundle.run(np.random.default_rng(0).random((300, bundle.program.inputs)), "reference", clip=True).y
+    for data in (*bundle.parts().values(), y.tobytes()): print(hashlib.sha256(data).hexdigest())
+"""
+    one, two = (
+        subprocess.run([sys.executable, "-c", code], env=os.environ | dict.fromkeys(NAMES, n), capture_output=True)
+        for n in ("1", "2")
+    )
+    assert one.returncode == two.returncode == 0, one.stderr + two.stderr
+    assert one.stdout == two.stdout

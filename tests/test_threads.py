@@ -1,4 +1,4 @@
-"""Forked processes, layers of threads that take one caller, and sums that do not depend on the number of threads."""
+"""Forked processes, and layers of threads that take one caller."""
 
 import os
 import subprocess
@@ -162,23 +162,3 @@ def test_linear_algebra_has_one_thread_until_the_last_caller_leaves() -> None:
     assert set(blas()) <= {1}
     threads._blas.leave()
     assert blas() == before
-
-
-@pytest.mark.slow
-def test_the_same_bytes_on_any_number_of_threads() -> None:
-    """Training, with float weights and on the grid, and compiling what it gives."""
-    code = """
-import hashlib
-from dataclasses import replace
-import numpy as np, qif2hw
-from qif2hw.experiments import tasks
-from qif2hw.train import train
-for name, bits in (("ripple", None), ("parabola", 4), ("burgers_pinn", None)):
-    result = train(tasks.get(name), steps=12, weight_bits=bits)
-    bundle = qif2hw.compile(result.network, steps=128)
-    y = bundle.run(np.random.default_rng(0).random((300, bundle.program.inputs)), "reference", clip=True).y
-    for data in (*bundle.parts().values(), y.tobytes()): print(hashlib.sha256(data).hexdigest())
-"""
-    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    one, two = (python(code, **dict.fromkeys(names, count)) for count in ("1", "2"))
-    assert one == two
