@@ -6,12 +6,12 @@ from fuzz_data import Inputs, Tables
 from fuzz_format import Format
 from fuzz_frameworks import Nir, Slayer
 from fuzz_models import Bundles, Models, Weights
-from fuzz_state import Checkpoints, Jobs, Shards, Targets
+from fuzz_state import Checkpoints, Jobs, Proofs, Shards, Targets
 
 
 def formats() -> dict[str, Format]:
     """All formats that can be read here, by name."""
-    found: list[Format] = [Bundles(), Models(), Weights(), Inputs(), Tables(), Targets(), Shards(), Jobs()]
+    found: list[Format] = [Bundles(), Models(), Weights(), Inputs(), Tables(), Targets(), Shards(), Jobs(), Proofs()]
     with contextlib.suppress(ImportError):
         import torch  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""What work in progress leaves: checkpoints, shards, jobs; and descriptions of targets."""
+"""What work in progress leaves: checkpoints, shards, jobs, proofs; and descriptions of targets."""
 
 import contextlib
 import json
@@ -13,9 +13,13 @@ import numpy as np
 import safetensors.numpy
 from fuzz_format import SAMPLES, Format, as_json, bundles
 from mutate import Rng, pick
+from networks import ordinary
 
+import qif2hw
 from qif2hw.compiler.targets import load_target
 from qif2hw.files import read_bytes
+from qif2hw.ir import Program
+from qif2hw.parity import certify_domain
 from qif2hw.workers import run_file
 from qif2hw.workers.shards import join
 from qif2hw_deploy.submission.job import Job, Request, Submitted
@@ -143,3 +147,28 @@ class Jobs(Format):
             job = Job.load(folder)
             assert all(isinstance(name, str) for name in job.request.tasks)
             job.save()
+
+
+class Proofs(Format):
+    name, ending = "proof", ".json"
+
+    @cached_property
+    def program(self) -> Program:
+        return qif2hw.compile(ordinary((1, 3, 2)), steps=32, rounding="nearest").program
+
+    @cached_property
+    def valid(self) -> list[bytes]:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "state"
+            certify_domain(self.program, most=10, state=path)
+            return [path.read_bytes()]
+
+    def changed(self, rng: Rng, data: bytes) -> bytes:
+        with contextlib.suppress(Exception):
+            kept = json.loads(data)
+            changed = mutate.json_tree(rng, {key: value for key, value in kept.items() if key != "program"})
+            return as_json(kept | changed)
+        return mutate.raw(rng, data)
+
+    def use(self, path: Path) -> None:
+        certify_domain(self.program, most=1, state=path)

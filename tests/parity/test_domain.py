@@ -1,5 +1,6 @@
 """A bound over the whole domain: more than every error that is found in it; resumed, it is the same."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,11 +40,41 @@ def test_one_input_is_proven_and_resumed(tmp_path: Path) -> None:
     whole = certify_domain(program, state=tmp_path / "s.json", progress=lambda done, _: seen.append(done))
     assert whole == found
     assert seen[-1] == found.cells
-    other = compiled(random_layers((1, 6, 2), 4), steps=64, payload_bits=4)
-    with pytest.raises(InputError, match="another program"):
-        certify_domain(other, state=tmp_path / "s.json")
+    for other in (
+        compiled(random_layers((1, 6, 2), 4), steps=64, payload_bits=4),
+        compiled(random_layers((1, 6, 2), 3), steps=64, payload_bits=4, table_bits=3),
+    ):
+        with pytest.raises(InputError, match="another program"):
+            certify_domain(other, state=tmp_path / "s.json")
     with pytest.raises(InputError, match="a domain of 3 inputs"):
         certify_domain(compiled(random_layers((3, 6, 2), 3), steps=64))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"tried": float("inf")},
+        {"tried": -1},
+        {"proven": 101},
+        {"error": float("nan")},
+        {"measure": -1.0},
+        {"worst": None},
+        {"worst": ["a"]},
+        {"cells": "many"},
+    ],
+    ids=str,
+)
+def test_a_record_that_is_none(changed: dict[str, object], tmp_path: Path) -> None:
+    program, path = compiled(random_layers((1, 3, 2), 3), steps=32, payload_bits=2), tmp_path / "s.json"
+    certify_domain(program, most=100, state=path)
+    kept = path.read_text()
+    path.write_text(json.dumps(json.loads(kept) | changed))
+    with pytest.raises(InputError, match=r"s\.json: (no record|its numbers are those of no) "):
+        certify_domain(program, state=path)
+    for text in ("[" * 100000, kept.replace('"tried": ', '"tried": 1e999'), ""):
+        path.write_text(text)
+        with pytest.raises(InputError, match=r"s\.json: no record"):
+            certify_domain(program, state=path)
 
 
 def with_fields(count: int, inputs: int = 1) -> Program:

@@ -11,18 +11,26 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from qif2hw.bundle import tensors
+from qif2hw.bundle.container import to_json
+from qif2hw.bundle.packing import pack
 from qif2hw.errors import InputError
-from qif2hw.files import write_text
+from qif2hw.files import read_bytes, write_text
 from qif2hw.ir.arrays import FloatArray, IntArray
+from qif2hw.ir.large import bytes_of
 from qif2hw.ir.program import Program
 from qif2hw.parity.certificates.cells import Cells, cells_of
 from qif2hw.parity.certificates.certificate import certify
 
 CHUNK = 1024
 """Cells between two notes of the progress."""
+MOST_STATE = 1 << 16
+"""Most bytes of a file that keeps what was found."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +95,8 @@ def certify_domain(
     bare = replace(program, host=None)
     parts, reach = cells_of(program), _reach(program)
     cells = math.prod(len(one.width) for one in parts)
-    # What decides: results and cells.
-    name = sha256(repr([p.weight.tolist() for p in program.projections]).encode())
-    name.update(repr([p.phase0.tolist() for p in program.populations] + [program.grid]).encode())
-    found = _read(state, name.hexdigest(), cells)
+    name = _name(program)
+    found = _read(state, name, cells)
     end = cells if most is None else min(cells, found.tried + most)
     # Cells in an order that is spread over the domain: a multiplier without a common factor.
     stride = max(1, round(cells * 0.6180339887))
@@ -109,10 +115,17 @@ def certify_domain(
         measure = found.measure + float(size[known].sum())
         found = DomainCertificate(cells, found.tried + count, found.proven + int(known.sum()), error, worst, measure)
         if state is not None:
-            write_text(state, json.dumps({"program": name.hexdigest(), **asdict(found)}) + "\n")
+            write_text(state, json.dumps({"program": name, **asdict(found)}) + "\n")
         if progress is not None:
             progress(found.tried, end)
     return found
+
+
+def _name(program: Program) -> str:
+    """The same for programs that a bundle stores as the same bytes, and for no others."""
+    arrays: dict[str, NDArray[Any]] = {}
+    packed = to_json(pack(program, arrays))
+    return sha256(packed + b"".join(bytes_of(tensors.write(arrays)))).hexdigest()
 
 
 def _reach(program: Program) -> float:
@@ -144,13 +157,14 @@ def _read(state: str | os.PathLike[str] | None, name: str, cells: int) -> Domain
     if state is None or not Path(state).exists():
         return DomainCertificate(cells, 0, 0, 0.0, (), 0.0)
     try:
-        kept = json.loads(Path(state).read_text(encoding="utf-8"))
+        kept = json.loads(read_bytes(state, MOST_STATE))
         count, tried, proven = (int(kept[key]) for key in ("cells", "tried", "proven"))
-        error, measure = float(kept["error"]), float(kept["measure"])
-        found = DomainCertificate(count, tried, proven, error, tuple(kept["worst"]), measure)
-        same = kept["program"] == name and found.cells == cells
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{os.fspath(state)}: no record of a domain's certificate") from error
+        error, measure, worst = float(kept["error"]), float(kept["measure"]), tuple(float(v) for v in kept["worst"])
+        same = kept["program"] == name and count == cells
+    except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as reason:
+        raise InputError(f"{os.fspath(state)}: no record of a domain's certificate") from reason
+    if not (0 <= proven <= tried <= count and 0 <= error < math.inf and 0 <= measure < math.inf):
+        raise InputError(f"{os.fspath(state)}: its numbers are those of no domain's certificate")
     if not same:
         raise InputError(f"{os.fspath(state)}: it is about another program: choose another file")
-    return found
+    return DomainCertificate(count, tried, proven, error, worst, measure)
