@@ -246,17 +246,16 @@ def write_folder(path: str | os.PathLike[str], parts: Mapping[str, bytes | Calla
                 data(file)
         if target.exists():
             target.rename(old)
-        try:
-            temporary.rename(target)
-        except OSError:
-            if old.exists():
-                old.rename(target)
-            raise
+        temporary.rename(target)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({reason(error)})") from None
     finally:
+        if not target.exists():
+            with suppress(OSError):
+                old.rename(target)
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
     return path
 
 

@@ -132,6 +132,30 @@ def test_a_folder_is_replaced_if_it_holds_nothing_else(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "file", "link"]
 
 
+@pytest.mark.parametrize("stopped", [1, 2])
+@pytest.mark.parametrize("how", [KeyboardInterrupt, OSError])
+def test_a_folder_is_replaced_or_stays(
+    stopped: int, how: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever comes before the first renaming, or between both."""
+    path = tmp_path / "a"
+    write_folder(path, {"x": b"1"})
+    rename, calls = Path.rename, 0
+
+    def interrupted(source: Path, target: Path) -> Path:
+        nonlocal calls
+        calls += 1
+        if calls == stopped:
+            raise how
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises((KeyboardInterrupt, InputError)):
+        write_folder(path, {"x": b"2"})
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert (path / "x").read_bytes() == b"1"
+
+
 def test_folders_are_made(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b"
     assert make_folder(path) == make_folder(path) == path

@@ -6,7 +6,7 @@ program (`load_program`) needs numpy and safetensors; the source model also need
 """
 
 from qif2hw.bundle.artefact import AnyBundle, Bundle, SteppedBundle, load, load_any, load_program, make, versions
-from qif2hw.bundle.container import FORMAT, MAX_BYTES, SCHEMA, check_writable
+from qif2hw.bundle.container import FORMAT, MAX_BYTES, SCHEMA, check_writable, is_folder_of_bundles
 from qif2hw.bundle.golden import Golden, SteppedGolden
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "SteppedBundle",
     "SteppedGolden",
     "check_writable",
+    "is_folder_of_bundles",
     "load",
     "load_any",
     "load_program",

@@ -70,6 +70,11 @@ def naming(path: str | os.PathLike[str], part: str) -> Iterator[None]:
         raise InputError(f"{os.fspath(path)}: part '{part}': {' '.join(str(error).split())}") from None
 
 
+def is_folder_of_bundles(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a folder that is no bundle itself."""
+    return Path(path).is_dir() and not (Path(path) / MANIFEST).exists()
+
+
 def with_manifest(parts: Mapping[str, Pieces], about: Json) -> dict[str, Pieces]:
     """All parts of a bundle, the manifest first; ``about`` holds its entries besides sizes and sha256."""
     listed = {name: {"size": size_of(data), "sha256": _digest(bytes_of(data))} for name, data in sorted(parts.items())}

@@ -8,6 +8,7 @@ from qif2hw.parity.certificates.spike_errors import SpikeErrors
 from qif2hw.parity.check import check
 from qif2hw.parity.drift import Drift, drift
 from qif2hw.parity.identical import Difference, first_difference, first_stepped_difference
+from qif2hw.parity.inputs import default_inputs
 from qif2hw.parity.matching import Matching, match
 from qif2hw.parity.outcome import Outcome, ResultError, Verdict
 from qif2hw.parity.report import render, write
@@ -38,6 +39,7 @@ __all__ = [
     "certify",
     "certify_domain",
     "check",
+    "default_inputs",
     "drift",
     "explain",
     "first_difference",

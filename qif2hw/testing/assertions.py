@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from qif2hw import parity
-from qif2hw.bundle import AnyBundle, SteppedBundle, load_any
+from qif2hw.bundle import AnyBundle, load_any
 from qif2hw.parity import Outcome
 
 SAMPLES = 64
@@ -45,8 +44,7 @@ def assert_parity(
         If a bound is broken.
     """
     if x is None:
-        own = isinstance(bundle, SteppedBundle)
-        x = bundle.golden.x if own else np.random.default_rng(0).random((SAMPLES, bundle.program.inputs))
+        x = parity.default_inputs(bundle, SAMPLES)
     run: Callable[..., Any] = parity.check if check is None else check
     outcome: Outcome = run(bundle, x, backends=backends, **options)
     broken = [

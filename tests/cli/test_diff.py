@@ -2,13 +2,23 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cli.conftest import Caller, Kit
 from networks import ordinary
 
 import qif2hw
 from qif2hw.ir import onnx_io
+from qif2hw.ir.host_part.host import Host, Input, Output
+
+
+def without_seconds(values: Any) -> Any:
+    """Plain values without how long things took."""
+    if isinstance(values, dict):
+        return {key: without_seconds(value) for key, value in values.items() if key != "seconds"}
+    return [without_seconds(value) for value in values] if isinstance(values, list) else values
 
 
 def test_diff(call: Caller, kit: Kit, tmp_path: Path) -> None:
@@ -44,6 +54,38 @@ def test_parity_of_a_folder(call: Caller, kit: Kit, tmp_path: Path) -> None:
     assert broken.exit_code == 1
     assert "PARITY IS BROKEN (2 bundles)" in broken.output
     assert "--inputs" in call.refused("parity", tmp_path, *backends, "--inputs", kit.inputs)
+    assert "none of the backends reference, engine has an option 'mode'" in call.refused(
+        "parity", tmp_path, *backends, "--mode", "fused"
+    )
+    assert "'dask' need the address" in call.refused("parity", tmp_path, *backends, "--workers", "dask")
+
+
+def test_parity_of_a_folder_in_shards_and_of_classifiers(call: Caller, kit: Kit, tmp_path: Path) -> None:
+    """Every option of one bundle that is not about its inputs is one of each."""
+    shutil.copy(kit.bundle, tmp_path / "a.qif")
+    columns = tuple(Input(f"x{k}", -1.0, 3.0) for k in range(2))
+    host = Host(columns, (Output("y0"), Output("y1")), classes=("a", "b"))
+    network = replace(ordinary((2, 4, 4), 4), host=host)
+    qif2hw.compile(network, steps=8, payload_bits=0, rounding="nearest").save(tmp_path / "b.qif")
+    backends = ("--backends", "reference,engine", "--rms", 1000, "--result", 1000, "--tolerance", 1000)
+    one = json.loads(call("parity", tmp_path, *backends, "--classes", 1, "--json").stdout)
+    two = json.loads(call("parity", tmp_path, *backends, "--classes", 1, "--jobs", 2, "--json").stdout)
+    assert one["ok"]
+    assert without_seconds(one) == without_seconds(two)
+    strict = call("parity", tmp_path, *backends, "--classes", 0.5)
+    assert strict.exit_code == 1
+    assert "b.qif" in strict.output
+
+
+def test_parity_of_a_bundle_that_is_a_folder(call: Caller, kit: Kit, tmp_path: Path) -> None:
+    folder = tmp_path / "m.qif"
+    folder.mkdir()
+    qif2hw.load(kit.bundle).save(folder)
+    backends = ("--backends", "reference,engine")
+    found = call("parity", folder, *backends, "--inputs", kit.inputs)
+    assert found.exit_code == 0, found.output
+    assert "Bundles" not in found.output
+    assert list(json.loads(call("parity", tmp_path, *backends, "--json").stdout)["bundles"]) == ["m.qif"]
 
 
 def test_explain(call: Caller, kit: Kit, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ import pytest
 from networks import ordinary
 
 import qif2hw
+from qif2hw import parity
 from qif2hw.errors import InputError
 from qif2hw.ir import onnx_io
+from qif2hw.ir.host_part.host import Host, Input, Output
+from qif2hw.ir.host_part.receptive_fields import ReceptiveFields
 from qif2hw.parity import Bounds, drift
 from qif2hw.testing import assert_golden, assert_parity
 
@@ -51,6 +55,17 @@ def network() -> qif2hw.Network:
 @pytest.fixture(scope="module")
 def bundle(network: qif2hw.Network) -> qif2hw.Bundle:
     return qif2hw.compile(network, steps=64, rounding="nearest")
+
+
+def test_default_inputs_are_those_of_the_host() -> None:
+    """From the whole domain, in the user's units, where an input has several channels."""
+    fields = Host((Input("age", 20.0, 80.0, fields=ReceptiveFields(4)),), (Output("y"),))
+    bundle = qif2hw.compile(replace(ordinary((4, 5, 2), 1), host=fields), steps=64, rounding="nearest")
+    assert assert_parity(bundle, bounds=Bounds(rms=10, certified=10)).samples == 64
+    x = parity.default_inputs(bundle, 64)
+    assert x.shape == (64, 1)
+    assert 20 <= x.min() < 30
+    assert 70 < x.max() <= 80
 
 
 def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -130,12 +130,16 @@ def command(
             check_writable(str(path))
     one = shard_of(shards, shard)
     names = choose_backends(out, chosen)
-    if Path(bundle).is_dir():
-        own = Bounds(rms=rms, result=result, certified=tolerance)
-        found = check_folder(out, Path(bundle), names, given_options(), own, SteppedBounds(classes, spikes, result))
+    working = click.get_current_context().with_resource(workers(**pool))
+    able = [shared(backends.get(name), working) for name in names]
+    bounds = Bounds(rms=rms, result=result, certified=tolerance, classes=classes)
+    limits = SteppedBounds(classes, spikes, result)
+    if bundles.is_folder_of_bundles(bundle):
+        for name in sorted(given_options() & {*ALONE}):
+            raise InputError(f"--{name}: it is an option for one bundle, and {bundle} is a folder")
+        found = check_folder(out, Path(bundle), able, bounds, limits, options)
         write_json(json_path, found)
         click.get_current_context().exit(0 if found["ok"] else 1)
-    working = click.get_current_context().with_resource(workers(**pool))
     loaded = bundles.load_any(bundle)
     stepped = isinstance(loaded, bundles.SteppedBundle)
     for name in given_options() & ({"rms", "tolerance", "explain"} if stepped else {"spikes"}):
@@ -152,7 +156,6 @@ def command(
     explained: dict[str, Any] = {}
     if explain is not None and not 0 <= explain < len(x):
         raise InputError(f"--explain {explain}: there are {len(x)} samples")
-    able = [shared(backends.get(name), working) for name in names]
     runs = pieces(loaded, able, options)
     if shards is not None and one is not None:
         with out.stage(f"shard {one} of {', '.join(names)}") as stage:
@@ -162,12 +165,10 @@ def command(
         able = [stored(shards, loaded, x, group) for group in runs]
     given: dict[str, Any] = {"backends": able, **options}
     if isinstance(loaded, bundles.SteppedBundle):
-        limits = SteppedBounds(classes, spikes, result)
         with out.stage(f"parity of {', '.join(names)}") as stage:
             outcome = check(loaded, x, bounds=limits, truth=truth, progress=stage.update, **given)
         show_stepped(out, outcome)
     else:
-        bounds = Bounds(rms=rms, result=result, certified=tolerance, classes=classes)
         with out.stage(f"parity of {', '.join(names)}") as stage:
             outcome = check(loaded, x, bounds=bounds, truth=truth, progress=stage.update, **given)
         show(out, outcome)
@@ -201,31 +202,28 @@ def class_names(bundle: "AnyBundle") -> tuple[str, ...] | None:
 
 
 def check_folder(
-    out: Output, folder: Path, names: tuple[str, ...], given: set[str], bounds: Any, stepped: Any
+    out: Output, folder: Path, able: list[backends.Backend], bounds: Any, stepped: Any, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Outcomes by the bundles' paths below the folder, as plain values, and whether all hold.
 
     Parameters
     ----------
-    out, folder, names
+    out, folder, able
         Where to report, where to look, and the backends.
-    given
-        Options of the command line.
     bounds, stepped
         Bounds for either clock.
+    options
+        Options of the backends.
 
     Raises
     ------
     InputError
-        If an option is about one bundle, or the folder holds none.
+        If the folder holds no bundle.
     """
     from qif2hw import bundle as bundles
     from qif2hw.parity import check
     from qif2hw_cli.files.inputs import inputs_or_default
 
-    for name in ALONE:
-        if name in given:
-            raise InputError(f"--{name}: it is an option for one bundle, and {folder} is a folder")
     paths = sorted(folder.rglob("*.qif"))
     if not paths:
         raise InputError(f"{folder}: no bundle (*.qif) in this folder")
@@ -236,9 +234,8 @@ def check_folder(
         bundle: Any = bundles.load_any(path)
         limits = stepped if isinstance(bundle, bundles.SteppedBundle) else bounds
         with out.stage(name) as stage:
-            outcome: Any = check(
-                bundle, inputs_or_default(bundle, None), backends=names, bounds=limits, progress=stage.update
-            )
+            x = inputs_or_default(bundle, None)
+            outcome: Any = check(bundle, x, backends=able, bounds=limits, progress=stage.update, **options)
         found[name] = outcome.to_dict()
         broken = [v for v in outcome.verdicts if not v.ok]
         words = "; ".join(f"{v.backend}: {v.quantity} {v.measured:.3g} above {v.bound:.3g} {v.unit}" for v in broken)

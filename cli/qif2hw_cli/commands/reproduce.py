@@ -56,9 +56,11 @@ def command(
             raise
         raise InputError("this needs torch, which is not installed: pip install 'qif2hw[train,report]'") from None
     out = Output(as_json)
-    wanted = [one for one in reproduce.experiments(names, quick) if not methods or one.method in methods]
-    if not wanted:
-        raise InputError(f"no run by {', '.join(methods)}: known are qif, null and the baselines' names")
+    every = reproduce.experiments(names, quick)
+    known = dict.fromkeys(one.method for one in every)
+    if unknown := [name for name in methods if name not in known]:
+        raise InputError(f"no run by {', '.join(unknown)}: there are {', '.join(known)}")
+    wanted = [one for one in every if not methods or one.method in methods]
     figures.check_installed()
     if zoo is not None:
         check_folder(zoo, reproduce.zoo_files())

@@ -100,14 +100,16 @@ def check(words: tuple[str, ...], shards: int) -> int:
     if name in SHARDED:
         samples = _samples(name, params)
         if shards:
+            if samples is None:
+                raise InputError(f"--shards {shards}: {params['bundle']} is a folder of bundles, which is one task")
             from qif2hw.workers import Shard
 
             Shard(1, shards).of(samples)
     return shards
 
 
-def _samples(name: str, params: dict[str, Any]) -> int:
-    """How many samples a command runs, once its bundle, inputs and outputs are seen to be right."""
+def _samples(name: str, params: dict[str, Any]) -> int | None:
+    """How many samples a command runs, once its bundle, inputs and outputs are seen to be right; None of a folder."""
     from qif2hw import bundle as bundles
     from qif2hw.files import check_writable
     from qif2hw_cli.files.inputs import inputs_or_default
@@ -121,6 +123,8 @@ def _samples(name: str, params: dict[str, Any]) -> int:
     for output in ("output", "report", "json_path"):
         if params.get(output) not in (None, "-"):
             check_writable(params[output])
+    if name == "parity" and bundles.is_folder_of_bundles(params["bundle"]):
+        return None
     loaded = bundles.load_any(params["bundle"])
     return len(inputs_or_default(loaded, params["inputs"]))
 

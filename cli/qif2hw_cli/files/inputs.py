@@ -129,10 +129,6 @@ def _read_array(path: str | os.PathLike[str], kinds: str = "fiu") -> Any:
 
 def inputs_or_default(bundle: "AnyBundle", path: str | None) -> "FloatArray":
     """The inputs (samples, ...) in a file; without one, random ones, or with a stepped clock the golden ones."""
-    from qif2hw.bundle import SteppedBundle
+    from qif2hw.parity import default_inputs
 
-    if path is not None:
-        return read_inputs(path, bundle.network)
-    if isinstance(bundle, SteppedBundle):
-        return bundle.golden.x
-    return bundle.program.unscaled(np.random.default_rng(0).random((RANDOM_SAMPLES, bundle.program.width)))
+    return default_inputs(bundle, RANDOM_SAMPLES) if path is None else read_inputs(path, bundle.network)

@@ -49,14 +49,14 @@ def run(
     profile: Sequence[str] = (),
     progress: Callable[[int, int], None] | None = None,
 ) -> ChipRun:
-    """Run inputs ``x`` (samples, inputs) in [0, 1] on the board that the environment names, all samples in one run.
+    """Run inputs ``x`` (samples, columns) on the board that the environment names, all samples in one run.
 
     Parameters
     ----------
     program
         A program, or the path of a bundle.
     x
-        Inputs.
+        Inputs, in the user's units.
     timeout
         Hard limit in seconds; by default half an hour to start, and more the more steps there are.
     keep
@@ -85,7 +85,7 @@ def run(
     rounds = Rounds(job.program.steps, chip.input_delay, chip.output_delay)
     limit = timeout if timeout is not None else START + 0.1 * job.rounds * rounds.steps
     how = {"profile": list(dict.fromkeys(profile)), "simulated": False}
-    return _execute(job, rounds, how, chip.python, limit, timeout, chip.board.variables(), progress, started)
+    return _execute(job, x, rounds, how, chip.python, limit, timeout, chip.board.variables(), progress, started)
 
 
 def simulate(
@@ -98,7 +98,7 @@ def simulate(
     progress: Callable[[int, int], None] | None = None,
     interpreter: AnyPath | None = None,
 ) -> ChipRun:
-    """Run inputs ``x`` (samples, inputs) on the chip's graph of Processes, on Lava's CPU simulator: slow.
+    """Run inputs ``x`` (samples, columns) on the chip's graph of Processes, on Lava's CPU simulator: slow.
 
     It needs nothing but lava-nc.  Parameters and errors are those of `run`; ``interpreter`` is that of
     `qif2hw_lava.run`.
@@ -109,7 +109,7 @@ def simulate(
     parts = len(job.program.encoders) + 2 * len(job.program.populations) + 2 * len(job.program.projections)
     limit = timeout if timeout is not None else 60 + 0.02 * (parts + 8) * job.rounds * rounds.steps
     how = {"profile": [], "simulated": True}
-    return _execute(job, rounds, how, find_interpreter(interpreter), limit, timeout, {}, progress, started)
+    return _execute(job, x, rounds, how, find_interpreter(interpreter), limit, timeout, {}, progress, started)
 
 
 LOIHI2 = Backend(
@@ -140,6 +140,7 @@ def _prepare(program: Program | AnyPath, x: ArrayLike, timeout: float | None, ke
 
 def _execute(
     job: Job,
+    x: ArrayLike,
     rounds: Rounds,
     how: Mapping[str, object],
     python: Interpreter,
@@ -161,5 +162,5 @@ def _execute(
         spikes = collect_spikes(folder, job) if job.keep == "spikes" else {}
         profile = {} if how["simulated"] else json.loads((folder / "profile.json").read_text(encoding="utf-8"))
     counts: dict[str, IntArray] | None = None if job.keep == "spikes" else {}
-    found = finish(job.program, "loihi2", output, spikes, time.perf_counter() - started, counts)
+    found = finish(job.program, "loihi2", output, spikes, time.perf_counter() - started, counts, x)
     return ChipRun(**{f.name: getattr(found, f.name) for f in fields(Run)}, profile=profile)

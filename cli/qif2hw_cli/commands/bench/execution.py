@@ -112,7 +112,7 @@ def engine(bundles: tuple[str, ...], samples: int, quick: bool, anyway: bool, as
     out = Output(as_json)
     bench.check_samples(samples)
     watch = watch_others(anyway or quick)
-    given = {Path(path).stem: loader.load(path) for path in bundles} or bench.networks()
+    given = {path: loader.load(path) for path in bundles} or bench.networks()
     with out.stage("bench") as stage:
         result = bench.bench(given, samples=samples, seconds=0.5 if quick else 5.0, progress=stage.update)
     rows = [
