@@ -17,6 +17,9 @@ from qif2hw.errors import InputError
 from qif2hw.estimate.counts import COUNTERS
 from qif2hw.files import read_bytes
 
+MOST_NEURONS = 1 << 20
+"""Most output neurons of a kit."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -104,7 +107,28 @@ def _about(kit: Path) -> dict[str, Any]:
         raise InputError(f"{path}: {error}") from None
     if about.get("format") != FORMAT or about.get("schema") != SCHEMA or not isinstance(about.get("files"), dict):
         raise InputError(f"{path}: no {FORMAT} of schema {SCHEMA}")
+    if not _complete(about):
+        raise InputError(f"{path}: damaged")
     return about
+
+
+def _complete(about: Mapping[str, Any]) -> bool:
+    """Whether all that is asked of the kit is there."""
+    for name, keys in (
+        ("populations", {"name"}),
+        ("outputs", {"neurons"}),
+        ("traces", {"trace", "population", "neuron"}),
+    ):
+        listed = about.get(name)
+        if not isinstance(listed, list) or not all(isinstance(one, dict) and keys <= {*one} for one in listed):
+            return False
+    numbers = [o["neurons"] for o in about["outputs"]] + [t["population"] for t in about["traces"]]
+    names = [p["name"] for p in about["populations"]]
+    return (
+        all(type(n) is int and n >= 0 for n in numbers)
+        and all(t["population"] < len(names) for t in about["traces"])
+        and sum(o["neurons"] for o in about["outputs"]) <= MOST_NEURONS
+    )
 
 
 def _verified(kit: Path, name: str, about: Mapping[str, Any]) -> Path:
@@ -140,13 +164,13 @@ def _traces(golden: Path, path: Path, about: Mapping[str, Any]) -> tuple[int, st
         due_here = at < len(due) and tuple(row[:2]) == tuple(due[at, :2])
         return len(due), f"{where}: the step is {'missing' if due_here else 'given twice, or not due'}"
     column = int(np.nonzero(due[at] != got[at])[0][0])
-    names = _register_names(golden.parent, trace["population"])
+    names = _register_names(_verified(golden.parent, "registers.json", about), trace["population"])
     register = names.get(TRACE[column], TRACE[column])
     return len(due), f"{where}, register {register}: {due[at, column]} is due, {got[at, column]} was found"
 
 
-def _register_names(kit: Path, population: int) -> dict[str, str]:
-    registers = from_json(read_bytes(kit / "registers.json", MAX_BYTES))["populations"][population]["neuron_registers"]
+def _register_names(path: Path, population: int) -> dict[str, str]:
+    registers = from_json(read_bytes(path, MAX_BYTES))["populations"][population]["neuron_registers"]
     return dict(zip(("first", "second"), (r["name"] for r in registers), strict=False))
 
 

@@ -91,10 +91,14 @@ def test_messages_name_streams_as_users_do(kit: Any, tmp_path: Path, monkeypatch
 
 def test_inputs_may_be_pipes(call: Any, kit: Any, tmp_path: Path) -> None:
     """As ``<(command)`` of a shell makes them."""
+    table = tmp_path / "t.csv"
+    table.write_text("x,y\n" + "\n".join(f"{k},{k * k}" for k in range(20)) + "\n")
     for words, given in {
         ("run", kit.bundle, "--inputs", "PIPE", "-o", tmp_path / "out.npz"): kit.inputs,
         ("inspect", "PIPE"): kit.bundle,
         ("compile", "PIPE", "-o", tmp_path / "out.qif", "--rounding", "nearest"): kit.model,
+        ("import", "PIPE", "-o", tmp_path / "out.onnx", "--trial", 6.5, "--encode", 0.05, 1.95): kit.weights,
+        ("train", "PIPE", "--targets", "y", "-o", tmp_path / "t.onnx", "--steps", 2, "--hidden", 2): table,
     }.items():
         read_end, write_end = os.pipe()
         with ThreadPoolExecutor(1) as pool, os.fdopen(write_end, "wb") as end:

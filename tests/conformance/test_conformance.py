@@ -369,6 +369,43 @@ def test_wrong_folders(kit: Path, tmp_path: Path) -> None:
         check(copy, tmp_path)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"traces": [{}]},
+        {"traces": {}},
+        {"traces": [{"trace": 0, "population": 99, "neuron": 0}]},
+        {"traces": [{"trace": 0, "population": "a", "neuron": 0}]},
+        {"populations": [3]},
+        {"outputs": [{"neurons": 1 << 60}]},
+        {"outputs": [{"neurons": 2.5}]},
+        {"outputs": None},
+    ],
+    ids=str,
+)
+def test_a_damaged_kit(kit: Path, tmp_path: Path, changed: dict[str, object]) -> None:
+    copy, results = tmp_path / "copy", tmp_path / "results"
+    shutil.copytree(kit, copy)
+    results.mkdir()
+    golden_results(kit, results)
+    about = json.loads((copy / "kit.json").read_text())
+    (copy / "kit.json").write_text(json.dumps(about | changed))
+    with pytest.raises(InputError, match=r"kit\.json: damaged$"):
+        check(copy, results)
+
+
+def test_registers_that_are_not_those_of_the_kit(kit: Path, tmp_path: Path) -> None:
+    copy, results = tmp_path / "copy", tmp_path / "results"
+    shutil.copytree(kit, copy)
+    results.mkdir()
+    golden_results(kit, results)
+    change(results / "traces.csv", 0, 4)
+    assert "is due" in check(copy, results).parts[0].difference
+    (copy / "registers.json").write_text("{}")
+    with pytest.raises(InputError, match=r"registers\.json: missing or changed since the kit was made"):
+        check(copy, results)
+
+
 def test_a_stepped_clock_is_refused() -> None:
     network = stepped_images(SteppedQIF(0.25, 0.0, 0.5))
     bundle = qif2hw.compile(network, calibration=np.zeros((1, network.inputs)))

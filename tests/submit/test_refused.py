@@ -97,6 +97,7 @@ def test_partitions(slurm: Cluster, files: Any) -> None:
         ("run BUNDLE --inputs INPUTS -o OUT --backend loihi2", "Lava's driver submits"),
         ("parity BUNDLE --backends engine,loihi2", "Lava's driver submits"),
         ("--shards 5 -- run BUNDLE --inputs INPUTS -o OUT", "shard 1/5: 1000 samples have at most 4 shards"),
+        ("--shards 2 -- parity full", "full is a folder of bundles, which is one task"),
         ("--shards 1 -- run BUNDLE --inputs INPUTS -o OUT", "--shards 1: two or more, or none"),
         ("--shards 2 -- inspect BUNDLE", "inspect has no samples to be run in shards (run and parity have)"),
         ("--folder a%b -- inspect BUNDLE", "a job's folder cannot have %"),

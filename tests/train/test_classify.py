@@ -156,6 +156,11 @@ class TestTraining:
             assert torch.equal(value, resumed.module.state_dict()[name]), name
         with pytest.raises(InputError, match=r"checkpoint is of another run \(seed = 3, here 4\)"):
             train_classifier(QUICK, seed=4, checkpoint=state)
+        state.unlink()
+        state.with_name(f"{state.name}.grid4").write_bytes(b"something else")
+        with pytest.raises(InputError, match="grid4"):
+            train_classifier(QUICK, weight_bits=4, checkpoint=state, progress=lambda *_: pytest.fail("it has begun"))
+        assert not state.exists()
 
     def test_leaves_the_callers_random_numbers_alone(self) -> None:
         torch.manual_seed(5)

@@ -23,8 +23,6 @@ NIR = ("dt", "method")
 """Options for NIR graphs."""
 STEPPED = ("time_steps", "input_shape")
 """Options for both."""
-HDF5 = b"\x89HDF\r\n\x1a\n"
-"""The first bytes of an HDF5 file."""
 
 
 @click.command(
@@ -105,9 +103,11 @@ def command(file: str, output: str, as_json: bool, **options: Any) -> None:
 
 
 def _is_hdf5(file: str) -> bool:
+    from qif2hw.ir.hdf5 import SIGNATURE
+
     try:
         with Path(file).open("rb") as opened:
-            return opened.read(len(HDF5)) == HDF5 or Path(file).suffix == ".net"
+            return opened.read(len(SIGNATURE)) == SIGNATURE or Path(file).suffix == ".net"
     except OSError:
         return Path(file).suffix == ".net"
 
@@ -118,12 +118,15 @@ def _is_nir(file: str) -> bool:
         return True
     if not _is_hdf5(file):
         return False
+    from qif2hw.errors import InputError
+    from qif2hw.ir import hdf5
+
     try:
         import h5py
 
-        with h5py.File(file, "r") as opened:
+        with h5py.File(hdf5.read(file, "NIR graphs"), "r") as opened:
             return "node" in opened
-    except (ImportError, OSError):
+    except (ImportError, InputError, OSError, RuntimeError, ValueError, KeyError):
         return False
 
 

@@ -1,17 +1,21 @@
-"""Files of the command line: ``-`` is standard input or output, and no output is another parameter's file."""
+"""Files of the command line: ``-`` is standard input or output, and no output is another parameter's file.
+
+Commands read files as often as they like: what comes from standard input or another pipe is copied to a file before.
+"""
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import click
 
 from qif2hw.errors import InputError
-from qif2hw.files import check_ends
+from qif2hw.files import check_ends, reason
 from qif2hw_cli.output import names
 
 STREAM = "-"
@@ -46,12 +50,24 @@ class File(click.Path):
 
 
 class InputFile(File):
-    """A file that is read; ``-`` is what standard input holds, once."""
+    """A file that is read, or a pipe; ``-`` is what standard input holds, once."""
 
     def __init__(self, is_name: Callable[[str], bool] = lambda _: False) -> None:
         super().__init__()
         self.is_name = is_name
         """Whether a value is a name of something else, even where there is a file of that name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, of a pipe that of a temporary file; errors are those of `File.convert`."""
+        path = super().convert(value, param, ctx)
+        if value == STREAM or ctx is None or not Path(path).is_fifo():
+            return path
+        _check(self, param, ctx)
+        try:
+            with Path(path).open("rb") as source:
+                return _copy(source, ctx, path)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({reason(error)})") from None
 
     def stream(self, param: click.Parameter | None, ctx: click.Context) -> str:
         """The path of a temporary file."""
@@ -62,12 +78,8 @@ class InputFile(File):
             _add(_Named(self, param, STREAM, _STDIN), ctx)
         if sys.stdin is None:
             self.fail("standard input (-) is closed.", param, ctx)
-        path, source = _path(ctx), sys.stdin.buffer
-        check_ends(source, STREAM)
-        with path.open("wb") as file:
-            for part in iter(lambda: source.read(1 << 20), b""):
-                file.write(part)
-        return str(path)
+        check_ends(sys.stdin.buffer, STREAM)
+        return _copy(sys.stdin.buffer, ctx, STREAM)
 
     def file(self, value: str) -> str:
         """The file, also of ``FILE:COLUMN``."""
@@ -91,7 +103,7 @@ class OutputFile(File):
     def stream(self, param: click.Parameter | None, ctx: click.Context) -> str:
         """The path of a temporary file that is copied to standard output at the end."""
         _check(self, param, ctx)
-        path, stdout = _path(ctx), sys.stdout
+        path, stdout = _path(ctx, STREAM), sys.stdout
 
         def copy() -> None:
             if path.exists():
@@ -156,17 +168,24 @@ def _add(new: _Named, ctx: click.Context) -> None:
 
 def _check(kind: click.Path, param: click.Parameter | None, ctx: click.Context) -> None:
     if NONE in ctx.meta:
-        kind.fail("a job has neither standard input nor output (-): a file is needed.", param, ctx)
+        kind.fail("a job has neither standard input nor output (-), nor pipes: a file is needed.", param, ctx)
 
 
-def _path(ctx: click.Context) -> Path:
+def _copy(source: BinaryIO, ctx: click.Context, shown: str) -> str:
+    path = _path(ctx, shown)
+    with path.open("wb") as file:
+        shutil.copyfileobj(source, file, 1 << 20)
+    return str(path)
+
+
+def _path(ctx: click.Context, shown: str) -> Path:
     """A file, until the command ends; where its arguments are refused, the root alone is closed.
 
-    It is called ``-`` too: commands name things after their files.
+    It has the name that is shown too: commands name things after their files.
     """
     folder = ctx.find_root().with_resource(tempfile.TemporaryDirectory(prefix="qif2hw-"))
-    path = Path(folder).resolve() / STREAM
-    names.show(str(path), STREAM)
+    path = Path(folder).resolve() / Path(shown).name
+    names.show(str(path), shown)
     return path
 
 

@@ -51,7 +51,9 @@ def results(
                 names = [f"[{k}/{len(chosen)}] {one.name}" for k, one in enumerate(chosen, start=1)]
                 finished |= dict(zip(chosen, pool.map(run, names, chosen), strict=True))
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # What failed is said at once, not after the others; they go on from their checkpoints.
+            for process in [*(pool._processes or {}).values()]:
+                process.kill()
             raise
     return [finished[one] for one in experiments]
 

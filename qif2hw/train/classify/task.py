@@ -20,6 +20,7 @@ from qif2hw.nn.discrete import Standardize
 from qif2hw.nn.models import MakeNeurons, neurons
 from qif2hw.nn.tracing import export
 from qif2hw.seeds import check_seed
+from qif2hw.train import checkpoint as saved
 from qif2hw.train.classify import processes
 from qif2hw.train.classify.fake_quantize import put_on_grid
 from qif2hw.train.classify.loop import Progress, Run, classes_of, fit
@@ -161,6 +162,10 @@ def train_classifier(
         "images": list(split.train.x.shape), "settings": asdict(settings), "weight_bits": None,
     }  # fmt: skip
     run = Run(seed, device, progress, path, identity)
+    beside = None if path is None or weight_bits is None else path.with_name(f"{path.name}.grid{weight_bits}")
+    on_grid = replace(run, checkpoint=beside, identity=identity | {"weight_bits": weight_bits})
+    if beside is not None and check_writable(beside).exists():
+        saved.read_state(beside, on_grid.identity or {})
     seconds = fit(module, split, settings, settings.free, run)
     label = classes_of(module, split.test)
     reached = float((label == split.test.label).mean())
@@ -168,8 +173,6 @@ def train_classifier(
     if weight_bits is not None:
         module = copy.deepcopy(module)
         put_on_grid(module, weight_bits)
-        beside = None if path is None else path.with_name(f"{path.name}.grid{weight_bits}")
-        on_grid = replace(run, checkpoint=beside, identity=identity | {"weight_bits": weight_bits})
         seconds += fit(module, split, settings, settings.on_grid, on_grid)
         label = classes_of(module, split.test)
         reached = float((label == split.test.label).mean())
