@@ -7,7 +7,7 @@ from qif2hw_cli.options.streams import INPUT
 from qif2hw_cli.output.console import Output
 
 
-@click.command(epilog=example("qif2hw bench compare docs/releases/0.2.0.json new.json"))
+@click.command(epilog=example("qif2hw bench compare docs/releases/0.2.0-pre.json new.json"))
 @click.argument("old", type=INPUT, metavar="OLD.json")
 @click.argument("new", type=INPUT, metavar="NEW.json")
 @json_option
