@@ -42,9 +42,7 @@ class Program:
 
     def make(self, goal: str) -> str:
         """What ``make GOAL`` prints; it may not print a warning."""
-        done = subprocess.run(
-            ["make", "-s", *self.variables, goal], cwd=self.folder, capture_output=True, text=True, timeout=250
-        )
+        done = subprocess.run(["make", "-s", *self.variables, goal], cwd=self.folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         assert done.stderr == ""
         return done.stdout
@@ -57,9 +55,7 @@ class Program:
             command[command.index("WORDS")] = f"enable=on,target=native,{words}"
         else:
             command += arguments
-        return subprocess.run(
-            command, cwd=self.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=250
-        )
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
     def numbers(self, *arguments: str) -> NDArray[np.int64]:
         """What it prints, line by line."""

@@ -52,7 +52,7 @@ def answer(folder: Path, code: str) -> str:
         "NUMBA_NUM_THREADS": "2",
     }
     command = [sys.executable, "-B", "-c", code]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
@@ -146,9 +146,7 @@ def test_without_a_folder_for_machine_code(tmp_path: Path, where: str) -> None:
     if where == "folder given":
         environment["NUMBA_CACHE_DIR"] = str(blocked / "cache")
     code = "import kernel, other; print(kernel.run(10), other.run(1))"
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", code], cwd="/", env=environment, capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-B", "-c", code], cwd="/", env=environment, capture_output=True, text=True)
     assert done.stdout == "11 2\n", done.stderr
     said = [line for line in done.stderr.splitlines() if "RuntimeWarning" in line]
     assert len(said) == 1
@@ -208,8 +206,6 @@ except qif2hw.InputError as error: print(error)
 """
     environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
     command = [sys.executable, "-c", code]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=True
-    )
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     said = "NUMBA_DISABLE_JIT is set: certificates need the compiled engine, unset it"
     assert done.stdout.splitlines() == ["True", "True", "9", said]

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ assert os.waitpid(child, 0)[1] == 0
 def python(code: str, **environment: str) -> str:
     """What a new process prints, which must end well."""
     whole = os.environ | {"PYTHONPATH": str(Path(__file__).parent)} | environment
-    done = subprocess.run([sys.executable, "-c", code], env=whole, capture_output=True, text=True, timeout=200)
+    done = subprocess.run([sys.executable, "-c", code], env=whole, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -101,18 +102,22 @@ print("done")
 
 def test_two_threads_that_begin_at_once_on_a_layer_for_one_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both get the same lock, although neither has called before."""
-    both = threading.Barrier(2)
+    both, near = threading.Barrier(2), threading.Barrier(2)
 
     def start() -> int:
         with suppress(threading.BrokenBarrierError):
-            both.wait(0.5)  # where a second caller is let in
+            both.wait(1)  # where a second caller is let in
         return 2
+
+    def turn() -> Any:
+        near.wait()
+        return threads.turn()
 
     monkeypatch.setattr(threads.numba, "get_num_threads", start)
     monkeypatch.setattr(threads.numba, "threading_layer", lambda: "workqueue")
     threads._layer.cache_clear()
     with ThreadPoolExecutor(2) as pool:
-        first, second = (pool.submit(threads.turn) for _ in range(2))
+        first, second = (pool.submit(turn) for _ in range(2))
     threads._layer.cache_clear()
     assert first.result() is second.result() is threads._workqueue
 

@@ -76,9 +76,7 @@ class Cluster:
             )
 
     def ask(self, *words: str) -> str:
-        done = subprocess.run(
-            words, env=os.environ | self.variables, capture_output=True, text=True, timeout=240, check=False
-        )
+        done = subprocess.run(words, env=os.environ | self.variables, capture_output=True, text=True, check=False)
         return done.stdout.strip()
 
     def wait_for(self, *states: str, seconds: float = 240) -> None:

@@ -69,7 +69,7 @@ def test_default_inputs_are_those_of_the_host() -> None:
 
 
 def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*PYTEST, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=250)
+    return subprocess.run([*PYTEST, *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
 def test_goldens_and_properties(network: qif2hw.Network, tmp_path: Path) -> None:
