@@ -35,8 +35,9 @@ LEAST_LIMIT = 1e-3
     "folder of labelled images (idx, npz, CIFAR binaries, train/CLASS/*.png). "
     "Prints the error or the accuracy on the test set, and warnings about the network if there are any.\n\n"
     "An interrupted run goes on where it was: its state is kept beside the model, as M.onnx.state, until that is "
-    "written; in time steps with --checkpoint alone. A table's rows are divided by --seed into those for training, validation and test; a run ends where the "
-    "validation error falls no more, and prints its number of steps, which --steps repeats byte for byte.",
+    "written; in time steps with --checkpoint alone. A table's rows are divided by --seed into those for training, "
+    "validation and test; a run ends where the validation error falls no more, and prints its number of steps, which "
+    "--steps repeats byte for byte.",
     epilog=example(
         "qif2hw train data.csv --targets y -o model.onnx",
         "qif2hw train data.csv --inputs age,bmi,sex --categorical sex --classify outcome -o model.onnx",
