@@ -51,3 +51,14 @@ def nap(_: Any, seconds: float) -> float:
 
 def divide(_: Any, item: int) -> float:
     return 1 / item
+
+
+def fail_or_work_for_ever(out: Path, quick: bool, report: Any, where: str, item: Any) -> None:
+    """For `qif2hw.experiments.reproduce.runs.results`: the first experiment fails while the other works."""
+    if where.startswith("[1/"):
+        while not (out / "working").exists():
+            time.sleep(0.01)
+        raise InputError("no space is left")
+    (out / "working").touch()
+    while True:
+        time.sleep(1)

@@ -59,7 +59,7 @@ def command(
     every = reproduce.experiments(names, quick)
     known = dict.fromkeys(one.method for one in every)
     if unknown := [name for name in methods if name not in known]:
-        raise InputError(f"no run by {', '.join(unknown)}: there are {', '.join(known)}")
+        raise InputError(f"no run by {', '.join(unknown)}: known are {', '.join(known)}")
     wanted = [one for one in every if not methods or one.method in methods]
     figures.check_installed()
     if zoo is not None:

@@ -5,11 +5,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import calls
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from qif2hw.data import digits
+from qif2hw.errors import InputError
 from qif2hw.experiments import schema, tasks
 from qif2hw.experiments.baselines import problem, registry
 from qif2hw.experiments.baselines.problem import architecture_of
@@ -264,8 +266,16 @@ def test_what_is_missing_for_the_page_is_found_before_the_work(tmp_path: Path, m
 
 
 def test_wrong_names_end_with_one_line(tmp_path: Path) -> None:
-    for arguments in (["cubic"], ["parabola", "--method", "magic"]):
+    for arguments in (["cubic"], ["parabola", "--method", "magic"], ["parabola", "--method", "null", "--method", "m"]):
         ended = CliRunner().invoke(cli, ["reproduce", *arguments, "--out", str(tmp_path)])
         assert ended.exit_code == 2
         assert ended.output.count("\n") == 1
         assert "known are" in ended.output
+
+
+def test_a_run_that_fails_ends_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "_result", calls.fail_or_work_for_ever)
+    two = [one for one in experiments(("parabola",), True) if one.method == "null"]
+    two = [two[0], replace(two[0], seed=1)]
+    with pytest.raises(InputError, match="no space is left"):
+        results(two, tmp_path, True, print, 2)
