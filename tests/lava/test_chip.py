@@ -17,7 +17,7 @@ from qif2hw import engine, zoo
 from qif2hw.compiler import CompileOptions, compile_network
 from qif2hw.errors import InputError
 from qif2hw.ir import Program
-from qif2hw.ir.host_part.expression import formula, total, value
+from qif2hw.ir.host_part.expression import formula, given, total
 from qif2hw.ir.host_part.host import Host, Input, Output
 from qif2hw_deploy import loihi2
 from qif2hw_lava import Interpreter, LavaError
@@ -90,7 +90,7 @@ def test_outputs_alone(standin: "StandIn", traces: "Traces", monkeypatch: pytest
     monkeypatch.setenv("STANDIN_DELAY", "1")
     network = thinned(branched())
     columns = tuple(Input(f"x{k}", -1.0, 3.0) for k in range(network.inputs))
-    solution = formula(value("x", network.inputs)[:, :1] + total(value("y", network.results)))
+    solution = formula(given("x", network.inputs)[:, :1] + total(given("y", network.results)))
     network = replace(network, host=Host(columns, (Output("u"),), solution))
     full = compile_network(network, CompileOptions(steps=40, lateness_moments=2, rounding="nearest")).program
     x = network.unscaled(np.random.default_rng(5).random((3, network.inputs)))
