@@ -72,7 +72,7 @@ def naming(path: str | os.PathLike[str], part: str) -> Iterator[None]:
 
 def is_folder_of_bundles(path: str | os.PathLike[str]) -> bool:
     """Whether there is a folder that is no bundle itself."""
-    return Path(path).is_dir() and not (Path(path) / MANIFEST).exists()
+    return os.path.isdir(path) and not (Path(path) / MANIFEST).exists()  # noqa: PTH112  # see `_is_folder`
 
 
 def with_manifest(parts: Mapping[str, Pieces], about: Json) -> dict[str, Pieces]:
@@ -110,7 +110,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Json, dict[str, Region]]:
         If this is no bundle, or a part is missing, unknown, too large or damaged; the message names the part.
     """
     path = Path(path)
-    parts = _read_folder(path) if path.is_dir() else _read_zip(path)
+    parts = _read_folder(path) if os.path.isdir(path) else _read_zip(path)  # noqa: PTH112  # see `_is_folder`
     if MANIFEST not in parts:
         raise InputError(f"{path}: not a qif2hw bundle ('{MANIFEST}' is missing)")
     for name in parts:

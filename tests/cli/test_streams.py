@@ -89,6 +89,12 @@ def test_messages_name_streams_as_users_do(kit: Any, tmp_path: Path, monkeypatch
         assert "qif2hw-" not in found.output
 
 
+def test_names_that_are_too_long(call: Any, kit: Any, tmp_path: Path) -> None:
+    name = tmp_path / ("a" * 300)
+    assert "cannot be read (file name too long)" in call.refused("run", name, "--inputs", kit.inputs, "-o", "y.npz")
+    assert "file name too long" in call.refused("run", kit.bundle, "--inputs", name, "-o", tmp_path / "y.npz")
+
+
 def test_inputs_may_be_pipes(call: Any, kit: Any, tmp_path: Path) -> None:
     """As ``<(command)`` of a shell makes them."""
     table = tmp_path / "t.csv"

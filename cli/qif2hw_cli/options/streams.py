@@ -5,10 +5,11 @@ Commands read files as often as they like: what comes from standard input or ano
 
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -60,7 +61,7 @@ class InputFile(File):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, of a pipe that of a temporary file; errors are those of `File.convert`."""
         path = super().convert(value, param, ctx)
-        if value == STREAM or ctx is None or not Path(path).is_fifo():
+        if value == STREAM or ctx is None or not _is_pipe(path):
             return path
         _check(self, param, ctx)
         try:
@@ -169,6 +170,12 @@ def _add(new: _Named, ctx: click.Context) -> None:
 def _check(kind: click.Path, param: click.Parameter | None, ctx: click.Context) -> None:
     if NONE in ctx.meta:
         kind.fail("a job has neither standard input nor output (-), nor pipes: a file is needed.", param, ctx)
+
+
+def _is_pipe(path: str) -> bool:
+    with suppress(OSError, ValueError):
+        return stat.S_ISFIFO(os.stat(path).st_mode)  # noqa: PTH116  # of names that are too long an OSError too
+    return False
 
 
 def _copy(source: BinaryIO, ctx: click.Context, shown: str) -> str:
