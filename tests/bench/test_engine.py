@@ -42,6 +42,14 @@ def test_the_default_has_both_arithmetics() -> None:
     assert planes == {"parabola": 0, "navier_stokes_pinn": 0, "ripple": 2, "burgers_pinn": 4}
 
 
+def test_equal_names(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    paths = [str(folder / "small.qif") for folder in (tmp_path, tmp_path / "other")]
+    printed = CliRunner().invoke(cli, ["bench", "engine", *paths, "--quick"])
+    assert printed.exit_code == 2
+    assert "small: two bundles have this name" in printed.output
+
+
 def test_no_samples() -> None:
     refused = CliRunner().invoke(cli, ["bench", "engine", "--samples", "0"])
     assert refused.exit_code == 2

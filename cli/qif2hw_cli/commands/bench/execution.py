@@ -112,7 +112,10 @@ def engine(bundles: tuple[str, ...], samples: int, quick: bool, anyway: bool, as
     out = Output(as_json)
     bench.check_samples(samples)
     watch = watch_others(anyway or quick)
-    given = {path: loader.load(path) for path in bundles} or bench.networks()
+    names = [Path(path).stem for path in bundles]
+    if again := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{again[0]}: two bundles have this name, which the figures are called by")
+    given = {name: loader.load(path) for name, path in zip(names, bundles, strict=True)} or bench.networks()
     with out.stage("bench") as stage:
         result = bench.bench(given, samples=samples, seconds=0.5 if quick else 5.0, progress=stage.update)
     rows = [
