@@ -33,7 +33,7 @@ class Dask:
         self.processes: list[subprocess.Popen[bytes]] = []
         self.start("scheduler", "--port", "0", "--host", "127.0.0.1", "--scheduler-file", str(home / "scheduler.json"))
         self.scheduler = self.processes[0]
-        wait_for((home / "scheduler.json").exists)
+        wait_for(self.told)
         for _ in range(count):
             self.add()
 
@@ -50,6 +50,13 @@ class Dask:
         """A worker with one thread and nobody to start it again."""
         file = str(self.home / "scheduler.json")
         return self.start("worker", "--scheduler-file", file, "--nthreads", "1", "--no-nanny", "--host", "127.0.0.1")
+
+    def told(self) -> bool:
+        """Whether the scheduler has written all of its file."""
+        try:
+            return bool(self.address)
+        except (OSError, ValueError):
+            return False
 
     @property
     def address(self) -> str:
