@@ -1,8 +1,8 @@
 """Run tests again and again beside four busy processes.
 
-``python scripts/beside_load.py [--runs N] [PYTEST ARGUMENTS]``: five runs go on at once, each beside the four others; a
-loop takes the place of each when none is left to start.  Without arguments these are 20 runs of the tests of Lava and
-of processes.  The outputs are in ``out/beside-load``; fails if a run failed.
+``.venv/bin/python scripts/beside_load.py [--runs N] [PYTEST ARGUMENTS]``: five runs go on at once, each beside the four
+others; a loop takes the place of each when none is left to start.  Without arguments these are 20 runs of the tests of
+Lava and of processes.  The outputs are in ``out/beside-load``; fails if a run failed.
 """
 
 import argparse

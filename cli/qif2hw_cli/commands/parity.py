@@ -130,13 +130,14 @@ def command(
             check_writable(str(path))
     one = shard_of(shards, shard)
     names = choose_backends(out, chosen)
+    folder = bundles.is_folder_of_bundles(bundle)
+    for name in sorted(given_options() & {*ALONE}) if folder else ():
+        raise InputError(f"--{name}: it is an option for one bundle, and {bundle} is a folder")
     working = click.get_current_context().with_resource(workers(**pool))
     able = [shared(backends.get(name), working) for name in names]
     bounds = Bounds(rms=rms, result=result, certified=tolerance, classes=classes)
     limits = SteppedBounds(classes, spikes, result)
-    if bundles.is_folder_of_bundles(bundle):
-        for name in sorted(given_options() & {*ALONE}):
-            raise InputError(f"--{name}: it is an option for one bundle, and {bundle} is a folder")
+    if folder:
         found = check_folder(out, Path(bundle), able, bounds, limits, options)
         write_json(json_path, found)
         click.get_current_context().exit(0 if found["ok"] else 1)
